@@ -1,0 +1,193 @@
+#include "base/batch.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+
+enum { BATCH_BLOCK = 256 * 1024 };
+
+static bool vec_carve(struct wr_batch *b, uint16_t c)
+{
+    struct wr_vec *v = &b->col[c];
+    v->type = b->schema->cols[c].type;
+    if (!wr_colset_has(&b->wanted, c) || b->schema->cols[c].store != c)
+        return true;
+    if (wr_type_is_str(v->type))
+        v->s = wr_arena_alloc(b->arena, b->cap * sizeof *v->s);
+    else if (v->type == WR_REAL)
+        v->r = wr_arena_alloc(b->arena, b->cap * sizeof *v->r);
+    else
+        v->i = wr_arena_alloc(b->arena, b->cap * sizeof *v->i);
+    if (!v->s && !v->r && !v->i)
+        return false;
+    if (v->type == WR_STRING)
+        return true; /* a string is never null */
+    v->valid = wr_arena_alloc(b->arena, (b->cap + 63) / 64 * sizeof *v->valid);
+    return v->valid != NULL;
+}
+
+static bool batch_carve(struct wr_batch *b)
+{
+    b->nrows = 0;
+    b->sealed = false;
+    b->col = wr_arena_alloc(b->arena, (size_t)b->schema->ncols * sizeof *b->col);
+    b->sel = (struct wr_sel){.row = wr_arena_alloc(b->arena, b->cap * sizeof *b->sel.row)};
+    if (!b->col || !b->sel.row)
+        return false;
+    for (uint16_t c = 0; c < b->schema->ncols; c++)
+        if (!vec_carve(b, c))
+            return false;
+    for (uint16_t c = 0; c < b->schema->ncols; c++)
+        if (b->schema->cols[c].store != c)
+            b->col[c] = b->col[b->schema->cols[c].store];
+    return true;
+}
+
+struct wr_batch *wr_batch_new(const struct wr_schema *schema, const struct wr_colset *wanted, uint32_t cap)
+{
+    WR_ASSERT(cap >= 1 && cap <= WR_BATCH_MAX_ROWS);
+    struct wr_batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    b->schema = schema;
+    b->wanted = *wanted;
+    b->cap = cap;
+    b->arena = wr_arena_new(BATCH_BLOCK);
+    if (!b->arena || !batch_carve(b)) {
+        wr_batch_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void wr_batch_free(struct wr_batch *batch)
+{
+    if (!batch)
+        return;
+    wr_arena_free(batch->arena);
+    free(batch);
+}
+
+bool wr_batch_reset(struct wr_batch *batch)
+{
+    wr_arena_reset(batch->arena);
+    return batch_carve(batch);
+}
+
+uint32_t wr_batch_row(struct wr_batch *batch)
+{
+    WR_ASSERT(!batch->sealed && batch->nrows < batch->cap);
+    return batch->nrows++;
+}
+
+void wr_batch_unrow(struct wr_batch *batch)
+{
+    WR_ASSERT(!batch->sealed && batch->nrows > 0);
+    uint32_t r = --batch->nrows;
+    for (uint16_t c = 0; c < batch->schema->ncols; c++) {
+        struct wr_vec *v = &batch->col[c];
+        if (v->valid)
+            v->valid[r / 64] &= ~(UINT64_C(1) << (r % 64));
+        if (v->s)
+            v->s[r] = (struct wr_str){0};
+        if (v->i)
+            v->i[r] = 0;
+    }
+}
+
+void wr_batch_set_i64(struct wr_batch *batch, uint16_t col, uint32_t row, int64_t v)
+{
+    struct wr_vec *vec = &batch->col[col];
+    if (!vec->i)
+        return;
+    vec->i[row] = v;
+    wr_vec_set_valid(vec, row);
+}
+
+void wr_batch_set_real(struct wr_batch *batch, uint16_t col, uint32_t row, double v)
+{
+    struct wr_vec *vec = &batch->col[col];
+    if (!vec->r)
+        return;
+    vec->r[row] = v;
+    wr_vec_set_valid(vec, row);
+}
+
+bool wr_batch_set_str(struct wr_batch *batch, uint16_t col, uint32_t row, const char *text, size_t len)
+{
+    struct wr_vec *vec = &batch->col[col];
+    if (!vec->s)
+        return true;
+    wr_vec_set_valid(vec, row);
+    return wr_str_copy(batch->arena, text, len, &vec->s[row]);
+}
+
+void wr_batch_seal(struct wr_batch *batch)
+{
+    WR_ASSERT(!batch->sealed);
+    for (uint32_t i = 0; i < batch->nrows; i++)
+        batch->sel.row[i] = (uint16_t)i;
+    batch->sel.n = batch->nrows;
+    batch->sealed = true;
+}
+
+void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out)
+{
+    for (uint16_t c = 0; c < batch->schema->ncols; c++) {
+        const struct wr_vec *v = &batch->col[c];
+        if (batch->schema->cols[c].store != c || !wr_vec_valid(v, row))
+            continue;
+        if (v->s) {
+            if (v->type == WR_STRING && v->s[row].len == 0)
+                continue;
+            wr_buf_u16(out, c);
+            wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
+        } else if (v->i || v->r) {
+            uint64_t bits;
+            memcpy(&bits, v->i ? (void *)&v->i[row] : (void *)&v->r[row], sizeof bits);
+            wr_buf_u16(out, c);
+            wr_buf_u64(out, bits);
+        }
+    }
+}
+
+/* Reads one column of a packed row into row `r`. */
+static enum wr_err unpack_col(struct wr_batch *b, uint32_t r, struct wr_rd *rd)
+{
+    uint16_t c = wr_rd_u16(rd);
+    if (rd->err || c >= b->schema->ncols || b->schema->cols[c].store != c)
+        return WR_ECORRUPT;
+    if (wr_type_is_str(b->schema->cols[c].type)) {
+        uint32_t n;
+        const uint8_t *p = wr_rd_blob(rd, &n);
+        if (rd->err)
+            return WR_ECORRUPT;
+        return wr_batch_set_str(b, c, r, (const char *)p, n) ? WR_OK : WR_ENOMEM;
+    }
+    uint64_t bits = wr_rd_u64(rd);
+    if (rd->err)
+        return WR_ECORRUPT;
+    double real;
+    memcpy(&real, &bits, sizeof real);
+    if (b->schema->cols[c].type == WR_REAL)
+        wr_batch_set_real(b, c, r, real);
+    else
+        wr_batch_set_i64(b, c, r, (int64_t)bits);
+    return WR_OK;
+}
+
+enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len)
+{
+    if (batch->nrows == batch->cap)
+        return WR_EFULL;
+    uint32_t r = wr_batch_row(batch);
+    struct wr_rd rd = wr_rd_init(bytes, len);
+    while (rd.at < rd.end) {
+        enum wr_err err = unpack_col(batch, r, &rd);
+        if (err) {
+            wr_batch_unrow(batch);
+            return err;
+        }
+    }
+    return WR_OK;
+}

@@ -1,0 +1,100 @@
+#include "base/hash.h"
+
+#include "base/err.h"
+
+#include <openssl/sha.h>
+#include <string.h>
+
+static uint64_t rotl(uint64_t x, int b)
+{
+    return x << b | x >> (64 - b);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[2] = rotl(v[2], 32);
+}
+
+uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len)
+{
+    uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du,
+                     key->k0 ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u};
+    const uint8_t *p = data;
+    size_t left = len;
+    for (; left >= 8; p += 8, left -= 8) {
+        uint64_t m;
+        memcpy(&m, p, 8);
+        v[3] ^= m;
+        sip_round(v);
+        v[0] ^= m;
+    }
+    uint64_t last = (uint64_t)len << 56;
+    for (size_t i = 0; i < left; i++)
+        last |= (uint64_t)p[i] << (8 * i);
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+__attribute__((target("sse4.2"))) static uint32_t crc_hw(uint32_t crc, const uint8_t *p, size_t n)
+{
+    uint64_t c = crc;
+    for (; n >= 8; p += 8, n -= 8) {
+        uint64_t m;
+        memcpy(&m, p, 8);
+        c = _mm_crc32_u64(c, m);
+    }
+    for (; n; p++, n--)
+        c = _mm_crc32_u8((uint32_t)c, *p);
+    return (uint32_t)c;
+}
+#endif
+
+static uint32_t crc_bitwise(uint32_t crc, const uint8_t *p, size_t n)
+{
+    for (; n; p++, n--) {
+        crc ^= *p;
+        for (int k = 0; k < 8; k++)
+            crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1u)));
+    }
+    return crc;
+}
+
+uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~crc_hw(~crc, data, len);
+#endif
+    return ~crc_bitwise(~crc, data, len);
+}
+
+void wr_sha256(const void *data, size_t len, uint8_t *out)
+{
+    WR_ASSERT(SHA256(data, len, out) != NULL);
+}
+
+void wr_hex(const uint8_t *bytes, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * n] = '\0';
+}

@@ -1,0 +1,23 @@
+#ifndef WR_BASE_HASH_H
+#define WR_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* SipHash-1-3: keys come from strangers, so tables are keyed per process against flooding. Results
+ * never reach disk, output or ids. Source: Aumasson, Bernstein, "SipHash" (2012). */
+struct wr_hash_key {
+    uint64_t k0, k1;
+};
+uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len);
+
+/* CRC-32C (Castagnoli), as in RFC 3720 appendix B.4; `crc` continues an earlier result, 0 starts. */
+uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len);
+
+/* SHA-256 of one buffer; `out` takes 32 bytes. For ids that must be the same everywhere, for ever. */
+void wr_sha256(const void *data, size_t len, uint8_t *out);
+
+/* Lower-case hex of `n` bytes; `out` takes 2 * n + 1. */
+void wr_hex(const uint8_t *bytes, size_t n, char *out);
+
+#endif

@@ -1,0 +1,92 @@
+#include "base/schema.h"
+
+#include <string.h>
+
+static const char *const type_names[WR_NTYPES] = {"bool",     "int",    "long", "real",    "datetime",
+                                                  "timespan", "string", "guid", "dynamic", "decimal"};
+
+const char *wr_type_name(enum wr_type type)
+{
+    return type < WR_NTYPES ? type_names[type] : "unknown";
+}
+
+bool wr_type_parse(const char *name, size_t len, enum wr_type *ret_type)
+{
+    static const struct {
+        const char *name;
+        enum wr_type type;
+    } also[] = {{"double", WR_REAL}, {"date", WR_DATETIME}, {"time", WR_TIMESPAN}, {"boolean", WR_BOOL}, {"uuid", WR_GUID}};
+    for (int t = 0; t < WR_NTYPES; t++)
+        if (strlen(type_names[t]) == len && memcmp(type_names[t], name, len) == 0) {
+            *ret_type = (enum wr_type)t;
+            return true;
+        }
+    for (size_t i = 0; i < sizeof also / sizeof *also; i++)
+        if (strlen(also[i].name) == len && memcmp(also[i].name, name, len) == 0) {
+            *ret_type = also[i].type;
+            return true;
+        }
+    return false;
+}
+
+#define PREFIX(name) WR_DNE_##name
+#define COL(n, t) {.name = #n, .type = WR_##t, .store = PREFIX(n)},
+#define OWN(n, t) {.name = #n, .type = WR_##t, .store = PREFIX(n), .own = true},
+#define HIDDEN(n, t) {.name = #n, .type = WR_##t, .store = PREFIX(n), .own = true, .hidden = true},
+#define ALIAS(n, t, of) {.name = #n, .type = WR_##t, .store = PREFIX(of)},
+#define OWN_ALIAS(n, t, of) {.name = #n, .type = WR_##t, .store = PREFIX(of), .own = true},
+static const struct wr_coldef dne_cols[] = {
+#include "base/tables/device_network_events.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_SYSLOG_##name
+static const struct wr_coldef syslog_cols[] = {
+#include "base/tables/syslog.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_FLOWS_##name
+static const struct wr_coldef flows_cols[] = {
+#include "base/tables/flows.def"
+};
+#undef PREFIX
+
+_Static_assert((int)WR_DNE_NCOLS <= (int)WR_MAX_COLS, "a column set holds every column");
+
+static const struct wr_schema tables[WR_NTABLES] = {
+    [WR_TABLE_DEVICE_NETWORK_EVENTS] = {"DeviceNetworkEvents", dne_cols, WR_DNE_NCOLS},
+    [WR_TABLE_FLOW_ORPHANS] = {"FlowOrphans", dne_cols, WR_DNE_NCOLS},
+    [WR_TABLE_SYSLOG] = {"Syslog", syslog_cols, WR_SYSLOG_NCOLS},
+    [WR_TABLE_FLOWS] = {"Flows", flows_cols, WR_FLOWS_NCOLS},
+};
+
+const struct wr_schema *wr_schema_of(enum wr_table table)
+{
+    return &tables[table];
+}
+
+bool wr_table_find(const char *name, size_t len, enum wr_table *ret_table)
+{
+    for (int t = 0; t < WR_NTABLES; t++)
+        if (strlen(tables[t].name) == len && memcmp(tables[t].name, name, len) == 0) {
+            *ret_table = (enum wr_table)t;
+            return true;
+        }
+    return false;
+}
+
+uint16_t wr_schema_find(const struct wr_schema *schema, const char *name, size_t len)
+{
+    for (uint16_t c = 0; c < schema->ncols; c++)
+        if (!schema->cols[c].hidden && strlen(schema->cols[c].name) == len &&
+            memcmp(schema->cols[c].name, name, len) == 0)
+            return c;
+    return WR_NO_COL;
+}
+
+struct wr_colset wr_colset_all(const struct wr_schema *schema)
+{
+    struct wr_colset set = {{0}};
+    for (uint16_t c = 0; c < schema->ncols; c++)
+        wr_colset_add(&set, schema->cols[c].store);
+    return set;
+}

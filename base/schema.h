@@ -1,0 +1,122 @@
+#ifndef WR_BASE_SCHEMA_H
+#define WR_BASE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Kusto's scalar types, and how a column of each is stored in a batch. */
+enum wr_type {
+    WR_BOOL,     /* int64_t 0 or 1 */
+    WR_INT,      /* int64_t, value in 32 bits */
+    WR_LONG,     /* int64_t */
+    WR_REAL,     /* double */
+    WR_DATETIME, /* int64_t ticks since 0001-01-01 UTC */
+    WR_TIMESPAN, /* int64_t ticks */
+    WR_STRING,   /* struct wr_str; never null, missing is "" */
+    WR_GUID,     /* struct wr_str, 36 characters, lower case */
+    WR_DYNAMIC,  /* struct wr_str, compact JSON text; null by validity */
+    WR_DECIMAL,  /* struct wr_str, decimal digits */
+    WR_NTYPES
+};
+
+/* "long", "datetime", ...; never NULL. */
+const char *wr_type_name(enum wr_type type);
+/* False when `name` (`len` bytes) is no type. Also takes the synonyms double, date, time, boolean, uuid. */
+bool wr_type_parse(const char *name, size_t len, enum wr_type *ret_type);
+
+static inline bool wr_type_is_str(enum wr_type type)
+{
+    return type >= WR_STRING;
+}
+
+enum { WR_MAX_COLS = 256, WR_NO_COL = UINT16_MAX };
+
+struct wr_coldef {
+    const char *name;
+    enum wr_type type;
+    uint16_t store; /* the column that holds the values: itself, or an alias' target */
+    bool own;       /* Microsoft's table has no such column: weir's addition */
+    bool hidden;    /* no query can name it */
+};
+
+/* A table's shape. Built-in ones are static; a query's results have their own, owned by the plan. */
+struct wr_schema {
+    const char *name;
+    const struct wr_coldef *cols;
+    uint16_t ncols;
+};
+
+/* The tables that rules can read. */
+enum wr_table {
+    WR_TABLE_DEVICE_NETWORK_EVENTS,
+    WR_TABLE_FLOW_ORPHANS, /* shape of DeviceNetworkEvents: flows that no endpoint event explains */
+    WR_TABLE_SYSLOG,
+    WR_TABLE_FLOWS,
+    WR_NTABLES
+};
+
+const struct wr_schema *wr_schema_of(enum wr_table table);
+/* By name, case-sensitive as in Kusto; false when weir has no such table. */
+bool wr_table_find(const char *name, size_t len, enum wr_table *ret_table);
+/* Index of a column that a query may name, or WR_NO_COL. */
+uint16_t wr_schema_find(const struct wr_schema *schema, const char *name, size_t len);
+
+/* Column numbers of DeviceNetworkEvents (and FlowOrphans): WR_DNE_RemotePort, ... */
+enum wr_dne {
+#define COL(name, type) WR_DNE_##name,
+#define OWN(name, type) WR_DNE_##name,
+#define HIDDEN(name, type) WR_DNE_##name,
+#define ALIAS(name, type, of) WR_DNE_##name,
+#define OWN_ALIAS(name, type, of) WR_DNE_##name,
+#include "base/tables/device_network_events.def"
+    WR_DNE_NCOLS
+};
+#undef COL
+#undef OWN
+#undef HIDDEN
+#undef ALIAS
+#undef OWN_ALIAS
+enum wr_syslog_col {
+#define COL(name, type) WR_SYSLOG_##name,
+#define OWN(name, type) WR_SYSLOG_##name,
+#define ALIAS(name, type, of) WR_SYSLOG_##name,
+#include "base/tables/syslog.def"
+    WR_SYSLOG_NCOLS
+};
+#undef COL
+#undef OWN
+#undef HIDDEN
+#undef ALIAS
+#undef OWN_ALIAS
+enum wr_flows_col {
+#define OWN(name, type) WR_FLOWS_##name,
+#define OWN_ALIAS(name, type, of) WR_FLOWS_##name,
+#include "base/tables/flows.def"
+    WR_FLOWS_NCOLS
+};
+#undef COL
+#undef OWN
+#undef HIDDEN
+#undef ALIAS
+#undef OWN_ALIAS
+
+/* A set of column numbers. */
+struct wr_colset {
+    uint64_t bits[WR_MAX_COLS / 64];
+};
+
+static inline void wr_colset_add(struct wr_colset *set, uint16_t col)
+{
+    set->bits[col / 64] |= UINT64_C(1) << (col % 64);
+}
+
+static inline bool wr_colset_has(const struct wr_colset *set, uint16_t col)
+{
+    return set->bits[col / 64] >> (col % 64) & 1;
+}
+
+/* Every column of a table that holds values (aliases excluded). */
+struct wr_colset wr_colset_all(const struct wr_schema *schema);
+
+#endif

@@ -1,0 +1,59 @@
+#ifndef WR_PARSERS_CONN_CONN_H
+#define WR_PARSERS_CONN_CONN_H
+
+#include "base/batch.h"
+#include "base/buf.h"
+#include "parsers/flow/flow.h"
+
+/* Connection table: flow records of both directions, several exporters and repeated exports, and the
+ * endpoint events of the same 5-tuple, become one row of DeviceNetworkEvents a connection. Deterministic:
+ * state and output depend only on the calls and their arguments. One thread.
+ *
+ * Output batches hold inserts (_Amend false) and amendments (_Amend true: same _RowId, same keys and Timestamp,
+ * new SentBytes/ReceivedBytes, the old ones in _PrevSentBytes/_PrevReceivedBytes, null = were unknown).
+ * In `final_only` mode (weir query) nothing is emitted until wr_conn_flush: then one row each, no amends. */
+struct wr_conn;
+
+enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
+
+struct wr_conn_opts {
+    struct wr_colset wanted;  /* columns of DeviceNetworkEvents that rules read (+ hidden ones always) */
+    uint32_t max_connections; /* 0 = 1 M; beyond it the oldest goes, counted evicted */
+    enum wr_orphans orphans;  /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
+    bool expect_endpoint;     /* AUTO decides for FlowOrphans from the start (an endpoint source is configured) */
+    int64_t hold_ns;          /* how long a flow waits for its endpoint event; 0 = 600 s */
+    int64_t pair_ns;          /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
+    bool final_only;
+};
+
+struct wr_conn_stats {
+    uint64_t flows, events, connections, openings, matched, orphans, dup_record, evicted, late_bind,
+        ambiguous, amends, inserts, live;
+};
+
+struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts);
+void wr_conn_free(struct wr_conn *conn);
+
+/* `now_ns` is the time of arrival (live) or of the input's clock (replay); never steps back. */
+enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns) WR_MUST_CHECK;
+/* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. */
+enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
+                          int64_t now_ns) WR_MUST_CHECK;
+/* Moves time on: holds end, idle connections go. */
+enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
+/* End of the input: every held flow becomes a row. */
+enum wr_err wr_conn_flush(struct wr_conn *conn) WR_MUST_CHECK;
+
+/* Fills `out` (empty, schema DeviceNetworkEvents, wanted at least opts.wanted + hidden) with rows that are
+ * due for `table`; call until it returns 0. Not sealed. */
+uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out);
+
+/* A connection by _RowId as one JSON object for an alert's samples: 5-tuple, times, bytes, MatchQuality; false
+ * when it has gone. */
+bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *out);
+
+const struct wr_conn_stats *wr_conn_stats(const struct wr_conn *conn);
+void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out);
+enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len) WR_MUST_CHECK;
+
+#endif

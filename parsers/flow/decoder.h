@@ -1,0 +1,88 @@
+#ifndef WR_PARSERS_FLOW_DECODER_H
+#define WR_PARSERS_FLOW_DECODER_H
+
+#include "base/buf.h"
+#include "base/scan.h"
+#include "parsers/flow/flow.h"
+
+#include <stdbool.h>
+
+/* NetFlow v5, v9 and IPFIX messages -> flow records. One decoder per worker; not thread-safe. Keeps
+ * templates per (exporter, source port or connection, domain), holds data back until its template is there,
+ * tests the ports that rules want on raw bytes before it decodes anything else. */
+struct wr_flow_decoder;
+
+/* Why a message or record was refused: X(name, text). One closed list; counted per exporter. */
+#define WR_FLOW_REJECTS(X)                                                                         \
+    X(version, "neither NetFlow v5, v9 nor IPFIX")                                                 \
+    X(truncated, "message ends before its declared length")                                        \
+    X(length, "header length and datagram length differ")                                          \
+    X(set_length, "set length below 4 or past the end of the message")                             \
+    X(template_id, "template id below 256")                                                        \
+    X(template_fields, "field count does not fit its set, or is over 1024")                        \
+    X(template_empty, "template whose records would have no length")                               \
+    X(scope_count, "options template with a scope count of 0 or above its field count")            \
+    X(varlen, "variable-length field runs past its set")                                           \
+    X(list, "list too deep, too long or not inside its field")                                     \
+    X(exporter_cap, "more exporters, domains or templates than allowed")
+
+enum wr_flow_reject {
+#define X(name, text) WR_FLOW_REJECT_##name,
+    WR_FLOW_REJECTS(X)
+#undef X
+        WR_FLOW_NREJECTS
+};
+
+/* Message counts hold: messages = ok + sum(rejected of whole messages). All monotone. */
+struct wr_flow_stats {
+    uint64_t messages, ok, rejected[WR_FLOW_NREJECTS];
+    uint64_t records, rows, filtered_early, options_records;
+    uint64_t sets_held, sets_released, sets_dropped; /* waiting for a template */
+    uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
+    uint64_t templates, templates_changed, seq_lost, seq_dup, seq_reset;
+};
+
+struct wr_flow_peer {
+    uint8_t addr[16]; /* exporter: IPv6 or IPv4-mapped */
+    uint16_t port;    /* UDP source port */
+    uint64_t session; /* TCP connection number, 0 = UDP: templates of a session die with it */
+};
+
+struct wr_flow_decoder_opts {
+    size_t memory_bytes; /* for templates and held data; 0 = 64 MiB */
+    uint32_t max_exporters; /* 0 = 4096 */
+};
+
+struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts);
+void wr_flow_decoder_free(struct wr_flow_decoder *dec);
+
+/* Which records are wanted, from the rules' scans of DeviceNetworkEvents: a record is kept when its source
+ * or destination port is wanted (local and remote are not known yet). Copied. NULL keeps all. */
+enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_scan *scan) WR_MUST_CHECK;
+
+/* Decodes one whole message (datagram payload, or one framed IPFIX message of a stream) that arrived at
+ * `now_ns`. Appends records to `out`. Returns false when the message was rejected whole. */
+bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
+                    size_t len, int64_t now_ns, struct wr_flow_vec *out);
+
+/* As wr_flow_decode, but writes every flow and option record as one JSON line with element names
+ * (`weir decode`). */
+bool wr_flow_decode_json(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer,
+                         const uint8_t *data, size_t len, int64_t now_ns, struct wr_buf *out);
+
+/* Length of the IPFIX message at the head of a stream: 0 = need more bytes, -1 = not IPFIX, close. */
+int32_t wr_flow_frame(const uint8_t *data, size_t len);
+
+/* Forgets the templates of a closed TCP session. */
+void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer);
+
+const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec);
+/* Prometheus lines per exporter (messages, rejected{reason}, seq_lost, ...), appended to `out`. */
+void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *out);
+
+/* UDP templates for the state directory, and back at start (then "provisional": used until the exporter sends
+ * its own, dropped when it differs). WR_ECORRUPT leaves the decoder as it was. */
+void wr_flow_decoder_save(const struct wr_flow_decoder *dec, struct wr_buf *out);
+enum wr_err wr_flow_decoder_load(struct wr_flow_decoder *dec, const void *bytes, size_t len) WR_MUST_CHECK;
+
+#endif
