@@ -1,0 +1,1 @@
+add_test(NAME layers COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/include_layers.sh)
