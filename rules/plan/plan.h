@@ -1,0 +1,115 @@
+/* Bound plan: what the binder (rules/plan) makes of a syntax tree (rules/kql), and what the executors
+ * (rules/exec) run. Every name is resolved to a number, every expression has its type, every conversion is
+ * explicit. Plain data, owned by one arena, immutable after binding: many engines may share it.
+ *
+ *   text -> rules/kql (tokens, tree) -> rules/plan (bind, fold, push down) -> rules/exec (batch | incremental)
+ */
+#ifndef WR_RULES_PLAN_PLAN_H
+#define WR_RULES_PLAN_PLAN_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/scan.h"
+#include "base/schema.h"
+#include "base/str.h"
+#include "rules/fn/fn.h"
+
+/* ---- expressions ----------------------------------------------------------------------------------- */
+
+enum wr_ex_kind {
+    WR_EX_CONST,
+    WR_EX_COL,  /* column `col` of the operator's input; aliases already resolved to their store */
+    WR_EX_CALL, /* function or operator with its arguments */
+};
+
+struct wr_ex {
+    enum wr_ex_kind kind;
+    enum wr_type type;
+    bool per_run; /* same for all rows of one run: constants, now(), ago(x) and what is made of them only */
+    struct wr_span span;
+    uint16_t col;
+    struct wr_value value;
+    const struct wr_fn *fn;
+    struct wr_ex *const *args;
+    uint32_t nargs;
+    const void *prepared; /* by fn->prepare at bind time from constant arguments (membership table, pattern); or NULL */
+};
+
+/* ---- operators: a tree, `input` upstream -------------------------------------------------------------- */
+
+enum wr_op_kind {
+    WR_OP_SCAN,      /* rows of a built-in table */
+    WR_OP_ROWS,      /* datatable, print: rows of constants (print: one row, expressions over no input) */
+    WR_OP_WHERE,     /* keeps rows whose predicate is true (null is not) */
+    WR_OP_MAP,       /* extend, project, project-away, ...: every output column is an expression over the input */
+    WR_OP_SUMMARIZE, /* also count, distinct */
+    WR_OP_SORT,
+    WR_OP_TAKE,      /* take, limit; top = sort + take */
+    WR_OP_UNION      /* rows of several inputs, columns already mapped to one schema */
+};
+
+struct wr_sort_key {
+    struct wr_ex *ex;
+    bool desc, nulls_first;
+};
+
+struct wr_agg_call {
+    const struct wr_agg *agg;
+    struct wr_ex *const *args; /* over the summarize's input */
+    uint32_t nargs;
+    enum wr_type type;
+};
+
+struct wr_op {
+    enum wr_op_kind kind;
+    struct wr_span span;
+    struct wr_op *input;             /* NULL for SCAN, ROWS, UNION */
+    const struct wr_schema *schema;  /* output */
+    enum wr_table table;             /* SCAN: schema is the built-in one (store columns, aliases, hidden) */
+    struct wr_ex *pred;              /* WHERE */
+    struct wr_ex *const *cols;       /* MAP: schema->ncols; SUMMARIZE: the `by` keys, output columns 0..nkeys-1 */
+    uint32_t nkeys;
+    const struct wr_agg_call *aggs;  /* SUMMARIZE: output columns nkeys.. */
+    uint32_t naggs;
+    struct wr_ex *const *rows;       /* ROWS: nrows * schema->ncols expressions, row by row, per_run */
+    uint32_t nrows;
+    const struct wr_sort_key *keys;  /* SORT */
+    uint32_t nsort;
+    int64_t count;                   /* TAKE */
+    struct wr_op *const *inputs;     /* UNION */
+    uint32_t ninputs;
+};
+
+/* ---- plan ---------------------------------------------------------------------------------------------- */
+
+/* How a rule can run on a stream. */
+enum wr_mode {
+    WR_MODE_STATELESS,   /* scan, where, map: each row that passes is an alert */
+    WR_MODE_INCREMENTAL, /* scan, (where|map)*, summarize, (where|map|sort|take)*: panes */
+    WR_MODE_BATCH        /* anything else: `weir query` only; `why` says what stands in the way */
+};
+
+struct wr_plan {
+    struct wr_arena *arena; /* owns all of it */
+    struct wr_op *root;
+    struct wr_scan scans[WR_NTABLES]; /* nbranches 0: not read */
+    enum wr_mode mode;
+    const char *why;           /* WR_MODE_BATCH: for people */
+    /* Streaming modes. The conjunct `Timestamp > ago(x)` over the scan is the window: it stands in `root` for batch
+     * runs and is left out of `stream`. */
+    struct wr_op *stream;      /* root without the window conjunct; same shape otherwise */
+    struct wr_op *summarize;   /* in `stream`; NULL when stateless */
+    int64_t window;            /* ticks; 0 = no bound given */
+    const char *window_from;   /* "ago(24h) at line 3", "queryPeriod", "default" */
+    uint16_t time_col;         /* of the scan: what the window is about; WR_NO_COL: arrival */
+    uint64_t hash[2];          /* of everything that decides results: state is kept over a reload when equal */
+};
+
+/* Parses and binds one query. NULL with errors in `diags`; `source` is borrowed during the call only (diags keep it).
+ * Warnings may be added on success. */
+struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags);
+void wr_plan_free(struct wr_plan *plan);
+/* The plan as indented text, one operator a line with its pushdown and window. */
+void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out);
+
+#endif
