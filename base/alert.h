@@ -43,8 +43,12 @@ struct wr_alert {
     struct wr_alert *next;
 };
 
+/* Frees one alert, not those after it; NULL is allowed. */
 void wr_alert_free(struct wr_alert *alert);
-/* The alert as one JSON object (docs/alerts.md). Cells are coded as `weir query` codes them. */
+/* Frees every alert of the list. */
+void wr_alerts_free(struct wr_alert *list);
+/* The alert as one JSON object (docs/alerts.md), no line end; out->err says when memory ran out. Cells are
+ * coded as `weir query` codes them. */
 void wr_alert_json(const struct wr_alert *alert, struct wr_buf *out);
 /* One cell as JSON: null, number, "text"; datetime and timespan as text; dynamic as the JSON it is. */
 void wr_cell_json(const struct wr_alert_cell *cell, struct wr_buf *out);
