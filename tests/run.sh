@@ -2,8 +2,7 @@
 # Installs what the tests need, builds, runs every test: `sh tests/run.sh [PRESET...]` (default: debug asan).
 set -eu
 cd "$(dirname "$0")/.."
-need="build-essential cmake ninja-build pkg-config libuv1-dev libfixbuf-dev libmsgpack-dev libsqlite3-dev
-    libssl-dev libyaml-dev libsimdjson-dev libcriterion-dev"
+need="$(sed -n '/^[a-z]/p' deploy/packages.build) libcriterion-dev"
 missing=""
 for p in $need; do dpkg -s "$p" >/dev/null 2>&1 || missing="$missing $p"; done
 if [ -n "$missing" ]; then
