@@ -22,6 +22,17 @@ void wr_diags_fini(struct wr_diags *diags)
     *diags = (struct wr_diags){0};
 }
 
+const struct wr_source *wr_diags_source(struct wr_diags *diags, const struct wr_source *source)
+{
+    struct wr_source *copy = wr_arena_alloc(diags->arena, sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = *source;
+    copy->name = wr_arena_strndup(diags->arena, source->name, strlen(source->name));
+    copy->text = wr_arena_strndup(diags->arena, source->text, source->len);
+    return copy->name && copy->text ? copy : NULL;
+}
+
 static const char *arena_vfmt(struct wr_arena *arena, const char *fmt, va_list ap)
 {
     struct wr_buf buf = {0};

@@ -49,6 +49,10 @@ struct wr_diags {
 bool wr_diags_init(struct wr_diags *diags) WR_MUST_CHECK;
 void wr_diags_fini(struct wr_diags *diags);
 
+/* A copy of `source` with its name and text that lives as long as the list: for texts that go away before the messages
+ * about them are printed. NULL when out of memory. */
+const struct wr_source *wr_diags_source(struct wr_diags *diags, const struct wr_source *source);
+
 /* Adds a message; its text is formatted into the list's arena. Returns it, so that the caller can set
  * hint and page; never NULL (out of memory drops the message but counts it). Keeps at most 100. */
 struct wr_diag *wr_diag_add(struct wr_diags *diags, enum wr_severity severity,
