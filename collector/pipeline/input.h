@@ -1,0 +1,22 @@
+#ifndef WR_COLLECTOR_PIPELINE_INPUT_H
+#define WR_COLLECTOR_PIPELINE_INPUT_H
+
+#include <stdint.h>
+
+/* What the owner of the state is given, in one order: this is what rings carry, what the log stores and what recovery
+ * replays. Everything that the state depends on is one of these, the passing of time included. Values are on disk. */
+enum wr_input_type {
+    WR_INPUT_FLOWS = 1, /* struct wr_flow, one or more */
+    WR_INPUT_EVENT = 2, /* packed row of DeviceNetworkEvents (wr_row_pack) */
+    WR_INPUT_LINE = 3,  /* packed row of Syslog */
+    WR_INPUT_TURN = 4   /* no bytes: everything before is worked through, time moves on to `arrival_ns` */
+};
+
+struct wr_input {
+    uint32_t type;
+    uint32_t len;
+    int64_t arrival_ns; /* wall clock of the worker that received it; the owner makes it never step back */
+    const void *bytes;
+};
+
+#endif

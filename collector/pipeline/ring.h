@@ -1,0 +1,40 @@
+/* Bounded ring of messages between one producer thread and one consumer thread: a worker and the owner of the state.
+ *
+ *   tail (consumer)          head (producer)
+ *     v                        v
+ *   [ . . |h payload|h payload| . . . . ]       h: 16 bytes {length, type, arrival}
+ *
+ * Messages are contiguous, so a reader needs no copy; one that does not fit before the end of the memory starts again
+ * at its beginning, behind a skip mark. Each side keeps the other's index cached and on cache lines of its own: the
+ * lines only travel when the ring looks full or empty.
+ *
+ * Threads    push, room: producer. peek, pop: consumer. depth: any, a moment's estimate.
+ * Failure    push returns false when there is no room: nothing was written, the caller counts or waits. */
+#ifndef WR_COLLECTOR_PIPELINE_RING_H
+#define WR_COLLECTOR_PIPELINE_RING_H
+
+#include "base/err.h"
+#include "collector/pipeline/input.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct wr_ring;
+
+/* `bytes` is a power of two, at least 4096. Owned; NULL when out of memory. */
+struct wr_ring *wr_ring_new(size_t bytes) WR_MUST_CHECK;
+void wr_ring_free(struct wr_ring *ring);
+/* The longest payload that always fits into an empty ring: half of it, less a header. */
+size_t wr_ring_max(const struct wr_ring *ring);
+
+bool wr_ring_push(struct wr_ring *ring, const struct wr_input *input) WR_MUST_CHECK;
+/* Bytes that could be pushed now as one message; 0 when full. */
+size_t wr_ring_room(struct wr_ring *ring);
+
+/* The oldest message; its bytes are borrowed until wr_ring_pop. False when the ring is empty. */
+bool wr_ring_peek(struct wr_ring *ring, struct wr_input *ret_input);
+void wr_ring_pop(struct wr_ring *ring);
+
+size_t wr_ring_depth(const struct wr_ring *ring); /* bytes in use */
+
+#endif

@@ -1,0 +1,136 @@
+#include "collector/io/io.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+static struct sockaddr_storage loopback(void)
+{
+    struct sockaddr_storage out = {0};
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    memcpy(&out, &v4, sizeof v4);
+    return out;
+}
+
+/* A receiving socket on a free port and a sender connected to it. */
+static int open_pair(const struct wr_io *io, struct wr_udp *udp, uint64_t buffer)
+{
+    struct sockaddr_storage addr = loopback();
+    cr_assert_eq(io->udp_open(io->ctx, &addr, sizeof(struct sockaddr_in), buffer, udp), 0);
+    socklen_t len = sizeof addr;
+    cr_assert_eq(getsockname(udp->fd, (struct sockaddr *)&addr, &len), 0);
+    int tx = socket(AF_INET, SOCK_DGRAM, 0);
+    cr_assert_eq(connect(tx, (struct sockaddr *)&addr, len), 0);
+    return tx;
+}
+
+/* Receives until `want` datagrams came or nothing comes for a second; checks each one's first byte and length. */
+static uint32_t receive(const struct wr_io *io, struct wr_udp *udp, uint32_t want, uint32_t size)
+{
+    static struct wr_dgrams trains[WR_UDP_BATCH];
+    uint32_t seen = 0;
+    struct pollfd p = {.fd = udp->fd, .events = POLLIN};
+    while (seen < want && poll(&p, 1, 1000) == 1) {
+        int n = io->udp_recv(io->ctx, udp, trains, WR_UDP_BATCH);
+        cr_assert_geq(n, 0);
+        for (int i = 0; i < n; i++) {
+            cr_assert_gt(trains[i].src.sin6_port, 0);
+            cr_assert_eq(trains[i].src.sin6_addr.s6_addr[12], 127);
+            for (uint32_t at = 0; at < trains[i].len; at += trains[i].segment) {
+                cr_assert_eq(trains[i].data[at], (uint8_t)seen);
+                seen++;
+            }
+            cr_assert_eq(trains[i].len % size, 0);
+        }
+    }
+    return seen;
+}
+
+Test(udp, trains_of_equal_datagrams_come_apart_again)
+{
+    const struct wr_io *io = wr_io_real();
+    struct wr_udp udp;
+    int tx = open_pair(io, &udp, 4 << 20);
+    int segment = 1000;
+    bool gso = setsockopt(tx, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0;
+    static uint8_t bytes[40000];
+    for (int i = 0; i < 40; i++)
+        bytes[i * 1000] = (uint8_t)i;
+    if (gso && send(tx, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes) {
+        cr_assert_eq(receive(io, &udp, 40, 1000), 40);
+    } else {
+        for (int i = 0; i < 40; i++)
+            cr_assert_eq(send(tx, bytes + i * 1000, 1000, 0), 1000);
+        cr_assert_eq(receive(io, &udp, 40, 1000), 40);
+    }
+    close(tx);
+    io->udp_close(io->ctx, &udp);
+}
+
+Test(udp, single_datagrams_and_empty_socket)
+{
+    const struct wr_io *io = wr_io_real();
+    struct wr_udp udp;
+    int tx = open_pair(io, &udp, 1 << 20);
+    struct wr_dgrams one;
+    cr_assert_eq(io->udp_recv(io->ctx, &udp, &one, 1), 0);
+    for (int i = 0; i < 200; i++) {
+        uint8_t b[10] = {(uint8_t)i};
+        cr_assert_eq(send(tx, b, sizeof b, 0), 10);
+    }
+    cr_assert_eq(receive(io, &udp, 200, 10), 200);
+    close(tx);
+    io->udp_close(io->ctx, &udp);
+}
+
+Test(udp, what_the_kernel_drops_is_counted)
+{
+    const struct wr_io *io = wr_io_real();
+    struct wr_udp udp;
+    int tx = open_pair(io, &udp, 8192);
+    cr_assert_gt(udp.receive_buffer, 0);
+    enum { SENT = 500 };
+    uint8_t b[1200] = {0};
+    for (int i = 0; i < SENT; i++)
+        cr_assert_eq(send(tx, b, sizeof b, 0), (ssize_t)sizeof b);
+    static struct wr_dgrams trains[WR_UDP_BATCH];
+    uint64_t got = 0;
+    for (int n; (n = io->udp_recv(io->ctx, &udp, trains, WR_UDP_BATCH)) > 0;)
+        for (int i = 0; i < n; i++)
+            got += (trains[i].len + trains[i].segment - 1) / trains[i].segment;
+    /* The drop counter travels with the next datagram that has room. */
+    cr_assert_eq(send(tx, b, sizeof b, 0), (ssize_t)sizeof b);
+    cr_assert_eq(io->udp_recv(io->ctx, &udp, trains, WR_UDP_BATCH), 1);
+    cr_assert_lt(got, SENT);
+    cr_assert_eq(got + udp.dropped, SENT);
+    close(tx);
+    io->udp_close(io->ctx, &udp);
+}
+
+Test(io, a_replaced_file_reads_back_and_leaves_no_temporary)
+{
+    const struct wr_io *io = wr_io_real();
+    char dir[] = "io-test-XXXXXX";
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(wr_io_replace_file(io, dir, "a", "first", 5), 0);
+    cr_assert_eq(wr_io_replace_file(io, dir, "a", "second", 6), 0);
+    char path[64], *data;
+    size_t len;
+    snprintf(path, sizeof path, "%s/a", dir);
+    cr_assert_eq(wr_io_read_file(io, path, 100, &data, &len), 0);
+    cr_assert_str_eq(data, "second");
+    free(data);
+    cr_assert_lt(wr_io_read_file(io, path, 5, &data, &len), 0);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(rmdir(dir), 0, "only the file itself was there");
+}
