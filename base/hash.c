@@ -4,6 +4,7 @@
 
 #include <openssl/sha.h>
 #include <string.h>
+#include <sys/random.h>
 
 static uint64_t rotl(uint64_t x, int b)
 {
@@ -73,6 +74,14 @@ static uint32_t crc_bitwise(uint32_t crc, const uint8_t *p, size_t n)
             crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1u)));
     }
     return crc;
+}
+
+struct wr_hash_key wr_hash_key_random(void)
+{
+    struct wr_hash_key key;
+    /* 16 bytes come whole once the kernel's pool is ready (getrandom(2)): less is a broken system. */
+    WR_ASSERT(getrandom(&key, sizeof key, 0) == (ssize_t)sizeof key);
+    return key;
 }
 
 uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len)

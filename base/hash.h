@@ -10,6 +10,8 @@ struct wr_hash_key {
     uint64_t k0, k1;
 };
 uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len);
+/* A fresh key from the system's random numbers. */
+struct wr_hash_key wr_hash_key_random(void);
 
 /* CRC-32C (Castagnoli), as in RFC 3720 appendix B.4; `crc` continues an earlier result, 0 starts. */
 uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len);
