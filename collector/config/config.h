@@ -42,6 +42,7 @@ struct wr_forward_config {
     const char *username, *password;
     const char *self_hostname; /* name given in HELO's answer; default the machine's */
     bool tls, tls_insecure;    /* insecure: do not verify; only for tests */
+    bool no_ack;               /* the receiver never acknowledges (Logstash) */
     const char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
     uint32_t ack_timeout_s;    /* default 30 */
 };
@@ -52,7 +53,7 @@ enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CO
 struct wr_config {
     struct wr_arena *arena;
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
-    uint32_t nlisten;
+    uint32_t nlisten; /* the defaults, less the kinds that the file sets */
     bool http_on;
     struct wr_listen http; /* `kind` unused */
     const char *rules[WR_CONFIG_MAX_RULES]; /* files or directories */
@@ -77,7 +78,6 @@ struct wr_config {
     int64_t retention_ns;      /* of alerts in the store; default 30 d */
     struct wr_forward_config forward[WR_CONFIG_MAX_FORWARD];
     uint32_t nforward;
-    bool default_listen; /* the file named no listener: the defaults stand */
 };
 
 /* Defaults; false when out of memory. */
@@ -89,13 +89,14 @@ void wr_config_fini(struct wr_config *config);
 enum wr_err wr_config_load(struct wr_config *config, const char *name, const char *text, size_t len,
                            struct wr_diags *diags) WR_MUST_CHECK;
 
+/* Adds a listener; NULL, or what is wrong (static text). */
+const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind, const char *text);
+/* Takes every listener of a kind out. */
+void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
+
 /* "2055", "10.0.0.1:2055", "[::1]:2055"; also a bare address when `default_port` is not 0. NULL on success, else what
  * is wrong (static text). `text` must outlive the listener. */
 const char *wr_listen_parse(struct wr_listen *listen, const char *text, uint16_t default_port);
-/* Numbers with units: "50ms" "10s" "5m" "1h" "2d" in ns; "64KiB" "32MiB" "1GiB" or plain bytes. False when not one. */
-bool wr_parse_duration(const char *text, int64_t *ret_ns);
-bool wr_parse_size(const char *text, uint64_t *ret_bytes);
-
 /* Fills what the machine decides: state_dir ($STATE_DIRECTORY; /var/lib/weir as root; $XDG_STATE_HOME/weir or
  * ~/.local/state/weir), rules (installed library, else ./rules/library), workers (CPUs allowed, at most 4). Text of
  * what could not be found, or NULL. */

@@ -1,0 +1,163 @@
+#include "collector/config/config.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef WR_RULES_DIR
+#define WR_RULES_DIR "/usr/share/weir/rules"
+#endif
+
+static const int64_t SECOND_NS = 1000000000;
+
+const char *wr_listen_kind_name(enum wr_listen_kind kind)
+{
+    static const char *const names[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp"};
+    return kind < WR_LISTEN_NKINDS ? names[kind] : "?";
+}
+
+bool wr_config_init(struct wr_config *config)
+{
+    *config = (struct wr_config){
+        .arena = wr_arena_new(4096),
+        .http_on = true,
+        .batch_rows = 1024,
+        .memory_bytes = UINT64_C(512) << 20,
+        .receive_buffer_bytes = UINT64_C(32) << 20,
+        .max_connections = 4096,
+        .max_connections_per_peer = 256,
+        .endpoint_wait_ns = 600 * SECOND_NS,
+        .realert_ns = 3600 * SECOND_NS,
+        .commit_ns = SECOND_NS / 20,
+        .snapshot_ns = 60 * SECOND_NS,
+        .snapshot_log_bytes = UINT64_C(256) << 20,
+        .stdout_alerts = true,
+        .retention_ns = 30 * 86400 * SECOND_NS,
+    };
+    static const struct {
+        enum wr_listen_kind kind;
+        const char *text;
+    } defaults[] = {
+        {WR_LISTEN_FLOW_UDP, "2055"},   {WR_LISTEN_FLOW_UDP, "4739"},   {WR_LISTEN_FLOW_TCP, "4739"},
+        {WR_LISTEN_SYSLOG_UDP, "5514"}, {WR_LISTEN_SYSLOG_TCP, "5514"},
+    };
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        (void)wr_config_listen(config, defaults[i].kind, defaults[i].text); /* known good */
+    (void)wr_listen_parse(&config->http, "127.0.0.1:8686", 0);
+    return config->arena != NULL;
+}
+
+void wr_config_fini(struct wr_config *config)
+{
+    wr_arena_free(config->arena);
+    config->arena = NULL;
+}
+
+const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind, const char *text)
+{
+    if (config->nlisten == WR_CONFIG_MAX_LISTEN)
+        return "more than 64 listeners";
+    struct wr_listen listen;
+    const char *wrong = wr_listen_parse(&listen, text, 0);
+    if (wrong)
+        return wrong;
+    listen.kind = kind;
+    bool udp = kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_SYSLOG_UDP;
+    for (uint32_t i = 0; i < config->nlisten; i++) {
+        const struct wr_listen *other = &config->listen[i];
+        bool other_udp = other->kind == WR_LISTEN_FLOW_UDP || other->kind == WR_LISTEN_SYSLOG_UDP;
+        if (udp == other_udp && other->addr_len == listen.addr_len &&
+            memcmp(&other->addr, &listen.addr, listen.addr_len) == 0)
+            return "another listener has this address and port";
+    }
+    config->listen[config->nlisten++] = listen;
+    return NULL;
+}
+
+void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < config->nlisten; i++)
+        if (config->listen[i].kind != kind)
+            config->listen[kept++] = config->listen[i];
+    config->nlisten = kept;
+}
+
+static char *path_in(struct wr_config *config, const char *dir, const char *name)
+{
+    size_t len = strlen(dir) + strlen(name) + 2;
+    char *out = wr_arena_bytes_alloc(config->arena, len);
+    if (out)
+        snprintf(out, len, "%s/%s", dir, name);
+    return out;
+}
+
+static const char *find_state_dir(struct wr_config *config)
+{
+    const char *dir = getenv("STATE_DIRECTORY"); /* systemd's StateDirectory= */
+    if (dir && *dir)
+        return wr_arena_strndup(config->arena, dir, strcspn(dir, ":"));
+    if (geteuid() == 0)
+        return "/var/lib/weir";
+    if ((dir = getenv("XDG_STATE_HOME")) && *dir == '/')
+        return path_in(config, dir, "weir");
+    if ((dir = getenv("HOME")) && *dir == '/')
+        return path_in(config, dir, ".local/state/weir");
+    return NULL;
+}
+
+static bool is_dir(const char *path)
+{
+    struct stat st;
+    return path && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The library that belongs to this program: installed, or of the source tree that it was built in. */
+static const char *find_rules(struct wr_config *config)
+{
+    if (is_dir(WR_RULES_DIR))
+        return WR_RULES_DIR;
+    if (is_dir("rules/library"))
+        return "rules/library";
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0)
+        return NULL;
+    exe[n] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    static const char *const beside[] = {"../share/weir/rules", "../../rules/library"};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        const char *path = path_in(config, exe, beside[i]);
+        if (is_dir(path))
+            return path;
+    }
+    return NULL;
+}
+
+static uint32_t cpus_allowed(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n < 1 ? 1 : n > 4 ? 4 : (uint32_t)n;
+}
+
+const char *wr_config_settle(struct wr_config *config)
+{
+    if (config->workers == 0)
+        config->workers = cpus_allowed();
+    if (!config->state_dir && !(config->state_dir = find_state_dir(config)))
+        return "no state directory: neither STATE_DIRECTORY nor HOME is set; give --state DIR";
+    if (config->nrules == 0) {
+        const char *rules = find_rules(config);
+        if (!rules)
+            return "no rules: neither " WR_RULES_DIR " nor ./rules/library is there; give --rules DIR";
+        config->rules[config->nrules++] = rules;
+    }
+    return NULL;
+}

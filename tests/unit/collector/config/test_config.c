@@ -1,0 +1,160 @@
+#include "collector/config/config.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct wr_config config;
+static struct wr_diags diags;
+static struct wr_buf printed;
+
+static void setup(void)
+{
+    cr_assert(wr_config_init(&config));
+    cr_assert(wr_diags_init(&diags));
+}
+
+static void teardown(void)
+{
+    wr_config_fini(&config);
+    wr_diags_fini(&diags);
+    wr_buf_fini(&printed);
+}
+
+TestSuite(config, .init = setup, .fini = teardown);
+
+static enum wr_err load(const char *text)
+{
+    return wr_config_load(&config, "weir.yaml", text, strlen(text), &diags);
+}
+
+/* The messages as a person sees them. */
+static const char *said(void)
+{
+    wr_buf_reset(&printed);
+    wr_diags_print(&diags, &printed);
+    wr_buf_char(&printed, '\0');
+    return printed.data;
+}
+
+Test(config, without_a_file_every_default_listener_is_there)
+{
+    cr_assert_eq(config.nlisten, 5);
+    cr_assert_eq(config.listen[0].kind, WR_LISTEN_FLOW_UDP);
+    cr_assert_str_eq(config.listen[0].text, "2055");
+    cr_assert(config.listen[0].any);
+    cr_assert(config.http_on);
+    cr_assert_eq(load(""), WR_OK);
+    cr_assert_eq(config.nlisten, 5);
+}
+
+Test(config, reads_every_setting)
+{
+    cr_assert_eq(load("listen:\n"
+                      "  flow_udp: [\"127.0.0.1:9995\", 2056]\n"
+                      "  flow_tcp: off\n"
+                      "  syslog_udp: []\n"
+                      "http: 8080\n"
+                      "rules: [/etc/weir/rules, my.kql]\n"
+                      "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
+                      "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: 30s\n"
+                      "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
+                      "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: other\n"),
+                 WR_OK, "%s", said());
+    cr_assert_eq(config.nlisten, 3);
+    cr_assert_eq(config.listen[0].kind, WR_LISTEN_SYSLOG_TCP);
+    cr_assert_str_eq(config.listen[1].text, "127.0.0.1:9995");
+    cr_assert_eq(config.nrules, 2);
+    cr_assert_str_eq(config.state_dir, "/var/lib/w");
+    cr_assert_eq(config.workers, 3);
+    cr_assert_eq(config.batch_rows, 7);
+    cr_assert_eq(config.memory_bytes, UINT64_C(1) << 30);
+    cr_assert_eq(config.orphans, WR_CONFIG_ORPHANS_TABLE);
+    cr_assert(config.endpoint);
+    cr_assert_eq(config.endpoint_wait_ns, INT64_C(300000000000));
+    cr_assert_eq(config.realert_ns, INT64_C(7200000000000));
+    cr_assert_eq(config.commit_ns, INT64_C(10000000));
+    cr_assert_not(config.stdout_alerts);
+    cr_assert_eq(config.nfiles, 1);
+    cr_assert_eq(config.nforward, 2);
+    cr_assert_str_eq(config.forward[0].name, "siem:24225");
+    cr_assert(config.forward[0].tls);
+    cr_assert_eq(config.forward[0].ack_timeout_s, 5);
+    cr_assert_eq(config.forward[1].port, 24224);
+    cr_assert_str_eq(config.forward[1].tag, "weir.alert");
+}
+
+Test(config, unknown_key_names_its_place_and_the_nearest_known_one)
+{
+    cr_assert_eq(load("workers: 2\nlisten:\n  flow_upd: 2055\n"), WR_EINVAL);
+    cr_assert_not_null(strstr(said(), "weir.yaml:3:3: error: "), "%s", said());
+    cr_assert_not_null(strstr(said(), "did you mean 'flow_udp'?"), "%s", said());
+}
+
+struct wrong {
+    const char *text, *place, *part;
+};
+
+Test(config, every_wrong_value_is_an_error_at_its_place)
+{
+    static const struct wrong cases[] = {
+        {"workers: 0\n", "weir.yaml:1:", "workers"},
+        {"workers: many\n", "weir.yaml:1:", "workers"},
+        {"batch_rows: 65536\n", "weir.yaml:1:", "batch_rows"},
+        {"orphans: sometimes\n", "weir.yaml:1:", "auto, events or table"},
+        {"realert: 10\n", "weir.yaml:1:", "realert"},
+        {"memory: 1 elephant\n", "weir.yaml:1:", "memory"},
+        {"listen:\n  flow_udp: 70000\n", "weir.yaml:2:", "port"},
+        {"listen:\n  flow_udp: [2055, 2055]\n", "weir.yaml:2:", "another listener"},
+        {"listen:\n  syslog_udp: 2055\n", "weir.yaml:2:", "another listener"},
+        {"listen:\n  flow_udp: \"[::1:2055\"\n", "weir.yaml:2:", "']'"},
+        {"listen:\n  flow_udp: \"host.example:2055\"\n", "weir.yaml:2:", "ADDRESS:PORT"},
+        {"http: {}\n", "weir.yaml:1:", "off"},
+        {"forward:\n  - port: 5\n", "weir.yaml:2:", "host"},
+        {"forward:\n  - host: a\n  - host: a\n", "weir.yaml:3:", "two receivers"},
+        {"forward:\n  - host: a\n    tls_ca: x\n", "weir.yaml:2:", "in clear"},
+        {"forward:\n  - host: a\n    username: x\n", "weir.yaml:2:", "shared_key"},
+        {"forward:\n  - host: a\n    shared_key_file: /nonexistent/key\n", "weir.yaml:3:", "cannot read"},
+        {"forward:\n  - host: a\n    tls: true\n    tls_cert: x\n", "weir.yaml:2:", "go together"},
+        {"- a\n", "weir.yaml:1:", "mapping"},
+        {"workers: [\n", "weir.yaml:", "error"},
+        {"workers: 1\n---\nworkers: 2\n", "weir.yaml:3:", "one YAML document"},
+        {"alerts:\n  files: [a, a]\n", "weir.yaml:2:", "twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        teardown();
+        setup();
+        cr_assert_eq(load(cases[i].text), WR_EINVAL, "%s", cases[i].text);
+        cr_assert_not_null(strstr(said(), cases[i].place), "%s says %s", cases[i].text, said());
+        cr_assert_not_null(strstr(said(), cases[i].part), "%s says %s", cases[i].text, said());
+    }
+}
+
+Test(config, listen_addresses)
+{
+    struct wr_listen l;
+    cr_assert_null(wr_listen_parse(&l, "[::1]:2055", 0));
+    cr_assert_eq(l.addr.ss_family, AF_INET6);
+    cr_assert_not(l.any);
+    cr_assert_null(wr_listen_parse(&l, "10.0.0.1:2055", 0));
+    cr_assert_eq(l.addr.ss_family, AF_INET);
+    cr_assert_null(wr_listen_parse(&l, "10.0.0.1", 8686));
+    cr_assert_null(wr_listen_parse(&l, "::1", 8686));
+    static const char *const bad[] = {"", "0", "65536", "99999999999", ":", ":5", "1.2.3.4", "1.2.3.4:", "1.2.3.4:0",
+                                      "1.2.3.4:5x", "[::1]", "[::1]5", "[]:5", "::1:2055x", "a:b:c",
+                                      "1111111111111111111111111111111111111111111111111111111111:5"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_not_null(wr_listen_parse(&l, bad[i], 0), "'%s'", bad[i]);
+}
+
+Test(config, state_directory_from_the_environment)
+{
+    setenv("STATE_DIRECTORY", "/var/lib/one:/var/lib/two", 1);
+    config.nrules = 1;
+    config.rules[0] = "x";
+    cr_assert_null(wr_config_settle(&config));
+    cr_assert_str_eq(config.state_dir, "/var/lib/one");
+    cr_assert_geq(config.workers, 1);
+    cr_assert_leq(config.workers, 4);
+}
