@@ -1,0 +1,15 @@
+# Real exporters and senders against the real program: network-only (exporters) and endpoint + flow (senders).
+if(TARGET weir)
+  foreach(variant softflowd-5 softflowd-9 softflowd-10 softflowd-10b nfprobe-9 nfprobe-10)
+    add_test(NAME interop.${variant}
+      COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/exporters.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
+    list(APPEND interop_tests interop.${variant})
+  endforeach()
+  foreach(variant rsyslog-udp rsyslog-tcp rsyslog-octets syslog-ng-udp syslog-ng-tcp syslog-ng-octets)
+    add_test(NAME interop.${variant}
+      COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/senders.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
+    list(APPEND interop_tests interop.${variant})
+  endforeach()
+  set_tests_properties(${interop_tests} PROPERTIES LABELS interop TIMEOUT 120
+    ENVIRONMENT "WEIR_SYSLOG_NG=${CMAKE_SOURCE_DIR}/build/syslog-ng" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
+endif()

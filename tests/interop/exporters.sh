@@ -1,0 +1,33 @@
+#!/bin/sh
+# exporters.sh VARIANT WEIR ROOT: a network-only site. A real exporter meters the lab capture and sends it to a running weir;
+# the alerts' connection counts must be those of sessions.tsv. Variants: softflowd-5, -9, -10, -10b (biflow), nfprobe-9, -10.
+variant=$1 WEIR=$2 ROOT=$3
+. "$ROOT/tests/support/live.sh"
+lab=$ROOT/tests/data/mail
+mkdir "$dir/lab"
+python3 "$ROOT/deploy/lab_shift.py" "$lab" "$dir/lab" >"$dir/offset"
+live_start --workers 2
+
+case $variant in
+softflowd-*)
+    version=${variant#softflowd-}; biflow=""
+    [ "$version" != 10b ] || { version=10; biflow=-b; }
+    softflowd -r "$dir/lab/lab.pcap" -n "127.0.0.1:$flow" -v "$version" -A milli $biflow \
+        -p "$dir/softflowd.pid" -c "$dir/softflowd.ctl" >"$dir/exporter.log" 2>&1 || live_fail "softflowd: $(cat "$dir/exporter.log")" ;;
+nfprobe-*)
+    cat >"$dir/pmacct.conf" <<CONF
+daemonize: false
+pcap_savefile: $dir/lab/lab.pcap
+aggregate: src_host, dst_host, src_port, dst_port, proto, tcpflags
+plugins: nfprobe
+nfprobe_receiver: 127.0.0.1:$flow
+nfprobe_version: ${variant#nfprobe-}
+nfprobe_timeouts: tcp=60:tcp.rst=5:tcp.fin=5:udp=5:general=5:maxlife=3600:expint=1
+CONF
+    timeout 8 pmacctd -f "$dir/pmacct.conf" >"$dir/exporter.log" 2>&1 || [ $? -eq 124 ] || live_fail "pmacctd: $(cat "$dir/exporter.log")" ;;
+*) live_fail "no such variant: $variant" ;;
+esac
+
+right() { python3 "$ROOT/tests/support/lab.py" flows "$alerts" "$lab" >"$dir/diff"; }
+live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(flow|exporter|conn)'; live_fail "alerts differ from sessions.tsv"; }
+echo "$variant: $(wc -l <"$alerts") alert lines, connections as in sessions.tsv"
