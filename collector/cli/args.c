@@ -61,7 +61,8 @@ static size_t distance(const char *a, const char *b)
                 continue;
             }
             d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < d[i][j])
                 d[i][j] = d[i - 2][j - 2] + 1;
         }
     return d[na][nb];
@@ -165,7 +166,8 @@ bool wr_args_time(const struct wr_args *args, int64_t *ret_ticks)
 {
     if (wr_ticks_parse_iso(args->value, strlen(args->value), ret_ticks))
         return true;
-    wr_args_mistake(args->spec, "--%s takes a time such as 2026-01-05T08:00:00Z (UTC unless it has a zone), not '%s'",
+    wr_args_mistake(args->spec,
+                    "--%s takes a time such as 2026-01-05T08:00:00Z (UTC unless it has a zone), not '%s'",
                     args->opt->name, args->value);
     return false;
 }
@@ -182,7 +184,8 @@ bool wr_args_choice(const struct wr_args *args, const char *const *words, int *r
         wr_buf_fmt(&all, "%s%s", i ? ", " : "", words[i]);
     }
     wr_buf_char(&all, '\0');
-    wr_args_mistake(args->spec, "--%s is one of %s, not '%s'", args->opt->name, all.err ? "" : all.data, args->value);
+    wr_args_mistake(args->spec, "--%s is one of %s, not '%s'", args->opt->name, all.err ? "" : all.data,
+                    args->value);
     wr_buf_fini(&all);
     return false;
 }

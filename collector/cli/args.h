@@ -15,9 +15,9 @@ struct wr_opt {
 };
 
 struct wr_args_spec {
-    const char *name;     /* "query" */
-    const char *usage;    /* after "Usage: weir query " */
-    const char *about;    /* what it does: the help's first paragraph */
+    const char *name;  /* "query" */
+    const char *usage; /* after "Usage: weir query " */
+    const char *about; /* what it does: the help's first paragraph */
     const struct wr_opt *opts;
     const char *examples; /* the help's end */
 };
@@ -37,13 +37,15 @@ struct wr_args {
 };
 
 void wr_args_init(struct wr_args *args, const struct wr_args_spec *spec, int argc, char **argv);
-/* Next option's key. -h and --help print the help; an unknown option is named with the nearest one that there is. */
+/* Next option's key. -h and --help print the help; an unknown option is named with the nearest one that there
+ * is. */
 int wr_args_next(struct wr_args *args);
 /* First operand in argv; the operands are in order behind it. */
 int wr_args_operands(const struct wr_args *args);
 
 /* A mistake in the command line, told on standard error with where to find help; returns WR_EXIT_USAGE. */
-int wr_args_mistake(const struct wr_args_spec *spec, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int wr_args_mistake(const struct wr_args_spec *spec, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Values of options; on false the mistake has been told. */
 bool wr_args_number(const struct wr_args *args, uint32_t min, uint32_t max, uint32_t *ret);

@@ -34,14 +34,17 @@ static int print_text(const char *text, size_t len)
 static int print_help(void)
 {
     struct wr_buf text = {0};
-    wr_buf_str(&text, "Usage: weir COMMAND [OPTION]... [ARGUMENT]...\n\n"
-                      "Runs KQL detections on NetFlow, IPFIX and syslog, and forwards only the alerts.\n\nCommands:\n");
+    wr_buf_str(
+        &text,
+        "Usage: weir COMMAND [OPTION]... [ARGUMENT]...\n\n"
+        "Runs KQL detections on NetFlow, IPFIX and syslog, and forwards only the alerts.\n\nCommands:\n");
     for (int i = 0; i < NCOMMANDS; i++)
         wr_buf_fmt(&text, "  %-9s %s\n", commands[i].name, commands[i].help);
-    wr_buf_str(&text, "\nOptions:\n"
-                      "  -h, --help     this text; `weir COMMAND --help` tells more\n"
-                      "  -V, --version  the version\n\n"
-                      "Exit code: 0 all well, 1 errors in the input or files, 2 a mistake in the command line.\n");
+    wr_buf_str(&text,
+               "\nOptions:\n"
+               "  -h, --help     this text; `weir COMMAND --help` tells more\n"
+               "  -V, --version  the version\n\n"
+               "Exit code: 0 all well, 1 errors in the input or files, 2 a mistake in the command line.\n");
     int code = text.err ? WR_EXIT_FOUND : print_text(text.data, text.len);
     wr_buf_fini(&text);
     return code;
@@ -60,7 +63,7 @@ static int unknown_command(const char *word)
 
 int wr_cli_main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen as EPIPE, after which nothing more is written */
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen as EPIPE: nothing more is written then */
     const char *word = argc > 1 ? argv[1] : "";
     if (!*word) {
         print_help();

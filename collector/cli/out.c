@@ -1,5 +1,6 @@
 #include "collector/cli/out.h"
 
+#include "base/diag.h"
 #include "collector/cli/cli.h"
 
 #include <errno.h>
@@ -69,4 +70,13 @@ void wr_cli_error(const char *fmt, ...)
         fwrite(line.data, 1, line.len, stderr);
     wr_buf_fini(&text);
     wr_buf_fini(&line);
+}
+
+void wr_cli_diags(const struct wr_diags *diags)
+{
+    struct wr_buf text = {0};
+    wr_diags_print(diags, &text);
+    if (text.len)
+        fwrite(text.data, 1, text.len, stderr);
+    wr_buf_fini(&text);
 }

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-/* Standard output of a command. Text is added to `buf`; wr_out_spill writes it when there is much of it. When the
- * reader has gone (`weir ... | head`) the command should stop, and that is no error; a full disk is one. */
+/* Standard output of a command. Text is added to `buf`; wr_out_spill writes it when there is much of it. When
+ * the reader has gone (`weir ... | head`) the command should stop, and that is no error; a full disk is one.
+ */
 struct wr_out {
     struct wr_buf buf;
     int fd;
@@ -19,8 +20,8 @@ void wr_out_init(struct wr_out *out, int fd);
 bool wr_out_spill(struct wr_out *out);
 /* Writes all of it now; false when the command should stop. */
 bool wr_out_flush(struct wr_out *out);
-/* Flushes, releases, and says on standard error what went wrong. Returns `code`, or WR_EXIT_FOUND when not all could
- * be written. */
+/* Flushes, releases, and says on standard error what went wrong. Returns `code`, or WR_EXIT_FOUND when not
+ * all could be written. */
 int wr_out_fini(struct wr_out *out, int code);
 
 #endif

@@ -150,7 +150,8 @@ static void csv_head(const struct wr_schema *schema, struct wr_buf *out)
     wr_buf_str(out, "\r\n");
 }
 
-/* Text of all cells of a table, one after the other; at[i]..at[i + 1] is cell i, row by row, the header first. */
+/* Text of all cells of a table, one after the other; at[i]..at[i + 1] is cell i, row by row, the header
+ * first. */
 struct grid {
     struct wr_buf text;
     size_t *at;

@@ -1,4 +1,4 @@
-#include "collector/cli/input.h"
+#include "collector/cli/infile.h"
 
 #include "base/str.h"
 #include "base/wire.h"
@@ -73,7 +73,8 @@ static int open_path(const char *path, struct stat *st)
     return -1;
 }
 
-enum wr_err wr_input_slurp(const char *path, size_t max, char **ret_data, size_t *ret_len, struct wr_buf *error)
+enum wr_err wr_infile_slurp(const char *path, size_t max, char **ret_data, size_t *ret_len,
+                            struct wr_buf *error)
 {
     struct stat st = {0};
     int fd = open_path(path, &st);
@@ -84,7 +85,7 @@ enum wr_err wr_input_slurp(const char *path, size_t max, char **ret_data, size_t
     return err;
 }
 
-static enum wr_err load(struct wr_input *in, const char *path, struct wr_buf *error)
+static enum wr_err load(struct wr_infile *in, const char *path, struct wr_buf *error)
 {
     struct stat st = {0};
     int fd = open_path(path, &st);
@@ -107,7 +108,7 @@ static enum wr_err load(struct wr_input *in, const char *path, struct wr_buf *er
         }
     } else {
         char *data = NULL;
-        err = read_all(fd, in->name, WR_INPUT_MAX_PIPE, &data, &in->len, error);
+        err = read_all(fd, in->name, WR_INFILE_MAX_PIPE, &data, &in->len, error);
         in->owned = data;
         in->data = in->owned;
     }
@@ -136,7 +137,9 @@ static enum wr_err unknown_kind(const uint8_t *data, size_t len, struct wr_buf *
     } known[] = {
         {"\x1f\x8b", 2, "compressed with gzip: give `zcat FILE |` and - as the file"},
         {"\x28\xb5\x2f\xfd", 4, "compressed with zstd: give `zstdcat FILE |` and - as the file"},
-        {"\xfd" "7zXZ", 5, "compressed with xz: give `xzcat FILE |` and - as the file"},
+        {"\xfd"
+         "7zXZ",
+         5, "compressed with xz: give `xzcat FILE |` and - as the file"},
         {"BZh", 3, "compressed with bzip2: give `bzcat FILE |` and - as the file"},
         {"\xff\xfe", 2, "UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8`"},
         {"\xfe\xff", 2, "UTF-16 text: convert it with `iconv -f UTF-16 -t UTF-8`"},
@@ -153,55 +156,56 @@ static enum wr_err unknown_kind(const uint8_t *data, size_t len, struct wr_buf *
     return WR_EUNSUPPORTED;
 }
 
-enum wr_err wr_input_sniff(const uint8_t *data, size_t len, enum wr_input_kind *ret_kind, struct wr_buf *error)
+enum wr_err wr_infile_sniff(const uint8_t *data, size_t len, enum wr_infile_kind *ret_kind,
+                            struct wr_buf *error)
 {
     struct wr_capture capture;
     if (len && wr_capture_open(&capture, data, len) == WR_OK) {
-        *ret_kind = wr_capture_has_exports(&capture) ? WR_INPUT_EXPORTS : WR_INPUT_TRAFFIC;
+        *ret_kind = wr_capture_has_exports(&capture) ? WR_INFILE_EXPORTS : WR_INFILE_TRAFFIC;
         return WR_OK;
     }
     uint64_t version = len >= 4 ? wr_be(data, 2) : 0;
     uint64_t second = len >= 4 ? wr_be(data + 2, 2) : 0;
     bool compressed = len >= 3 && memcmp(data, "BZh", 3) == 0; /* its first bytes are letters */
     if (version == 10 && second >= 16)
-        *ret_kind = WR_INPUT_IPFIX;
+        *ret_kind = WR_INFILE_IPFIX;
     else if ((version == 5 && len >= 24) || (version == 9 && len >= 20))
-        *ret_kind = WR_INPUT_MESSAGE;
+        *ret_kind = WR_INFILE_MESSAGE;
     else if (!compressed && looks_like_text(data, len < SNIFF_BYTES ? len : SNIFF_BYTES) &&
              !(len >= 2 && (version == 0xfffe || version == 0xfeff)))
-        *ret_kind = WR_INPUT_TEXT;
+        *ret_kind = WR_INFILE_TEXT;
     else
         return unknown_kind(data, len, error);
     return WR_OK;
 }
 
-enum wr_err wr_input_open(struct wr_input *input, const char *path, uint64_t session, struct wr_buf *error)
+enum wr_err wr_infile_open(struct wr_infile *input, const char *path, uint64_t session, struct wr_buf *error)
 {
-    *input = (struct wr_input){.name = name_of(path), .session = session};
+    *input = (struct wr_infile){.name = name_of(path), .session = session};
     enum wr_err err = load(input, path, error);
     if (!err) {
         size_t start = error->len;
         wr_buf_fmt(error, "%s: ", input->name);
-        err = wr_input_sniff(input->data, input->len, &input->kind, error);
+        err = wr_infile_sniff(input->data, input->len, &input->kind, error);
         if (!err)
             error->len = start;
     }
-    if (!err && (input->kind == WR_INPUT_EXPORTS || input->kind == WR_INPUT_TRAFFIC))
+    if (!err && (input->kind == WR_INFILE_EXPORTS || input->kind == WR_INFILE_TRAFFIC))
         err = wr_capture_open(&input->capture, input->data, input->len);
     if (!err && input->len >= 3 && memcmp(input->data, "\xef\xbb\xbf", 3) == 0)
         input->at = 3; /* a byte order mark is no part of the first line */
     if (err)
-        wr_input_close(input);
+        wr_infile_close(input);
     return err;
 }
 
-void wr_input_close(struct wr_input *input)
+void wr_infile_close(struct wr_infile *input)
 {
     if (input->mapped)
         munmap((void *)input->data, input->len);
     free(input->owned);
     wr_buf_fini(&input->damage);
-    *input = (struct wr_input){0};
+    *input = (struct wr_infile){0};
 }
 
 /* True when the payload is a NetFlow or IPFIX message by its header. */
@@ -252,7 +256,7 @@ static void unit_peer(const struct wr_packet *p, struct wr_unit *unit)
 }
 
 /* By content first; a port that collectors listen on makes broken messages count as such. */
-static bool next_export(struct wr_input *in, struct wr_unit *unit)
+static bool next_export(struct wr_infile *in, struct wr_unit *unit)
 {
     static const uint16_t flow_ports[] = {2055, 4739, 9995, 9996}, log_ports[] = {514, 5514};
     struct wr_packet p;
@@ -264,15 +268,17 @@ static bool next_export(struct wr_input *in, struct wr_unit *unit)
             in->skipped++;
             continue;
         }
-        *unit = (struct wr_unit){.kind = flow ? WR_UNIT_MESSAGE : WR_UNIT_LINE, .time_ns = p.time_ns,
-                                 .data = p.payload, .len = p.payload_len};
+        *unit = (struct wr_unit){.kind = flow ? WR_UNIT_MESSAGE : WR_UNIT_LINE,
+                                 .time_ns = p.time_ns,
+                                 .data = p.payload,
+                                 .len = p.payload_len};
         unit_peer(&p, unit);
         return true;
     }
     return false;
 }
 
-static bool next_packet(struct wr_input *in, struct wr_unit *unit)
+static bool next_packet(struct wr_infile *in, struct wr_unit *unit)
 {
     *unit = (struct wr_unit){.kind = WR_UNIT_PACKET};
     if (!wr_capture_next(&in->capture, &unit->packet))
@@ -281,23 +287,25 @@ static bool next_packet(struct wr_input *in, struct wr_unit *unit)
     return true;
 }
 
-static void message_unit(const struct wr_input *in, size_t len, size_t time_at, struct wr_unit *unit)
+static void message_unit(const struct wr_infile *in, size_t len, size_t time_at, struct wr_unit *unit)
 {
-    *unit = (struct wr_unit){.kind = WR_UNIT_MESSAGE, .data = in->data + in->at, .len = len,
-                             .peer.session = in->session};
+    *unit = (struct wr_unit){
+        .kind = WR_UNIT_MESSAGE, .data = in->data + in->at, .len = len, .peer.session = in->session};
     unit->peer.addr[10] = unit->peer.addr[11] = 0xff; /* 0.0.0.0: the file does not say who sent it */
     unit->time_ns = len >= time_at + 4 ? (int64_t)wr_be(unit->data + time_at, 4) * 1000000000 : in->mtime_ns;
 }
 
-static bool next_ipfix(struct wr_input *in, struct wr_unit *unit)
+static bool next_ipfix(struct wr_infile *in, struct wr_unit *unit)
 {
     size_t left = in->len - in->at;
     if (!left)
         return false;
     int32_t n = wr_flow_frame(in->data + in->at, left);
     if (n <= 0 || (size_t)n > left) {
-        wr_buf_fmt(&in->damage, n < 0 ? "no IPFIX message at byte %zu: the rest was not read"
-                                      : "the file ends inside the message at byte %zu", in->at);
+        wr_buf_fmt(&in->damage,
+                   n < 0 ? "no IPFIX message at byte %zu: the rest was not read"
+                         : "the file ends inside the message at byte %zu",
+                   in->at);
         in->at = in->len;
         return false;
     }
@@ -306,7 +314,7 @@ static bool next_ipfix(struct wr_input *in, struct wr_unit *unit)
     return true;
 }
 
-static bool next_message(struct wr_input *in, struct wr_unit *unit)
+static bool next_message(struct wr_infile *in, struct wr_unit *unit)
 {
     if (in->at == in->len)
         return false;
@@ -315,40 +323,41 @@ static bool next_message(struct wr_input *in, struct wr_unit *unit)
     return true;
 }
 
-static bool next_line(struct wr_input *in, struct wr_unit *unit)
+static bool next_line(struct wr_infile *in, struct wr_unit *unit)
 {
     const char *frame = NULL;
     size_t len = 0;
     while (in->at < in->len && !frame) {
-        size_t n = wr_framing_next(&in->framing, (const char *)in->data + in->at, in->len - in->at, true, &frame, &len);
+        size_t n = wr_framing_next(&in->framing, (const char *)in->data + in->at, in->len - in->at, true,
+                                   &frame, &len);
         if (!n)
             in->at = in->len; /* nothing more can come */
         in->at += n;
     }
     if (!frame)
         return false;
-    *unit = (struct wr_unit){.kind = WR_UNIT_LINE, .data = (const uint8_t *)frame, .len = len,
-                             .time_ns = in->mtime_ns};
+    *unit = (struct wr_unit){
+        .kind = WR_UNIT_LINE, .data = (const uint8_t *)frame, .len = len, .time_ns = in->mtime_ns};
     return true;
 }
 
-bool wr_input_next(struct wr_input *input, struct wr_unit *ret_unit)
+bool wr_infile_next(struct wr_infile *input, struct wr_unit *ret_unit)
 {
     bool more = false;
     switch (input->kind) {
-    case WR_INPUT_EXPORTS:
+    case WR_INFILE_EXPORTS:
         more = next_export(input, ret_unit);
         break;
-    case WR_INPUT_TRAFFIC:
+    case WR_INFILE_TRAFFIC:
         more = next_packet(input, ret_unit);
         break;
-    case WR_INPUT_IPFIX:
+    case WR_INFILE_IPFIX:
         more = next_ipfix(input, ret_unit);
         break;
-    case WR_INPUT_MESSAGE:
+    case WR_INFILE_MESSAGE:
         more = next_message(input, ret_unit);
         break;
-    case WR_INPUT_TEXT:
+    case WR_INFILE_TEXT:
         more = next_line(input, ret_unit);
         break;
     }

@@ -1,0 +1,149 @@
+#include "base/yaml.h"
+#include "collector/cli/args.h"
+#include "collector/cli/cli.h"
+#include "collector/cli/out.h"
+#include "collector/cli/rulefiles.h"
+#include "collector/config/config.h"
+#include "rules/rules.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const struct wr_opt options[] = {
+    {"format", "WORD", "text or json", 'f'},
+    {0},
+};
+
+static const struct wr_args_spec spec = {
+    "check",
+    "[OPTION]... FILE...",
+    "Says what is wrong in rules (.kql, Sentinel .yaml) and in configuration files, with\n"
+    "place and remedy. A directory stands for all rules in it and below; - is standard input,\n"
+    "read as KQL. Rules are checked together, as `weir run` loads them. Exit code 1 when\n"
+    "there is an error; warnings alone are none.",
+    options,
+    "  weir check rules/\n"
+    "  weir check --format json /etc/weir/weir.yaml my-rule.kql | jq '.[].message'",
+};
+
+struct check {
+    struct wr_ruleset *rules;
+    struct wr_out out;
+    bool json, any;
+    unsigned files, errors, warnings;
+};
+
+/* A YAML file is a configuration when it says what only one has and is no rule. */
+static bool is_config(const char *name, const char *text, size_t len)
+{
+    static const char *const keys[] = {
+        "listen", "http",           "rules",           "state",   "workers",  "batch_rows",
+        "memory", "receive_buffer", "max_connections", "orphans", "endpoint", "realert",
+        "commit", "snapshot",       "alerts",          "forward", NULL};
+    const char *dot = strrchr(name, '.');
+    if (!dot || (strcmp(dot, ".yaml") && strcmp(dot, ".yml") && strcmp(dot, ".conf")))
+        return false;
+    struct wr_diags unused;
+    struct wr_yaml *file = NULL;
+    bool found = false;
+    if (wr_diags_init(&unused) && (file = wr_yaml_new(name, text, len, &unused)) && file->ndocs &&
+        !wr_yaml_get(file->docs[0], "query"))
+        for (size_t i = 0; keys[i] && !found; i++)
+            found = wr_yaml_get(file->docs[0], keys[i]) != NULL;
+    wr_yaml_free(file);
+    wr_diags_fini(&unused);
+    return found;
+}
+
+static enum wr_err check_text(struct check *c, const char *name, const char *text, size_t len,
+                              struct wr_diags *diags)
+{
+    if (!is_config(name, text, len))
+        return wr_ruleset_add(c->rules, strcmp(name, "-") ? name : "standard-input.kql", text, len, diags);
+    struct wr_config config;
+    if (!wr_config_init(&config))
+        return WR_ENOMEM;
+    enum wr_err err = wr_config_load(&config, name, text, len, diags);
+    wr_config_fini(&config);
+    return err;
+}
+
+/* The messages of one file, joined to those of the files before it. */
+static void tell(struct check *c, const struct wr_diags *diags)
+{
+    struct wr_buf *out = &c->out.buf;
+    if (!c->json) {
+        wr_diags_print(diags, out);
+    } else if (diags->first) {
+        struct wr_buf list = {0};
+        wr_diags_json(diags, &list);
+        const char *from = list.err ? NULL : memchr(list.data, '[', list.len);
+        const char *to = from ? memrchr(list.data, ']', list.len) : NULL;
+        wr_buf_str(out, c->any ? ",\n" : "");
+        if (from && to)
+            wr_buf_add(out, from + 1, (size_t)(to - from - 1));
+        c->any = true;
+        wr_buf_fini(&list);
+    }
+    wr_out_spill(&c->out);
+}
+
+static void check_file(void *arg, const char *path, const char *text, size_t len)
+{
+    struct check *c = arg;
+    struct wr_diags diags;
+    if (!wr_diags_init(&diags)) {
+        c->errors++;
+        return;
+    }
+    c->files++;
+    enum wr_err err = check_text(c, path, text, len, &diags);
+    if (err && !diags.nerrors)
+        wr_diag_file(&diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
+    c->errors += diags.nerrors;
+    c->warnings += diags.nwarnings;
+    tell(c, &diags);
+    wr_diags_fini(&diags);
+}
+
+static void summary(struct check *c)
+{
+    if (c->json) {
+        wr_buf_str(&c->out.buf, "]\n");
+        return;
+    }
+    uint32_t rules = wr_ruleset_count(c->rules);
+    wr_buf_fmt(&c->out.buf, "%u file%s, %u rule%s: %u error%s, %u warning%s\n", c->files,
+               c->files == 1 ? "" : "s", rules, rules == 1 ? "" : "s", c->errors, c->errors == 1 ? "" : "s",
+               c->warnings, c->warnings == 1 ? "" : "s");
+}
+
+int wr_cmd_check(int argc, char **argv)
+{
+    static const char *const formats[] = {"text", "json", NULL};
+    struct wr_args args;
+    int key, format = 0;
+    wr_args_init(&args, &spec, argc, argv);
+    while ((key = wr_args_next(&args)) != WR_ARGS_END)
+        if (key == WR_ARGS_STOP)
+            return args.code;
+        else if (!wr_args_choice(&args, formats, &format))
+            return WR_EXIT_USAGE;
+    int at = wr_args_operands(&args);
+    if (at == argc)
+        return wr_args_mistake(&spec, "no file given");
+    struct check c = {.rules = wr_ruleset_new(), .json = format == 1};
+    if (!c.rules) {
+        wr_cli_error("%s", wr_strerror(WR_ENOMEM));
+        return WR_EXIT_FOUND;
+    }
+    wr_out_init(&c.out, STDOUT_FILENO);
+    if (c.json)
+        wr_buf_char(&c.out.buf, '[');
+    unsigned unread = 0;
+    for (; at < argc; at++)
+        unread += wr_rulefiles(argv[at], check_file, &c);
+    summary(&c);
+    wr_ruleset_unref(c.rules);
+    return wr_out_fini(&c.out, c.errors || unread ? WR_EXIT_FOUND : WR_EXIT_OK);
+}

@@ -1,0 +1,67 @@
+#include "collector/cli/args.h"
+#include "collector/cli/cli.h"
+#include "collector/cli/out.h"
+#include "collector/cli/rulefiles.h"
+#include "rules/rules.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const struct wr_opt options[] = {{0}};
+
+static const struct wr_args_spec spec = {
+    "explain",
+    "RULE...",
+    "Shows how rules run: the plan, what the decoders can test before they decode the rest\n"
+    "(pushdown), the window and where it comes from, the most memory it may take, and whether\n"
+    "each result is exact. RULE is a .kql or Sentinel .yaml file, a directory of them, or -\n"
+    "for KQL on standard input.",
+    options,
+    "  weir explain rules/library/T1071.003.kql",
+};
+
+struct explain {
+    struct wr_ruleset *rules;
+    unsigned errors;
+};
+
+static void add_rule(void *arg, const char *path, const char *text, size_t len)
+{
+    struct explain *e = arg;
+    struct wr_diags diags;
+    if (!wr_diags_init(&diags)) {
+        e->errors++;
+        return;
+    }
+    enum wr_err err =
+        wr_ruleset_add(e->rules, strcmp(path, "-") ? path : "standard-input.kql", text, len, &diags);
+    wr_cli_diags(&diags);
+    if (err && !diags.nerrors)
+        wr_cli_error("%s: %s", path, wr_strerror(err));
+    e->errors += diags.nerrors + (err != WR_OK);
+    wr_diags_fini(&diags);
+}
+
+int wr_cmd_explain(int argc, char **argv)
+{
+    struct wr_args args;
+    wr_args_init(&args, &spec, argc, argv);
+    if (wr_args_next(&args) == WR_ARGS_STOP)
+        return args.code;
+    int at = wr_args_operands(&args);
+    if (at == argc)
+        return wr_args_mistake(&spec, "no rule given");
+    struct explain e = {.rules = wr_ruleset_new()};
+    if (!e.rules) {
+        wr_cli_error("%s", wr_strerror(WR_ENOMEM));
+        return WR_EXIT_FOUND;
+    }
+    for (; at < argc; at++)
+        e.errors += wr_rulefiles(argv[at], add_rule, &e);
+    struct wr_out out;
+    wr_out_init(&out, STDOUT_FILENO);
+    if (wr_ruleset_count(e.rules))
+        wr_ruleset_explain(e.rules, &out.buf);
+    wr_ruleset_unref(e.rules);
+    return wr_out_fini(&out, e.errors ? WR_EXIT_FOUND : WR_EXIT_OK);
+}

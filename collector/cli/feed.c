@@ -1,0 +1,570 @@
+#include "collector/cli/feed.h"
+
+#include "base/ticks.h"
+#include "collector/cli/cli.h"
+#include "collector/cli/flow_row.h"
+#include "collector/cli/infile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024 };
+/* Rows wait at most this long, in the files' time, for their batch to fill. */
+#define DRAIN_NS INT64_C(1000000000)
+
+/* A file, with what was read ahead of it to know its next time. */
+struct source {
+    struct wr_infile in;
+    struct wr_unit unit;
+    bool have; /* `unit` is read and not worked through */
+    bool ended;
+    struct wr_meter *meter;  /* traffic only */
+    struct wr_batch *events; /* text only: rows parsed ahead, and the next one to hand on */
+    struct wr_batch *lines;
+    uint32_t event_at, line_at;
+};
+
+struct wr_feed {
+    struct wr_feed_opts opts;
+    struct source *sources;
+    uint32_t nsources;
+    struct wr_flow_decoder *decoder;
+    struct wr_log *log;
+    struct wr_conn *conn;
+    struct wr_flow_vec flows;
+    struct wr_batch *events, *lines; /* lines of captures: parsed at their packet's time */
+    struct wr_batch *out[WR_NTABLES];
+    struct wr_colset event_cols, line_cols;
+    int64_t clock_ns, drained_ns;
+    uint32_t pending;
+    bool started;
+    struct wr_feed_stats stats;
+    struct wr_buf row;
+};
+
+static bool wants(const struct wr_feed *f, enum wr_table table)
+{
+    return f->opts.scan[table] && f->opts.scan[table]->nbranches > 0;
+}
+
+static bool wants_conn(const struct wr_feed *f)
+{
+    return wants(f, WR_TABLE_DEVICE_NETWORK_EVENTS) || wants(f, WR_TABLE_FLOW_ORPHANS);
+}
+
+static void colset_join(struct wr_colset *set, const struct wr_scan *scan)
+{
+    for (size_t i = 0; scan && i < sizeof set->bits / sizeof *set->bits; i++)
+        set->bits[i] |= scan->wanted.bits[i];
+}
+
+/* Columns of connections that some rule reads; aliases count as what they stand for. */
+static struct wr_colset conn_columns(const struct wr_feed *f)
+{
+    struct wr_colset set = {0};
+    colset_join(&set, f->opts.scan[WR_TABLE_DEVICE_NETWORK_EVENTS]);
+    colset_join(&set, f->opts.scan[WR_TABLE_FLOW_ORPHANS]);
+    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    for (uint16_t c = 0; c < schema->ncols; c++) {
+        if (wr_colset_has(&set, c))
+            wr_colset_add(&set, schema->cols[c].store);
+        if (schema->cols[c].hidden)
+            wr_colset_add(&set, c);
+    }
+    return set;
+}
+
+/* An endpoint event is matched by these, whether a rule reads them or not. */
+static const uint16_t match_columns[] = {
+    WR_DNE_Timestamp, WR_DNE_DeviceId,   WR_DNE_DeviceName, WR_DNE_ActionType,
+    WR_DNE_RemoteIP,  WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
+    WR_DNE_Protocol,  WR_DNE_ReportId,   WR_DNE_EventCount, WR_DNE_InitiatingProcessId,
+};
+
+static bool make_outputs(struct wr_feed *f)
+{
+    struct wr_colset conn = conn_columns(f);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        struct wr_colset cols = conn;
+        if (t == WR_TABLE_SYSLOG || t == WR_TABLE_FLOWS) {
+            if (!wants(f, t))
+                continue;
+            cols = f->opts.scan[t]->wanted;
+        }
+        f->out[t] = wr_batch_new(wr_schema_of(t), &cols, f->opts.batch_rows);
+        if (!f->out[t])
+            return false;
+    }
+    f->event_cols = conn;
+    for (size_t i = 0; i < sizeof match_columns / sizeof *match_columns; i++)
+        wr_colset_add(&f->event_cols, match_columns[i]);
+    colset_join(&f->line_cols, f->opts.scan[WR_TABLE_SYSLOG]);
+    wr_colset_add(&f->line_cols, WR_SYSLOG_TimeGenerated);
+    wr_colset_add(&f->line_cols, WR_SYSLOG_EventTime);
+    return true;
+}
+
+struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
+{
+    struct wr_feed *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->opts = *opts;
+    f->clock_ns = f->drained_ns = INT64_MIN;
+    f->sources = calloc(MAX_FILES, sizeof *f->sources);
+    f->decoder = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){0});
+    f->log = wr_log_new(&(struct wr_log_opts){.live = false});
+    if (!f->sources || !f->decoder || !f->log || !make_outputs(f)) {
+        wr_feed_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+static void source_fini(struct source *s)
+{
+    wr_meter_free(s->meter);
+    wr_batch_free(s->events);
+    wr_batch_free(s->lines);
+    wr_infile_close(&s->in);
+}
+
+void wr_feed_free(struct wr_feed *feed)
+{
+    if (!feed)
+        return;
+    for (uint32_t i = 0; i < feed->nsources; i++)
+        source_fini(&feed->sources[i]);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_batch_free(feed->out[t]);
+    wr_batch_free(feed->events);
+    wr_batch_free(feed->lines);
+    wr_conn_free(feed->conn);
+    wr_flow_decoder_free(feed->decoder);
+    wr_log_free(feed->log);
+    wr_flow_vec_fini(&feed->flows);
+    wr_buf_fini(&feed->row);
+    free(feed->sources);
+    free(feed);
+}
+
+/* Batches that lines are parsed into; `lines` stays NULL while nobody reads Syslog. */
+static bool log_batches(const struct wr_feed *f, uint32_t rows, struct wr_batch **events,
+                        struct wr_batch **lines)
+{
+    *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &f->event_cols, rows);
+    if (wants(f, WR_TABLE_SYSLOG))
+        *lines = wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &f->line_cols, rows);
+    return *events && (*lines || !wants(f, WR_TABLE_SYSLOG));
+}
+
+enum wr_err wr_feed_add(struct wr_feed *feed, const char *path, struct wr_buf *error)
+{
+    if (feed->nsources == MAX_FILES) {
+        wr_buf_fmt(error, "%s: more than %d files", path, MAX_FILES);
+        return WR_ELIMIT;
+    }
+    struct source *s = &feed->sources[feed->nsources];
+    enum wr_err err = wr_infile_open(&s->in, path, feed->nsources + 1, error);
+    if (err)
+        return err;
+    feed->nsources++;
+    bool ok = true;
+    if (s->in.kind == WR_INFILE_TEXT)
+        ok = log_batches(feed, LOG_ROWS, &s->events, &s->lines);
+    else if (s->in.kind == WR_INFILE_TRAFFIC)
+        ok = (s->meter = wr_meter_new()) != NULL;
+    else if (s->in.kind == WR_INFILE_EXPORTS && !feed->events)
+        ok = log_batches(feed, LOG_ROWS, &feed->events, &feed->lines);
+    if (ok)
+        return WR_OK;
+    wr_buf_fmt(error, "%s: %s", s->in.name, wr_strerror(WR_ENOMEM));
+    return WR_ENOMEM;
+}
+
+/* ---- rows out ------------------------------------------------------------------------------------ */
+
+static enum wr_err emit(struct wr_feed *f, enum wr_table table)
+{
+    struct wr_batch *b = f->out[table];
+    if (!b || !b->nrows)
+        return WR_OK;
+    enum wr_err err = WR_OK;
+    if (wants(f, table)) {
+        f->stats.rows += b->nrows;
+        wr_batch_seal(b);
+        err = f->opts.consume(f->opts.ctx, table, b, wr_feed_clock(f));
+    }
+    if (!wr_batch_reset(b) && !err)
+        err = WR_ENOMEM;
+    return err;
+}
+
+static enum wr_err drain_conn(struct wr_feed *f)
+{
+    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS};
+    for (size_t i = 0; i < 2; i++)
+        while (wr_conn_drain(f->conn, tables[i], f->out[tables[i]])) {
+            enum wr_err err = emit(f, tables[i]);
+            if (err)
+                return err;
+        }
+    return WR_OK;
+}
+
+static enum wr_err drain(struct wr_feed *f)
+{
+    f->pending = 0;
+    f->drained_ns = f->clock_ns;
+    enum wr_err err = emit(f, WR_TABLE_SYSLOG);
+    if (!err)
+        err = emit(f, WR_TABLE_FLOWS);
+    if (!err && f->conn)
+        err = wr_conn_advance(f->conn, f->clock_ns);
+    if (!err && f->conn)
+        err = drain_conn(f);
+    return err;
+}
+
+/* ---- records in ---------------------------------------------------------------------------------- */
+
+static void clock_to(struct wr_feed *f, int64_t time_ns)
+{
+    if (time_ns > f->clock_ns)
+        f->clock_ns = time_ns;
+}
+
+static enum wr_err take_flows(struct wr_feed *f)
+{
+    enum wr_err err = WR_OK;
+    for (uint32_t i = 0; i < f->flows.n && !err; i++) {
+        f->stats.flows++;
+        f->pending++;
+        if (f->conn)
+            err = wr_conn_flow(f->conn, &f->flows.at[i], f->clock_ns);
+        if (err || !wants(f, WR_TABLE_FLOWS))
+            continue;
+        if (!wr_flow_row(&f->flows.at[i], f->out[WR_TABLE_FLOWS]))
+            err = WR_ENOMEM;
+        else if (f->out[WR_TABLE_FLOWS]->nrows == f->opts.batch_rows)
+            err = emit(f, WR_TABLE_FLOWS);
+    }
+    f->flows.n = 0;
+    return err;
+}
+
+static enum wr_err take_event(struct wr_feed *f, const struct wr_batch *events, uint32_t row)
+{
+    f->stats.events++;
+    f->pending++;
+    return f->conn ? wr_conn_event(f->conn, events, row, f->clock_ns) : WR_OK;
+}
+
+static enum wr_err take_line(struct wr_feed *f, const struct wr_batch *lines, uint32_t row)
+{
+    struct wr_batch *out = f->out[WR_TABLE_SYSLOG];
+    f->stats.lines++;
+    wr_buf_reset(&f->row);
+    wr_row_pack(lines, row, &f->row);
+    enum wr_err err = f->row.err ? f->row.err : wr_row_unpack(out, f->row.data, f->row.len);
+    if (!err && out->nrows == f->opts.batch_rows)
+        err = emit(f, WR_TABLE_SYSLOG);
+    return err;
+}
+
+/* A frame with more rows than an empty batch has: batches that hold twice as many, up to what a batch can. */
+static enum wr_err grow_batches(const struct wr_feed *f, struct wr_batch **events, struct wr_batch **lines)
+{
+    uint32_t rows = (*events)->cap * 2;
+    if (rows > WR_BATCH_MAX_ROWS)
+        return WR_ELIMIT;
+    wr_batch_free(*events);
+    wr_batch_free(*lines);
+    *events = *lines = NULL;
+    return log_batches(f, rows, events, lines) ? WR_OK : WR_ENOMEM;
+}
+
+/* Parses one line. WR_EFULL: the rows that are there must go first. */
+static enum wr_err parse_line(struct wr_feed *f, const struct wr_unit *unit, struct wr_batch **events,
+                              struct wr_batch **lines)
+{
+    for (;;) {
+        enum wr_err err = wr_log_frame(f->log, unit->host, (const char *)unit->data, unit->len, unit->time_ns,
+                                       *events, *lines);
+        if (err != WR_EFULL || (*events)->nrows || (*lines && (*lines)->nrows))
+            return err;
+        err = grow_batches(f, events, lines);
+        if (err == WR_ELIMIT) { /* more rows in one line than any batch holds: refused */
+            f->stats.lines_rejected++;
+            return WR_OK;
+        }
+        if (err)
+            return err;
+    }
+}
+
+/* A line of a capture arrived at its packet's time, whatever time it tells. */
+static enum wr_err packet_line(struct wr_feed *f, const struct wr_unit *unit)
+{
+    if (!wr_batch_reset(f->events) || (f->lines && !wr_batch_reset(f->lines)))
+        return WR_ENOMEM;
+    enum wr_err err = parse_line(f, unit, &f->events, &f->lines);
+    for (uint32_t r = 0; !err && r < f->events->nrows; r++)
+        err = take_event(f, f->events, r);
+    for (uint32_t r = 0; !err && f->lines && r < f->lines->nrows; r++)
+        err = take_line(f, f->lines, r);
+    return err;
+}
+
+/* ---- text files: parsed ahead, because a line's time is known only then -------------------------- */
+
+static bool row_time(const struct wr_batch *batch, uint16_t col, uint32_t row, int64_t *ret_ns)
+{
+    const struct wr_vec *v = &batch->col[col];
+    if (!v->i || !wr_vec_valid(v, row))
+        return false;
+    int64_t since = v->i[row] - WR_TICKS_UNIX_EPOCH, most = INT64_MAX / 100; /* 1677 to 2262 */
+    *ret_ns = 100 * (since > most ? most : since < -most ? -most : since);
+    return true;
+}
+
+static int64_t line_time(const struct source *s)
+{
+    int64_t t = s->in.mtime_ns;
+    if (!row_time(s->lines, WR_SYSLOG_EventTime, s->line_at, &t))
+        row_time(s->lines, WR_SYSLOG_TimeGenerated, s->line_at, &t);
+    return t;
+}
+
+static bool has_event(const struct source *s)
+{
+    return s->events && s->event_at < s->events->nrows;
+}
+
+static bool has_line(const struct source *s)
+{
+    return s->lines && s->line_at < s->lines->nrows;
+}
+
+static enum wr_err read_ahead(struct wr_feed *f, struct source *s)
+{
+    if (!wr_batch_reset(s->events) || (s->lines && !wr_batch_reset(s->lines)))
+        return WR_ENOMEM;
+    s->event_at = s->line_at = 0;
+    for (uint32_t i = 0; i < PARSE_AHEAD || (!s->events->nrows && !has_line(s)); i++) {
+        if (!s->have && !(s->have = wr_infile_next(&s->in, &s->unit)))
+            return WR_OK;
+        enum wr_err err = parse_line(f, &s->unit, &s->events, &s->lines);
+        if (err)
+            return err == WR_EFULL ? WR_OK : err; /* full: this line comes first the next time */
+        s->have = false;
+    }
+    return WR_OK;
+}
+
+/* Time of what comes next, read ahead as far as needed. */
+static enum wr_err peek(struct wr_feed *f, struct source *s, int64_t *ret_ns)
+{
+    if (s->in.kind != WR_INFILE_TEXT) {
+        if (!s->have && !s->ended)
+            s->have = wr_infile_next(&s->in, &s->unit);
+        s->ended = !s->have;
+        *ret_ns = s->unit.time_ns;
+        return WR_OK;
+    }
+    if (!has_event(s) && !has_line(s) && !s->ended) {
+        enum wr_err err = read_ahead(f, s);
+        if (err)
+            return err;
+    }
+    s->ended = !has_event(s) && !has_line(s);
+    if (s->ended)
+        return WR_OK;
+    int64_t event = INT64_MAX, line = INT64_MAX;
+    if (has_event(s) && !row_time(s->events, WR_DNE_Timestamp, s->event_at, &event))
+        event = f->clock_ns > 0 ? f->clock_ns : s->in.mtime_ns;
+    if (has_line(s))
+        line = line_time(s);
+    *ret_ns = event < line ? event : line;
+    return WR_OK;
+}
+
+/* ---- the merge ----------------------------------------------------------------------------------- */
+
+static enum wr_err end_of(struct wr_feed *f, struct source *s)
+{
+    if (!s->meter)
+        return WR_OK;
+    enum wr_err err = wr_meter_flush(s->meter, &f->flows);
+    wr_meter_free(s->meter);
+    s->meter = NULL;
+    return err ? err : take_flows(f);
+}
+
+static enum wr_err step(struct wr_feed *f, struct source *s, int64_t time_ns)
+{
+    clock_to(f, time_ns);
+    if (s->in.kind == WR_INFILE_TEXT) {
+        int64_t event = 0;
+        bool is_event =
+            has_event(s) && (!has_line(s) || (row_time(s->events, WR_DNE_Timestamp, s->event_at, &event) &&
+                                              event <= line_time(s)));
+        return is_event ? take_event(f, s->events, s->event_at++) : take_line(f, s->lines, s->line_at++);
+    }
+    s->have = false;
+    enum wr_err err = WR_OK;
+    switch (s->unit.kind) {
+    case WR_UNIT_LINE:
+        return packet_line(f, &s->unit);
+    case WR_UNIT_PACKET:
+        err = wr_meter_packet(s->meter, &s->unit.packet, &f->flows);
+        break;
+    case WR_UNIT_MESSAGE:
+        wr_flow_decode(f->decoder, &s->unit.peer, s->unit.data, s->unit.len, s->unit.time_ns, &f->flows);
+        break;
+    }
+    return err ? err : take_flows(f);
+}
+
+/* The source whose next unit is the earliest; NULL when all have ended. */
+static enum wr_err earliest(struct wr_feed *f, struct source **ret_source, int64_t *ret_ns)
+{
+    *ret_source = NULL;
+    for (uint32_t i = 0; i < f->nsources; i++) {
+        struct source *s = &f->sources[i];
+        if (s->ended)
+            continue;
+        int64_t t = 0;
+        enum wr_err err = peek(f, s, &t);
+        if (!err && s->ended)
+            err = end_of(f, s);
+        if (err)
+            return err;
+        if (!s->ended && (!*ret_source || t < *ret_ns)) {
+            *ret_source = s;
+            *ret_ns = t;
+        }
+    }
+    return WR_OK;
+}
+
+/* What the rules push down, and the connection table. Endpoint events met in the files' beginnings decide
+ * `auto`. */
+static enum wr_err start(struct wr_feed *f)
+{
+    const struct wr_scan *scan = f->opts.scan[WR_TABLE_DEVICE_NETWORK_EVENTS];
+    bool only_events = wants(f, WR_TABLE_DEVICE_NETWORK_EVENTS) && !wants(f, WR_TABLE_FLOW_ORPHANS);
+    enum wr_err err = only_events ? wr_log_scan(f->log, scan) : WR_OK;
+    if (!err && only_events && !wants(f, WR_TABLE_FLOWS))
+        err = wr_flow_decoder_scan(f->decoder, scan);
+    struct source *first;
+    int64_t t;
+    if (!err)
+        err = earliest(f, &first, &t);
+    if (err || !wants_conn(f))
+        return err;
+    struct wr_conn_opts opts = {
+        .wanted = conn_columns(f), .orphans = f->opts.orphans, .final_only = f->opts.final_only};
+    for (uint32_t i = 0; i < f->nsources; i++)
+        opts.expect_endpoint |= has_event(&f->sources[i]);
+    f->conn = wr_conn_new(&opts);
+    return f->conn ? WR_OK : WR_ENOMEM;
+}
+
+enum wr_err wr_feed_run(struct wr_feed *feed)
+{
+    WR_ASSERT(!feed->started);
+    feed->started = true;
+    enum wr_err err = start(feed);
+    while (!err) {
+        struct source *s;
+        int64_t t = 0;
+        err = earliest(feed, &s, &t);
+        if (err || !s)
+            break;
+        if (feed->drained_ns == INT64_MIN)
+            feed->drained_ns = t;
+        err = step(feed, s, t);
+        if (!err && !feed->opts.final_only &&
+            (feed->pending >= feed->opts.batch_rows || feed->clock_ns - feed->drained_ns >= DRAIN_NS))
+            err = drain(feed);
+    }
+    if (!err && feed->conn)
+        err = wr_conn_flush(feed->conn);
+    return err ? err : drain(feed);
+}
+
+/* ---- what happened ------------------------------------------------------------------------------- */
+
+int64_t wr_feed_clock(const struct wr_feed *feed)
+{
+    return feed->clock_ns == INT64_MIN ? 0 : wr_ticks_of_unix_ns(feed->clock_ns);
+}
+
+const struct wr_conn *wr_feed_conn(const struct wr_feed *feed)
+{
+    return feed->conn;
+}
+
+struct wr_feed_stats wr_feed_stats(const struct wr_feed *feed)
+{
+    struct wr_feed_stats st = feed->stats;
+    for (uint32_t i = 0; i < feed->nsources; i++) {
+        const struct wr_infile *in = &feed->sources[i].in;
+        st.units += in->units;
+        st.packets_skipped += in->skipped;
+        st.packets_malformed += in->capture.malformed;
+        st.damaged += in->damage.len > 0;
+    }
+    const struct wr_flow_stats *flow = wr_flow_decoder_stats(feed->decoder);
+    for (int r = 0; r < WR_FLOW_NREJECTS; r++)
+        st.messages_rejected += flow->rejected[r];
+    const struct wr_log_stats *log = wr_log_stats(feed->log);
+    st.lines_rejected += log->unparsed_json + log->unparsed_limit + log->unparsed_missing_field;
+    uint64_t settled = flow->sets_released + flow->sets_dropped;
+    st.sets_waiting = flow->sets_held > settled ? flow->sets_held - settled : 0;
+    return st;
+}
+
+static void note(struct wr_buf *out, uint64_t n, const char *one, const char *many)
+{
+    if (n)
+        wr_buf_fmt(out, "%llu %s\n", (unsigned long long)n, n == 1 ? one : many);
+}
+
+void wr_feed_notes(const struct wr_feed *feed, struct wr_buf *out)
+{
+    struct wr_feed_stats st = wr_feed_stats(feed);
+    for (uint32_t i = 0; i < feed->nsources; i++)
+        if (feed->sources[i].in.damage.len)
+            wr_buf_fmt(out, "%s: %.*s\n", feed->sources[i].in.name, (int)feed->sources[i].in.damage.len,
+                       feed->sources[i].in.damage.data);
+    note(out, st.packets_malformed, "packet was broken", "packets were broken");
+    note(out, st.packets_skipped, "packet was no export", "packets were no exports");
+    note(out, st.messages_rejected, "flow message was rejected", "flow messages were rejected");
+    note(out, st.sets_waiting, "data set had no template", "data sets had no template");
+    note(out, st.lines_rejected, "line could not be mapped to a table",
+         "lines could not be mapped to a table");
+}
+
+int wr_feed_report(const struct wr_feed *feed)
+{
+    struct wr_buf notes = {0};
+    wr_feed_notes(feed, &notes);
+    for (size_t at = 0; at < notes.len;) {
+        const char *end = memchr(notes.data + at, '\n', notes.len - at);
+        size_t n = (size_t)(end - (notes.data + at));
+        wr_cli_error("%.*s", (int)n, notes.data + at);
+        at += n + 1;
+    }
+    wr_buf_fini(&notes);
+    return wr_feed_stats(feed).damaged ? WR_EXIT_FOUND : WR_EXIT_OK;
+}
+
+void wr_feed_failed(enum wr_err err, const struct wr_buf *error)
+{
+    if (error->len)
+        wr_cli_error("%.*s", (int)error->len, error->data);
+    else
+        wr_cli_error("cannot work through the input: %s", wr_strerror(err));
+}

@@ -1,0 +1,52 @@
+#include "collector/cli/flow_row.h"
+
+#include "base/ticks.h"
+
+#include <arpa/inet.h>
+
+enum { DIRECTION_UNKNOWN = 255 };
+
+static bool set_addr(struct wr_batch *batch, uint16_t col, uint32_t row, bool v6, const uint8_t *addr)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    inet_ntop(v6 ? AF_INET6 : AF_INET, addr, text, sizeof text);
+    return wr_batch_set_str(batch, col, row, text, strlen(text));
+}
+
+/* An exporter is an IPv6 address, or an IPv4 one mapped into it (RFC 4291 section 2.5.5.2). */
+static bool set_exporter(struct wr_batch *batch, uint32_t row, const uint8_t *addr)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool v4 = memcmp(addr, mapped, sizeof mapped) == 0;
+    return set_addr(batch, WR_FLOWS_Exporter, row, !v4, v4 ? addr + 12 : addr);
+}
+
+bool wr_flow_row(const struct wr_flow *flow, struct wr_batch *batch)
+{
+    uint32_t r = wr_batch_row(batch);
+    bool v6 = flow->flags & WR_FLOW_V6;
+    if (!set_addr(batch, WR_FLOWS_sourceIPAddress, r, v6, flow->src) ||
+        !set_addr(batch, WR_FLOWS_destinationIPAddress, r, v6, flow->dst) ||
+        !set_exporter(batch, r, flow->exporter)) {
+        wr_batch_unrow(batch);
+        return false;
+    }
+    wr_batch_set_i64(batch, WR_FLOWS_Timestamp, r, wr_ticks_of_unix_ns(flow->start_ns));
+    wr_batch_set_i64(batch, WR_FLOWS_FlowEndTime, r, wr_ticks_of_unix_ns(flow->end_ns));
+    wr_batch_set_i64(batch, WR_FLOWS_observationDomainId, r, flow->domain);
+    wr_batch_set_i64(batch, WR_FLOWS_sourceTransportPort, r, flow->sport);
+    wr_batch_set_i64(batch, WR_FLOWS_destinationTransportPort, r, flow->dport);
+    wr_batch_set_i64(batch, WR_FLOWS_protocolIdentifier, r, flow->proto);
+    if (flow->flags & WR_FLOW_HAS_TCP_FLAGS)
+        wr_batch_set_i64(batch, WR_FLOWS_tcpControlBits, r, flow->tcp_flags);
+    if (flow->flags & WR_FLOW_HAS_BYTES) {
+        wr_batch_set_i64(batch, WR_FLOWS_octetDeltaCount, r, (int64_t)flow->octets[0]);
+        wr_batch_set_i64(batch, WR_FLOWS_packetDeltaCount, r, (int64_t)flow->packets[0]);
+    }
+    if (flow->end_reason)
+        wr_batch_set_i64(batch, WR_FLOWS_flowEndReason, r, flow->end_reason);
+    if (flow->direction != DIRECTION_UNKNOWN)
+        wr_batch_set_i64(batch, WR_FLOWS_flowDirection, r, flow->direction);
+    wr_batch_set_i64(batch, WR_FLOWS_samplingInterval, r, flow->sampling);
+    return true;
+}
