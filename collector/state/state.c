@@ -1,0 +1,155 @@
+#include "collector/state/state.h"
+
+#include "collector/state/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* As mkdir -p, mode 0700. */
+static int make_dirs(const char *dir)
+{
+    char path[WR_PATH_MAX];
+    size_t len = strlen(dir);
+    if (len == 0 || len >= sizeof path)
+        return -ENAMETOOLONG;
+    memcpy(path, dir, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        char c = path[i];
+        path[i] = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return -errno;
+        path[i] = c;
+    }
+    return 0;
+}
+
+enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const char *dir, struct wr_buf *error)
+{
+    *state = (struct wr_state){.io = io, .dir = dir, .lock_fd = -1, .wal = {.fd = -1}};
+    int rc = make_dirs(dir);
+    if (rc != 0) {
+        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir, strerror(-rc));
+        return WR_EIO;
+    }
+    char path[WR_PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path) {
+        wr_buf_fmt(error, "state directory '%s': the name is too long", dir);
+        return WR_EIO;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir, strerror(errno));
+        return WR_EIO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        char holder[32] = "";
+        ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
+        wr_buf_fmt(error, "state directory '%s' is in use by another weir (process %s); stop it or give --state DIR",
+                   dir, *holder ? holder : "unknown");
+        close(fd);
+        return WR_ELIMIT;
+    }
+    if (ftruncate(fd, 0) == 0)
+        (void)dprintf(fd, "%ld\n", (long)getpid()); /* only for that message */
+    state->lock_fd = fd;
+    return WR_OK;
+}
+
+/* The newest snapshot that the caller can load. *ret_from is the segment to replay from. */
+static enum wr_err load_snapshot(struct wr_state *state, const struct wr_recovery *r,
+                                 struct wr_recovery_report *report, uint64_t *ret_from, uint64_t *ret_lsn)
+{
+    uint64_t before = UINT64_MAX;
+    for (;;) {
+        struct wr_snapshot snapshot;
+        int rc = wr_snapshot_find(state->io, state->dir, before, &snapshot, &report->snapshots);
+        if (rc < 0)
+            return WR_EIO;
+        if (rc == 0)
+            return report->snapshots.found ? WR_ECORRUPT : WR_OK;
+        enum wr_err err = r->load(r->arg, &snapshot);
+        *ret_from = before = snapshot.segment;
+        *ret_lsn = snapshot.lsn;
+        wr_snapshot_fini(&snapshot);
+        if (!err) {
+            report->snapshot_segment = before;
+            return WR_OK;
+        }
+        report->snapshots.damaged++;
+        if ((err = r->reset(r->arg)))
+            return err;
+    }
+}
+
+enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *recovery, bool force,
+                             struct wr_recovery_report *ret_report, struct wr_buf *error)
+{
+    *ret_report = (struct wr_recovery_report){0};
+    uint64_t from = 1, lsn = 0;
+    enum wr_err err = load_snapshot(state, recovery, ret_report, &from, &lsn);
+    if (err == WR_ECORRUPT && force) {
+        from = 1;
+        lsn = 0;
+        err = WR_OK;
+    }
+    if (err == WR_ECORRUPT) {
+        wr_buf_fmt(error,
+                   "state directory '%s': none of its %u snapshots can be used; --recover starts with what the log "
+                   "has (windows may miss rows), or move the snap-* and log-* files away",
+                   state->dir, (unsigned)ret_report->snapshots.found);
+        return err;
+    }
+    int rc = 0;
+    if (!err)
+        rc = wr_wal_replay(state->io, state->dir, from, recovery->apply, recovery->arg, &ret_report->log);
+    if (err || rc != 0) {
+        wr_buf_fmt(error, "state directory '%s': %s", state->dir, rc ? strerror(-rc) : wr_strerror(err));
+        return err ? err : WR_EIO;
+    }
+    if (ret_report->log.last_lsn > lsn)
+        lsn = ret_report->log.last_lsn;
+    rc = wr_wal_open(&state->wal, state->io, state->dir, ret_report->log.next_segment, lsn);
+    if (rc != 0) {
+        wr_buf_fmt(error, "state directory '%s': cannot begin a log: %s", state->dir, strerror(-rc));
+        return WR_EIO;
+    }
+    return WR_OK;
+}
+
+int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg)
+{
+    int rc = wr_wal_rotate(&state->wal);
+    if (rc == 0) {
+        struct wr_buf out = {0};
+        wr_snapshot_begin(&out, state->wal.segment, state->wal.lsn, now_ns);
+        fill(arg, &out);
+        rc = wr_snapshot_store(state->io, state->dir, state->wal.segment, &out);
+        state->snapshot_bytes = out.len;
+        wr_buf_fini(&out);
+    }
+    if (rc != 0) {
+        state->snapshot_errors++;
+        return rc;
+    }
+    state->snapshots++;
+    state->snapshot_at_ns = now_ns;
+    return 0;
+}
+
+void wr_state_close(struct wr_state *state)
+{
+    if (state->wal.io)
+        (void)wr_wal_close(&state->wal); /* a failure was counted; recovery deals with what is there */
+    if (state->lock_fd >= 0)
+        close(state->lock_fd);
+    state->lock_fd = -1;
+}
