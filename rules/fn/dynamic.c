@@ -1,0 +1,69 @@
+/* Paths into dynamic values. What is missing, or null in the JSON, is null. */
+#include "rules/fn/json.h"
+#include "rules/fn/kernel.h"
+
+#define KERNEL(name)                                                                                             \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+                     const struct wr_sel *sel, struct wr_vec *out)
+
+static struct wr_slice json_at(const struct wr_vec *v, uint32_t row)
+{
+    return (struct wr_slice){wr_str_data(&v->s[row]), v->s[row].len};
+}
+
+/* A slice lies in its parent's text, which may be a short value inside the vector: it is copied. */
+static void put_slice(struct wr_eval *ev, struct wr_vec *out, uint32_t row, struct wr_slice value)
+{
+    if (value.len != 4 || memcmp(value.p, "null", 4) != 0)
+        wr_put_text(ev, out, row, value.p, value.len);
+}
+
+KERNEL(member)
+{
+    (void)call;
+    WR_EACH (sel, row) {
+        struct wr_slice value;
+        if (wr_json_member(json_at(&args[0], row), wr_str_data(&args[1].s[row]), args[1].s[row].len, &value))
+            put_slice(ev, out, row, value);
+    }
+}
+
+KERNEL(element)
+{
+    (void)call;
+    WR_EACH (sel, row) {
+        struct wr_slice value;
+        if (wr_json_element(json_at(&args[0], row), args[1].i[row], &value))
+            put_slice(ev, out, row, value);
+    }
+}
+
+KERNEL(array_length)
+{
+    (void)ev, (void)call;
+    WR_EACH (sel, row) {
+        int64_t n = wr_json_count(json_at(&args[0], row));
+        if (n >= 0)
+            wr_put_i(out, row, n);
+    }
+}
+
+KERNEL(pack_array)
+{
+    struct wr_buf text = {0};
+    WR_EACH (sel, row) {
+        wr_buf_reset(&text);
+        wr_buf_char(&text, '[');
+        for (uint32_t a = 0; a < call->nargs; a++) {
+            if (a)
+                wr_buf_char(&text, ',');
+            wr_json_cell(&args[a], row, &text);
+        }
+        wr_buf_char(&text, ']');
+        if (!text.err)
+            wr_put_text(ev, out, row, text.data, text.len);
+    }
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}

@@ -1,0 +1,302 @@
+#include "rules/exec/eval.h"
+#include "rules/fn/json.h"
+#include "rules/fn/kernel.h"
+
+#include "base/ticks.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+static struct wr_value L(int64_t i)
+{
+    return (struct wr_value){.type = WR_LONG, .i = i};
+}
+
+static struct wr_value R(double r)
+{
+    return (struct wr_value){.type = WR_REAL, .r = r};
+}
+
+static struct wr_value B(bool b)
+{
+    return (struct wr_value){.type = WR_BOOL, .i = b};
+}
+
+static struct wr_value S(const char *s)
+{
+    return (struct wr_value){.type = WR_STRING, .s = wr_str_borrow(s, strlen(s))};
+}
+
+static struct wr_value J(const char *s)
+{
+    return (struct wr_value){.type = WR_DYNAMIC, .s = wr_str_borrow(s, strlen(s))};
+}
+
+static struct wr_value D(const char *iso)
+{
+    struct wr_value v = {.type = WR_DATETIME};
+    cr_assert(wr_ticks_parse_iso(iso, strlen(iso), &v.i), "%s", iso);
+    return v;
+}
+
+static struct wr_value T(int64_t ticks)
+{
+    return (struct wr_value){.type = WR_TIMESPAN, .i = ticks};
+}
+
+static struct wr_value N(enum wr_type type)
+{
+    return (struct wr_value){.type = type, .null = true};
+}
+
+static enum wr_type result_type(const char *sig, const struct wr_value *args)
+{
+    switch (sig[strlen(sig) - 1]) {
+    case 'b':
+        return WR_BOOL;
+    case 'i':
+        return WR_INT;
+    case 'l':
+        return WR_LONG;
+    case 'r':
+        return WR_REAL;
+    case 'd':
+        return WR_DATETIME;
+    case 't':
+        return WR_TIMESPAN;
+    case 's':
+        return WR_STRING;
+    case 'y':
+        return WR_DYNAMIC;
+    case 'g':
+        return WR_GUID;
+    default:
+        return args[strchr(sig, 'T') - sig > 0 && sig[0] != '(' && sig[0] != 'T' ? 1 : sig[0] == '(' ? 1 : 0].type;
+    }
+}
+
+enum { MAX_ARGS = 8 };
+
+/* Runs one overload over constants; the result as text, "null" for null. */
+static void check(const char *name, const char *sig, const char *want, uint32_t n, const struct wr_value *args)
+{
+    const struct wr_fn *fn = wr_fn_find(name, strlen(name));
+    while (fn && strcmp(fn->signature, sig) != 0)
+        fn = wr_fn_next(fn);
+    cr_assert_not_null(fn, "no %s %s", name, sig);
+    struct wr_arena *arena = wr_arena_new(4096);
+    struct wr_ex ex[MAX_ARGS] = {0}, *list[MAX_ARGS] = {0};
+    for (uint32_t a = 0; a < n; a++) {
+        ex[a] = (struct wr_ex){.kind = WR_EX_CONST, .type = args[a].type, .value = args[a]};
+        list[a] = &ex[a];
+    }
+    struct wr_ex call = {.kind = WR_EX_CALL, .type = result_type(sig, args), .fn = fn, .args = list, .nargs = n};
+    const char *why = NULL;
+    if (fn->prepare)
+        call.prepared = fn->prepare(arena, &call, &why);
+    struct wr_eval ev = {.arena = arena, .now = D("2026-01-02T03:04:05Z").i, .nrows = 3};
+    uint16_t rows[] = {0, 2};
+    struct wr_sel sel = {rows, 2};
+    const struct wr_vec *out = wr_ex_eval(&ev, &call, NULL, &sel);
+    cr_assert_not_null(out);
+    struct wr_buf text = {0};
+    if (wr_vec_valid(out, 2))
+        wr_text_at(out, 2, &text);
+    else
+        wr_buf_str(&text, "null");
+    wr_buf_char(&text, '\0');
+    cr_expect_str_eq(text.data, want, "%s %s: %s, not %s", name, sig, text.data, want);
+    wr_buf_fini(&text);
+    wr_arena_free(arena);
+}
+
+#define CHECK(name, sig, want, ...)                                                                              \
+    check(name, sig, want, sizeof((struct wr_value[]){__VA_ARGS__}) / sizeof(struct wr_value),                   \
+          (struct wr_value[]){__VA_ARGS__})
+
+Test(kernels, equality_answers_for_one_null_and_not_for_two)
+{
+    CHECK("==", "TT:b", "True", L(1), L(1));
+    CHECK("==", "TT:b", "False", L(1), N(WR_LONG));
+    CHECK("==", "TT:b", "null", N(WR_LONG), N(WR_LONG));
+    CHECK("!=", "TT:b", "True", L(1), N(WR_LONG));
+    CHECK("!=", "TT:b", "null", N(WR_LONG), N(WR_LONG));
+    CHECK("==", "TT:b", "False", S("a"), S("A"));
+    CHECK("=~", "ss:b", "True", S("Outlook.exe"), S("outlook.EXE"));
+    CHECK("!~", "ss:b", "False", S("Outlook.exe"), S("outlook.EXE"));
+    CHECK("==", "TT:b", "True", L(2), R(2.0));
+    CHECK("==", "y*:b", "True", J("587"), L(587));
+    CHECK("==", "y*:b", "False", J("\"587\""), L(587));
+    CHECK("==", "y*:b", "True", J("\"a\\u0062\""), S("ab"));
+}
+
+Test(kernels, order_is_null_with_a_null)
+{
+    CHECK("<", "TT:b", "True", L(1), L(2));
+    CHECK("<", "TT:b", "null", N(WR_LONG), L(2));
+    CHECK(">=", "TT:b", "False", R(NAN), R(1));
+    CHECK("between", "TTT:b", "True", L(3), L(1), L(3));
+    CHECK("between", "TTT:b", "null", L(3), N(WR_LONG), L(3));
+    CHECK("!between", "TTT:b", "True", L(4), L(1), L(3));
+    CHECK("between", "ddt:b", "True", D("2026-01-04"), D("2026-01-01"), T(3 * WR_TICKS_DAY));
+    CHECK("<", "y*:b", "True", J("2.5"), L(3));
+    CHECK("<", "y*:b", "False", J("[1]"), L(3));
+}
+
+Test(kernels, in_is_an_or_of_equalities)
+{
+    CHECK("in", "TT+:b", "True", L(587), L(25), L(465), L(587));
+    CHECK("in", "TT+:b", "False", N(WR_LONG), L(25));
+    CHECK("!in", "TT+:b", "True", N(WR_LONG), L(25));
+    CHECK("in", "TT+:b", "False", S("A"), S("a"), S("b"));
+    CHECK("in~", "ss+:b", "True", S("CHROME.exe and more"), S("a"), S("chrome.EXE AND more"));
+    CHECK("!in~", "ss+:b", "True", S(""), S("a"));
+    CHECK("in", "TT+:b", "True", R(1.5), R(1), R(1.5));
+    CHECK("in", "*y:b", "True", S("b"), J("[\"a\",\"b\"]"));
+    CHECK("!in", "*y:b", "True", L(4), J("[1,2,3]"));
+}
+
+Test(kernels, logic_knows_three_values)
+{
+    CHECK("and", "bb:b", "False", B(false), N(WR_BOOL));
+    CHECK("and", "bb:b", "null", B(true), N(WR_BOOL));
+    CHECK("or", "bb:b", "True", N(WR_BOOL), B(true));
+    CHECK("or", "bb:b", "null", N(WR_BOOL), B(false));
+    CHECK("not", "b:b", "null", N(WR_BOOL));
+    CHECK("not", "b:b", "False", B(true));
+    CHECK("iff", "bTT:T", "no", N(WR_BOOL), S("yes"), S("no"));
+    CHECK("case", "(bT)+T:T", "2", B(false), L(1), B(true), L(2), L(3));
+    CHECK("case", "(bT)+T:T", "3", B(false), L(1), N(WR_BOOL), L(2), L(3));
+    CHECK("coalesce", "T+:T", "b", S(""), S("b"), S("c"));
+    CHECK("isempty", "*:b", "True", S(""));
+    CHECK("isempty", "*:b", "True", N(WR_LONG));
+    CHECK("isnull", "*:b", "False", S(""));
+    CHECK("max_of", "T+:T", "7", L(3), N(WR_LONG), L(7));
+}
+
+Test(kernels, has_finds_whole_terms)
+{
+    CHECK("has", "ss:b", "False", S("10.0.0.12"), S("10.0.0.1"));
+    CHECK("has", "ss:b", "True", S("x/10.0.0.1:80"), S("10.0.0.1"));
+    CHECK("has", "ss:b", "False", S("KustoExplorerQueryRun"), S("Explorer"));
+    CHECK("has", "ss:b", "True", S("run PowerShell now"), S("powershell"));
+    CHECK("has_cs", "ss:b", "False", S("run PowerShell now"), S("powershell"));
+    CHECK("!has", "ss:b", "True", S("abc"), S("b"));
+    CHECK("hasprefix", "ss:b", "True", S("a powershell"), S("power"));
+    CHECK("hassuffix", "ss:b", "True", S("a powershell b"), S("shell"));
+    CHECK("contains", "ss:b", "True", S("KustoExplorerQueryRun"), S("explorer"));
+    CHECK("!contains_cs", "ss:b", "True", S("KustoExplorerQueryRun"), S("explorer"));
+    CHECK("startswith", "ss:b", "True", S("Smtp.example"), S("smtp"));
+    CHECK("endswith", "ss:b", "True", S("a.EXE"), S(".exe"));
+    CHECK("endswith", "ss:b", "False", S("exe"), S(".exe"));
+    CHECK("has_any", "*s+:b", "True", S("a b c"), S("x"), S("C"));
+    CHECK("has_any", "*y:b", "True", S("a b c"), J("[\"x\",\"c\"]"));
+    CHECK("has_all", "*s+:b", "False", S("a b c"), S("a"), S("x"));
+    CHECK("has", "*s:b", "False", N(WR_DYNAMIC), S("x"));
+}
+
+Test(kernels, arithmetic_of_numbers_and_times)
+{
+    CHECK("/", "ll:l", "0", L(1), L(2));
+    CHECK("/", "ll:l", "null", L(1), L(0));
+    CHECK("/", "ll:l", "-9223372036854775808", L(INT64_MIN), L(-1));
+    CHECK("/", "rr:r", "Infinity", R(1), R(0));
+    CHECK("%", "ll:l", "10", L(-14), L(12));
+    CHECK("%", "ll:l", "2", L(14), L(-12));
+    CHECK("+", "dt:d", "2026-01-02T00:00:00.0000000Z", D("2026-01-01"), T(WR_TICKS_DAY));
+    CHECK("-", "dd:t", "1.00:00:00", D("2026-01-02"), D("2026-01-01"));
+    CHECK("/", "tt:r", "0.5", T(WR_TICKS_HOUR), T(2 * WR_TICKS_HOUR));
+    CHECK("+", "ll:l", "null", L(1), N(WR_LONG));
+    CHECK("bin", "ll:l", "-5", L(-1), L(5));
+    CHECK("bin", "ll:l", "null", L(1), L(0));
+    CHECK("bin", "dt:d", "2026-11-23T00:00:00.0000000Z", D("2026-11-24T12:00:00"), T(7 * WR_TICKS_DAY));
+    CHECK("round", "rl:r", "2.15", R(2.154), L(2));
+    CHECK("sqrt", "r:r", "null", R(-1));
+}
+
+Test(kernels, conversion_gives_null_for_what_it_cannot_read)
+{
+    CHECK("tolong", "*:l", "123", S("123"));
+    CHECK("tolong", "*:l", "2", R(2.7));
+    CHECK("tolong", "*:l", "null", S("x"));
+    CHECK("toint", "*:i", "null", L(INT64_C(1) << 40));
+    CHECK("tolong", "*:l", "25", J("25"));
+    CHECK("tobool", "*:b", "True", S("true"));
+    CHECK("tobool", "*:b", "True", L(-3));
+    CHECK("todatetime", "*:d", "2026-01-01T00:00:00.0000000Z", S("2026-01-01"));
+    CHECK("totimespan", "*:t", "4.00:00:00", S("4.00:00:00"));
+    CHECK("totimespan", "*:t", "null", S("24:00:99"));
+    CHECK("tostring", "*:s", "True", B(true));
+    CHECK("tostring", "*:s", "", N(WR_LONG));
+    CHECK("tostring", "*:s", "a\"b", J("\"a\\\"b\""));
+    CHECK("toguid", "*:g", "6a1e9c2e-1111-2222-3333-444455556666", S("6A1E9C2E111122223333444455556666"));
+}
+
+Test(kernels, text_functions)
+{
+    CHECK("substring", "sll?:s", "cd", S("abcdef"), L(2), L(2));
+    CHECK("substring", "sll?:s", "ef", S("abcdef"), L(-2));
+    CHECK("strlen", "s:l", "2", S("\xc3\xa4x"));
+    CHECK("string_size", "s:l", "3", S("\xc3\xa4x"));
+    CHECK("strcat", "*+:s", "a1", S("a"), N(WR_LONG), L(1));
+    CHECK("strcat_delim", "s*+:s", "1-2-a", S("-"), L(1), L(2), S("a"));
+    CHECK("split", "ssl?:y", "[\"a\",\"\",\"b\"]", S("a__b"), S("_"));
+    CHECK("split", "ssl?:y", "[\"b\"]", S("a_b"), S("_"), L(1));
+    CHECK("split", "ssl?:y", "null", S("a_b"), S("_"), L(7));
+    CHECK("split", "ssl?:y", "[\"\"]", S(""), S("_"));
+    CHECK("indexof", "**l?l?l?:l", "2", S("abcabc"), S("c"));
+    CHECK("indexof", "**l?l?l?:l", "5", S("abcabc"), S("c"), L(0), L(-1), L(2));
+    CHECK("countof", "ss:l", "3", S("aaaa"), S("aa"));
+    CHECK("replace_string", "sss:s", "xbxb xnd more text", S("abab and more text"), S("a"), S("x"));
+    CHECK("toupper", "s:s", "LONGER THAN INLINE", S("longer than inline"));
+}
+
+Test(kernels, time_functions)
+{
+    CHECK("ago", "t:d", "2026-01-01T03:04:05.0000000Z", T(WR_TICKS_DAY));
+    CHECK("startofday", "dl?:d", "2026-01-03T00:00:00.0000000Z", D("2026-01-02T10:00:00"), L(1));
+    CHECK("endofday", "dl?:d", "2026-01-02T23:59:59.9999999Z", D("2026-01-02T10:00:00"));
+    CHECK("startofweek", "dl?:d", "2026-11-22T00:00:00.0000000Z", D("2026-11-24"));
+    CHECK("startofmonth", "dl?:d", "2025-12-01T00:00:00.0000000Z", D("2026-01-15"), L(-1));
+    CHECK("dayofweek", "d:t", "2.00:00:00", D("2026-11-24"));
+    CHECK("datetime_diff", "sdd:l", "2", S("hour"), D("2026-01-02T01:00:00"), D("2026-01-01T23:59:00"));
+    CHECK("datetime_add", "sld:d", "2026-02-28T00:00:00.0000000Z", S("month"), L(1), D("2026-01-31"));
+    CHECK("datetime_part", "sd:i", "24", S("day"), D("2026-11-24"));
+    CHECK("format_datetime", "ds:s", "26-01-02 [03:04:05 AM]", D("2026-01-02T03:04:05"), S("yy-MM-dd [hh:mm:ss tt]"));
+    CHECK("format_timespan", "ts:s", "1.02:00", T(26 * WR_TICKS_HOUR), S("d.hh:mm"));
+}
+
+Test(kernels, dynamic_paths)
+{
+    CHECK("[]", "ys:y", "1", J("{\"b\":{\"a\":0},\"a\":1}"), S("a"));
+    CHECK("[]", "ys:y", "null", J("{\"A\":1}"), S("a"));
+    CHECK("[]", "ys:y", "null", J("[1]"), S("a"));
+    CHECK("[]", "yl:y", "3", J("[1,[2],3]"), L(-1));
+    CHECK("[]", "yl:y", "null", J("[1]"), L(1));
+    CHECK("array_length", "y:l", "2", J("[1,{\"a\":[1,2]}]"));
+    CHECK("array_length", "y:l", "null", J("{}"));
+    CHECK("parse_json", "*:y", "{\"a\":[1,2]}", S(" { \"a\" : [1, 2] } "));
+    CHECK("parse_json", "*:y", "not json", S("not json"));
+    CHECK("parse_json", "*:y", "null", S(""));
+}
+
+Test(kernels, addresses)
+{
+    CHECK("ipv4_is_private", "s:b", "True", S("172.31.255.1"));
+    CHECK("ipv4_is_private", "s:b", "False", S("127.0.0.1"));
+    CHECK("ipv4_is_private", "s:b", "null", S("2001:db8::1"));
+    CHECK("ipv4_is_in_range", "ss:b", "True", S("192.168.1.6"), S("192.168.1.1/24"));
+    CHECK("ipv4_is_in_range", "ss:b", "null", S("192.168.1.6"), S("x"));
+    CHECK("ipv4_is_match", "ssl?:b", "True", S("192.168.1.1/24"), S("192.168.1.255"));
+    CHECK("parse_ipv4", "s:l", "3232235776", S("192.168.1.1/24"));
+    CHECK("format_ipv4", "*l?:s", "192.168.1.0", S("192.168.1.255"), L(24));
+}
+
+Test(kernels, json_depth_is_bounded)
+{
+    char deep[400];
+    memset(deep, '[', 200);
+    memset(deep + 200, ']', 200);
+    cr_expect_null(wr_json_end(deep, deep + 400, 0));
+    cr_expect_eq(wr_json_end(deep + 160, deep + 240, 0), deep + 240);
+}
