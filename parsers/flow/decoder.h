@@ -33,11 +33,17 @@ enum wr_flow_reject {
         WR_FLOW_NREJECTS
 };
 
-/* Message counts hold: messages = ok + sum(rejected of whole messages). All monotone. */
+/* All monotone. These hold:
+ *   messages  = ok + rejected_messages    (rejected[] also counts templates, lists and v5 counts that were
+ *                                          refused alone, within a message that is ok)
+ *   records   = rows + filtered_early + not_flows + no_memory
+ *   sets_held = sets_released + sets_dropped + those that wait now for their template */
 struct wr_flow_stats {
-    uint64_t messages, ok, rejected[WR_FLOW_NREJECTS];
+    uint64_t messages, ok, rejected_messages, rejected[WR_FLOW_NREJECTS];
     uint64_t records, rows, filtered_early, options_records;
-    uint64_t sets_held, sets_released, sets_dropped; /* waiting for a template */
+    uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
+    uint64_t no_memory;
+    uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
     uint64_t templates, templates_changed, seq_lost, seq_dup, seq_reset;
 };

@@ -1,0 +1,151 @@
+#include "parsers/flow/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts)
+{
+    struct wr_flow_decoder *dec = calloc(1, sizeof *dec);
+    if (!dec)
+        return NULL;
+    dec->memory_bytes = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)64 << 20;
+    dec->max_exporters = opts && opts->max_exporters ? opts->max_exporters : 4096;
+    dec->evicted_ns = dec->swept_ns = INT64_MIN / 2;
+    dec->nbuckets = 64;
+    while (dec->nbuckets < dec->max_exporters && dec->nbuckets < 1 << 20)
+        dec->nbuckets *= 2;
+    dec->exporters = calloc(dec->nbuckets, sizeof *dec->exporters);
+    dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
+    dec->pend_of = calloc(65536, sizeof *dec->pend_of);
+    dec->model = wr_model_new();
+    if (dec->model)
+        dec->v5 = wr_v5_template(dec->model);
+    if (!dec->exporters || !dec->streams || !dec->pend_of || !dec->v5 ||
+        getentropy(&dec->hash_key, sizeof dec->hash_key) != 0) {
+        wr_flow_decoder_free(dec);
+        return NULL;
+    }
+    return dec;
+}
+
+void wr_flow_decoder_free(struct wr_flow_decoder *dec)
+{
+    if (!dec)
+        return;
+    for (uint32_t i = 0; dec->exporters && dec->streams && i < dec->nbuckets; i++)
+        while (dec->exporters[i])
+            wr_exporter_drop(dec, dec->exporters[i]);
+    if (dec->pend_of)
+        wr_pends_drop(dec);
+    free(dec->pends);
+    free(dec->pend_of);
+    free(dec->exporters);
+    free(dec->streams);
+    free(dec->ports);
+    wr_tmpl_free(dec->v5);
+    wr_model_free(dec->model);
+    free(dec);
+}
+
+/* The predicate of a branch that ports can be held against; NULL = any port may pass. */
+static const struct wr_pred *port_pred(const struct wr_branch *branch)
+{
+    for (uint32_t i = 0; i < branch->npreds; i++) {
+        const struct wr_pred *p = &branch->preds[i];
+        if (p->op == WR_PRED_IN_INT && (p->col == WR_DNE_RemotePort || p->col == WR_DNE_LocalPort))
+            return p;
+    }
+    return NULL;
+}
+
+enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_scan *scan)
+{
+    uint64_t *ports = NULL;
+    bool all = !scan;
+    for (uint32_t b = 0; scan && b < scan->nbranches; b++)
+        all |= !port_pred(&scan->branches[b]);
+    if (!all) {
+        ports = calloc(65536 / 64, sizeof *ports);
+        if (!ports)
+            return WR_ENOMEM;
+        for (uint32_t b = 0; b < scan->nbranches; b++) {
+            const struct wr_pred *p = port_pred(&scan->branches[b]);
+            for (uint32_t i = 0; i < p->n; i++)
+                if (p->ints[i] >= 0 && p->ints[i] <= 65535)
+                    ports[p->ints[i] / 64] |= UINT64_C(1) << (p->ints[i] % 64);
+        }
+    }
+    free(dec->ports);
+    dec->ports = ports;
+    dec->keep_none = scan && scan->nbranches == 0;
+    return WR_OK;
+}
+
+static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)
+{
+    if (msg->len < 2) {
+        *ret_why = WR_FLOW_REJECT_truncated;
+        return false;
+    }
+    msg->version = (uint16_t)wr_be(msg->data, 2);
+    switch (msg->version) {
+    case WR_FLOW_V5:
+        return wr_v5_message(msg, ret_why);
+    case WR_FLOW_V9:
+        return wr_v9_message(msg, ret_why);
+    case WR_FLOW_IPFIX:
+        return wr_ipfix_message(msg, ret_why);
+    default:
+        *ret_why = WR_FLOW_REJECT_version;
+        return false;
+    }
+}
+
+static bool decode(struct wr_msg *msg)
+{
+    enum wr_flow_reject why = WR_FLOW_NREJECTS;
+    bool ok = dispatch(msg, &why);
+    if (!msg->exporter) /* a stranger's garbage is counted, but earns no entry of its own */
+        msg->exporter = wr_exporter_find(msg->dec, msg->peer->addr);
+    WR_COUNT(msg, messages, 1);
+    WR_COUNT(msg, ok, ok);
+    if (ok) {
+        wr_seq_note(msg);
+    } else {
+        WR_COUNT(msg, rejected_messages, 1);
+        WR_COUNT(msg, rejected[why], 1);
+    }
+    wr_pends_drop(msg->dec);
+    return ok;
+}
+
+bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
+                    int64_t now_ns, struct wr_flow_vec *out)
+{
+    struct wr_msg msg = {.dec = dec, .peer = peer, .data = data, .len = len, .now_ns = now_ns, .rows = out};
+    return decode(&msg);
+}
+
+bool wr_flow_decode_json(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
+                         size_t len, int64_t now_ns, struct wr_buf *out)
+{
+    struct wr_msg msg = {.dec = dec, .peer = peer, .data = data, .len = len, .now_ns = now_ns, .json = out};
+    return decode(&msg);
+}
+
+void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer)
+{
+    struct wr_exporter *x = wr_exporter_find(dec, peer->addr);
+    struct wr_stream *next;
+    for (struct wr_stream *s = x && peer->session ? x->streams : NULL; s; s = next) {
+        next = s->next_sibling;
+        if (s->key.session == peer->session)
+            wr_stream_drop(dec, s);
+    }
+}
+
+const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec)
+{
+    return &dec->stats;
+}

@@ -1,0 +1,103 @@
+/* Counters as Prometheus text (exposition format 0.0.4), one time series per exporter. */
+#include "parsers/flow/state.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+struct metric {
+    const char *name, *help;
+    size_t at; /* in struct wr_flow_stats */
+};
+#define AT(field) offsetof(struct wr_flow_stats, field)
+static const struct metric metrics[] = {
+    {"messages", "Messages received", AT(messages)},
+    {"messages_ok", "Messages decoded", AT(ok)},
+    {"messages_rejected", "Messages refused whole", AT(rejected_messages)},
+    {"records", "Data records decoded", AT(records)},
+    {"rows", "Flow rows delivered", AT(rows)},
+    {"filtered_early", "Records no rule wants, by port", AT(filtered_early)},
+    {"not_flows", "Data records that are no flow", AT(not_flows)},
+    {"no_memory", "Records lost to a failed allocation", AT(no_memory)},
+    {"options_records", "Options records", AT(options_records)},
+    {"sets_held", "Data sets kept until their template comes", AT(sets_held)},
+    {"sets_released", "Kept data sets decoded later", AT(sets_released)},
+    {"sets_dropped", "Kept data sets given up", AT(sets_dropped)},
+    {"set_no_record", "Data sets without one whole record", AT(set_no_record)},
+    {"unknown_ie", "Template fields that no model knows", AT(unknown_ie)},
+    {"field_len_illegal", "Template fields of a length their type cannot have", AT(field_len_illegal)},
+    {"sampling_unknown", "Records naming a sampler that nobody described", AT(sampling_unknown)},
+    {"clock_future", "Times more than 5 minutes after their export", AT(clock_future)},
+    {"templates", "Templates learned", AT(templates)},
+    {"templates_changed", "Templates that replaced another", AT(templates_changed)},
+    {"seq_lost", "Units missing by sequence number", AT(seq_lost)},
+    {"seq_dup", "Messages out of order or twice", AT(seq_dup)},
+    {"seq_reset", "Sequence restarts", AT(seq_reset)},
+};
+static const char *const reasons[] = {
+#define X(name, text) #name,
+    WR_FLOW_REJECTS(X)
+#undef X
+};
+
+static void addr_text(const uint8_t *addr, char *text)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (memcmp(addr, mapped, 12) == 0)
+        inet_ntop(AF_INET, addr + 12, text, INET6_ADDRSTRLEN);
+    else
+        inet_ntop(AF_INET6, addr, text, INET6_ADDRSTRLEN);
+}
+
+static uint64_t value_at(const struct wr_flow_stats *stats, size_t at)
+{
+    uint64_t v;
+    memcpy(&v, (const uint8_t *)stats + at, sizeof v);
+    return v;
+}
+
+static void each_exporter(const struct wr_flow_decoder *dec, struct wr_buf *out, const struct metric *m,
+                          const char *reason)
+{
+    char addr[INET6_ADDRSTRLEN];
+    for (uint32_t i = 0; i < dec->nbuckets; i++) {
+        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash) {
+            uint64_t v = value_at(&x->stats, m->at);
+            if (reason && !v)
+                continue; /* reasons that never occurred would only be noise */
+            addr_text(x->addr, addr);
+            wr_buf_fmt(out, "weir_flow_%s_total{exporter=\"%s\"", m->name, addr);
+            if (reason)
+                wr_buf_fmt(out, ",reason=\"%s\"", reason);
+            wr_buf_fmt(out, "} %" PRIu64 "\n", v);
+        }
+    }
+}
+
+void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *out)
+{
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        wr_buf_fmt(out, "# HELP weir_flow_%s_total %s.\n# TYPE weir_flow_%s_total counter\n", metrics[i].name,
+                   metrics[i].help, metrics[i].name);
+        each_exporter(dec, out, &metrics[i], NULL);
+    }
+    wr_buf_str(out, "# HELP weir_flow_rejected_total What was refused, by reason.\n"
+                    "# TYPE weir_flow_rejected_total counter\n");
+    for (unsigned r = 0; r < WR_FLOW_NREJECTS; r++) {
+        struct metric m = {.name = "rejected", .at = AT(rejected) + r * sizeof(uint64_t)};
+        each_exporter(dec, out, &m, reasons[r]);
+    }
+    /* Messages from addresses that have no entry of their own: refused before they earned one. */
+    uint64_t unlisted = dec->stats.messages;
+    for (uint32_t i = 0; i < dec->nbuckets; i++)
+        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
+            unlisted -= x->stats.messages < unlisted ? x->stats.messages : unlisted;
+    wr_buf_fmt(out, "# HELP weir_flow_unlisted_messages_total Messages of addresses without a series here.\n"
+                    "# TYPE weir_flow_unlisted_messages_total counter\nweir_flow_unlisted_messages_total %" PRIu64 "\n",
+               unlisted);
+    wr_buf_fmt(out, "# HELP weir_flow_exporters Exporters known.\n# TYPE weir_flow_exporters gauge\n"
+                    "weir_flow_exporters %" PRIu32 "\n", dec->nexporters);
+    wr_buf_fmt(out, "# HELP weir_flow_template_bytes Memory for templates and held data.\n"
+                    "# TYPE weir_flow_template_bytes gauge\nweir_flow_template_bytes %zu\n", dec->bytes);
+}

@@ -1,0 +1,207 @@
+/* Options records that change how flows are read: sampling rates by sampler, interface or whole exporter, and the
+ * boot time. Sources: RFC 5477, RFC 3954 6.1, RFC 5476; a rate of 0 means 1. */
+#include "parsers/flow/state.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sorted by what it applies to: domain, then kind. */
+static uint64_t sampler_key(uint32_t domain, enum wr_sampler_kind kind)
+{
+    return (uint64_t)domain << 2 | (uint64_t)kind;
+}
+
+static uint32_t lower_bound(const struct wr_exporter *x, uint64_t key, uint64_t id)
+{
+    uint32_t lo = 0, hi = x->nsamplers;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        const struct wr_sampler *s = &x->samplers[mid];
+        if (s->key < key || (s->key == key && s->id < id))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static uint32_t sampler_rate(const struct wr_exporter *x, uint64_t key, uint64_t id)
+{
+    uint32_t at = lower_bound(x, key, id);
+    if (at < x->nsamplers && x->samplers[at].key == key && x->samplers[at].id == id)
+        return x->samplers[at].rate;
+    return 0;
+}
+
+/* A full table keeps what it has: rates change rarely, and a flood must not push the real ones out. */
+static void sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate)
+{
+    uint32_t at = lower_bound(x, key, id);
+    if (at < x->nsamplers && x->samplers[at].key == key && x->samplers[at].id == id) {
+        x->samplers[at].rate = rate;
+        return;
+    }
+    if (x->nsamplers == WR_FLOW_MAX_SAMPLERS)
+        return;
+    if (x->nsamplers == x->cap_samplers) {
+        uint32_t cap = x->cap_samplers ? x->cap_samplers * 2 : 8;
+        size_t more = (cap - x->cap_samplers) * sizeof *x->samplers;
+        if (dec->bytes + more > dec->memory_bytes)
+            return;
+        struct wr_sampler *grown = realloc(x->samplers, cap * sizeof *grown);
+        if (!grown)
+            return;
+        dec->bytes += more;
+        x->bytes += more;
+        x->samplers = grown;
+        x->cap_samplers = cap;
+    }
+    memmove(&x->samplers[at + 1], &x->samplers[at], (x->nsamplers - at) * sizeof *x->samplers);
+    x->samplers[at] = (struct wr_sampler){.key = key, .id = id, .rate = rate};
+    x->nsamplers++;
+}
+
+/* The rate that a record's own elements give; 0 when they give none. */
+static uint64_t own_rate(const struct wr_plan *plan, const uint64_t *v)
+{
+    uint64_t have = plan->have;
+    if (have & WR_T(RATE) && v[WR_T_RATE])
+        return v[WR_T_RATE];
+    if (have & WR_T(INTERVAL) && v[WR_T_INTERVAL]) {
+        uint64_t space = have & WR_T(SPACE) ? v[WR_T_SPACE] & UINT32_MAX : 0;
+        uint64_t taken = v[WR_T_INTERVAL] & UINT32_MAX;
+        return taken ? (taken + space) / taken : 0;
+    }
+    if (have & WR_T(POPULATION) && have & WR_T(SIZE) && v[WR_T_SIZE])
+        return v[WR_T_POPULATION] / v[WR_T_SIZE];
+    if (have & WR_T(PROBABILITY)) {
+        double p;
+        memcpy(&p, &v[WR_T_PROBABILITY], sizeof p);
+        if (p > 1e-9 && p <= 1)
+            return (uint64_t)(1 / p + 0.5);
+    }
+    return 0;
+}
+
+static bool states_rate(const struct wr_plan *plan)
+{
+    return plan->have & (WR_T(RATE) | WR_T(INTERVAL) | WR_T(SIZE) | WR_T(POPULATION) | WR_T(PROBABILITY));
+}
+
+uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v)
+{
+    uint64_t rate = own_rate(plan, v);
+    if (rate)
+        return rate;
+    const struct wr_exporter *x = msg->exporter;
+    uint64_t sampler = plan->have & WR_T(SAMPLER) ? v[WR_T_SAMPLER] : 0;
+    if (x->nsamplers) {
+        if (plan->have & WR_T(SAMPLER))
+            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_ID), sampler);
+        if (!rate && plan->have & WR_T(INTERFACE))
+            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_INTERFACE), v[WR_T_INTERFACE]);
+        if (!rate)
+            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_SYSTEM), 0);
+    }
+    if (!rate && sampler) /* it names a sampler (0 is none) that nobody has described */
+        WR_COUNT(msg, sampling_unknown, 1);
+    if (!rate)
+        rate = msg->header_rate;
+    return rate;
+}
+
+static uint64_t times_capped(uint64_t n, uint64_t rate)
+{
+    uint64_t x;
+    return __builtin_mul_overflow(n, rate, &x) ? UINT64_MAX : x;
+}
+
+void wr_scale(struct wr_flow *flow, uint64_t rate)
+{
+    flow->sampling = rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+    for (int i = 0; i < 2; i++) {
+        flow->octets[i] = times_capped(flow->octets[i], rate);
+        flow->packets[i] = times_capped(flow->packets[i], rate);
+    }
+}
+
+/* What an options record says, gathered field by field: options are rare, so no plan. */
+struct gathered {
+    uint64_t v[WR_NTARGETS];
+    bool by_interface, by_sampler;
+};
+
+static bool target_of_option(const struct wr_field *f, uint32_t *ret_target)
+{
+    static const struct {
+        uint16_t id;
+        uint8_t target;
+    } known[] = {{34, WR_T_RATE}, {50, WR_T_RATE}, {305, WR_T_INTERVAL}, {306, WR_T_SPACE}, {309, WR_T_SIZE},
+                 {310, WR_T_POPULATION}, {311, WR_T_PROBABILITY}, {48, WR_T_SAMPLER}, {302, WR_T_SAMPLER},
+                 {10, WR_T_INTERFACE}, {14, WR_T_INTERFACE}, {160, WR_T_INIT_MS}};
+    if (f->pen == WR_PEN_V9_SCOPE && f->id == 2) {
+        *ret_target = WR_T_INTERFACE;
+        return true;
+    }
+    for (size_t i = 0; f->pen == 0 && i < sizeof known / sizeof *known; i++) {
+        if (known[i].id == f->id) {
+            *ret_target = known[i].target;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The walk that found the record has held every length against its set. */
+static void gather(const struct wr_tmpl *tmpl, const uint8_t *rec, struct gathered *g)
+{
+    *g = (struct gathered){0};
+    for (uint32_t i = 0, at = 0; i < tmpl->nfields; i++) {
+        const struct wr_field *f = &tmpl->fields[i];
+        uint32_t len = f->len, target;
+        if (len == WR_VARLEN) {
+            len = rec[at++];
+            if (len == 255) {
+                len = (uint32_t)wr_be(rec + at, 2);
+                at += 2;
+            }
+        }
+        if (len >= 1 && len <= 8 && f->legal && target_of_option(f, &target)) {
+            uint64_t x = wr_be(rec + at, len);
+            if (target == WR_T_PROBABILITY && len == 4) {
+                float p;
+                uint32_t bits = (uint32_t)x;
+                memcpy(&p, &bits, sizeof p);
+                double d = (double)p;
+                memcpy(&x, &d, sizeof x);
+            }
+            if (!g->v[target])
+                g->v[target] = x;
+            g->by_interface |= target == WR_T_INTERFACE;
+            g->by_sampler |= target == WR_T_SAMPLER;
+        }
+        at += len;
+    }
+}
+
+void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
+{
+    struct gathered g;
+    gather(tmpl, rec, &g);
+    if (g.v[WR_T_INIT_MS] && g.v[WR_T_INIT_MS] < (uint64_t)(INT64_MAX / 1000000))
+        msg->stream->init_ns = (int64_t)g.v[WR_T_INIT_MS] * 1000000;
+    uint64_t have = 0;
+    for (unsigned t = 0; t < WR_NTARGETS; t++)
+        have |= (uint64_t)(g.v[t] != 0) << t;
+    const struct wr_plan said = {.have = have};
+    if (!states_rate(&said))
+        return;
+    uint64_t rate = own_rate(&said, g.v);
+    if (!rate)
+        return;
+    enum wr_sampler_kind kind = g.by_sampler ? WR_SAMPLER_ID : g.by_interface ? WR_SAMPLER_INTERFACE : WR_SAMPLER_SYSTEM;
+    uint64_t id = g.by_sampler ? g.v[WR_T_SAMPLER] : g.by_interface ? g.v[WR_T_INTERFACE] : 0;
+    sampler_set(msg->dec, msg->exporter, sampler_key(msg->domain, kind), id,
+                rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate);
+}

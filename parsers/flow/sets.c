@@ -1,0 +1,82 @@
+/* Second pass over a message that passed preflight: sets in their order, templates take effect where they stand
+ * (RFC 7011 8.1). */
+#include "parsers/flow/state.h"
+
+static void withdraw_all(struct wr_msg *msg, bool options)
+{
+    struct wr_stream *s = msg->stream;
+    for (uint32_t i = 0; i < s->nslots;) {
+        if (s->slots[i] && s->slots[i]->options == options)
+            wr_stream_remove(msg->dec, s, s->slots[i]->id); /* may move another here: look again */
+        else
+            i++;
+    }
+}
+
+static void commit(struct wr_msg *msg, struct wr_pend *pend)
+{
+    struct wr_tmpl *now = wr_stream_tmpl(msg->stream, pend->id);
+    switch (pend->kind) {
+    case WR_PEND_NEW: {
+        struct wr_tmpl *tmpl = pend->tmpl;
+        bool known = now;
+        uint32_t unknown = tmpl->plan->nunknown, illegal = tmpl->plan->nillegal;
+        tmpl->seen_ns = msg->now_ns;
+        pend->tmpl = NULL;
+        if (!wr_stream_put(msg->dec, msg->stream, tmpl)) {
+            WR_COUNT(msg, rejected[WR_FLOW_REJECT_exporter_cap], 1);
+            return;
+        }
+        WR_COUNT(msg, templates, 1);
+        WR_COUNT(msg, templates_changed, known);
+        WR_COUNT(msg, unknown_ie, unknown);
+        WR_COUNT(msg, field_len_illegal, illegal);
+        wr_held_release(msg, pend->id);
+        return;
+    }
+    case WR_PEND_SAME:
+        if (now)
+            now->seen_ns = msg->now_ns;
+        return;
+    case WR_PEND_REFUSED: /* the old one goes too: the data that follow are not its */
+        WR_COUNT(msg, rejected[pend->why], 1);
+        wr_stream_remove(msg->dec, msg->stream, pend->id);
+        return;
+    case WR_PEND_WITHDRAWN:
+        wr_stream_remove(msg->dec, msg->stream, pend->id);
+        return;
+    case WR_PEND_WITHDRAW_ALL:
+        withdraw_all(msg, pend->options);
+        return;
+    }
+}
+
+static void data_set(struct wr_msg *msg, uint16_t id, const uint8_t *body, uint32_t len)
+{
+    const struct wr_tmpl *tmpl = wr_stream_tmpl(msg->stream, id);
+    if (!tmpl)
+        tmpl = wr_tmpl_for(msg->dec, msg->stream, &msg->stream->key, id, len);
+    if (tmpl) {
+        wr_set_decode(msg, tmpl, body, len);
+    } else {
+        msg->unknown_sets = true;
+        wr_held_add(msg, id, body, len);
+    }
+}
+
+void wr_sets_apply(struct wr_msg *msg, size_t at)
+{
+    struct wr_flow_decoder *dec = msg->dec;
+    uint32_t next = 0;
+    wr_held_expire(dec, msg->exporter, msg->now_ns);
+    while (msg->len - at >= 4) {
+        const uint8_t *p = msg->data + at;
+        uint16_t id = (uint16_t)wr_be(p, 2);
+        uint32_t len = (uint32_t)wr_be(p + 2, 2);
+        for (; next < dec->npends && dec->pends[next].set_at == at; next++)
+            commit(msg, &dec->pends[next]);
+        if (id >= 256)
+            data_set(msg, id, p + 4, len - 4);
+        at += len; /* ids that mean nothing are stepped over by their length (RFC 7011 3.3.2) */
+    }
+}

@@ -1,0 +1,243 @@
+/* What a decoder holds, for the files of this folder only.
+ *
+ *   decoder -> exporter (address) -> stream (port or session, domain, version) -> template (id) -> plan
+ *
+ * An exporter also has its sampling table, the data sets that wait for a template, and its counters. Every
+ * byte below an exporter is charged to the decoder's and to the exporter's budget. */
+#ifndef WR_PARSERS_FLOW_STATE_H
+#define WR_PARSERS_FLOW_STATE_H
+
+#include "base/hash.h"
+#include "base/wire.h"
+#include "parsers/flow/decoder.h"
+#include "parsers/flow/model.h"
+#include "parsers/flow/plan.h"
+
+enum {
+    WR_FLOW_V5 = 5,
+    WR_FLOW_V9 = 9,
+    WR_FLOW_IPFIX = 10,
+    WR_FLOW_MAX_FIELDS = 1024,
+    WR_FLOW_MAX_TEMPLATES = 1024,  /* per stream */
+    WR_FLOW_MAX_STREAMS = 256,     /* per exporter */
+    WR_FLOW_MAX_SAMPLERS = 1024,   /* per exporter */
+    WR_FLOW_MAX_RECORD = 65515,    /* longest record that fits a message with its headers */
+    WR_FLOW_LIST_DEPTH = 4,
+    WR_FLOW_LIST_ITEMS = 1024,     /* in one list */
+    WR_FLOW_MESSAGE_ITEMS = 8192,  /* in all lists of a message */
+    WR_FLOW_EXPORTER_BYTES = 1 << 20, /* templates of one exporter */
+    WR_FLOW_HELD_EXPORTER = 256 << 10,
+    WR_FLOW_HELD_ALL = 16 << 20,
+};
+#define WR_SECOND_NS INT64_C(1000000000)
+#define WR_FLOW_HELD_NS (60 * WR_SECOND_NS)
+#define WR_FLOW_IDLE_NS (1800 * WR_SECOND_NS) /* an exporter or stream this quiet makes room for another */
+
+struct wr_field {
+    uint32_t pen;
+    uint16_t id, len; /* WR_VARLEN: the length is in the record */
+    uint16_t same;    /* index of the next field of the same element; 0 = none */
+    bool repeat;      /* an earlier field is the same element */
+    bool scope, legal;
+    struct wr_ie ie;
+};
+
+/* One template, one block of memory. Immutable but for `seen_ns`. */
+struct wr_tmpl {
+    uint16_t id, nfields, nscope;
+    bool options;
+    bool clash;         /* loaded at start, and another definition of the same key too: not used */
+    uint32_t min_len;   /* shortest record, >= 1 */
+    uint32_t spec_len;  /* the wire form after the id, for comparing and storing */
+    size_t bytes;
+    int64_t seen_ns;
+    struct wr_field *fields;
+    uint8_t *spec;
+    struct wr_plan *plan; /* owned */
+};
+
+/* The sequence numbers of one stream; see sequence.c. */
+struct wr_seq {
+    uint32_t next, prev, cand;
+    uint32_t prev_records, prev_count;
+    uint16_t hits[3], tried;
+    uint8_t unit; /* WR_SEQ_* */
+    uint8_t cand_n;
+    bool started, gap_unknown;
+};
+
+struct wr_stream_key {
+    uint8_t addr[16];
+    uint64_t session;
+    uint32_t domain;
+    uint16_t port, version;
+};
+
+struct wr_stream {
+    struct wr_stream_key key;
+    struct wr_exporter *exporter;
+    struct wr_stream *next_hash, *next_sibling;
+    bool provisional; /* templates loaded at start; no peer sends on it */
+    int64_t used_ns;
+    struct wr_tmpl **slots; /* open addressing by id; cap a power of two */
+    uint32_t nslots, ntmpls;
+    uint32_t point[3];      /* observation point for direction 0, 1, unknown */
+    int64_t init_ns;        /* element 160 of an options record; 0 unknown */
+    struct wr_seq seq;
+};
+
+enum wr_sampler_kind { WR_SAMPLER_ID, WR_SAMPLER_INTERFACE, WR_SAMPLER_SYSTEM };
+struct wr_sampler {
+    uint64_t key; /* see wr_sampler_key */
+    uint64_t id;
+    uint32_t rate;
+};
+
+struct wr_held {
+    struct wr_held *next;
+    struct wr_stream *stream;
+    int64_t arrived_ns, export_ns;
+    uint32_t uptime_ms, len;
+    uint16_t set_id;
+    uint8_t data[];
+};
+
+struct wr_exporter {
+    uint8_t addr[16];
+    struct wr_exporter *next_hash;
+    struct wr_stream *streams;
+    uint32_t nstreams;
+    int64_t used_ns;
+    size_t bytes, held_bytes;
+    struct wr_held *held;
+    struct wr_held **held_end;
+    struct wr_sampler *samplers; /* sorted by (key, id) */
+    uint32_t nsamplers, cap_samplers;
+    struct wr_flow_stats stats;
+};
+
+struct wr_pend;
+struct wr_flow_decoder {
+    struct wr_model *model;
+    struct wr_hash_key hash_key;
+    size_t bytes, memory_bytes, held_bytes;
+    uint32_t max_exporters, nexporters;
+    int64_t evicted_ns, swept_ns; /* last search for an exporter, for held sets to drop */
+    uint32_t nbuckets; /* of both tables, a power of two */
+    struct wr_exporter **exporters;
+    struct wr_stream **streams;
+    struct wr_tmpl *v5;
+    uint64_t *ports; /* 65,536 bits, NULL = keep all */
+    bool keep_none;
+    struct wr_pend *pends; /* templates of the message in hand, in message order */
+    uint32_t npends, cap_pends, nnew;
+    uint32_t *pend_of; /* by template id: 1 + index into pends, 0 none */
+    uint32_t anchors[WR_FLOW_MAX_FIELDS + 1];
+    struct wr_flow_stats stats;
+};
+
+/* One message on its way through. Exactly one of `rows`, `json` is set. */
+struct wr_msg {
+    struct wr_flow_decoder *dec;
+    const struct wr_flow_peer *peer;
+    struct wr_exporter *exporter; /* NULL until the message has passed preflight */
+    struct wr_stream *stream;
+    const uint8_t *data;
+    size_t len; /* of header and sets */
+    uint16_t version, count;
+    uint32_t domain, seq, uptime_ms;
+    uint32_t header_rate; /* v5; 0 unknown */
+    int64_t export_ns, now_ns;
+    uint32_t records; /* decoded, options included */
+    uint32_t list_items; /* written so far, of the whole message */
+    bool unknown_sets;
+    struct wr_flow_vec *rows;
+    struct wr_buf *json;
+};
+
+/* Both counters of a message: the decoder's and its exporter's. */
+#define WR_COUNT(msg, field, n)                                                                    \
+    do {                                                                                           \
+        (msg)->dec->stats.field += (n);                                                            \
+        if ((msg)->exporter)                                                                       \
+            (msg)->exporter->stats.field += (n);                                                   \
+    } while (0)
+
+/* templates.c */
+struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const uint8_t *addr);
+struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct wr_stream_key *key);
+struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg);
+/* Finds or makes exporter and stream of the message; false when a cap refuses them. */
+bool wr_stream_enter(struct wr_msg *msg);
+struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_stream_key *key, int64_t now_ns);
+void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream);
+void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter);
+/* The stream's own template; NULL. */
+struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id);
+/* As above, else a stored one, else that of the only other stream with one (line cards): borrowed. `stream`
+ * may be NULL. */
+struct wr_tmpl *wr_tmpl_for(const struct wr_flow_decoder *dec, const struct wr_stream *stream,
+                            const struct wr_stream_key *key, uint16_t id, uint32_t body);
+/* Takes `tmpl`; false (and freed) when a cap refuses it. */
+bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *stream, struct wr_tmpl *tmpl);
+void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *stream, uint16_t id);
+/* A template from its specifiers (`spec` starts at the field count), already checked. NULL: no memory. */
+struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint16_t id, bool options,
+                            const uint8_t *spec, uint32_t spec_len);
+void wr_tmpl_free(struct wr_tmpl *tmpl);
+
+/* held.c */
+void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint32_t len);
+/* Decodes what waited for template `id` of the message's stream. */
+void wr_held_release(struct wr_msg *msg, uint16_t id);
+void wr_held_expire(struct wr_flow_decoder *dec, struct wr_exporter *exporter, int64_t now_ns);
+void wr_held_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter, const struct wr_stream *stream);
+
+/* preflight.c: validates the sets of a v9 or IPFIX message [at, msg->len). On success the message's templates
+ * wait in dec->pends. */
+enum wr_pend_kind { WR_PEND_NEW, WR_PEND_SAME, WR_PEND_REFUSED, WR_PEND_WITHDRAWN, WR_PEND_WITHDRAW_ALL };
+struct wr_pend {
+    enum wr_pend_kind kind;
+    uint16_t id;
+    uint32_t set_at; /* where its set begins in the message */
+    enum wr_flow_reject why;
+    bool options;
+    struct wr_tmpl *tmpl; /* NEW: owned */
+};
+bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why);
+void wr_pends_drop(struct wr_flow_decoder *dec);
+/* Length of the template's specifiers at `p` (from the field count on) or 0 when they do not fit in `left`;
+ * *ret_why is set when the template must be refused. */
+uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t left,
+                       enum wr_flow_reject *ret_why);
+
+/* records.c */
+/* Length of the variable-length record at `p`, at most `left`; 0 when it runs past. Fills the offsets after each
+ * variable-length field when `anchors` is given. */
+uint32_t wr_record_walk(const struct wr_plan *plan, const uint8_t *p, size_t left, uint32_t *anchors);
+bool wr_set_fits(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+
+/* times.c: fills start, end and TIME_APPROX of `flow` from the loaded values. */
+void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow);
+
+/* options.c */
+void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
+uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v);
+void wr_scale(struct wr_flow *flow, uint64_t rate);
+
+/* sequence.c: called once per message, after it is decoded. */
+void wr_seq_note(struct wr_msg *msg);
+
+/* decode_json.c */
+void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
+
+/* v5.c, v9.c, ipfix.c: header, then the sets. False: rejected whole, *ret_why says why. */
+bool wr_v5_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
+bool wr_v9_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
+bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
+struct wr_tmpl *wr_v5_template(const struct wr_model *model);
+/* Applies a message that passed preflight, set by set. */
+void wr_sets_apply(struct wr_msg *msg, size_t at);
+
+#endif

@@ -1,0 +1,168 @@
+/* Real exports, whole: counts of every capture, and every field that the projects' own expectations name. */
+#include "captures.h"
+
+#include "base/ticks.h"
+
+struct both {
+    struct wr_flow_decoder *rows, *json;
+    struct wr_flow_vec vec;
+    struct wr_buf out;
+    uint32_t refused;
+};
+
+static void both_init(struct both *b)
+{
+    *b = (struct both){.rows = wr_flow_decoder_new(NULL), .json = wr_flow_decoder_new(NULL)};
+    cr_assert(b->rows && b->json);
+}
+
+static void both_fini(struct both *b)
+{
+    stats_add_up(b->rows);
+    stats_add_up(b->json);
+    wr_flow_decoder_free(b->rows);
+    wr_flow_decoder_free(b->json);
+    wr_flow_vec_fini(&b->vec);
+    wr_buf_fini(&b->out);
+}
+
+static void feed_both(void *to, const struct wr_flow_peer *peer, const uint8_t *data, size_t len)
+{
+    struct both *b = to;
+    bool ok = wr_flow_decode(b->rows, peer, data, len, NOW_NS, &b->vec);
+    cr_expect_eq(ok, wr_flow_decode_json(b->json, peer, data, len, NOW_NS, &b->out));
+    b->refused += !ok;
+}
+
+static uint64_t lines_of(const struct wr_buf *out)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < out->len; i++)
+        n += out->data[i] == '\n';
+    return n;
+}
+
+static void one_capture(char **part)
+{
+    struct both b;
+    char *before[64];
+    both_init(&b);
+    unsigned n = strcmp(part[2], "-") ? split(part[2], ',', before, 64) : 0;
+    for (unsigned i = 0; i < n; i++)
+        feed_file(before[i], part[1][0], feed_both, &b);
+    struct wr_flow_stats was = *wr_flow_decoder_stats(b.rows);
+    feed_file(part[0], part[1][0], feed_both, &b);
+    const struct wr_flow_stats *now = wr_flow_decoder_stats(b.rows);
+    cr_expect_eq(now->records - was.records, strtoull(part[3], NULL, 10), "%s: %lu flow records, not %s", part[0],
+                 (unsigned long)(now->records - was.records), part[3]);
+    cr_expect_eq(now->options_records - was.options_records, strtoull(part[4], NULL, 10),
+                 "%s: %lu options records, not %s", part[0],
+                 (unsigned long)(now->options_records - was.options_records), part[4]);
+    cr_expect_eq(b.refused, strtoul(part[5], NULL, 10), "%s: %u refused", part[0], b.refused);
+    cr_expect_eq(now->rows, b.vec.n);
+    cr_expect_eq(lines_of(&b.out), now->records + now->options_records, "%s: JSON lines", part[0]);
+    cr_expect(wr_utf8_valid(b.out.data, b.out.len));
+    both_fini(&b);
+}
+
+Test(captures, every_file_gives_its_counts)
+{
+    struct bytes list = slurp("captures.tsv");
+    char *save = NULL;
+    unsigned n = 0;
+    for (char *line = strtok_r((char *)list.at, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *part[8];
+        if (line[0] == '#' || split(line, '\t', part, 8) != 6)
+            continue;
+        one_capture(part);
+        n++;
+    }
+    cr_expect_gt(n, 100);
+    free(list.at);
+}
+
+/* Line `index` of the output; NULL. */
+static char *line_at(const struct wr_buf *out, unsigned index)
+{
+    const char *p = out->data, *end = p + out->len;
+    for (; p && p < end; index--) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        if (index == 0)
+            return strndup(p, (size_t)(nl - p));
+        p = nl + 1;
+    }
+    return NULL;
+}
+
+static void check_json(const char *golden, const char *line, const char *kind, const char *key, const char *value)
+{
+    char want[4096];
+    bool prefix = strcmp(kind, "prefix") == 0;
+    snprintf(want, sizeof want, "\"%s\":%s%s", key, prefix ? "\"" : "", value);
+    const char *at = strstr(line, want);
+    bool ok = at && (prefix || strchr(",}", at[strlen(want)]));
+    /* several fields of one element: the expectation names one of them */
+    char many[128];
+    snprintf(many, sizeof many, "\"%s\":[", key);
+    if (!ok && strstr(line, many))
+        ok = strstr(strstr(line, many), value);
+    cr_expect(ok, "%s: want %s in %s", golden, want, line);
+}
+
+static void check_time(const char *golden, const struct both *b, unsigned index, const char *kind, const char *value)
+{
+    int64_t ticks;
+    unsigned record = index;
+    for (unsigned i = 0; i < record; i++) { /* options records make no row */
+        char *text = line_at(&b->out, i);
+        index -= text && strstr(text, "\"_kind\":\"options\"");
+        free(text);
+    }
+    cr_assert(wr_ticks_parse_iso(value, strlen(value), &ticks));
+    cr_assert_lt(index, b->vec.n, "%s: no row %u", golden, index);
+    const struct wr_flow *f = &b->vec.at[index];
+    int64_t got = strcmp(kind, "start") == 0 ? f->start_ns : f->end_ns;
+    cr_expect_eq(got / 1000000, wr_ticks_to_unix_ns(ticks) / 1000000, "%s: %s of row %u is %ld ms, not %s", golden,
+                 kind, index, (long)(got / 1000000), value);
+}
+
+static void open_golden(struct both *b, char *files)
+{
+    char *file[64];
+    both_init(b);
+    unsigned n = split(files, ',', file, 64);
+    for (unsigned i = 0; i < n; i++)
+        feed_file(file[i], 'd', feed_both, b);
+}
+
+Test(captures, every_golden_field_is_as_expected)
+{
+    struct bytes list = slurp("golden.tsv");
+    struct both b = {0};
+    char *save = NULL, golden[256] = "";
+    unsigned n = 0;
+    for (char *line = strtok_r((char *)list.at, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *part[8];
+        if (line[0] == '#' || split(line, '\t', part, 6) != 6)
+            continue;
+        if (strcmp(golden, part[0]) != 0) {
+            if (golden[0])
+                both_fini(&b);
+            snprintf(golden, sizeof golden, "%s", part[0]);
+            open_golden(&b, part[1]);
+        }
+        unsigned index = (unsigned)strtoul(part[2], NULL, 10);
+        if (strcmp(part[3], "start") == 0 || strcmp(part[3], "end") == 0) {
+            check_time(golden, &b, index, part[3], part[5]);
+        } else {
+            char *text = line_at(&b.out, index);
+            cr_assert(text, "%s: no record %u", golden, index);
+            check_json(golden, text, part[3], part[4], part[5]);
+            free(text);
+        }
+        n++;
+    }
+    both_fini(&b);
+    cr_expect_gt(n, 500);
+    free(list.at);
+}
