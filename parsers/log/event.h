@@ -1,0 +1,81 @@
+#ifndef WR_PARSERS_LOG_EVENT_H
+#define WR_PARSERS_LOG_EVENT_H
+
+#include "base/batch.h"
+#include "base/scan.h"
+#include "parsers/log/json.h"
+#include "parsers/log/keys.h"
+
+/* One endpoint event on its way to a row of DeviceNetworkEvents: for each column the value as it stands in the
+ * document, converted only when a predicate or a wanted column needs it. Borrows from the JSON document, the frame
+ * and `scratch`. */
+struct wr_event {
+    uint64_t have; /* bit c: val[c] is set */
+    struct wr_json_val val[WR_DNE_NCOLS];
+    int64_t time; /* ticks: column Timestamp */
+    uint32_t dup_keys;
+    struct wr_json *json;
+    struct wr_arena *scratch;
+};
+_Static_assert(WR_DNE_NCOLS <= 64, "one bit a column");
+
+static inline bool wr_event_has(const struct wr_event *ev, uint16_t col)
+{
+    return ev->have >> col & 1 && ev->val[col].type != WR_JSON_NULL;
+}
+
+static inline void wr_event_set(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
+{
+    ev->have |= UINT64_C(1) << col;
+    ev->val[col] = *v;
+}
+
+void wr_event_set_text(struct wr_event *ev, uint16_t col, const char *text, size_t len);
+
+/* A value as a number or a time, and as text; false when it is none. Text is borrowed until the next call. */
+bool wr_val_i64(const struct wr_json_val *v, int64_t *ret);
+bool wr_val_time(const struct wr_json_val *v, int64_t *ret_ticks);
+bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr_json_val *v, const char **ret,
+                 size_t *ret_len);
+/* Equal to `text` without regard to the case of ASCII letters; numbers never are. */
+bool wr_val_is(const struct wr_json_val *v, const char *text);
+
+/* Fills the wanted columns of row `row`. False: out of memory. */
+bool wr_event_fill(struct wr_event *ev, struct wr_batch *batch, uint32_t row) WR_MUST_CHECK;
+
+/* ---- predicates (predicate.c) ---- */
+
+/* An own copy of a scan's branches; all zero: every row is wanted. */
+struct wr_filter {
+    struct wr_arena *arena; /* NULL: no filter */
+    struct wr_branch *branches;
+    uint32_t nbranches;
+};
+enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan) WR_MUST_CHECK;
+void wr_filter_fini(struct wr_filter *filter);
+/* False only when no branch can accept the row, whatever its flow adds to it later. */
+bool wr_filter_accepts(const struct wr_filter *filter, struct wr_event *ev);
+
+/* ---- mappings ---- */
+
+enum wr_map { WR_MAP_NONE, WR_MAP_DEFENDER, WR_MAP_SYSMON, WR_MAP_MISSING, WR_MAP_LIMIT };
+enum { WR_JSON_MAX_KEYS = 4096 };
+
+/* Names of the layouts; read only after init. */
+struct wr_maps {
+    struct wr_keys columns; /* of DeviceNetworkEvents */
+    struct wr_keys paths;   /* sysmon.c: dotted JSON paths */
+    struct wr_keys data;    /* sysmon.c: names of Sysmon's event data */
+};
+void wr_maps_init(struct wr_maps *maps);
+
+/* Which mapping takes the record, with `ev` filled for DEFENDER and SYSMON. `ev` has json and scratch set, the rest
+ * zero. MISSING: one took it, but a field that it needs is not there or unreadable. */
+enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev);
+enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val *properties,
+                            const struct wr_json_val *time, struct wr_event *ev);
+enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev);
+enum wr_map wr_map_sysmon_xml(const struct wr_maps *maps, const char *text, size_t len, struct wr_event *ev);
+void wr_map_sysmon_init(struct wr_maps *maps);
+
+#endif

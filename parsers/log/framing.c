@@ -1,0 +1,227 @@
+/* Framing of a syslog stream. Senders mix octet counting, lines and JSON on one port, so the form is decided at
+ * every frame start (RFC 6587 section 3.4 leaves it to the receiver). A count is believed only when a message starts
+ * behind it and, where the byte behind the frame has come already, a frame may start there. When it has not come, the
+ * frame is delivered all the same: a message must not wait for the next one. */
+#include "parsers/log/log.h"
+
+#include <string.h>
+
+enum { MAX_FRAME = 1024 * 1024, COUNT_DIGITS = 7, WRONG_LIMIT = 3, WRONG_WINDOW = 64 };
+
+static bool filler(char c)
+{
+    return c == '\n' || c == '\r' || c == '\0' || c == ' ';
+}
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t limit_of(const struct wr_framing *f)
+{
+    return f->max_frame ? f->max_frame : MAX_FRAME;
+}
+
+/* Position of the line's end (LF or NUL) at or after `from`, or len. */
+static size_t line_end(const char *data, size_t from, size_t len)
+{
+    const char *lf = memchr(data + from, '\n', len - from);
+    size_t end = lf ? (size_t)(lf - data) : len;
+    const char *nul = memchr(data + from, '\0', end - from);
+    return nul ? (size_t)(nul - data) : end;
+}
+
+/* One frame of `len` bytes at `frame`, `consumed` in all, goes out. */
+static size_t deliver(struct wr_framing *f, size_t consumed, const char *frame, size_t len,
+                      const char **ret_frame, size_t *ret_len)
+{
+    f->scanned = 0;
+    f->not_json = false;
+    f->span = (struct wr_span){0};
+    f->stats.bytes += consumed;
+    f->stats.frame_bytes += len;
+    f->stats.framing_bytes += consumed - len;
+    if (++f->frames_seen == WRONG_WINDOW) {
+        f->frames_seen = 0;
+        f->wrong_counts = 0;
+    }
+    *ret_frame = frame;
+    *ret_len = len;
+    return consumed;
+}
+
+static size_t skip_rest(struct wr_framing *f, const char *data, size_t len)
+{
+    size_t n;
+    if (f->skip == SIZE_MAX) {
+        n = line_end(data, 0, len);
+        if (n < len)
+            f->skip = 0; /* the line's end itself is filler */
+    } else {
+        n = f->skip < len ? f->skip : len;
+        f->skip -= n;
+    }
+    f->stats.bytes += n;
+    f->stats.skipped_bytes += n;
+    return n;
+}
+
+enum look { LOOK_NO, LOOK_YES, LOOK_MORE };
+
+static enum look looks_like(const char *data, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    if (len >= n)
+        return memcmp(data, word, n) ? LOOK_NO : LOOK_YES;
+    return memcmp(data, word, len) ? LOOK_NO : LOOK_MORE;
+}
+
+/* Does a message start at data[0]? */
+static enum look message_start(const char *data, size_t len)
+{
+    static const char *const starts[] = {"<", "{", "[", "CEF:", "LEEF:", "\xef\xbb\xbf"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        enum look look = looks_like(data, len, starts[i]);
+        if (look != LOOK_NO)
+            return look;
+    }
+    return LOOK_NO;
+}
+
+/* `MSG-LEN SP` before a message: its value and the bytes it takes. */
+static enum look count_at(const char *data, size_t len, size_t *ret_count, size_t *ret_head)
+{
+    size_t i = 0, count = 0;
+    while (i < len && i <= COUNT_DIGITS && digit(data[i]))
+        count = count * 10 + (size_t)(data[i++] - '0');
+    if (i == 0 || i > COUNT_DIGITS || data[0] == '0')
+        return i == len && i == 0 ? LOOK_MORE : LOOK_NO;
+    if (i == len)
+        return LOOK_MORE;
+    if (data[i] != ' ')
+        return LOOK_NO;
+    *ret_count = count;
+    *ret_head = i + 1;
+    return message_start(data + i + 1, len - i - 1);
+}
+
+/* A text line; `head` bytes of it are a count that nobody believes. */
+static size_t text_frame(struct wr_framing *f, const char *data, size_t len, size_t head, bool eof,
+                         const char **ret_frame, size_t *ret_len)
+{
+    size_t max = limit_of(f);
+    size_t look = len - head < max ? len : head + max;
+    size_t end = line_end(data, f->scanned > head ? f->scanned : head, look);
+    if (end == look && look - head == max) {
+        f->stats.oversize_frames++;
+        f->stats.framed_line++;
+        f->skip = SIZE_MAX;
+        return deliver(f, end, data + head, max, ret_frame, ret_len);
+    }
+    if (end == len && !eof) {
+        f->scanned = len;
+        return 0;
+    }
+    size_t n = end - head;
+    if (n && data[head + n - 1] == '\r')
+        n--;
+    f->stats.framed_line++;
+    return deliver(f, end < len ? end + 1 : end, data + head, n, ret_frame, ret_len);
+}
+
+static size_t octet_frame(struct wr_framing *f, const char *data, size_t len, size_t head, size_t count,
+                          bool eof, const char **ret_frame, size_t *ret_len)
+{
+    size_t max = limit_of(f), have = len - head;
+    if (count >= max && have >= max) {
+        f->stats.oversize_frames++;
+        f->stats.framed_octet++;
+        f->skip = count - max;
+        return deliver(f, head + max, data + head, max, ret_frame, ret_len);
+    }
+    if (have < count && !eof)
+        return 0;
+    if (have > count && !digit(data[head + count]) && !filler(data[head + count])) {
+        f->stats.octet_count_wrong++;
+        if (++f->wrong_counts >= WRONG_LIMIT)
+            f->text_only = true;
+        f->not_json = true; /* until this line is out */
+        return text_frame(f, data, len, head, eof, ret_frame, ret_len);
+    }
+    if (have < count)
+        f->stats.truncated_frames++;
+    f->stats.framed_octet++;
+    size_t n = have < count ? have : count;
+    return deliver(f, head + n, data + head, n, ret_frame, ret_len);
+}
+
+/* SIZE_MAX: it is no JSON after all. */
+static size_t json_frame(struct wr_framing *f, const char *data, size_t len, bool eof,
+                         const char **ret_frame, size_t *ret_len)
+{
+    size_t max = limit_of(f), look = len < max ? len : max;
+    enum wr_span_result r = wr_span_feed(&f->span, data, look, &f->scanned);
+    if (r == WR_SPAN_MORE && look == max) {
+        f->stats.oversize_frames++;
+        f->stats.framed_json++;
+        f->skip = SIZE_MAX;
+        return deliver(f, max, data, max, ret_frame, ret_len);
+    }
+    if (r == WR_SPAN_MORE && !eof)
+        return 0;
+    if (r != WR_SPAN_END || f->scanned >= max)
+        return SIZE_MAX;
+    f->stats.framed_json++;
+    return deliver(f, f->scanned, data, f->scanned, ret_frame, ret_len);
+}
+
+size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof,
+                       const char **ret_frame, size_t *ret_len)
+{
+    *ret_frame = NULL;
+    *ret_len = 0;
+    if (len == 0)
+        return 0;
+    if (f->skip)
+        return skip_rest(f, data, len);
+    size_t n = 0;
+    while (n < len && filler(data[n]))
+        n++;
+    if (n) {
+        f->stats.bytes += n;
+        f->stats.filler_bytes += n;
+        return n;
+    }
+    size_t count = 0, head = 0;
+    enum look look = count_at(data, len, &count, &head);
+    if (look == LOOK_MORE && !eof)
+        return 0;
+    if (look == LOOK_YES && (f->text_only || f->not_json))
+        return text_frame(f, data, len, head, eof, ret_frame, ret_len);
+    if (look == LOOK_YES)
+        return octet_frame(f, data, len, head, count, eof, ret_frame, ret_len);
+    if ((data[0] == '{' || data[0] == '[') && !f->not_json) {
+        n = json_frame(f, data, len, eof, ret_frame, ret_len);
+        if (n != SIZE_MAX)
+            return n;
+        f->not_json = true;
+        f->scanned = 0;
+    }
+    return text_frame(f, data, len, 0, eof, ret_frame, ret_len);
+}
+
+bool wr_datagram_next(const char *data, size_t len, size_t *pos, const char **ret_frame, size_t *ret_len)
+{
+    while (*pos < len && filler(data[*pos]))
+        (*pos)++;
+    if (*pos >= len)
+        return false;
+    size_t end = *pos;
+    while (end < len && !(data[end] == '\n' && end + 2 < len && data[end + 1] == '<' && digit(data[end + 2])))
+        end++;
+    *ret_frame = data + *pos;
+    *ret_len = end - *pos;
+    *pos = end;
+    return true;
+}

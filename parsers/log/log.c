@@ -1,0 +1,444 @@
+/* One frame -> rows. The frame is made valid UTF-8, its syslog header is read, and the rest is tried as JSON (one
+ * record or a list), as Sysmon's XML, and is text otherwise. Counts are collected beside the statistics and added when
+ * the frame's rows are out, so that a full batch leaves no trace. */
+#include "parsers/log/log.h"
+
+#include "base/hash.h"
+#include "base/ticks.h"
+#include "parsers/log/event.h"
+#include "parsers/log/line.h"
+
+#include <stdlib.h>
+
+enum { MAX_FRAME = 1024 * 1024, SCRATCH_BLOCK = 16384, ENVELOPE_KEYS = 4 };
+
+/* A frame that did not go out whole: known again by its length and checksum. */
+struct unfinished {
+    bool refused; /* nothing of it is out; the caller was asked to take its rows */
+    bool sliced;  /* `iter` is where the list goes on, in the document that `json` still holds */
+    size_t len;
+    uint32_t crc;
+    struct wr_json_iter iter;
+};
+
+struct wr_log {
+    struct wr_log_opts opts;
+    struct wr_log_stats stats;
+    struct wr_maps maps;
+    struct wr_filter filter;
+    struct wr_json *json;
+    struct wr_arena *scratch;
+    struct wr_buf repaired;
+    struct unfinished unfinished;
+    struct wr_event ev;
+};
+
+struct frame {
+    struct wr_log *log;
+    struct wr_log_stats n;
+    const char *data;
+    size_t len;
+    const char *peer;
+    int64_t now; /* ticks */
+    struct wr_header header;
+    bool bad_time; /* of the header */
+    struct wr_batch *events, *lines;
+};
+
+struct wr_log *wr_log_new(const struct wr_log_opts *opts)
+{
+    struct wr_log *log = calloc(1, sizeof *log);
+    if (!log)
+        return NULL;
+    log->opts = *opts;
+    if (!log->opts.max_frame)
+        log->opts.max_frame = MAX_FRAME;
+    wr_maps_init(&log->maps);
+    log->json = wr_json_new();
+    log->scratch = wr_arena_new(SCRATCH_BLOCK);
+    if (!log->json || !log->scratch) {
+        wr_log_free(log);
+        return NULL;
+    }
+    log->ev.json = log->json;
+    log->ev.scratch = log->scratch;
+    return log;
+}
+
+void wr_log_free(struct wr_log *log)
+{
+    if (!log)
+        return;
+    wr_filter_fini(&log->filter);
+    wr_json_free(log->json);
+    wr_arena_free(log->scratch);
+    wr_buf_fini(&log->repaired);
+    free(log);
+}
+
+enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan)
+{
+    struct wr_filter filter = {0};
+    if (scan) {
+        if (scan->table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+            return WR_EINVAL;
+        for (uint32_t b = 0; b < scan->nbranches; b++)
+            for (uint32_t i = 0; i < scan->branches[b].npreds; i++)
+                if (scan->branches[b].preds[i].col >= WR_DNE_NCOLS)
+                    return WR_EINVAL;
+        enum wr_err err = wr_filter_init(&filter, scan);
+        if (err)
+            return err;
+    }
+    wr_filter_fini(&log->filter);
+    log->filter = filter;
+    return WR_OK;
+}
+
+const struct wr_log_stats *wr_log_stats(const struct wr_log *log)
+{
+    return &log->stats;
+}
+
+static void commit(const struct frame *f)
+{
+#define X(name) f->log->stats.name += f->n.name;
+    WR_LOG_COUNTERS(X)
+#undef X
+}
+
+static bool full(const struct wr_batch *b)
+{
+    return b && b->nrows == b->cap;
+}
+
+static uint32_t room(const struct wr_batch *b)
+{
+    return b ? b->cap - b->nrows : UINT32_MAX;
+}
+
+/* Live, a clock that is far off would put rows into windows that are long gone, or keep them open for years. */
+static bool implausible(const struct frame *f, int64_t t)
+{
+    return f->log->opts.live && (t < f->now - 7 * WR_TICKS_DAY || t > f->now + 10 * WR_TICKS_MINUTE);
+}
+
+/* A row of Syslog; `error` says why no mapping took it, "" for plain text. */
+static enum wr_err text_row(struct frame *f, const char *text, size_t len, const char *error)
+{
+    f->n.records++;
+    f->n.clock_implausible += f->bad_time;
+    if (!f->lines)
+        return WR_OK;
+    struct wr_line line = {.header = &f->header, .peer = f->peer, .text = text, .len = len, .error = error};
+    line.time = f->header.has_time && !f->bad_time ? f->header.time : f->now;
+    return wr_line_append(&line, f->lines) ? WR_OK : WR_ENOMEM;
+}
+
+static enum wr_err event_row(struct frame *f, enum wr_map map)
+{
+    struct wr_event *ev = &f->log->ev;
+    f->n.records++;
+    f->n.mapped++;
+    f->n.parsed_defender += map == WR_MAP_DEFENDER;
+    f->n.parsed_sysmon += map == WR_MAP_SYSMON;
+    f->n.dup_key += ev->dup_keys;
+    if (implausible(f, ev->time)) {
+        f->n.clock_implausible++;
+        ev->time = f->now;
+    }
+    if (!f->events || !wr_filter_accepts(&f->log->filter, ev)) {
+        f->n.filtered_early++;
+        return WR_OK;
+    }
+    uint32_t row = wr_batch_row(f->events);
+    if (wr_event_fill(ev, f->events, row))
+        return WR_OK;
+    wr_batch_unrow(f->events);
+    return WR_ENOMEM;
+}
+
+/* The row of a record that is no event, or is one. */
+static enum wr_err mapped_row(struct frame *f, enum wr_map map, const char *text, size_t len)
+{
+    switch (map) {
+    case WR_MAP_DEFENDER:
+    case WR_MAP_SYSMON:
+        return event_row(f, map);
+    case WR_MAP_MISSING:
+        f->n.unparsed_missing_field++;
+        return text_row(f, text, len, "missing_field");
+    case WR_MAP_LIMIT:
+        f->n.unparsed_limit++;
+        return text_row(f, text, len, "limit");
+    default:
+        f->n.unmapped++;
+        return text_row(f, text, len, "no_mapping");
+    }
+}
+
+static void event_reset(struct wr_log *log)
+{
+    log->ev.have = 0;
+    log->ev.dup_keys = 0;
+}
+
+static bool same_frame(const struct frame *f)
+{
+    const struct unfinished *u = &f->log->unfinished;
+    return (u->refused || u->sliced) && u->len == f->len && u->crc == wr_crc32c(0, f->data, f->len);
+}
+
+static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, bool sliced)
+{
+    struct unfinished *u = &f->log->unfinished;
+    u->refused = !sliced;
+    u->sliced = sliced;
+    u->len = f->len;
+    u->crc = wr_crc32c(0, f->data, f->len);
+    u->iter = *iter;
+    if (sliced)
+        commit(f);
+    return WR_EFULL;
+}
+
+static enum wr_err list_element(struct frame *f, const struct wr_json_val *v)
+{
+    struct wr_log *log = f->log;
+    event_reset(log);
+    enum wr_map map = wr_map_json(&log->maps, v, &log->ev);
+    const char *text = "null";
+    size_t len = 4;
+    if (map != WR_MAP_DEFENDER && map != WR_MAP_SYSMON && v->type != WR_JSON_NULL &&
+        !wr_val_text(log->json, log->scratch, v, &text, &len))
+        return WR_ENOMEM;
+    return mapped_row(f, map, text, len);
+}
+
+static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
+{
+    struct wr_json_val v;
+    const char *key;
+    size_t len;
+    for (;;) {
+        struct wr_json_iter before = it;
+        if (!wr_json_next(&it, &key, &len, &v))
+            break;
+        if (full(f->events) || full(f->lines))
+            return stop_list(f, &before, true);
+        enum wr_err err = list_element(f, &v);
+        if (err)
+            return err;
+    }
+    commit(f);
+    return WR_OK;
+}
+
+/* A list goes out whole, after the caller made room for it once; only what can never fit goes in slices. */
+static enum wr_err list_start(struct frame *f, const struct wr_json_val *list, bool again)
+{
+    struct wr_json_iter it = wr_json_begin(list);
+    bool used = (f->events && f->events->nrows) || (f->lines && f->lines->nrows);
+    if ((list->len > room(f->events) || list->len > room(f->lines)) && used && !again)
+        return stop_list(f, &it, false);
+    return list_rows(f, it);
+}
+
+/* `{"records":[..]}` of an Event Hub, or the array itself. */
+static bool list_of(const struct wr_json_val *root, struct wr_json_val *ret_list)
+{
+    *ret_list = *root;
+    if (root->type == WR_JSON_ARRAY)
+        return root->len > 0;
+    if (root->type != WR_JSON_OBJECT || root->len > ENVELOPE_KEYS)
+        return false;
+    struct wr_json_iter it = wr_json_begin(root);
+    const char *key;
+    size_t len;
+    while (wr_json_next(&it, &key, &len, ret_list))
+        if (len == 7 && !memcmp(key, "records", 7) && ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
+            return true;
+    return false;
+}
+
+static enum wr_json_result parse(struct frame *f, const char *text, size_t len, struct wr_json_val *root)
+{
+    bool repaired;
+    enum wr_json_result r = wr_json_parse(f->log->json, text, len, root, &repaired);
+    if (r == WR_JSON_BAD) {
+        struct wr_span span = {0};
+        size_t end = 0;
+        if (wr_span_feed(&span, text, len, &end) == WR_SPAN_END && end < len) {
+            r = wr_json_parse(f->log->json, text, end, root, &repaired);
+            f->n.trailing_bytes += r == WR_JSON_OK;
+        }
+    }
+    if (r == WR_JSON_OK)
+        f->n.bad_utf8 |= repaired;
+    return r;
+}
+
+static enum wr_err finish(struct frame *f, enum wr_err err)
+{
+    if (!err)
+        commit(f);
+    return err;
+}
+
+static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
+{
+    const struct wr_slice *whole = &f->header.message;
+    struct wr_json_val root, list;
+    switch (parse(f, text, len, &root)) {
+    case WR_JSON_OK:
+        break;
+    case WR_JSON_NOMEM:
+        return WR_ENOMEM;
+    case WR_JSON_LIMIT:
+        f->n.unparsed_limit++;
+        return finish(f, text_row(f, whole->p, whole->len, "limit"));
+    default:
+        f->n.unparsed_json++;
+        return finish(f, text_row(f, whole->p, whole->len, "json"));
+    }
+    if (list_of(&root, &list))
+        return list_start(f, &list, again);
+    event_reset(f->log);
+    enum wr_map map = wr_map_json(&f->log->maps, &root, &f->log->ev);
+    return finish(f, mapped_row(f, map, whole->p, whole->len));
+}
+
+/* ---- one frame ---- */
+
+/* Text in brackets is no JSON: an object begins with a key, a list of events with an object. */
+static bool json_start(const char *p, size_t len)
+{
+    size_t i = 1;
+    if (len < 2 || (*p != '{' && *p != '['))
+        return false;
+    while (i < len && (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n'))
+        i++;
+    if (i == len)
+        return false;
+    return *p == '{' ? p[i] == '"' || p[i] == '}' : p[i] == '{' || p[i] == ']';
+}
+
+static bool begins(const char *p, size_t len, const char *word)
+{
+    size_t n = strlen(word);
+    return len >= n && !memcmp(p, word, n);
+}
+
+/* Where JSON starts in a message, behind `@cee:` too; len when there is none. */
+static size_t json_at(const char *p, size_t len)
+{
+    size_t i = 0;
+    while (i < len && p[i] == ' ')
+        i++;
+    if (begins(p + i, len - i, "@cee:"))
+        for (i += 5; i < len && p[i] == ' ';)
+            i++;
+    return json_start(p + i, len - i) ? i : len;
+}
+
+static bool xml_start(const char *p, size_t len)
+{
+    return begins(p, len, "<Event>") || begins(p, len, "<Event ");
+}
+
+/* What transports leave on a message: line ends, and in a datagram a count of what follows. */
+static void strip(struct frame *f)
+{
+    size_t head = 0, count = 0, all = f->len;
+    while (f->len && strchr("\n\r", f->data[f->len - 1])) /* strchr finds the NUL too */
+        f->len--;
+    while (head < f->len && head < 7 && f->data[head] >= '0' && f->data[head] <= '9')
+        count = count * 10 + (size_t)(f->data[head++] - '0');
+    if (head == 0 || head >= f->len || f->data[head] != ' ')
+        return;
+    head++;
+    if (count == f->len - head || count == all - head) {
+        f->data += head;
+        f->len -= head;
+    }
+}
+
+/* Every byte that goes into a row is valid UTF-8. */
+static bool repair(struct frame *f)
+{
+    size_t replaced;
+    if (wr_utf8_valid(f->data, f->len))
+        return true;
+    struct wr_buf *buf = &f->log->repaired;
+    wr_buf_reset(buf);
+    char *out = wr_buf_room(buf, f->len * 3);
+    if (!out) {
+        wr_buf_fini(buf);
+        return false;
+    }
+    f->len = wr_utf8_repair(f->data, f->len, out, &replaced);
+    f->data = out;
+    f->n.bad_utf8 = 1;
+    return true;
+}
+
+static void read_header(struct frame *f)
+{
+    struct wr_header *h = &f->header;
+    if (json_at(f->data, f->len) < f->len || xml_start(f->data, f->len)) {
+        *h = (struct wr_header){.facility = 1, .severity = 5, .message = {f->data, f->len}};
+        return;
+    }
+    wr_header_parse(f->data, f->len, f->now, h);
+    f->n.pri_missing += h->pri_missing;
+    f->n.pri_range += h->facility < 0;
+    f->n.pri_noncanonical += h->pri_noncanonical;
+    f->bad_time = h->has_time && implausible(f, h->time);
+    if (h->message.len == 0 && h->sd.len)
+        h->message = h->sd; /* Junos says everything there */
+}
+
+static enum wr_err payload(struct frame *f, bool again)
+{
+    const struct wr_slice *m = &f->header.message;
+    size_t at = json_at(m->p, m->len);
+    if (at < m->len)
+        return json_rows(f, m->p + at, m->len - at, again);
+    if (xml_start(m->p, m->len)) {
+        event_reset(f->log);
+        enum wr_map map = wr_map_sysmon_xml(&f->log->maps, m->p, m->len, &f->log->ev);
+        return finish(f, mapped_row(f, map, m->p, m->len));
+    }
+    f->n.plain++;
+    return finish(f, text_row(f, m->p, m->len, ""));
+}
+
+enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len, int64_t now_ns,
+                         struct wr_batch *events, struct wr_batch *lines)
+{
+    if (full(events) || full(lines))
+        return WR_EFULL;
+    struct frame f = {.log = log, .data = len ? data : "", .len = len, .peer = peer ? peer : "",
+                      .now = wr_ticks_of_unix_ns(now_ns), .events = events, .lines = lines};
+    f.n.frames = 1;
+    f.n.frame_bytes = len;
+    bool oversize = len >= log->opts.max_frame;
+    if (oversize)
+        f.len = log->opts.max_frame;
+    strip(&f);
+    if (!repair(&f))
+        return WR_ENOMEM;
+    wr_arena_reset(log->scratch);
+    read_header(&f);
+    bool again = same_frame(&f), sliced = again && log->unfinished.sliced;
+    log->unfinished.refused = log->unfinished.sliced = false;
+    if (sliced) {
+        f.n = (struct wr_log_stats){0};
+        return list_rows(&f, log->unfinished.iter);
+    }
+    if (oversize) {
+        f.n.oversize++;
+        return finish(&f, text_row(&f, f.header.message.p, f.header.message.len, "oversize"));
+    }
+    return payload(&f, again);
+}

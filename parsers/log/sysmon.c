@@ -1,0 +1,303 @@
+/* Sysmon's network event (event 3) as shippers hand it on: Winlogbeat with the raw event data or, after its
+ * pipeline, in ECS; NXLog's flat JSON; Sysmon for Linux' XML. Tables say which name feeds which field, the code below
+ * what the fields mean for a row. Sources: Sysmon "Event ID 3", Elastic Common Schema 8, Winlogbeat's Sysmon module. */
+#include "parsers/log/event.h"
+
+#include "base/ticks.h"
+#include "parsers/log/sysmon.h"
+
+#include <arpa/inet.h>
+
+/* Names of Sysmon's own event data: under winlog.event_data, flat (NXLog) and as <Data Name="..">. NXLog's
+ * AccountName, EventTime and ExecutionProcessID are the Sysmon service's own and are left alone. */
+static const struct {
+    const char *name;
+    enum wr_sysmon_field field;
+} data_names[] = {
+    {"UtcTime", SM_TIME},          {"ProcessId", SM_PID},       {"Image", SM_IMAGE},
+    {"User", SM_USER},             {"Protocol", SM_PROTOCOL},   {"Initiated", SM_INITIATED},
+    {"SourceIp", SM_SRC_IP},       {"SourcePort", SM_SRC_PORT}, {"SourceHostname", SM_SRC_HOST},
+    {"DestinationIp", SM_DST_IP},  {"DestinationPort", SM_DST_PORT},
+    {"DestinationHostname", SM_DST_HOST}, {"Hashes", SM_HASHES}, {"CommandLine", SM_CMDLINE},
+};
+
+static const struct {
+    const char *name;
+    enum wr_sysmon_field field;
+} json_paths[] = {
+    {"winlog.event_id", SM_EVENT_ID},   {"EventID", SM_EVENT_ID},
+    {"winlog.provider_name", SM_PROVIDER}, {"SourceName", SM_PROVIDER},
+    {"winlog.computer_name", SM_COMPUTER}, {"Hostname", SM_COMPUTER},
+    {"@timestamp", ECS_TIME},           {"host.name", ECS_HOST},     {"host.hostname", ECS_HOSTNAME},
+    {"source.ip", ECS_SRC_IP},          {"source.port", ECS_SRC_PORT},
+    {"source.domain", ECS_SRC_HOST},    {"source.bytes", ECS_SRC_BYTES},
+    {"destination.ip", ECS_DST_IP},     {"destination.port", ECS_DST_PORT},
+    {"destination.domain", ECS_DST_HOST}, {"destination.bytes", ECS_DST_BYTES},
+    {"network.transport", ECS_TRANSPORT}, {"network.direction", ECS_DIRECTION},
+    {"event.outcome", ECS_OUTCOME},
+    {"process.name", ECS_PROCESS},      {"process.executable", ECS_EXECUTABLE}, {"process.pid", ECS_PID},
+    {"process.command_line", ECS_CMDLINE},
+    {"process.hash.sha1", ECS_SHA1},    {"process.hash.sha256", ECS_SHA256}, {"process.hash.md5", ECS_MD5},
+    {"process.parent.name", ECS_PARENT}, {"process.parent.pid", ECS_PARENT_PID},
+    {"user.name", ECS_USER},            {"user.domain", ECS_USER_DOMAIN},
+};
+
+/* Objects that hold one of the paths. */
+static const char *const branches[] = {"winlog", "winlog.event_data", "host", "source", "destination", "network",
+                                       "event", "process", "process.hash", "process.parent", "user"};
+enum { BRANCH = 0xffff, DATA_PREFIX = sizeof "winlog.event_data." - 1, MAX_PATH = 64 };
+
+void wr_map_sysmon_init(struct wr_maps *maps)
+{
+    for (size_t i = 0; i < sizeof data_names / sizeof *data_names; i++)
+        wr_keys_add(&maps->data, data_names[i].name, (uint16_t)data_names[i].field);
+    for (size_t i = 0; i < sizeof json_paths / sizeof *json_paths; i++)
+        wr_keys_add(&maps->paths, json_paths[i].name, (uint16_t)json_paths[i].field);
+    for (size_t i = 0; i < sizeof branches / sizeof *branches; i++)
+        wr_keys_add(&maps->paths, branches[i], BRANCH);
+}
+
+/* Windows writes "-" for what it does not know. */
+static bool has(const struct wr_sysmon *sm, enum wr_sysmon_field f)
+{
+    const struct wr_json_val *v = &sm->val[f];
+    return v->type != WR_JSON_NULL && !(v->type == WR_JSON_STR && (v->len == 0 || (v->len == 1 && *v->s == '-')));
+}
+
+void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field f, const struct wr_json_val *v)
+{
+    sm->dup_keys += sm->val[f].type != WR_JSON_NULL;
+    sm->val[f] = *v;
+}
+
+/* Reads one object whose path is path[0..len); nested and dotted keys meet in the same path. False: too many keys. */
+static bool flatten(const struct wr_maps *maps, struct wr_sysmon *sm, const struct wr_json_val *object,
+                    char *path, size_t len, int depth)
+{
+    if (object->len > WR_JSON_MAX_KEYS)
+        return false;
+    struct wr_json_iter it = wr_json_begin(object);
+    struct wr_json_val v;
+    const char *key;
+    size_t n;
+    uint16_t id;
+    while (wr_json_next(&it, &key, &n, &v)) {
+        if (n + len + 1 >= MAX_PATH)
+            continue;
+        memcpy(path + len, key, n);
+        bool data = len + n > DATA_PREFIX && !memcmp(path, "winlog.event_data.", DATA_PREFIX);
+        if (data || len == 0) {
+            size_t cut = data ? DATA_PREFIX : 0;
+            if (wr_keys_find(&maps->data, path + cut, len + n - cut, &id))
+                wr_sysmon_set(sm, (enum wr_sysmon_field)id, &v);
+        }
+        if (!wr_keys_find(&maps->paths, path, len + n, &id))
+            continue;
+        if (id != BRANCH) {
+            wr_sysmon_set(sm, (enum wr_sysmon_field)id, &v);
+        } else if (v.type == WR_JSON_OBJECT && depth < 4) {
+            path[len + n] = '.';
+            if (!flatten(maps, sm, &v, path, len + n + 1, depth + 1))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void take(const struct wr_sysmon *sm, enum wr_sysmon_field f, struct wr_event *ev, uint16_t col)
+{
+    if (has(sm, f))
+        wr_event_set(ev, col, &sm->val[f]);
+}
+
+/* An address in its shortest form (Sysmon writes fe80:0:0:0:..), and its kind as Defender names it. */
+static bool take_ip(const struct wr_sysmon *sm, enum wr_sysmon_field f, struct wr_event *ev, uint16_t col,
+                    uint16_t kind_col)
+{
+    const struct wr_json_val *v = &sm->val[f];
+    char text[INET6_ADDRSTRLEN];
+    unsigned char ip[16];
+    if (!has(sm, f) || v->type != WR_JSON_STR || v->len >= sizeof text || memchr(v->s, 0, v->len))
+        return false;
+    memcpy(text, v->s, v->len);
+    text[v->len] = '\0';
+    int family = memchr(text, ':', v->len) ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, ip) != 1 || !inet_ntop(family, ip, text, sizeof text))
+        return false;
+    const char *kind = "Public";
+    if (family == AF_INET) {
+        if (ip[0] == 127)
+            kind = "Loopback";
+        else if (ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
+                 (ip[0] == 169 && ip[1] == 254))
+            kind = "Private";
+        else if (ip[0] == 255 && ip[1] == 255 && ip[2] == 255 && ip[3] == 255)
+            kind = "Broadcast";
+        else if (ip[0] == 0 || ip[0] >= 224)
+            kind = "Reserved";
+    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)) {
+        kind = "Loopback";
+    } else if ((ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80)) {
+        kind = "Private";
+    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) {
+        kind = "FourToSixMapping";
+    } else if (ip[0] == 0xff || ip[0] == 0) {
+        kind = "Reserved";
+    }
+    size_t len = strlen(text);
+    const char *copy = wr_arena_strndup(ev->scratch, text, len);
+    if (!copy)
+        return false;
+    wr_event_set_text(ev, col, copy, len);
+    wr_event_set_text(ev, kind_col, kind, strlen(kind));
+    return true;
+}
+
+/* `tcp` -> `Tcp`. */
+static void take_protocol(const struct wr_json_val *v, struct wr_event *ev)
+{
+    char *copy = v->type == WR_JSON_STR && v->len ? wr_arena_strndup(ev->scratch, v->s, v->len) : NULL;
+    if (!copy)
+        return;
+    for (uint32_t i = 0; i < v->len; i++)
+        copy[i] = wr_ascii_lower(copy[i]);
+    if (copy[0] >= 'a' && copy[0] <= 'z')
+        copy[0] = (char)(copy[0] - 32);
+    wr_event_set_text(ev, WR_DNE_Protocol, copy, v->len);
+}
+
+/* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. */
+static void take_image(const struct wr_json_val *v, struct wr_event *ev)
+{
+    uint32_t cut = v->len;
+    while (cut && v->s[cut - 1] != '\\' && v->s[cut - 1] != '/')
+        cut--;
+    wr_event_set(ev, WR_DNE_InitiatingProcessFolderPath, v);
+    wr_event_set_text(ev, WR_DNE_InitiatingProcessFileName, v->s + cut, v->len - cut);
+}
+
+static void take_user(const struct wr_json_val *v, struct wr_event *ev)
+{
+    const char *slash = memchr(v->s, '\\', v->len);
+    size_t domain = slash ? (size_t)(slash - v->s) : 0, name = slash ? domain + 1 : 0;
+    if (slash)
+        wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountDomain, v->s, domain);
+    wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountName, v->s + name, v->len - name);
+}
+
+/* `SHA1=AB..,MD5=..,SHA256=..,IMPHASH=..`; Defender writes hashes in lower case. */
+static void take_hashes(const struct wr_json_val *v, struct wr_event *ev)
+{
+    static const struct {
+        const char *name;
+        size_t len, digits;
+        uint16_t col;
+    } kinds[] = {{"SHA1=", 5, 40, WR_DNE_InitiatingProcessSHA1},
+                 {"SHA256=", 7, 64, WR_DNE_InitiatingProcessSHA256},
+                 {"MD5=", 4, 32, WR_DNE_InitiatingProcessMD5}};
+    for (const char *p = v->s, *end = v->s + v->len; p < end;) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        size_t n = (size_t)((comma ? comma : end) - p);
+        for (size_t k = 0; k < 3; k++) {
+            if (n != kinds[k].len + kinds[k].digits || memcmp(p, kinds[k].name, kinds[k].len))
+                continue;
+            char *hex = wr_arena_strndup(ev->scratch, p + kinds[k].len, kinds[k].digits);
+            for (size_t i = 0; hex && i < kinds[k].digits; i++)
+                hex[i] = wr_ascii_lower(hex[i]);
+            if (hex)
+                wr_event_set_text(ev, kinds[k].col, hex, kinds[k].digits);
+        }
+        p += n + 1;
+    }
+}
+
+/* The two ends of a connection, by who began it. */
+static bool take_ends(const struct wr_sysmon *sm, struct wr_event *ev, bool inbound, enum wr_sysmon_field src_ip,
+                      enum wr_sysmon_field dst_ip)
+{
+    enum wr_sysmon_field local = inbound ? dst_ip : src_ip, remote = inbound ? src_ip : dst_ip;
+    /* ip, port, host, bytes follow each other in the enum */
+    take(sm, local + 1, ev, WR_DNE_LocalPort);
+    take(sm, remote + 1, ev, WR_DNE_RemotePort);
+    take(sm, remote + 2, ev, WR_DNE_RemoteUrl);
+    return take_ip(sm, local, ev, WR_DNE_LocalIP, WR_DNE_LocalIPType) &&
+           take_ip(sm, remote, ev, WR_DNE_RemoteIP, WR_DNE_RemoteIPType);
+}
+
+static enum wr_map map_raw(const struct wr_sysmon *sm, struct wr_event *ev)
+{
+    const struct wr_json_val *time = has(sm, SM_TIME) ? &sm->val[SM_TIME] : &sm->val[ECS_TIME];
+    int64_t initiated;
+    if (!wr_val_time(time, &ev->time) || !wr_val_i64(&sm->val[SM_INITIATED], &initiated) ||
+        !take_ends(sm, ev, !initiated, SM_SRC_IP, SM_DST_IP))
+        return WR_MAP_MISSING;
+    if (initiated)
+        wr_event_set_text(ev, WR_DNE_ActionType, "ConnectionSuccess", 17);
+    else
+        wr_event_set_text(ev, WR_DNE_ActionType, "InboundConnectionAccepted", 25);
+    take(sm, has(sm, SM_COMPUTER) ? SM_COMPUTER : ECS_HOST, ev, WR_DNE_DeviceName);
+    take(sm, SM_PID, ev, WR_DNE_InitiatingProcessId);
+    take(sm, SM_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);
+    take_protocol(&sm->val[SM_PROTOCOL], ev);
+    if (has(sm, SM_IMAGE) && sm->val[SM_IMAGE].type == WR_JSON_STR)
+        take_image(&sm->val[SM_IMAGE], ev);
+    if (has(sm, SM_USER) && sm->val[SM_USER].type == WR_JSON_STR)
+        take_user(&sm->val[SM_USER], ev);
+    if (has(sm, SM_HASHES) && sm->val[SM_HASHES].type == WR_JSON_STR)
+        take_hashes(&sm->val[SM_HASHES], ev);
+    return WR_MAP_SYSMON;
+}
+
+static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
+{
+    const struct wr_json_val *dir = &sm->val[ECS_DIRECTION];
+    bool inbound = wr_val_is(dir, "ingress") || wr_val_is(dir, "inbound");
+    if (!wr_val_time(&sm->val[ECS_TIME], &ev->time) || !take_ends(sm, ev, inbound, ECS_SRC_IP, ECS_DST_IP))
+        return WR_MAP_MISSING;
+    const char *action = inbound ? "InboundConnectionAccepted" : "ConnectionSuccess";
+    if (wr_val_is(&sm->val[ECS_OUTCOME], "failure"))
+        action = "ConnectionFailed";
+    wr_event_set_text(ev, WR_DNE_ActionType, action, strlen(action));
+    take(sm, inbound ? ECS_DST_BYTES : ECS_SRC_BYTES, ev, WR_DNE_SentBytes);
+    take(sm, inbound ? ECS_SRC_BYTES : ECS_DST_BYTES, ev, WR_DNE_ReceivedBytes);
+    enum wr_sysmon_field host = has(sm, ECS_HOST) ? ECS_HOST : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME : SM_COMPUTER;
+    take(sm, host, ev, WR_DNE_DeviceName);
+    take_protocol(&sm->val[ECS_TRANSPORT], ev);
+    if (has(sm, ECS_EXECUTABLE) && sm->val[ECS_EXECUTABLE].type == WR_JSON_STR)
+        take_image(&sm->val[ECS_EXECUTABLE], ev);
+    take(sm, ECS_PROCESS, ev, WR_DNE_InitiatingProcessFileName);
+    take(sm, ECS_PID, ev, WR_DNE_InitiatingProcessId);
+    take(sm, ECS_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);
+    take(sm, ECS_SHA1, ev, WR_DNE_InitiatingProcessSHA1);
+    take(sm, ECS_SHA256, ev, WR_DNE_InitiatingProcessSHA256);
+    take(sm, ECS_MD5, ev, WR_DNE_InitiatingProcessMD5);
+    take(sm, ECS_PARENT, ev, WR_DNE_InitiatingProcessParentFileName);
+    take(sm, ECS_PARENT_PID, ev, WR_DNE_InitiatingProcessParentId);
+    take(sm, ECS_USER_DOMAIN, ev, WR_DNE_InitiatingProcessAccountDomain);
+    take(sm, ECS_USER, ev, WR_DNE_InitiatingProcessAccountName);
+    return WR_MAP_SYSMON;
+}
+
+enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev)
+{
+    int64_t id = 0;
+    const struct wr_json_val *provider = &sm->val[SM_PROVIDER];
+    if (wr_val_i64(&sm->val[SM_EVENT_ID], &id) && id != 3)
+        return WR_MAP_NONE;
+    if (provider->type == WR_JSON_STR && !memmem(provider->s, provider->len, "Sysmon", 6))
+        return WR_MAP_NONE;
+    ev->dup_keys += sm->dup_keys;
+    if (id == 3 && has(sm, SM_SRC_IP))
+        return map_raw(sm, ev);
+    if (has(sm, ECS_SRC_IP) && has(sm, ECS_DST_IP) &&
+        (has(sm, ECS_PROCESS) || has(sm, ECS_EXECUTABLE) || has(sm, ECS_PID)))
+        return map_ecs(sm, ev);
+    return id == 3 && provider->type == WR_JSON_STR ? WR_MAP_MISSING : WR_MAP_NONE;
+}
+
+enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev)
+{
+    struct wr_sysmon sm = {0};
+    char path[MAX_PATH];
+    return flatten(maps, &sm, record, path, 0, 0) ? wr_sysmon_map(&sm, ev) : WR_MAP_LIMIT;
+}
