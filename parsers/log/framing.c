@@ -38,7 +38,7 @@ static size_t deliver(struct wr_framing *f, size_t consumed, const char *frame, 
 {
     f->scanned = 0;
     f->not_json = false;
-    f->span = (struct wr_span){0};
+    f->span = (struct wr_json_span){0};
     f->stats.bytes += consumed;
     f->stats.frame_bytes += len;
     f->stats.framing_bytes += consumed - len;
@@ -161,7 +161,7 @@ static size_t json_frame(struct wr_framing *f, const char *data, size_t len, boo
                          const char **ret_frame, size_t *ret_len)
 {
     size_t max = limit_of(f), look = len < max ? len : max;
-    enum wr_span_result r = wr_span_feed(&f->span, data, look, &f->scanned);
+    enum wr_json_span_result r = wr_json_span_feed(&f->span, data, look, &f->scanned);
     if (r == WR_SPAN_MORE && look == max) {
         f->stats.oversize_frames++;
         f->stats.framed_json++;

@@ -266,9 +266,9 @@ static enum wr_json_result parse(struct frame *f, const char *text, size_t len, 
     bool repaired;
     enum wr_json_result r = wr_json_parse(f->log->json, text, len, root, &repaired);
     if (r == WR_JSON_BAD) {
-        struct wr_span span = {0};
+        struct wr_json_span span = {0};
         size_t end = 0;
-        if (wr_span_feed(&span, text, len, &end) == WR_SPAN_END && end < len) {
+        if (wr_json_span_feed(&span, text, len, &end) == WR_SPAN_END && end < len) {
             r = wr_json_parse(f->log->json, text, end, root, &repaired);
             f->n.trailing_bytes += r == WR_JSON_OK;
         }

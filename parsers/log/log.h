@@ -63,7 +63,7 @@ struct wr_framing {
     uint32_t wrong_counts, frames_seen;
     size_t scanned;   /* bytes of the pending frame already looked at */
     size_t skip;      /* bytes of an oversize frame still to drop; SIZE_MAX = to the next newline */
-    struct wr_span span;
+    struct wr_json_span span;
     struct {
 #define X(name) uint64_t name;
         WR_FRAMING_COUNTERS(X)

@@ -1,12 +1,12 @@
 #include "parsers/log/span.h"
 
-static bool in_object(const struct wr_span *s)
+static bool in_object(const struct wr_json_span *s)
 {
     return s->objects >> (s->depth - 1) & 1;
 }
 
 /* May a value that begins with `c` stand here? */
-static bool value_allowed(const struct wr_span *s, char c)
+static bool value_allowed(const struct wr_json_span *s, char c)
 {
     if (s->depth == 0)
         return c != '"';
@@ -19,7 +19,7 @@ static bool value_allowed(const struct wr_span *s, char c)
 
 /* A list of events is a list of objects, and an object starts with a key. Anything else at the very start is a
  * text in brackets: `[error] disk full`, `{thread-1} started`. */
-static bool plausible_start(const struct wr_span *s, char c)
+static bool plausible_start(const struct wr_json_span *s, char c)
 {
     if (s->depth != 1 || (s->last != '[' && s->last != '{') || c == '"' || c == '}')
         return true;
@@ -32,7 +32,7 @@ static bool scalar_byte(char c)
            c == '+' || c == '.';
 }
 
-static enum wr_span_result outside(struct wr_span *s, char c)
+static enum wr_json_span_result outside(struct wr_json_span *s, char c)
 {
     if (!plausible_start(s, c))
         return WR_SPAN_NOT_JSON;
@@ -70,7 +70,7 @@ static enum wr_span_result outside(struct wr_span *s, char c)
     return WR_SPAN_MORE;
 }
 
-enum wr_span_result wr_span_feed(struct wr_span *s, const char *data, size_t len, size_t *pos)
+enum wr_json_span_result wr_json_span_feed(struct wr_json_span *s, const char *data, size_t len, size_t *pos)
 {
     for (size_t i = *pos; i < len; i++) {
         char c = data[i];
@@ -88,7 +88,7 @@ enum wr_span_result wr_span_feed(struct wr_span *s, const char *data, size_t len
         }
         if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
             continue;
-        enum wr_span_result r = outside(s, c);
+        enum wr_json_span_result r = outside(s, c);
         if (r != WR_SPAN_MORE)
             return r;
     }
