@@ -11,8 +11,20 @@
  *
  * Output batches hold inserts (_Amend false) and amendments (_Amend true: same _RowId, same keys and Timestamp,
  * new SentBytes/ReceivedBytes, the old ones in _PrevSentBytes/_PrevReceivedBytes, null = were unknown).
- * In `final_only` mode (weir query) nothing is emitted until wr_conn_flush: then one row each, no amends. */
+ * In `final_only` mode (weir query) rows come at wr_conn_flush, one each, no amends; earlier only those that
+ * can change no more (an event that is no connection's) or were evicted: drain as you go.
+ *
+ * An endpoint that reports a connection makes its row: all columns are the event's, the bytes are the flows',
+ * from that endpoint's side (two endpoints on one connection: two rows). A connection without one makes a
+ * flow-only row: the local side is the initiator, DeviceName is its address. An event that comes after the
+ * flow-only row is counted late_bind; it becomes a row when that one went to FlowOrphans, else it is dropped,
+ * for the connection is in the table already. The same event again is dropped (dup_record).
+ *
+ * Memory: WR_CONN_BYTES a flow-only connection with its row and index; 64 more for each further observation
+ * point, 48 for counters that are totals, and the packed columns of an event. */
 struct wr_conn;
+
+enum { WR_CONN_BYTES = 360 };
 
 enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
 
@@ -31,12 +43,16 @@ struct wr_conn_stats {
         ambiguous, amends, inserts, live;
 };
 
+/* The columns that event batches need: `wanted` and those that name a connection. */
+struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted);
+
 struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts);
 void wr_conn_free(struct wr_conn *conn);
 
 /* `now_ns` is the time of arrival (live) or of the input's clock (replay); never steps back. */
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns) WR_MUST_CHECK;
-/* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. */
+/* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. The batch must want
+ * wr_conn_event_cols(). */
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns) WR_MUST_CHECK;
 /* Moves time on: holds end, idle connections go. */

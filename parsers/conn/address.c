@@ -1,0 +1,120 @@
+#include "parsers/conn/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+void wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_TEXT])
+{
+    ret_text[0] = '\0';
+    (void)inet_ntop(v6 ? AF_INET6 : AF_INET, addr, ret_text, WR_ADDRESS_TEXT);
+}
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+bool wr_address_parse(const char *text, size_t len, uint8_t ret_addr[16], bool *ret_v6)
+{
+    char copy[WR_ADDRESS_TEXT];
+    const char *zone = memchr(text, '%', len);
+    if (zone)
+        len = (size_t)(zone - text);
+    if (!len || len >= sizeof copy || memchr(text, '\0', len))
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    uint8_t addr[16] = {0};
+    if (inet_pton(AF_INET, copy, addr) == 1) {
+        *ret_v6 = false;
+    } else if (inet_pton(AF_INET6, copy, addr) == 1) {
+        *ret_v6 = memcmp(addr, mapped_prefix, 12) != 0;
+        if (!*ret_v6) {
+            memcpy(addr, addr + 12, 4);
+            memset(addr + 4, 0, 12);
+        }
+    } else {
+        return false;
+    }
+    memcpy(ret_addr, addr, 16);
+    return true;
+}
+
+/* First match counts. IANA special-purpose registries (RFC 6890); `bits` of `net`. */
+struct range {
+    uint8_t net[4];
+    uint8_t bits;
+    const char *type;
+};
+static const struct range v4_ranges[] = {
+    {{127}, 8, "Loopback"},         {{10}, 8, "Private"},        {{172, 16}, 12, "Private"},
+    {{192, 168}, 16, "Private"},    {{169, 254}, 16, "Private"}, {{255, 255, 255, 255}, 32, "Broadcast"},
+    {{0}, 8, "Reserved"},           {{100, 64}, 10, "Reserved"}, {{224}, 3, "Reserved"},
+};
+static const struct range v6_ranges[] = {
+    {{0xfc}, 7, "Private"},       {{0xfe, 0x80}, 10, "Private"},         {{0xff}, 8, "Reserved"},
+    {{0x20, 0x01}, 32, "Teredo"},
+};
+
+static bool in_range(const uint8_t *addr, const struct range *r)
+{
+    for (unsigned i = 0, bits = r->bits; bits; i++) {
+        unsigned n = bits < 8 ? bits : 8;
+        uint8_t mask = (uint8_t)(0xff00u >> n);
+        if ((addr[i] ^ r->net[i]) & mask)
+            return false;
+        bits -= n;
+    }
+    return true;
+}
+
+static const char *lookup(const uint8_t *addr, const struct range *ranges, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (in_range(addr, &ranges[i]))
+            return ranges[i].type;
+    return "Public";
+}
+
+const char *wr_address_type(const uint8_t addr[16], bool v6)
+{
+    if (!v6)
+        return lookup(addr, v4_ranges, sizeof v4_ranges / sizeof *v4_ranges);
+    static const uint8_t zero[15];
+    if (memcmp(addr, zero, 15) == 0 && addr[15] <= 1)
+        return addr[15] ? "Loopback" : "Reserved";
+    if (memcmp(addr, mapped_prefix, 12) == 0)
+        return "FourToSixMapping";
+    return lookup(addr, v6_ranges, sizeof v6_ranges / sizeof *v6_ranges);
+}
+
+static const struct {
+    const char *name;
+    uint8_t proto;
+} protocols[] = {{"Tcp", 6},  {"Udp", 17}, {"Icmp", 1},    {"IcmpV6", 58}, {"Sctp", 132},
+                 {"Gre", 47}, {"Esp", 50}, {"TcpV4", 6},   {"TcpV6", 6},   {"UdpV4", 17},
+                 {"UdpV6", 17}};
+
+const char *wr_protocol_text(uint8_t proto, char number[8])
+{
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+        if (protocols[i].proto == proto)
+            return protocols[i].name;
+    (void)snprintf(number, 8, "%u", proto);
+    return number;
+}
+
+bool wr_protocol_parse(const char *text, size_t len, uint8_t *ret_proto)
+{
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+        if (strlen(protocols[i].name) == len && strncasecmp(protocols[i].name, text, len) == 0) {
+            *ret_proto = protocols[i].proto;
+            return true;
+        }
+    unsigned v = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || (v = v * 10 + (unsigned)(text[i] - '0')) > 255)
+            return false;
+    }
+    *ret_proto = (uint8_t)v;
+    return len > 0;
+}

@@ -1,0 +1,401 @@
+/* The calls: time moves, a record or an event comes, rows become due. */
+#include "parsers/conn/conn.h"
+
+#include "base/ticks.h"
+#include "parsers/conn/address.h"
+#include "parsers/conn/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_CONNECTIONS = 1000000 };
+#define DEFAULT_HOLD (600 * WR_SECOND)
+#define DEFAULT_PAIR (2 * WR_SECOND)
+#define ACTIVE_TIMEOUT (1800 * WR_SECOND) /* the longest in common use */
+#define TCP_IDLE (7200 * WR_SECOND)
+#define OPT_MAX (WR_TIME_MAX / 4)
+
+static const uint16_t key_cols[] = {WR_DNE_Timestamp, WR_DNE_ActionType, WR_DNE_RemoteIP, WR_DNE_RemotePort,
+                                    WR_DNE_LocalIP,   WR_DNE_LocalPort,  WR_DNE_Protocol};
+static const uint16_t hidden_cols[] = {WR_DNE__RowId, WR_DNE__Amend, WR_DNE__PrevSentBytes,
+                                       WR_DNE__PrevReceivedBytes};
+
+struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted)
+{
+    struct wr_colset set = *wanted;
+    for (size_t i = 0; i < sizeof key_cols / sizeof *key_cols; i++)
+        wr_colset_add(&set, key_cols[i]);
+    return set;
+}
+
+static void set_defaults(struct wr_conn_opts *o)
+{
+    if (!o->max_connections)
+        o->max_connections = DEFAULT_CONNECTIONS;
+    if (o->hold_ns <= 0)
+        o->hold_ns = DEFAULT_HOLD;
+    if (o->pair_ns <= 0)
+        o->pair_ns = DEFAULT_PAIR;
+    o->hold_ns = o->hold_ns < OPT_MAX ? o->hold_ns : OPT_MAX;
+    o->pair_ns = o->pair_ns < OPT_MAX ? o->pair_ns : OPT_MAX;
+    for (size_t i = 0; i < sizeof hidden_cols / sizeof *hidden_cols; i++)
+        wr_colset_add(&o->wanted, hidden_cols[i]);
+}
+
+struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
+{
+    struct wr_conn *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->opts = *opts;
+    set_defaults(&c->opts);
+    c->hash_key = wr_hash_key_random();
+    c->entries = (struct wr_pool){.size = sizeof(struct wr_entry), .free = WR_NONE};
+    c->rows = (struct wr_pool){.size = sizeof(struct wr_crow), .free = WR_NONE};
+    c->points = (struct wr_pool){.size = sizeof(struct wr_point), .free = WR_NONE};
+    c->totals = (struct wr_pool){.size = sizeof(struct wr_total), .free = WR_NONE};
+    for (int i = 0; i < 2; i++)
+        c->lru[i] = c->wait[i] = c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
+    c->next_id = 1;
+    c->scratch = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &c->opts.wanted, 1);
+    if (!c->scratch) {
+        wr_conn_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void wr_conn_free(struct wr_conn *conn)
+{
+    if (!conn)
+        return;
+    for (uint32_t i = 0; conn->by_id.slot && i <= conn->by_id.mask; i++)
+        if (conn->by_id.slot[i].item != WR_NONE)
+            free(wr_crow_at(conn, conn->by_id.slot[i].item)->packed);
+    wr_pool_fini(&conn->entries);
+    wr_pool_fini(&conn->rows);
+    wr_pool_fini(&conn->points);
+    wr_pool_fini(&conn->totals);
+    free(conn->by_key.slot);
+    free(conn->by_id.slot);
+    wr_batch_free(conn->scratch);
+    wr_buf_fini(&conn->buf);
+    free(conn);
+}
+
+const struct wr_conn_stats *wr_conn_stats(const struct wr_conn *conn)
+{
+    return &conn->stats;
+}
+
+static enum wr_err end_waits(struct wr_conn *c, uint8_t list, int64_t now)
+{
+    enum wr_err err = WR_OK;
+    while (!err && c->wait[list].head != WR_NONE && wr_entry_at(c, c->wait[list].head)->due <= now)
+        err = wr_row_orphan(c, c->wait[list].head);
+    return err;
+}
+
+static enum wr_err expire(struct wr_conn *c, uint8_t list, int64_t idle)
+{
+    enum wr_err err = WR_OK;
+    while (!err && c->lru[list].head != WR_NONE && c->now - wr_entry_at(c, c->lru[list].head)->touched > idle)
+        err = wr_table_drop(c, c->lru[list].head);
+    return err;
+}
+
+enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
+{
+    if (now_ns > conn->now)
+        conn->now = now_ns < WR_TIME_MAX ? now_ns : WR_TIME_MAX;
+    if (conn->opts.final_only)
+        return WR_OK;
+    int64_t quick = conn->opts.hold_ns + 60 * WR_SECOND;
+    if (quick < ACTIVE_TIMEOUT)
+        quick = ACTIVE_TIMEOUT;
+    enum wr_err err = end_waits(conn, WR_WAIT_HOLD, conn->now);
+    if (!err)
+        err = end_waits(conn, WR_WAIT_PAIR, conn->now);
+    if (!err)
+        err = expire(conn, WR_LRU_QUICK, quick);
+    return err ? err : expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
+}
+
+/* What a record means for the rows of its entry. */
+static enum wr_err react(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    if (e->rows != WR_NONE) {
+        wr_rows_changed(c, e);
+        return WR_OK;
+    }
+    if (c->opts.final_only)
+        return WR_OK;
+    bool hold = c->opts.expect_endpoint || c->seen_event;
+    if (!hold && wr_entry_decided(c, e))
+        return wr_row_orphan(c, i);
+    if (e->wait != WR_WAIT_NOT)
+        return WR_OK;
+    e->due = c->now + (hold ? c->opts.hold_ns : c->opts.pair_ns);
+    wr_table_wait(c, i, hold ? WR_WAIT_HOLD : WR_WAIT_PAIR);
+    return WR_OK;
+}
+
+/* Two entries turned out to be one connection; at most one of them has rows. Returns the one that stays. */
+static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *ret_i)
+{
+    uint32_t into = wr_entry_at(c, k)->rows != WR_NONE ? k : i, from = into == i ? k : i;
+    struct wr_entry *e = wr_entry_at(c, from);
+    enum wr_err err = wr_count_merge(c, wr_entry_at(c, into), e);
+    if (err)
+        return err;
+    e->flags &= (uint8_t)~WR_CONN_FLOW; /* nothing left that would need a row */
+    c->stats.connections--;
+    *ret_i = into;
+    return wr_table_drop(c, from);
+}
+
+enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns)
+{
+    struct wr_record rec;
+    enum wr_err err = wr_conn_advance(conn, now_ns);
+    if (err)
+        return err;
+    conn->stats.flows++;
+    wr_record_of(flow, &rec);
+    uint32_t second, i = wr_match_record(conn, &rec, flow, &second);
+    if (i == WR_NONE) {
+        err = wr_table_add(conn, &rec.key, rec.start, &i);
+        if (err)
+            return err;
+    }
+    struct wr_entry *e = wr_entry_at(conn, i);
+    bool first = !(e->flags & WR_CONN_FLOW), dup;
+    err = wr_count_record(conn, e, &rec, flow, &dup);
+    if (err)
+        return err;
+    if (dup) {
+        conn->stats.dup_record++;
+        return WR_OK;
+    }
+    if (first && e->rows != WR_NONE)
+        conn->stats.matched++;
+    if (second != WR_NONE && (err = merge(conn, i, second, &i)))
+        return err;
+    wr_table_rechain(conn, i);
+    wr_table_touch(conn, i);
+    return react(conn, i);
+}
+
+static bool text_is(const struct wr_str *s, const char *text)
+{
+    return s->len == strlen(text) && memcmp(wr_str_data(s), text, s->len) == 0;
+}
+
+/* Event time in ns since 1970, within what ns can hold. */
+static int64_t event_time(const struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_vec *v = &b->col[WR_DNE_Timestamp];
+    if (!v->i || !wr_vec_valid(v, row))
+        return c->now;
+    int64_t ticks = v->i[row] - WR_TICKS_UNIX_EPOCH;
+    if (v->i[row] < WR_TICKS_UNIX_EPOCH)
+        return 0;
+    return ticks > WR_TIME_MAX / 100 ? WR_TIME_MAX : ticks * 100;
+}
+
+static bool port_of(const struct wr_batch *b, uint16_t col, uint32_t row, uint16_t *ret_port)
+{
+    const struct wr_vec *v = &b->col[col];
+    if (!v->i || !wr_vec_valid(v, row) || v->i[row] < 0 || v->i[row] > UINT16_MAX)
+        return false;
+    *ret_port = (uint16_t)v->i[row];
+    return true;
+}
+
+static bool address_of(const struct wr_batch *b, uint16_t col, uint32_t row, uint8_t addr[16], bool *ret_v6)
+{
+    const struct wr_vec *v = &b->col[col];
+    return v->s && wr_address_parse(wr_str_data(&v->s[row]), v->s[row].len, addr, ret_v6);
+}
+
+/* Does the event say that a connection began, and between which ends? Others (listening, inspected, attempted
+ * before it succeeded) are rows of their own, without bytes. */
+static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_opening *ret_o)
+{
+    static const char *const opening[] = {"ConnectionSuccess", "ConnectionFailed", "InboundConnectionAccepted",
+                                          "ConnectionFound"};
+    const struct wr_vec *action = &b->col[WR_DNE_ActionType], *proto = &b->col[WR_DNE_Protocol];
+    uint8_t local[16], remote[16];
+    uint16_t lport, rport;
+    bool lv6, rv6, opens = false;
+    *ret_o = (struct wr_opening){.opened = event_time(c, b, row)};
+    for (size_t i = 0; action->s && i < sizeof opening / sizeof *opening; i++)
+        opens |= text_is(&action->s[row], opening[i]);
+    if (!opens || !proto->s || !port_of(b, WR_DNE_LocalPort, row, &lport) ||
+        !port_of(b, WR_DNE_RemotePort, row, &rport) || !address_of(b, WR_DNE_LocalIP, row, local, &lv6) ||
+        !address_of(b, WR_DNE_RemoteIP, row, remote, &rv6) || lv6 != rv6 ||
+        !wr_protocol_parse(wr_str_data(&proto->s[row]), proto->s[row].len, &ret_o->key.proto))
+        return false;
+    int cmp = memcmp(local, remote, lv6 ? 16 : 4);
+    uint8_t side = cmp > 0 || (cmp == 0 && lport > rport);
+    ret_o->side = side;
+    ret_o->key.v6 = lv6;
+    memcpy(ret_o->key.addr[side], local, 16);
+    memcpy(ret_o->key.addr[!side], remote, 16);
+    ret_o->key.port[side] = lport;
+    ret_o->key.port[!side] = rport;
+    return true;
+}
+
+/* Packs the columns that rules want: an event is kept as long as its connection. */
+static enum wr_err pack_event(struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+{
+    wr_buf_reset(&c->buf);
+    wr_row_pack(b, row, &c->buf);
+    if (c->buf.err)
+        return WR_ENOMEM;
+    struct wr_rd rd = wr_rd_init(c->buf.data, c->buf.len);
+    size_t kept = 0;
+    while (rd.at < rd.end) {
+        const char *from = (const char *)rd.at;
+        uint16_t col = wr_rd_u16(&rd);
+        uint32_t n;
+        if (wr_type_is_str(b->schema->cols[col].type))
+            (void)wr_rd_blob(&rd, &n);
+        else
+            (void)wr_rd_u64(&rd);
+        size_t len = (size_t)((const char *)rd.at - from);
+        if (!wr_colset_has(&c->opts.wanted, col) || b->schema->cols[col].hidden)
+            continue;
+        memmove(c->buf.data + kept, from, len);
+        kept += len;
+    }
+    c->buf.len = kept;
+    return WR_OK;
+}
+
+static int64_t reported_bytes(const struct wr_batch *b, uint16_t col, uint32_t row)
+{
+    const struct wr_vec *v = &b->col[col];
+    return v->i && wr_vec_valid(v, row) && v->i[row] >= 0 ? v->i[row] : -1;
+}
+
+/* The row of an event, packed in c->buf; not yet anybody's. */
+static enum wr_err event_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, uint32_t *ret_r)
+{
+    char *packed = malloc(c->buf.len + 1);
+    if (!packed)
+        return WR_ENOMEM;
+    enum wr_err err = wr_row_add(c, ret_r);
+    if (err) {
+        free(packed);
+        return err;
+    }
+    struct wr_crow *r = wr_crow_at(c, *ret_r);
+    if (c->buf.len)
+        memcpy(packed, c->buf.data, c->buf.len);
+    r->packed = packed;
+    r->len = (uint32_t)c->buf.len;
+    r->table = WR_DUE_EVENTS;
+    r->reported[0] = reported_bytes(b, WR_DNE_SentBytes, row);
+    r->reported[1] = reported_bytes(b, WR_DNE_ReceivedBytes, row);
+    return WR_OK;
+}
+
+/* The flow-only row that rules were given before the event came, or NULL. */
+static const struct wr_crow *orphan_row(const struct wr_conn *c, const struct wr_entry *e)
+{
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        if (!wr_crow_at(c, r)->packed)
+            return wr_crow_at(c, r);
+    return NULL;
+}
+
+static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_opening *open,
+                              const struct wr_batch *b, uint32_t row)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    const struct wr_crow *orphan = orphan_row(c, e);
+    c->stats.matched += (e->flags & WR_CONN_FLOW) && !orphan;
+    c->stats.late_bind += orphan != NULL;
+    if (orphan && orphan->table == WR_DUE_EVENTS)
+        return WR_OK; /* that row is this connection already; its keys cannot change any more */
+    uint32_t r;
+    enum wr_err err = event_row(c, b, row, &r);
+    if (err)
+        return err;
+    struct wr_crow *crow = wr_crow_at(c, r);
+    crow->side = open->side;
+    crow->opened = open->opened;
+    crow->digest = open->digest;
+    crow->entry = i;
+    crow->next = e->rows;
+    e->rows = r;
+    wr_table_unwait(c, i);
+    if (c->opts.final_only)
+        crow->state = WR_ROW_HELD;
+    else
+        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return WR_OK;
+}
+
+enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns)
+{
+    static const struct wr_hash_key digest_key = {0x776569722d657665, 0x6e742d6469676573};
+    struct wr_opening open;
+    uint32_t i = WR_NONE;
+    bool ambiguous = false;
+    enum wr_err err = wr_conn_advance(conn, now_ns);
+    if (!err)
+        err = pack_event(conn, batch, row);
+    if (err)
+        return err;
+    conn->stats.events++;
+    conn->seen_event = true;
+    if (!opening_of(conn, batch, row, &open)) {
+        err = event_row(conn, batch, row, &i);
+        if (!err)
+            wr_row_due(conn, i, WR_ROW_DUE_INSERT);
+        return err;
+    }
+    open.digest = wr_hash(&digest_key, conn->buf.data, conn->buf.len);
+    conn->stats.openings++;
+    switch (wr_match_opening(conn, &open, &i, &ambiguous)) {
+    case WR_OPEN_AGAIN:
+        conn->stats.dup_record++;
+        return WR_OK;
+    case WR_OPEN_NEW:
+        err = wr_table_add(conn, &open.key, open.opened, &i);
+        break;
+    case WR_OPEN_BIND:
+        break;
+    }
+    if (err)
+        return err;
+    /* adding may have evicted, and that packs images with the same buffer */
+    if ((err = pack_event(conn, batch, row)))
+        return err;
+    conn->stats.ambiguous += ambiguous;
+    if (ambiguous)
+        wr_entry_at(conn, i)->flags |= WR_CONN_AMBIGUOUS;
+    return bind_event(conn, i, &open, batch, row);
+}
+
+enum wr_err wr_conn_flush(struct wr_conn *conn)
+{
+    enum wr_err err = end_waits(conn, WR_WAIT_HOLD, INT64_MAX);
+    if (!err)
+        err = end_waits(conn, WR_WAIT_PAIR, INT64_MAX);
+    if (!conn->opts.final_only)
+        return err;
+    for (int list = 0; list < 2; list++)
+        for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE; i = wr_entry_at(conn, i)->lru_next) {
+            if (wr_entry_at(conn, i)->rows == WR_NONE)
+                err = wr_row_orphan(conn, i);
+            for (uint32_t r = wr_entry_at(conn, i)->rows; r != WR_NONE; r = wr_crow_at(conn, r)->next)
+                if (wr_crow_at(conn, r)->state == WR_ROW_HELD)
+                    wr_row_due(conn, r, WR_ROW_DUE_INSERT);
+        }
+    return err;
+}

@@ -1,0 +1,196 @@
+/* Which connection does a record, or an endpoint's event, belong to?
+ *
+ * A key's chain holds its newest connections, as intervals [start, last]. A record [s, e] either overlaps one, or
+ * falls into a gap; then how wide the gap may be depends on what both sides show:
+ *
+ *      [== conn A ==]FIN        [== conn B ==
+ *            [rec]                                 overlap: A
+ *                      [rec SYN]                   after an end: another connection
+ *                      [rec]                       no SYN, within 60 s of the end: a straggler of A
+ *                            [rec]                 before B, which began with SYN: not B
+ *
+ * An entry that only an event made has no interval yet: a record that starts about then takes it. */
+#include "parsers/conn/table.h"
+
+#include <string.h>
+
+#define GAP_TCP_OPEN (7200 * WR_SECOND) /* keep-alives */
+#define GAP_TCP_BLIND (300 * WR_SECOND) /* no flags in the record */
+#define GAP_OTHER (60 * WR_SECOND)
+#define GAP_OPENING (3600 * WR_SECOND)  /* twice the usual active timeout */
+
+/* Fixed key: the result is saved, and only keeps a record from being counted twice. */
+static const struct wr_hash_key fingerprint_key = {0x776569722d666c6f, 0x772d7265636f7264};
+
+static int64_t clamp_time(int64_t ns)
+{
+    return ns < 0 ? 0 : ns > WR_TIME_MAX ? WR_TIME_MAX : ns;
+}
+
+static uint32_t fingerprint(const struct wr_flow *flow, uint8_t src)
+{
+    uint64_t part[] = {(uint64_t)flow->start_ns, (uint64_t)flow->end_ns, flow->octets[0], flow->octets[1],
+                       flow->packets[0], flow->packets[1], flow->point,
+                       (uint64_t)flow->tcp_flags << 8 | src};
+    uint32_t hash = (uint32_t)wr_hash(&fingerprint_key, part, sizeof part);
+    return hash ? hash : 1;
+}
+
+void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
+{
+    struct wr_record *r = ret_rec;
+    bool v6 = flow->flags & WR_FLOW_V6;
+    size_t n = v6 ? 16 : 4;
+    *r = (struct wr_record){.key = {.proto = flow->proto, .v6 = v6}};
+    int cmp = memcmp(flow->src, flow->dst, n);
+    r->src = cmp > 0 || (cmp == 0 && flow->sport > flow->dport);
+    memcpy(r->key.addr[r->src], flow->src, n);
+    memcpy(r->key.addr[!r->src], flow->dst, n);
+    r->key.port[r->src] = flow->sport;
+    r->key.port[!r->src] = flow->dport;
+    r->start = clamp_time(flow->start_ns);
+    r->end = clamp_time(flow->end_ns);
+    if (r->end < r->start)
+        r->end = r->start;
+    r->fingerprint = fingerprint(flow, r->src);
+    if (flow->proto == WR_TCP && (flow->flags & WR_FLOW_HAS_TCP_FLAGS) && flow->tcp_flags) {
+        r->tcp_flags = true;
+        r->syn = flow->tcp_flags & WR_SYN;
+        r->closes = flow->tcp_flags & (WR_FIN | WR_RST);
+    }
+}
+
+/* Widest silence inside one connection. */
+static int64_t gap_limit(const struct wr_record *rec, bool ended)
+{
+    if (rec->key.proto == WR_TCP && rec->tcp_flags)
+        return ended ? GAP_OTHER : GAP_TCP_OPEN;
+    return rec->key.proto == WR_TCP ? GAP_TCP_BLIND : GAP_OTHER;
+}
+
+static bool seen_by(const struct wr_conn *c, struct wr_entry *e, uint32_t point)
+{
+    return wr_point_find(c, e, point) != NULL;
+}
+
+/* The record starts `gap` after the last that is known of `e`. */
+static bool continues(const struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec, int64_t gap,
+                      uint32_t point)
+{
+    bool closed = e->flags & WR_CONN_CLOSED;
+    if (rec->syn) /* another exporter's clock may be ahead; the same one's is not */
+        return gap <= WR_SKEW && !(closed && seen_by(c, e, point));
+    return gap <= gap_limit(rec, closed);
+}
+
+/* The record ends `gap` before the first that is known of `e`. */
+static bool precedes(const struct wr_entry *e, const struct wr_record *rec, int64_t gap)
+{
+    if (e->flags & WR_CONN_SYN)
+        return gap <= WR_SKEW && !rec->closes;
+    return gap <= gap_limit(rec, rec->closes);
+}
+
+/* Could the record be the first of what an event announced? */
+static bool announced(const struct wr_entry *e, const struct wr_record *rec)
+{
+    int64_t after = rec->start - e->start;
+    if (after < -WR_OPEN_SLACK)
+        return false;
+    if (rec->syn)
+        return after <= WR_OPEN_SLACK;
+    return after <= (rec->key.proto == WR_TCP ? GAP_OPENING : GAP_OTHER);
+}
+
+struct rank {
+    int grade; /* 0 no, 1 across a gap, 2 an event's, 3 overlap */
+    int64_t distance;
+};
+
+static struct rank rank_of(const struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec,
+                           uint32_t point)
+{
+    int64_t apart = rec->start > e->start ? rec->start - e->start : e->start - rec->start;
+    if (!(e->flags & WR_CONN_FLOW))
+        return (struct rank){announced(e, rec) ? 2 : 0, apart};
+    if (rec->start > e->last) {
+        int64_t gap = rec->start - e->last;
+        return (struct rank){continues(c, e, rec, gap, point), gap};
+    }
+    if (rec->end < e->start) {
+        int64_t gap = e->start - rec->end;
+        return (struct rank){precedes(e, rec, gap), gap};
+    }
+    /* A SYN well inside a connection that has ended: clocks differ and this is the next one, if announced. */
+    bool odd = rec->syn && (e->flags & WR_CONN_CLOSED) && apart > WR_SKEW;
+    return (struct rank){odd ? 1 : 3, apart};
+}
+
+/* A record touched both: are they one? Not when the later began with SYN after the earlier's end. */
+static bool joinable(const struct wr_conn *c, uint32_t i, uint32_t k)
+{
+    const struct wr_entry *a = wr_entry_at(c, i), *b = wr_entry_at(c, k);
+    if (a->start > b->start) {
+        const struct wr_entry *t = a;
+        a = b;
+        b = t;
+    }
+    if (!(a->flags & b->flags & WR_CONN_FLOW) || (a->rows != WR_NONE && b->rows != WR_NONE))
+        return false;
+    return !(b->flags & WR_CONN_SYN) || (!(a->flags & WR_CONN_CLOSED) && b->start - a->last <= WR_SKEW);
+}
+
+uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec, const struct wr_flow *flow,
+                         uint32_t *ret_second)
+{
+    struct rank best = {0, 0};
+    uint32_t found = WR_NONE, second = WR_NONE;
+    for (uint32_t i = wr_table_newest(c, &rec->key); i != WR_NONE; i = wr_entry_at(c, i)->older) {
+        struct rank r = rank_of(c, wr_entry_at(c, i), rec, flow->point);
+        if (!r.grade)
+            continue;
+        if (r.grade > best.grade || (r.grade == best.grade && r.distance < best.distance)) {
+            second = found;
+            found = i;
+            best = r;
+        } else if (second == WR_NONE) {
+            second = i;
+        }
+    }
+    *ret_second = second != WR_NONE && joinable(c, found, second) ? second : WR_NONE;
+    return found;
+}
+
+/* The event that `e` already has on this side, or NULL. */
+static const struct wr_crow *event_on(const struct wr_conn *c, const struct wr_entry *e, uint8_t side)
+{
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        if (wr_crow_at(c, r)->packed && wr_crow_at(c, r)->side == side)
+            return wr_crow_at(c, r);
+    return NULL;
+}
+
+enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i,
+                                    bool *ret_ambiguous)
+{
+    int64_t best = INT64_MAX;
+    *ret_i = WR_NONE;
+    *ret_ambiguous = false;
+    for (uint32_t i = wr_table_newest(c, &open->key); i != WR_NONE; i = wr_entry_at(c, i)->older) {
+        const struct wr_entry *e = wr_entry_at(c, i);
+        if (open->opened < e->start - WR_OPEN_SLACK || open->opened > e->last + WR_OPEN_SLACK)
+            continue;
+        const struct wr_crow *row = event_on(c, e, open->side);
+        if (row && row->digest == open->digest)
+            return WR_OPEN_AGAIN;
+        int64_t apart = open->opened > e->start ? open->opened - e->start : e->start - open->opened;
+        if (row) {
+            int64_t between = open->opened > row->opened ? open->opened - row->opened : row->opened - open->opened;
+            *ret_ambiguous |= between <= WR_OPEN_SLACK;
+        } else if (apart < best) {
+            best = apart;
+            *ret_i = i;
+        }
+    }
+    return *ret_i == WR_NONE ? WR_OPEN_NEW : WR_OPEN_BIND;
+}

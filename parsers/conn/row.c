@@ -1,0 +1,289 @@
+/* Rows: from an entry and, where an endpoint reported the connection, from its event. */
+#include "parsers/conn/table.h"
+
+#include "base/ticks.h"
+#include "parsers/conn/address.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT_WELL_KNOWN = 1024 };
+#define MILLISECOND INT64_C(1000000)
+
+static const char *const action_names[WR_NACTIONS] = {"ConnectionSuccess", "ConnectionFailed",
+                                                      "ConnectionAttempt"};
+
+/* Who began, by the first rule that knows. */
+uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why)
+{
+    const uint16_t *port = e->key.port;
+    int64_t a = e->syn_start[0], b = e->syn_start[1];
+    *ret_why = "record";
+    if (e->flags & WR_CONN_KNOWN)
+        return e->initiator;
+    *ret_why = "syn";
+    if (e->lone_syn == 1 || e->lone_syn == 2)
+        return e->lone_syn == 2;
+    *ret_why = "time";
+    if (a != WR_TIME_MAX && b != WR_TIME_MAX && (a > b ? a - b : b - a) >= MILLISECOND)
+        return a > b;
+    *ret_why = "port";
+    if (port[0] != port[1])
+        return port[0] < port[1];
+    *ret_why = "first";
+    return e->first_src;
+}
+
+/* False while a record of the other direction could still turn the row round or change its ActionType. */
+bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e)
+{
+    if (e->flags & (WR_CONN_BIFLOW | WR_CONN_DENIED))
+        return true;
+    return wr_count_packets(c, e, 0) && wr_count_packets(c, e, 1);
+}
+
+static bool sampled(const struct wr_conn *c, const struct wr_entry *e)
+{
+    for (const struct wr_point *p = &e->point;; p = wr_point_at(c, p->next)) {
+        if (p->sampling <= 1)
+            return false;
+        if (p->next == WR_NONE)
+            return true;
+    }
+}
+
+/* What became of the connection that side `i` began. Flags are OR-ed over a record: SYN with ACK in the
+ * initiator's own means that it answered the responder's SYN. */
+static uint8_t action_of(const struct wr_conn *c, const struct wr_entry *e, uint8_t i)
+{
+    if (e->flags & WR_CONN_DENIED)
+        return WR_ACTION_FAILED;
+    uint8_t out = e->tcp[i], back = e->tcp[!i], any = out | back;
+    if (e->key.proto == WR_TCP && (e->flags & WR_CONN_TCP_FLAGS)) {
+        uint8_t both = WR_SYN | WR_ACK;
+        if ((out & both) == both || (back & both) == both)
+            return WR_ACTION_SUCCESS;
+        if ((any & WR_ACK) && (!(any & WR_RST) || (any & (WR_PSH | WR_FIN))) && !(out & WR_SYN))
+            return WR_ACTION_SUCCESS; /* seen from its middle on */
+        if (!sampled(c, e))
+            return WR_ACTION_FAILED;
+    }
+    uint64_t sent = wr_count_packets(c, e, i), received = wr_count_packets(c, e, !i);
+    return (sent && received) || sent > 2 ? WR_ACTION_SUCCESS : WR_ACTION_ATTEMPT;
+}
+
+static uint32_t id_hash(uint64_t id)
+{
+    return (uint32_t)((id * 0x9e3779b97f4a7c15u) >> 32);
+}
+
+bool wr_row_index(struct wr_conn *c, uint32_t r)
+{
+    return wr_index_put(&c->by_id, id_hash(wr_crow_at(c, r)->id), r);
+}
+
+uint32_t wr_row_by_id(const struct wr_conn *c, uint64_t id)
+{
+    uint32_t hash = id_hash(id), pos = hash, r;
+    while ((r = wr_index_next(&c->by_id, hash, &pos)) != WR_NONE)
+        if (wr_crow_at(c, r)->id == id)
+            break;
+    return r;
+}
+
+enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
+{
+    uint32_t r = wr_pool_take(&c->rows);
+    if (r == WR_NONE)
+        return WR_ENOMEM;
+    struct wr_crow *row = wr_crow_at(c, r);
+    row->id = c->next_id;
+    row->entry = row->next = row->due_next = WR_NONE;
+    row->reported[0] = row->reported[1] = row->emitted[0] = row->emitted[1] = -1;
+    if (!wr_row_index(c, r)) {
+        wr_pool_give(&c->rows, r);
+        return WR_ENOMEM;
+    }
+    c->next_id++;
+    *ret_r = r;
+    return WR_OK;
+}
+
+void wr_row_free(struct wr_conn *c, uint32_t r)
+{
+    struct wr_crow *row = wr_crow_at(c, r);
+    wr_index_del(&c->by_id, id_hash(row->id), r);
+    free(row->packed);
+    wr_pool_give(&c->rows, r);
+}
+
+void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
+{
+    struct wr_crow *row = wr_crow_at(c, r);
+    struct wr_list *l = &c->due[row->table];
+    row->state = state;
+    row->due_next = WR_NONE;
+    *(l->tail == WR_NONE ? &l->head : &wr_crow_at(c, l->tail)->due_next) = r;
+    l->tail = r;
+}
+
+enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    const char *why;
+    uint32_t r;
+    enum wr_err err = wr_row_add(c, &r);
+    if (err)
+        return err;
+    struct wr_crow *row = wr_crow_at(c, r);
+    bool apart = c->opts.orphans == WR_ORPHANS_TABLE ||
+                 (c->opts.orphans == WR_ORPHANS_AUTO && (c->opts.expect_endpoint || c->seen_event));
+    row->table = apart ? WR_DUE_ORPHANS : WR_DUE_EVENTS;
+    row->side = wr_entry_initiator(e, &why);
+    row->action = action_of(c, e, row->side);
+    row->ticks = wr_ticks_of_unix_ns(e->start);
+    row->entry = i;
+    row->next = e->rows;
+    e->rows = r;
+    c->stats.orphans++;
+    wr_table_unwait(c, i);
+    wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return WR_OK;
+}
+
+void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2])
+{
+    const struct wr_entry *e = row->entry == WR_NONE ? NULL : wr_entry_at(c, row->entry);
+    for (int d = 0; d < 2; d++) {
+        int dir = d ? !row->side : row->side;
+        int64_t v = e && (e->bytes_known >> dir & 1) ? (int64_t)e->bytes[dir] : -1;
+        ret_bytes[d] = v > row->reported[d] ? v : row->reported[d];
+    }
+}
+
+void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
+{
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+        struct wr_crow *row = wr_crow_at(c, r);
+        int64_t bytes[2];
+        wr_row_bytes(c, row, bytes);
+        if (row->state == WR_ROW_OUT && (bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1]))
+            wr_row_due(c, r, WR_ROW_DUE_AMEND);
+    }
+}
+
+static bool set_text(struct wr_batch *b, uint16_t col, uint32_t r, const char *text)
+{
+    return wr_batch_set_str(b, col, r, text, strlen(text));
+}
+
+/* The columns of a flow-only row. The local side is the initiator; no process, no account; the address stands
+ * for the device, so that rules that group by DeviceName keep hosts apart. */
+static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b, uint32_t r)
+{
+    const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
+    uint8_t local = row->side, remote = !row->side;
+    char local_ip[WR_ADDRESS_TEXT], remote_ip[WR_ADDRESS_TEXT], number[8];
+    wr_address_text(key->addr[local], key->v6, local_ip);
+    wr_address_text(key->addr[remote], key->v6, remote_ip);
+    wr_batch_set_i64(b, WR_DNE_Timestamp, r, row->ticks);
+    wr_batch_set_i64(b, WR_DNE_LocalPort, r, key->port[local]);
+    wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
+    wr_batch_set_i64(b, WR_DNE_EventCount, r, 1);
+    return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
+           set_text(b, WR_DNE_DeviceName, r, local_ip) && set_text(b, WR_DNE_LocalIP, r, local_ip) &&
+           set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
+           set_text(b, WR_DNE_LocalIPType, r, wr_address_type(key->addr[local], key->v6)) &&
+           set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&
+           set_text(b, WR_DNE_Protocol, r, wr_protocol_text(key->proto, number)) &&
+           set_text(b, WR_DNE_Type, r,
+                    row->table == WR_DUE_ORPHANS ? "FlowOrphans" : "DeviceNetworkEvents");
+}
+
+/* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
+static enum wr_err render(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
+{
+    if (row->packed) {
+        enum wr_err err = wr_row_unpack(out, row->packed, row->len);
+        if (err || row->state == WR_ROW_IMAGE)
+            return err;
+    } else {
+        uint32_t r = wr_batch_row(out);
+        if (!fill_flow_row(c, row, out, r)) {
+            wr_batch_unrow(out);
+            return WR_ENOMEM;
+        }
+    }
+    static const uint16_t now_col[2] = {WR_DNE_SentBytes, WR_DNE_ReceivedBytes};
+    static const uint16_t prev_col[2] = {WR_DNE__PrevSentBytes, WR_DNE__PrevReceivedBytes};
+    uint32_t r = out->nrows - 1;
+    bool amend = row->state == WR_ROW_DUE_AMEND;
+    int64_t bytes[2];
+    wr_row_bytes(c, row, bytes);
+    wr_batch_set_i64(out, WR_DNE__RowId, r, (int64_t)row->id);
+    wr_batch_set_i64(out, WR_DNE__Amend, r, amend);
+    for (int d = 0; d < 2; d++) {
+        if (bytes[d] >= 0)
+            wr_batch_set_i64(out, now_col[d], r, bytes[d]);
+        if (amend && row->emitted[d] >= 0)
+            wr_batch_set_i64(out, prev_col[d], r, row->emitted[d]);
+    }
+    return WR_OK;
+}
+
+enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
+{
+    struct wr_crow *row = wr_crow_at(c, r);
+    if (!wr_batch_reset(c->scratch))
+        return WR_ENOMEM;
+    enum wr_err err = render(c, row, c->scratch);
+    if (err)
+        return err;
+    wr_buf_reset(&c->buf);
+    wr_row_pack(c->scratch, 0, &c->buf);
+    char *image = c->buf.err ? NULL : malloc(c->buf.len + 1);
+    if (!image)
+        return WR_ENOMEM;
+    memcpy(image, c->buf.data, c->buf.len);
+    c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
+    c->stats.amends += row->state == WR_ROW_DUE_AMEND;
+    free(row->packed);
+    row->packed = image;
+    row->len = (uint32_t)c->buf.len;
+    row->state = WR_ROW_IMAGE;
+    row->entry = row->next = WR_NONE;
+    return WR_OK;
+}
+
+/* After rules have taken a row: what they know from now on. */
+static void settle(struct wr_conn *c, uint32_t r)
+{
+    struct wr_crow *row = wr_crow_at(c, r);
+    if (row->state == WR_ROW_IMAGE) {
+        wr_row_free(c, r);
+        return;
+    }
+    c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
+    c->stats.amends += row->state == WR_ROW_DUE_AMEND;
+    wr_row_bytes(c, row, row->emitted);
+    row->state = WR_ROW_OUT;
+    if (row->entry == WR_NONE)
+        wr_row_free(c, r);
+}
+
+uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out)
+{
+    struct wr_list *l = &conn->due[table == WR_TABLE_FLOW_ORPHANS ? WR_DUE_ORPHANS : WR_DUE_EVENTS];
+    uint32_t n = 0;
+    while (out->nrows < out->cap && l->head != WR_NONE) {
+        uint32_t r = l->head, next = wr_crow_at(conn, r)->due_next;
+        if (render(conn, wr_crow_at(conn, r), out))
+            break;
+        l->head = next;
+        if (next == WR_NONE)
+            l->tail = WR_NONE;
+        settle(conn, r);
+        n++;
+    }
+    return n;
+}

@@ -1,0 +1,486 @@
+/* The table as bytes. Entries stand in the order of their lists and are numbered by it; chains and indexes are
+ * rebuilt. Loading trusts nothing: a table is built beside the old one and takes its place when every number is
+ * in range, every list holds what it may, and every packed row reads back.
+ *
+ *   magic, columns, mode | counters, clock | quick list: entries | slow list: entries
+ *   hold list, pair list: entry numbers | due lists: (entry number, row's place in it) or a whole image */
+#include "parsers/conn/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAGIC = 0x314e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
+enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
+
+/* Reads a number that must not pass `max`. */
+static uint64_t below(struct wr_rd *rd, uint64_t v, uint64_t max)
+{
+    if (v > max && !rd->err)
+        rd->err = WR_ECORRUPT;
+    return v > max ? max : v;
+}
+
+static uint8_t rd_u8_max(struct wr_rd *rd, uint8_t max)
+{
+    return (uint8_t)below(rd, wr_rd_u8(rd), max);
+}
+
+static int64_t rd_time(struct wr_rd *rd)
+{
+    return (int64_t)below(rd, wr_rd_u64(rd), (uint64_t)WR_TIME_MAX);
+}
+
+static void put_bytes_pair(struct wr_buf *out, const int64_t v[2])
+{
+    for (int d = 0; d < 2; d++)
+        wr_buf_u64(out, (uint64_t)v[d]);
+}
+
+/* Each -1 (unknown) or more. */
+static void rd_bytes_pair(struct wr_rd *rd, int64_t v[2])
+{
+    for (int d = 0; d < 2; d++) {
+        v[d] = (int64_t)wr_rd_u64(rd);
+        if (v[d] < -1 && !rd->err)
+            rd->err = WR_ECORRUPT;
+    }
+}
+
+static void put_row(struct wr_buf *out, const struct wr_crow *row)
+{
+    wr_buf_u64(out, row->id);
+    wr_buf_u64(out, (uint64_t)row->opened);
+    wr_buf_u64(out, (uint64_t)row->ticks);
+    wr_buf_u64(out, row->digest);
+    put_bytes_pair(out, row->reported);
+    put_bytes_pair(out, row->emitted);
+    wr_buf_u8(out, row->state);
+    wr_buf_u8(out, row->table);
+    wr_buf_u8(out, row->side);
+    wr_buf_u8(out, row->action);
+    wr_buf_u8(out, row->packed != NULL);
+    if (row->packed)
+        wr_buf_blob(out, row->packed, row->len);
+}
+
+/* The packed columns, once they have proved to read back. */
+static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
+{
+    uint32_t n;
+    const uint8_t *p = wr_rd_blob(rd, &n);
+    if (rd->err)
+        return WR_ECORRUPT;
+    if (!wr_batch_reset(c->scratch))
+        return WR_ENOMEM;
+    enum wr_err err = wr_row_unpack(c->scratch, p, n);
+    if (err)
+        return err;
+    row->packed = malloc((size_t)n + 1);
+    if (!row->packed)
+        return WR_ENOMEM;
+    if (n)
+        memcpy(row->packed, p, n);
+    row->len = n;
+    return WR_OK;
+}
+
+static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r)
+{
+    uint32_t r = wr_pool_take(&c->rows);
+    if (r == WR_NONE)
+        return WR_ENOMEM;
+    struct wr_crow *row = wr_crow_at(c, r);
+    row->id = wr_rd_u64(rd);
+    if (rd->err || !row->id || row->id >= c->next_id || wr_row_by_id(c, row->id) != WR_NONE) {
+        wr_pool_give(&c->rows, r);
+        return WR_ECORRUPT;
+    }
+    if (!wr_row_index(c, r)) {
+        wr_pool_give(&c->rows, r);
+        return WR_ENOMEM;
+    }
+    row->entry = row->next = row->due_next = WR_NONE;
+    row->opened = rd_time(rd);
+    row->ticks = (int64_t)wr_rd_u64(rd);
+    row->digest = wr_rd_u64(rd);
+    rd_bytes_pair(rd, row->reported);
+    rd_bytes_pair(rd, row->emitted);
+    row->state = rd_u8_max(rd, WR_ROW_IMAGE);
+    row->table = rd_u8_max(rd, WR_DUE_ORPHANS);
+    row->side = rd_u8_max(rd, 1);
+    row->action = rd_u8_max(rd, WR_NACTIONS - 1);
+    *ret_r = r;
+    uint8_t packed = rd_u8_max(rd, 1);
+    if (rd->err)
+        return WR_ECORRUPT;
+    return packed ? load_packed(c, rd, row) : WR_OK;
+}
+
+static void put_point(struct wr_buf *out, const struct wr_conn *c, const struct wr_point *p)
+{
+    wr_buf_u32(out, p->id);
+    wr_buf_u32(out, p->sampling);
+    for (int d = 0; d < 2; d++) {
+        wr_buf_u32(out, p->packets[d]);
+        wr_buf_u64(out, p->bytes[d]);
+    }
+    for (int i = 0; i < WR_SEEN; i++)
+        wr_buf_u32(out, p->seen[i]);
+    wr_buf_u8(out, p->total != WR_NONE);
+    if (p->total == WR_NONE)
+        return;
+    const struct wr_total *t = wr_total_at(c, p->total);
+    for (int d = 0; d < 2; d++) {
+        wr_buf_u64(out, (uint64_t)t->start[d]);
+        wr_buf_u64(out, t->bytes[d]);
+        wr_buf_u32(out, t->packets[d]);
+    }
+}
+
+static enum wr_err load_point(struct wr_conn *c, struct wr_rd *rd, struct wr_point *p)
+{
+    p->id = wr_rd_u32(rd);
+    p->sampling = wr_rd_u32(rd);
+    p->next = p->total = WR_NONE;
+    for (int d = 0; d < 2; d++) {
+        p->packets[d] = wr_rd_u32(rd);
+        p->bytes[d] = below(rd, wr_rd_u64(rd), INT64_MAX);
+    }
+    for (int i = 0; i < WR_SEEN; i++)
+        p->seen[i] = wr_rd_u32(rd);
+    if (!rd_u8_max(rd, 1) || rd->err)
+        return rd->err ? WR_ECORRUPT : WR_OK;
+    p->total = wr_pool_take(&c->totals);
+    if (p->total == WR_NONE)
+        return WR_ENOMEM;
+    struct wr_total *t = wr_total_at(c, p->total);
+    for (int d = 0; d < 2; d++) {
+        t->start[d] = rd_time(rd);
+        t->bytes[d] = below(rd, wr_rd_u64(rd), INT64_MAX);
+        t->packets[d] = wr_rd_u32(rd);
+    }
+    return rd->err ? WR_ECORRUPT : WR_OK;
+}
+
+static void put_counters(struct wr_buf *out, const struct wr_conn *c, const struct wr_entry *e)
+{
+    uint8_t n = e->flags & WR_CONN_FLOW ? 1 : 0;
+    for (uint32_t p = e->point.next; n && p != WR_NONE; p = wr_point_at(c, p)->next)
+        n++;
+    wr_buf_u8(out, n);
+    for (const struct wr_point *p = &e->point; n; n--) {
+        put_point(out, c, p);
+        if (p->next != WR_NONE)
+            p = wr_point_at(c, p->next);
+    }
+}
+
+static enum wr_err load_counters(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
+{
+    uint8_t n = rd_u8_max(rd, WR_POINTS_MAX);
+    if (rd->err || (n > 0) != ((e->flags & WR_CONN_FLOW) != 0))
+        return WR_ECORRUPT;
+    struct wr_point *p = &e->point;
+    for (uint8_t i = 0; i < n; i++) {
+        if (i) {
+            p->next = wr_pool_take(&c->points);
+            if (p->next == WR_NONE)
+                return WR_ENOMEM;
+            p = wr_point_at(c, p->next);
+        }
+        enum wr_err err = load_point(c, rd, p);
+        if (err)
+            return err;
+    }
+    return WR_OK;
+}
+
+static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct wr_entry *e)
+{
+    const struct wr_conn_key *k = &e->key;
+    wr_buf_u8(out, k->proto);
+    wr_buf_u8(out, k->v6);
+    for (int s = 0; s < 2; s++) {
+        wr_buf_add(out, k->addr[s], 16);
+        wr_buf_u16(out, k->port[s]);
+        wr_buf_u64(out, (uint64_t)e->syn_start[s]);
+        wr_buf_u64(out, e->bytes[s]);
+        wr_buf_u8(out, e->tcp[s]);
+    }
+    wr_buf_u64(out, (uint64_t)e->start);
+    wr_buf_u64(out, (uint64_t)e->last);
+    wr_buf_u64(out, (uint64_t)e->touched);
+    wr_buf_u64(out, (uint64_t)e->due);
+    wr_buf_u64(out, e->born);
+    wr_buf_u8(out, e->flags);
+    wr_buf_u8(out, e->lone_syn);
+    wr_buf_u8(out, e->initiator);
+    wr_buf_u8(out, e->first_src);
+    wr_buf_u8(out, e->bytes_known);
+    wr_buf_u8(out, e->unchained);
+    put_counters(out, c, e);
+    uint8_t n = 0;
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        n++;
+    wr_buf_u8(out, n);
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        put_row(out, wr_crow_at(c, r));
+}
+
+static bool key_is_canonical(const struct wr_conn_key *k)
+{
+    static const uint8_t zero[12];
+    int cmp = memcmp(k->addr[0], k->addr[1], 16);
+    if (!k->v6 && (memcmp(k->addr[0] + 4, zero, 12) != 0 || memcmp(k->addr[1] + 4, zero, 12) != 0))
+        return false;
+    return cmp < 0 || (cmp == 0 && k->port[0] <= k->port[1]);
+}
+
+/* Fields of fixed size; lists and counters come after. */
+static enum wr_err load_fields(const struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
+{
+    e->key.proto = wr_rd_u8(rd);
+    e->key.v6 = rd_u8_max(rd, 1);
+    for (int s = 0; s < 2; s++) {
+        const uint8_t *addr = wr_rd_take(rd, 16);
+        if (addr)
+            memcpy(e->key.addr[s], addr, 16);
+        e->key.port[s] = wr_rd_u16(rd);
+        e->syn_start[s] = rd_time(rd);
+        e->bytes[s] = below(rd, wr_rd_u64(rd), INT64_MAX);
+        e->tcp[s] = wr_rd_u8(rd);
+    }
+    e->start = rd_time(rd);
+    e->last = rd_time(rd);
+    e->touched = rd_time(rd);
+    e->due = (int64_t)below(rd, wr_rd_u64(rd), INT64_MAX);
+    e->born = below(rd, wr_rd_u64(rd), c->next_born - 1);
+    e->flags = wr_rd_u8(rd);
+    e->lone_syn = rd_u8_max(rd, 3);
+    e->initiator = rd_u8_max(rd, 1);
+    e->first_src = rd_u8_max(rd, 1);
+    e->bytes_known = rd_u8_max(rd, 3);
+    e->unchained = rd_u8_max(rd, 1);
+    bool good = !rd->err && e->last >= e->start && e->touched <= c->now && key_is_canonical(&e->key);
+    return good ? WR_OK : WR_ECORRUPT;
+}
+
+/* At most one event a side and one flow-only row, as binding makes them. */
+static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
+{
+    unsigned seen = 0;
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+        const struct wr_crow *row = wr_crow_at(c, r);
+        unsigned bit = row->packed ? 1u << row->side : 4u;
+        if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS))
+            return false;
+        seen |= bit;
+    }
+    return seen || (e->flags & WR_CONN_FLOW);
+}
+
+static enum wr_err load_rows(struct wr_conn *c, struct wr_rd *rd, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    uint8_t n = rd_u8_max(rd, ROWS_MAX);
+    if (rd->err)
+        return WR_ECORRUPT;
+    for (uint32_t *at = &e->rows; n; n--) {
+        uint32_t r;
+        enum wr_err err = load_row(c, rd, &r);
+        if (err)
+            return err;
+        struct wr_crow *row = wr_crow_at(c, r);
+        if (row->state == WR_ROW_IMAGE || (row->state == WR_ROW_HELD && !c->opts.final_only))
+            return WR_ECORRUPT;
+        if (row->state == WR_ROW_DUE_INSERT || row->state == WR_ROW_DUE_AMEND)
+            row->state |= UNLINKED;
+        row->entry = i;
+        *at = r;
+        at = &row->next;
+    }
+    return rows_are_sound(c, e) ? WR_OK : WR_ECORRUPT;
+}
+
+static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd, uint8_t list, uint32_t *ret_i)
+{
+    uint32_t i = wr_pool_take(&c->entries);
+    if (i == WR_NONE)
+        return WR_ENOMEM;
+    struct wr_entry *e = wr_entry_at(c, i);
+    e->point.next = e->point.total = e->older = e->rows = WR_NONE;
+    e->wait = WR_WAIT_NOT;
+    enum wr_err err = load_fields(c, rd, e);
+    if (!err)
+        err = load_counters(c, rd, e);
+    if (!err)
+        err = load_rows(c, rd, i);
+    if (err)
+        return err;
+    wr_table_enlist_lru(c, i, list);
+    bool chained = !e->unchained;
+    e->unchained = 1;
+    c->stats.live++;
+    *ret_i = i;
+    return !chained || wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
+}
+
+/* Place of a row among its entry's. */
+static uint8_t place_of(const struct wr_conn *c, uint32_t r)
+{
+    uint8_t place = 0;
+    for (uint32_t at = wr_entry_at(c, wr_crow_at(c, r)->entry)->rows; at != r; at = wr_crow_at(c, at)->next)
+        place++;
+    return place;
+}
+
+static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_t *number)
+{
+    for (int list = 0; list < 2; list++) {
+        uint32_t n = 0;
+        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
+            n++;
+        wr_buf_u32(out, n);
+        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
+            wr_buf_u32(out, number[i]);
+    }
+    for (int list = 0; list < 2; list++) {
+        uint32_t n = 0;
+        for (uint32_t r = c->due[list].head; r != WR_NONE; r = wr_crow_at(c, r)->due_next)
+            n++;
+        wr_buf_u32(out, n);
+        for (uint32_t r = c->due[list].head; r != WR_NONE; r = wr_crow_at(c, r)->due_next) {
+            const struct wr_crow *row = wr_crow_at(c, r);
+            wr_buf_u32(out, row->entry == WR_NONE ? IMAGE : number[row->entry]);
+            if (row->entry == WR_NONE)
+                put_row(out, row);
+            else
+                wr_buf_u8(out, place_of(c, r));
+        }
+    }
+}
+
+void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
+{
+    uint32_t *number = malloc(((size_t)conn->entries.n + 1) * sizeof *number);
+    if (!number) {
+        out->err = WR_ENOMEM;
+        return;
+    }
+    wr_buf_u32(out, MAGIC);
+    wr_buf_u16(out, WR_DNE_NCOLS);
+    wr_buf_u8(out, conn->opts.final_only);
+    uint64_t stats[NSTATS];
+    memcpy(stats, &conn->stats, sizeof stats);
+    for (int i = 0; i < NSTATS; i++)
+        wr_buf_u64(out, stats[i]);
+    wr_buf_u64(out, conn->next_id);
+    wr_buf_u64(out, conn->next_born);
+    wr_buf_u64(out, (uint64_t)conn->now);
+    wr_buf_u8(out, conn->seen_event);
+    uint32_t next = 0;
+    for (int list = 0; list < 2; list++) {
+        uint32_t n = 0;
+        for (uint32_t i = conn->lru[list].head; i != WR_NONE; i = wr_entry_at(conn, i)->lru_next) {
+            number[i] = next++;
+            n++;
+        }
+        wr_buf_u32(out, n);
+        for (uint32_t i = conn->lru[list].head; i != WR_NONE; i = wr_entry_at(conn, i)->lru_next)
+            put_entry(out, conn, wr_entry_at(conn, i));
+    }
+    put_lists(out, conn, number);
+    free(number);
+}
+
+/* In a fresh table, an entry's number is its place in the file. */
+static enum wr_err load_waits(struct wr_conn *c, struct wr_rd *rd)
+{
+    for (uint8_t list = 0; list < 2; list++)
+        for (uint32_t n = wr_rd_u32(rd); n; n--) {
+            uint32_t i = wr_rd_u32(rd);
+            if (rd->err || i >= c->entries.n || wr_entry_at(c, i)->wait != WR_WAIT_NOT ||
+                wr_entry_at(c, i)->rows != WR_NONE || c->opts.final_only)
+                return WR_ECORRUPT;
+            wr_table_wait(c, i, list);
+        }
+    return rd->err ? WR_ECORRUPT : WR_OK;
+}
+
+static enum wr_err load_due(struct wr_conn *c, struct wr_rd *rd, uint8_t table)
+{
+    uint32_t i = wr_rd_u32(rd), r = WR_NONE;
+    uint8_t state;
+    if (i == IMAGE) {
+        enum wr_err err = load_row(c, rd, &r);
+        if (err)
+            return err;
+        state = wr_crow_at(c, r)->state;
+        bool whole = state == WR_ROW_IMAGE || state == WR_ROW_DUE_INSERT;
+        if (!whole || !wr_crow_at(c, r)->packed)
+            return WR_ECORRUPT;
+    } else {
+        uint8_t place = wr_rd_u8(rd);
+        if (rd->err || i >= c->entries.n)
+            return WR_ECORRUPT;
+        for (r = wr_entry_at(c, i)->rows; r != WR_NONE && place; place--)
+            r = wr_crow_at(c, r)->next;
+        if (r == WR_NONE || !(wr_crow_at(c, r)->state & UNLINKED))
+            return WR_ECORRUPT;
+        state = (uint8_t)(wr_crow_at(c, r)->state & ~UNLINKED);
+    }
+    if (wr_crow_at(c, r)->table != table)
+        return WR_ECORRUPT;
+    wr_row_due(c, r, state);
+    return WR_OK;
+}
+
+static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)
+{
+    for (uint8_t list = 0; list < 2; list++)
+        for (uint32_t i, n = wr_rd_u32(rd); n; n--) {
+            enum wr_err err = load_entry(c, rd, list, &i);
+            if (err)
+                return err;
+        }
+    enum wr_err err = load_waits(c, rd);
+    for (uint8_t table = 0; !err && table < 2; table++)
+        for (uint32_t n = wr_rd_u32(rd); !err && n; n--)
+            err = load_due(c, rd, table);
+    for (uint32_t i = 0; !err && i < c->entries.n; i++) {
+        const struct wr_entry *e = wr_entry_at(c, i);
+        bool idle = e->rows == WR_NONE && e->wait == WR_WAIT_NOT && !c->opts.final_only;
+        for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+            idle |= (wr_crow_at(c, r)->state & UNLINKED) != 0; /* due, but in no list */
+        if (idle)
+            err = WR_ECORRUPT;
+    }
+    return err || (!rd->err && rd->at == rd->end) ? err : WR_ECORRUPT;
+}
+
+enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
+{
+    struct wr_rd rd = wr_rd_init(bytes, len);
+    uint64_t stats[NSTATS];
+    if (wr_rd_u32(&rd) != MAGIC || wr_rd_u16(&rd) != WR_DNE_NCOLS || wr_rd_u8(&rd) != conn->opts.final_only)
+        return WR_ECORRUPT;
+    struct wr_conn *c = wr_conn_new(&conn->opts);
+    if (!c)
+        return WR_ENOMEM;
+    for (int i = 0; i < NSTATS; i++)
+        stats[i] = wr_rd_u64(&rd);
+    memcpy(&c->stats, stats, sizeof stats);
+    c->stats.live = 0;
+    c->next_id = below(&rd, wr_rd_u64(&rd), INT64_MAX);
+    c->next_born = wr_rd_u64(&rd);
+    c->now = rd_time(&rd);
+    c->seen_event = rd_u8_max(&rd, 1);
+    enum wr_err err = rd.err ? WR_ECORRUPT : load_body(c, &rd);
+    if (!err) {
+        struct wr_conn old = *conn;
+        *conn = *c;
+        *c = old;
+    }
+    wr_conn_free(c);
+    return err;
+}

@@ -1,0 +1,223 @@
+/* Entries in their chain and lists. An entry is in exactly one lru list, in at most one wait list, and in its
+ * key's chain unless younger ones pushed it out (then it only waits for its end). */
+#include "parsers/conn/table.h"
+
+#include <string.h>
+
+uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
+{
+    return (uint32_t)wr_hash(&c->hash_key, key, sizeof *key);
+}
+
+uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
+{
+    uint32_t hash = wr_table_hash(c, key), pos = hash, i;
+    while ((i = wr_index_next(&c->by_key, hash, &pos)) != WR_NONE)
+        if (memcmp(&wr_entry_at(c, i)->key, key, sizeof *key) == 0)
+            break;
+    return i;
+}
+
+void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    struct wr_list *l = &c->lru[list];
+    e->lru = list;
+    e->lru_prev = l->tail;
+    e->lru_next = WR_NONE;
+    *(l->tail == WR_NONE ? &l->head : &wr_entry_at(c, l->tail)->lru_next) = i;
+    l->tail = i;
+}
+
+static void unlist_lru(struct wr_conn *c, const struct wr_entry *e)
+{
+    struct wr_list *l = &c->lru[e->lru];
+    *(e->lru_prev == WR_NONE ? &l->head : &wr_entry_at(c, e->lru_prev)->lru_next) = e->lru_next;
+    *(e->lru_next == WR_NONE ? &l->tail : &wr_entry_at(c, e->lru_next)->lru_prev) = e->lru_prev;
+}
+
+void wr_table_touch(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    e->touched = c->now;
+    unlist_lru(c, e);
+    bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
+    wr_table_enlist_lru(c, i, open ? WR_LRU_SLOW : WR_LRU_QUICK);
+}
+
+void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    struct wr_list *l = &c->wait[list];
+    e->wait = list;
+    e->wait_prev = l->tail;
+    e->wait_next = WR_NONE;
+    *(l->tail == WR_NONE ? &l->head : &wr_entry_at(c, l->tail)->wait_next) = i;
+    l->tail = i;
+}
+
+void wr_table_unwait(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    if (e->wait == WR_WAIT_NOT)
+        return;
+    struct wr_list *l = &c->wait[e->wait];
+    *(e->wait_prev == WR_NONE ? &l->head : &wr_entry_at(c, e->wait_prev)->wait_next) = e->wait_next;
+    *(e->wait_next == WR_NONE ? &l->tail : &wr_entry_at(c, e->wait_next)->wait_prev) = e->wait_prev;
+    e->wait = WR_WAIT_NOT;
+}
+
+/* Takes the entry out of its chain. */
+static void unchain(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    if (e->unchained)
+        return;
+    uint32_t head = wr_table_newest(c, &e->key), hash = wr_table_hash(c, &e->key);
+    if (head == i) {
+        wr_index_del(&c->by_key, hash, i);
+        /* a slot has just become free, so this put cannot grow the index */
+        if (e->older != WR_NONE)
+            WR_ASSERT(wr_index_put(&c->by_key, hash, e->older));
+    } else {
+        uint32_t at = head;
+        while (wr_entry_at(c, at)->older != i)
+            at = wr_entry_at(c, at)->older;
+        wr_entry_at(c, at)->older = e->older;
+    }
+    e->older = WR_NONE;
+    e->unchained = 1;
+}
+
+/* Is `a` newer than `b`? Equal starts: by birth, so that the order does not hang on the order of calls. */
+static bool newer(const struct wr_entry *a, const struct wr_entry *b)
+{
+    return a->start != b->start ? a->start > b->start : a->born > b->born;
+}
+
+/* Puts an unchained entry into its key's chain, newest start first; the oldest of a full chain falls out. */
+bool wr_table_link(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    uint32_t head = wr_table_newest(c, &e->key), hash = wr_table_hash(c, &e->key);
+    if (head == WR_NONE || newer(e, wr_entry_at(c, head))) {
+        if (head != WR_NONE)
+            wr_index_del(&c->by_key, hash, head);
+        if (!wr_index_put(&c->by_key, hash, i))
+            return false;
+        e->older = head;
+        head = i;
+    } else {
+        uint32_t at = head;
+        while (wr_entry_at(c, at)->older != WR_NONE && newer(wr_entry_at(c, wr_entry_at(c, at)->older), e))
+            at = wr_entry_at(c, at)->older;
+        e->older = wr_entry_at(c, at)->older;
+        wr_entry_at(c, at)->older = i;
+    }
+    e->unchained = 0;
+    uint32_t n = 1, at = head;
+    while (wr_entry_at(c, at)->older != WR_NONE) {
+        at = wr_entry_at(c, at)->older;
+        n++;
+    }
+    if (n > WR_CHAIN_MAX)
+        unchain(c, at);
+    return true;
+}
+
+void wr_table_rechain(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    uint32_t older = e->older;
+    if (e->unchained)
+        return;
+    bool first = wr_table_newest(c, &e->key) == i;
+    if (first && (older == WR_NONE || newer(e, wr_entry_at(c, older))))
+        return;
+    unchain(c, i);
+    WR_ASSERT(wr_table_link(c, i)); /* its slot has just become free */
+}
+
+static enum wr_err evict(struct wr_conn *c)
+{
+    uint32_t a = c->lru[WR_LRU_QUICK].head, b = c->lru[WR_LRU_SLOW].head;
+    if (a == WR_NONE || (b != WR_NONE && wr_entry_at(c, b)->touched < wr_entry_at(c, a)->touched))
+        a = b;
+    c->stats.evicted++;
+    return wr_table_drop(c, a);
+}
+
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start, uint32_t *ret_i)
+{
+    while (c->stats.live >= c->opts.max_connections) {
+        enum wr_err err = evict(c);
+        if (err)
+            return err;
+    }
+    uint32_t i = wr_pool_take(&c->entries);
+    if (i == WR_NONE)
+        return WR_ENOMEM;
+    struct wr_entry *e = wr_entry_at(c, i);
+    e->key = *key;
+    e->start = e->last = start;
+    e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
+    e->point.next = e->point.total = e->older = e->rows = WR_NONE;
+    e->wait = WR_WAIT_NOT;
+    e->unchained = 1;
+    e->born = c->next_born++;
+    if (!wr_table_link(c, i)) {
+        wr_pool_give(&c->entries, i);
+        return WR_ENOMEM;
+    }
+    wr_table_enlist_lru(c, i, WR_LRU_QUICK);
+    wr_table_touch(c, i);
+    c->stats.live++;
+    c->stats.connections++;
+    *ret_i = i;
+    return WR_OK;
+}
+
+void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e)
+{
+    if (e->point.total != WR_NONE)
+        wr_pool_give(&c->totals, e->point.total);
+    for (uint32_t p = e->point.next; p != WR_NONE;) {
+        struct wr_point *point = wr_point_at(c, p);
+        uint32_t next = point->next;
+        if (point->total != WR_NONE)
+            wr_pool_give(&c->totals, point->total);
+        wr_pool_give(&c->points, p);
+        p = next;
+    }
+    e->point.next = e->point.total = WR_NONE;
+}
+
+enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    enum wr_err err = WR_OK;
+    if (e->rows == WR_NONE && (e->flags & WR_CONN_FLOW))
+        err = wr_row_orphan(c, i);
+    while (!err && e->rows != WR_NONE) {
+        uint32_t r = e->rows;
+        struct wr_crow *row = wr_crow_at(c, r);
+        uint32_t next = row->next;
+        if (row->state == WR_ROW_HELD)
+            wr_row_due(c, r, WR_ROW_DUE_INSERT);
+        if (row->state == WR_ROW_OUT)
+            wr_row_free(c, r);
+        else
+            err = wr_row_detach(c, r);
+        if (!err)
+            e->rows = next;
+    }
+    if (err)
+        return err;
+    wr_table_unwait(c, i);
+    unlist_lru(c, e);
+    unchain(c, i);
+    wr_table_free_counters(c, e);
+    wr_pool_give(&c->entries, i);
+    c->stats.live--;
+    return WR_OK;
+}

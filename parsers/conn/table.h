@@ -1,0 +1,219 @@
+#ifndef WR_PARSERS_CONN_TABLE_H
+#define WR_PARSERS_CONN_TABLE_H
+
+#include "base/hash.h"
+#include "parsers/conn/conn.h"
+
+/* Inside of the connection table, shared by its files:
+ *
+ *   index --key--> conn --older--> conn ...      same 5-tuple, newest first, at most CHAIN_MAX
+ *                   | rows --> row --> row        one per endpoint that reported it, or one flow-only
+ *                   | point --> point             counters by observation point
+ *   lru[QUICK|SLOW]   every connection, by its last record
+ *   wait[HOLD|PAIR]   those whose row is not decided, by the end of their wait
+ *   due[table]        rows that rules have yet to see
+ *
+ * Everything is numbered, in pools whose elements never move. Numbers, not pointers, are what is saved. */
+#define WR_NONE UINT32_MAX
+#define WR_SECOND INT64_C(1000000000)
+#define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
+
+enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
+enum { WR_CHAIN_MAX = 5, WR_POINTS_MAX = 16, WR_SEEN = 4 };
+enum { WR_LRU_QUICK, WR_LRU_SLOW };
+enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
+enum { WR_DUE_EVENTS, WR_DUE_ORPHANS };
+
+/* How far an endpoint's clock may be from an exporter's, and one exporter's from another's. */
+#define WR_OPEN_SLACK (5 * WR_SECOND)
+#define WR_SKEW (2 * WR_SECOND)
+
+/* Fixed-size elements in blocks; a freed one holds the number of the next free one in its first 4 bytes. */
+struct wr_pool {
+    char **block;
+    uint32_t nblocks, size, n, free;
+};
+uint32_t wr_pool_take(struct wr_pool *pool); /* zeroed; WR_NONE when out of memory */
+void wr_pool_give(struct wr_pool *pool, uint32_t i);
+void wr_pool_fini(struct wr_pool *pool);
+enum { WR_POOL_SHIFT = 10 };
+static inline void *wr_pool_at(const struct wr_pool *pool, uint32_t i)
+{
+    return pool->block[i >> WR_POOL_SHIFT] + (size_t)(i & ((1u << WR_POOL_SHIFT) - 1)) * pool->size;
+}
+
+/* Numbers by hash: open addressing, linear, at most 3/4 full; equal hashes are told apart by the caller. */
+struct wr_slot {
+    uint32_t tag, item;
+};
+struct wr_index {
+    struct wr_slot *slot;
+    uint32_t mask, n;
+};
+bool wr_index_put(struct wr_index *index, uint32_t hash, uint32_t item) WR_MUST_CHECK;
+void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item);
+/* Items of this hash one by one, WR_NONE at the end; *pos starts as `hash`. */
+uint32_t wr_index_next(const struct wr_index *index, uint32_t hash, uint32_t *pos);
+
+struct wr_conn_key {
+    uint8_t addr[2][16]; /* the smaller (address, port) first */
+    uint16_t port[2];
+    uint8_t proto, v6, pad[2];
+};
+
+/* Totals instead of deltas: what the exporter last said since `start`. */
+struct wr_total {
+    int64_t start[2];
+    uint64_t bytes[2];
+    uint32_t packets[2];
+};
+
+/* One observation point. [0] is addr[0] -> addr[1]. */
+struct wr_point {
+    uint32_t id, sampling, next, total;
+    uint32_t packets[2];
+    uint64_t bytes[2];
+    uint32_t seen[WR_SEEN]; /* fingerprints of the newest records; 0 none */
+};
+
+enum {
+    WR_CONN_KNOWN = 1,       /* the record says who began: side in `initiator` */
+    WR_CONN_BIFLOW = 2,
+    WR_CONN_DENIED = 4,
+    WR_CONN_TCP_FLAGS = 8,
+    WR_CONN_CLOSED = 16,     /* FIN or RST seen */
+    WR_CONN_SYN = 32,
+    WR_CONN_FLOW = 64,       /* some record came; without: an endpoint event alone */
+    WR_CONN_AMBIGUOUS = 128
+};
+
+struct wr_entry {
+    struct wr_conn_key key;
+    int64_t start, last; /* of its records; of the opening while there is none */
+    int64_t touched, due;
+    uint64_t born;
+    int64_t syn_start[2]; /* earliest start of a record with SYN, first point only; WR_TIME_MAX none */
+    uint64_t bytes[2];    /* chosen over points; never falls */
+    struct wr_point point;
+    uint32_t older, rows, lru_prev, lru_next, wait_prev, wait_next;
+    uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src, bytes_known /* bit per side */;
+    uint8_t lru, wait, unchained;
+};
+
+enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND, WR_ROW_IMAGE };
+
+/* A row of output. WR_ROW_HELD: not before the flush (final_only). WR_ROW_IMAGE: complete in `packed`, its
+ * connection has gone or never was. */
+struct wr_crow {
+    uint64_t id;
+    int64_t opened;  /* ns; an event's time */
+    int64_t ticks;   /* Timestamp of a flow-only row */
+    uint64_t digest; /* of an event, to know it again */
+    int64_t reported[2]; /* bytes that the event itself has; -1 none */
+    int64_t emitted[2]; /* SentBytes, ReceivedBytes as rules know them; -1 unknown */
+    char *packed;       /* owned; NULL: flow-only, the columns come from the connection */
+    uint32_t len, entry, next, due_next;
+    uint8_t state, table, side /* index of the local end */, action;
+};
+
+struct wr_list {
+    uint32_t head, tail;
+};
+
+struct wr_conn {
+    struct wr_conn_opts opts;
+    struct wr_hash_key hash_key;
+    struct wr_conn_stats stats;
+    struct wr_pool entries, rows, points, totals;
+    struct wr_index by_key, by_id;
+    struct wr_list lru[2], wait[2], due[2];
+    struct wr_batch *scratch; /* one row */
+    struct wr_buf buf;
+    uint64_t next_id, next_born;
+    int64_t now;
+    bool seen_event;
+};
+
+static inline struct wr_entry *wr_entry_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->entries, i);
+}
+static inline struct wr_crow *wr_crow_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->rows, i);
+}
+static inline struct wr_point *wr_point_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->points, i);
+}
+static inline struct wr_total *wr_total_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->totals, i);
+}
+
+/* table.c: entries and rows in their lists and indexes */
+uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
+uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key); /* newest, or WR_NONE */
+/* A new entry in its chain and lru list; evicts the oldest when full. */
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start, uint32_t *ret_i);
+/* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
+enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
+void wr_table_touch(struct wr_conn *c, uint32_t i);
+void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list);
+void wr_table_unwait(struct wr_conn *c, uint32_t i);
+/* Puts an entry back where its start belongs: the chain is newest first. */
+void wr_table_rechain(struct wr_conn *c, uint32_t i);
+void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e);
+/* Low-level, for loading. */
+bool wr_table_link(struct wr_conn *c, uint32_t i) WR_MUST_CHECK;
+void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list);
+
+/* match.c: which connection a record or an event belongs to */
+struct wr_record {
+    struct wr_conn_key key;
+    int64_t start, end;
+    uint32_t fingerprint;
+    uint8_t src; /* index in key */
+    bool tcp_flags, syn, closes;
+};
+void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec);
+/* *ret_second: another entry that this record shows to be the same connection, or WR_NONE. */
+uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec, const struct wr_flow *flow,
+                         uint32_t *ret_second);
+struct wr_opening {
+    struct wr_conn_key key;
+    int64_t opened;
+    uint64_t digest;
+    uint8_t side;
+};
+enum wr_open_match { WR_OPEN_NEW, WR_OPEN_BIND, WR_OPEN_AGAIN };
+enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i,
+                                    bool *ret_ambiguous);
+
+/* count.c: counters by observation point */
+struct wr_point *wr_point_find(const struct wr_conn *c, struct wr_entry *e, uint32_t id);
+/* Adds a record's counters and evidence; *ret_dup: it was added before. */
+enum wr_err wr_count_record(struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec,
+                            const struct wr_flow *flow, bool *ret_dup);
+/* Moves everything that `from` has counted to `into`. */
+enum wr_err wr_count_merge(struct wr_conn *c, struct wr_entry *into, struct wr_entry *from);
+uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int dir);
+
+/* row.c: what rules see */
+enum { WR_ACTION_SUCCESS, WR_ACTION_FAILED, WR_ACTION_ATTEMPT, WR_NACTIONS };
+uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why);
+bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
+enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
+void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state);
+/* The flow-only row of an entry that no event explains. */
+enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i);
+/* Marks the rows whose bytes are no longer what rules know. */
+void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e);
+/* Makes a row independent of its entry. */
+enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r);
+void wr_row_free(struct wr_conn *c, uint32_t r);
+void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2]);
+bool wr_row_index(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;
+uint32_t wr_row_by_id(const struct wr_conn *c, uint64_t id);
+
+#endif

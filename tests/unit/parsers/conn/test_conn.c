@@ -1,0 +1,473 @@
+#include "conn_kit.h"
+
+#define NETWORK_ONLY ((struct wr_conn_opts){0})
+#define ENDPOINTS ((struct wr_conn_opts){.expect_endpoint = true})
+
+static void expect_row(const struct kit *k, uint32_t i, int64_t sent, int64_t received, const char *action)
+{
+    cr_assert_lt(i, k->n, "only %u rows", k->n);
+    const struct seen *s = &k->row[i];
+    cr_expect_eq(s->sent, sent, "sent %ld", (long)s->sent);
+    cr_expect_eq(s->received, received, "received %ld", (long)s->received);
+    cr_expect_str_eq(s->action, action);
+}
+
+Test(conn, one_biflow_is_one_row_at_once)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    cr_expect_str_eq(k->row[0].local, "10.0.0.1");
+    cr_expect_str_eq(k->row[0].device, "10.0.0.1");
+    cr_expect_str_eq(k->row[0].remote, "203.0.113.1");
+    cr_expect_str_eq(k->row[0].rtype, "Public");
+    cr_expect_str_eq(k->row[0].protocol, "Tcp");
+    cr_expect_eq(k->row[0].rport, 25);
+    cr_expect_eq(k->row[0].time, wr_ticks_of_unix_ns(T0));
+    cr_expect_not(k->row[0].orphan);
+    kit_free(k);
+}
+
+Test(conn, two_directions_in_either_order_are_one_connection)
+{
+    for (int first = 0; first < 2; first++) {
+        struct kit *k = kit_new(NETWORK_ONLY);
+        struct wr_flow up = flow(true, 0, 100, ALL, 1227), down = flow(false, 10, 110, ALL, 708);
+        kit_flow(k, first ? up : down);
+        cr_expect_eq(k->n, 0, "undecided: waits for the other direction");
+        kit_flow(k, first ? down : up);
+        cr_assert_eq(k->n, 1);
+        expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+        cr_expect_str_eq(k->row[0].local, "10.0.0.1", "the earlier SYN began");
+        cr_expect_eq(stats(k)->connections, 1);
+        kit_free(k);
+    }
+}
+
+Test(conn, one_direction_alone_is_a_row_after_the_pair_wait_and_amended_later)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, flow(true, 0, 100, ALL, 1227));
+    kit_advance(k, 2099);
+    cr_expect_eq(k->n, 0);
+    kit_advance(k, 2100);
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, -1, "ConnectionSuccess");
+    kit_flow(k, flow(false, 10, 3000, ALL, 708));
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    cr_expect_eq(k->row[0].amends, 1);
+    kit_free(k);
+}
+
+Test(conn, a_syn_alone_and_a_refusal_failed)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, flow(true, 0, 0, SYN, 40));
+    kit_flush(k);
+    expect_row(k, 0, 40, -1, "ConnectionFailed");
+    kit_free(k);
+    k = kit_new(NETWORK_ONLY);
+    kit_flow(k, flow(true, 0, 0, SYN, 40));
+    kit_flow(k, flow(false, 1, 1, RST | ACK, 40));
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 40, 40, "ConnectionFailed");
+    cr_expect_str_eq(k->row[0].local, "10.0.0.1");
+    kit_free(k);
+}
+
+Test(conn, a_sampled_syn_proves_nothing)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow f = flow(true, 0, 0, SYN, 40);
+    f.sampling = 1000;
+    kit_flow(k, f);
+    kit_flush(k);
+    expect_row(k, 0, 40, -1, "ConnectionAttempt");
+    kit_free(k);
+}
+
+Test(conn, a_denied_flow_failed)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow f = flow(true, 0, 0, 0, 0);
+    f.flags = WR_FLOW_DENIED | WR_FLOW_INITIATOR_KNOWN;
+    kit_flow(k, f);
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, -1, -1, "ConnectionFailed");
+    kit_free(k);
+}
+
+Test(conn, udp_needs_an_answer_or_three_packets)
+{
+    static const struct { uint32_t up, down; const char *action; } cases[] = {
+        {1, 0, "ConnectionAttempt"}, {3, 0, "ConnectionSuccess"}, {1, 1, "ConnectionSuccess"}};
+    for (size_t i = 0; i < 3; i++) {
+        struct kit *k = kit_new(NETWORK_ONLY);
+        struct wr_flow f = biflow(0, 10, 0, 100, cases[i].down * 100);
+        f.proto = 17;
+        f.packets[0] = cases[i].up;
+        f.packets[1] = cases[i].down;
+        kit_flow(k, f);
+        kit_flush(k);
+        cr_assert_eq(k->n, 1);
+        cr_expect_str_eq(k->row[0].action, cases[i].action, "case %zu: %s", i, k->row[0].action);
+        kit_free(k);
+    }
+}
+
+Test(conn, without_flags_the_well_known_port_is_remote)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow f = flow(false, 0, 100, 0, 500);
+    f.flags = WR_FLOW_HAS_BYTES;
+    kit_flow(k, f);
+    kit_flush(k);
+    expect_row(k, 0, -1, 500, "ConnectionAttempt");
+    cr_expect_eq(k->row[0].rport, 25);
+    kit_free(k);
+}
+
+Test(conn, three_exporters_count_once_and_the_greatest_sum_wins)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    static const uint64_t bytes[3] = {1200, 1227, 1100};
+    for (uint32_t p = 0; p < 3; p++) {
+        struct wr_flow f = biflow(p, 100 + p, ALL, bytes[p], 700 + p);
+        f.point = p + 1;
+        kit_flow(k, f);
+    }
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, 702, "ConnectionSuccess");
+    cr_expect_eq(stats(k)->connections, 1);
+    kit_free(k);
+}
+
+Test(conn, an_exact_exporter_beats_a_sampling_one)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow exact = biflow(0, 100, ALL, 1000, 500), rough = biflow(0, 100, ALL, 5000, 2000);
+    rough.sampling = 1000;
+    rough.point = 2;
+    kit_flow(k, exact);
+    kit_flow(k, rough);
+    expect_row(k, 0, 1000, 500, "ConnectionSuccess");
+    kit_free(k);
+}
+
+Test(conn, the_same_record_twice_counts_once)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, biflow(0, 100, ALL, 1000, 500));
+    kit_flow(k, biflow(0, 100, ALL, 1000, 500));
+    expect_row(k, 0, 1000, 500, "ConnectionSuccess");
+    cr_expect_eq(stats(k)->dup_record, 1);
+    kit_free(k);
+}
+
+Test(conn, slices_of_a_long_connection_add_up_whether_start_is_kept_or_not)
+{
+    for (int kept = 0; kept < 2; kept++) {
+        struct kit *k = kit_new(NETWORK_ONLY);
+        for (int i = 0; i < 48; i++) {
+            int64_t start = i * 1800000;
+            uint8_t tcp = i == 0 ? SYN | ACK | PSH : i == 47 ? ACK | FIN : ACK | PSH;
+            struct wr_flow f = biflow(kept ? 0 : start, start + 1790000, tcp, 1000, 10);
+            kit_flow(k, f);
+        }
+        cr_assert_eq(k->n, 1, "kept %d: %u rows", kept, k->n);
+        expect_row(k, 0, 48000, 480, "ConnectionSuccess");
+        cr_expect_eq(k->row[0].amends, 47);
+        kit_free(k);
+    }
+}
+
+Test(conn, totals_replace_and_begin_again_with_a_new_start)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    static const int64_t part[][3] = {{0, 100, 1000}, {0, 200, 1500}, {0, 150, 1200}, {300, 400, 50}};
+    for (size_t i = 0; i < 4; i++) {
+        struct wr_flow f = flow(true, part[i][0], part[i][1], ACK, (uint64_t)part[i][2]);
+        f.flags |= WR_FLOW_TOTALS;
+        kit_flow(k, f);
+        f = flow(false, part[i][0] + 5, part[i][1] + 5, ACK, (uint64_t)part[i][2] * 2);
+        f.flags |= WR_FLOW_TOTALS;
+        kit_flow(k, f);
+    }
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1550, 3100, "ConnectionSuccess");
+    kit_free(k);
+}
+
+Test(conn, port_reuse_after_the_end_is_another_connection)
+{
+    static const uint8_t ends[] = {SYN | ACK | FIN, SYN | ACK | RST};
+    for (int i = 0; i < 2; i++) {
+        struct kit *k = kit_new(NETWORK_ONLY);
+        kit_flow(k, biflow(0, 500, ends[i], 1000, 500));
+        kit_flow(k, biflow(1500, 1900, ALL, 70, 30));
+        cr_assert_eq(k->n, 2);
+        expect_row(k, 0, 1000, 500, "ConnectionSuccess");
+        expect_row(k, 1, 70, 30, "ConnectionSuccess");
+        struct wr_flow late = biflow(100, 480, ACK, 11, 11);
+        kit_flow(k, late);
+        cr_expect_eq(k->n, 2, "a late record of the previous one");
+        cr_expect_eq(k->row[0].sent, 1011);
+        kit_free(k);
+    }
+}
+
+Test(conn, udp_silence_of_61_s_ends_59_s_does_not)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow f[3] = {biflow(0, 1000, 0, 10, 10), biflow(60000, 61000, 0, 10, 10),
+                           biflow(122001, 123000, 0, 10, 10)};
+    for (int i = 0; i < 3; i++) {
+        f[i].proto = 17;
+        kit_flow(k, f[i]);
+    }
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 0, 20, 20, "ConnectionSuccess");
+    kit_free(k);
+}
+
+Test(conn, slices_out_of_order_become_one_when_the_gap_closes)
+{
+    struct kit *k = kit_new((struct wr_conn_opts){.final_only = true});
+    static const int order[] = {0, 9, 5, 7, 1, 3, 8, 2, 6, 4};
+    for (int i = 0; i < 10; i++) {
+        int64_t start = order[i] * 1800000;
+        kit_flow(k, biflow(start, start + 1790000, ACK | PSH, 1000, 10));
+    }
+    cr_expect_eq(k->n, 0);
+    kit_flush(k);
+    cr_assert_eq(k->n, 1, "%u rows", k->n);
+    expect_row(k, 0, 10000, 100, "ConnectionSuccess");
+    cr_expect_eq(stats(k)->connections, 1);
+    kit_free(k);
+}
+
+Test(conn, event_first_is_a_row_at_once_and_bytes_amend_it)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_event(k, opened(10, "python.exe"), 20);
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, -1, -1, "ConnectionSuccess");
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    cr_expect_eq(k->row[0].amends, 1);
+    cr_expect_eq(k->row[0].time, wr_ticks_of_unix_ns(T0 + 10 * MS), "Timestamp is the event's");
+    cr_expect_eq(stats(k)->matched, 1);
+    kit_advance(k, 700000);
+    cr_expect_eq(k->n, 1);
+    kit_free(k);
+}
+
+Test(conn, event_within_the_hold_takes_the_flow)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    kit_advance(k, 599999);
+    cr_expect_eq(k->n, 0, "held");
+    kit_event(k, opened(10, "python.exe"), 600000);
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    cr_expect_str_eq(k->row[0].process, "python.exe");
+    cr_expect_not(k->row[0].orphan);
+    kit_flush(k);
+    cr_expect_eq(k->n, 1);
+    cr_expect_eq(stats(k)->orphans, 0);
+    kit_free(k);
+}
+
+Test(conn, event_after_the_hold_is_late_and_a_row_beside_the_orphan)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    kit_advance(k, 600100);
+    cr_assert_eq(k->n, 1);
+    cr_expect(k->row[0].orphan);
+    kit_event(k, opened(10, "python.exe"), 700000);
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 1, 1227, 708, "ConnectionSuccess");
+    cr_expect_not(k->row[1].orphan);
+    cr_expect_eq(stats(k)->late_bind, 1);
+    kit_free(k);
+}
+
+Test(conn, a_late_event_does_not_count_a_connection_twice_in_one_table)
+{
+    struct kit *k = kit_new((struct wr_conn_opts){.orphans = WR_ORPHANS_EVENTS});
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    cr_assert_eq(k->n, 1);
+    kit_event(k, opened(10, "python.exe"), 1000);
+    cr_expect_eq(k->n, 1);
+    cr_expect_eq(stats(k)->late_bind, 1);
+    kit_free(k);
+}
+
+Test(conn, the_same_event_again_is_dropped)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_event(k, opened(10, "python.exe"), 20);
+    kit_event(k, opened(10, "python.exe"), 30000);
+    cr_expect_eq(k->n, 1);
+    cr_expect_eq(stats(k)->dup_record, 1);
+    kit_free(k);
+}
+
+Test(conn, both_ends_report_and_each_row_has_its_own_side)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    kit_event(k, opened(10, "python.exe"), 200);
+    kit_event(k, (struct event){"InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "smtpd", 25, 40000, 11},
+              300);
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    expect_row(k, 1, 708, 1227, "InboundConnectionAccepted");
+    cr_expect_eq(stats(k)->connections, 1);
+    kit_free(k);
+}
+
+Test(conn, two_processes_for_one_tuple_are_two_rows_and_ambiguous)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_event(k, opened(10, "python.exe"), 20);
+    kit_event(k, opened(1010, "curl.exe"), 1020);
+    kit_flow(k, biflow(1000, 1100, ALL, 1227, 708));
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 0, -1, -1, "ConnectionSuccess");
+    expect_row(k, 1, 1227, 708, "ConnectionSuccess");
+    cr_expect_eq(stats(k)->ambiguous, 1);
+    kit_free(k);
+}
+
+Test(conn, reuse_of_a_port_gives_each_opening_its_own_flow)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_event(k, opened(10, "a.exe"), 20);
+    kit_event(k, opened(20010, "b.exe"), 20020);
+    kit_flow(k, biflow(20000, 20100, ALL, 22, 2));
+    kit_flow(k, biflow(0, 100, ALL, 11, 1));
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 0, 11, 1, "ConnectionSuccess");
+    expect_row(k, 1, 22, 2, "ConnectionSuccess");
+    kit_free(k);
+}
+
+Test(conn, events_without_a_connection_pass_through)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    struct event listening = {"ListeningConnectionCreated", "10.0.0.1", "", "sshd", 22, 0, 5};
+    struct event attempt = opened(6, "x.exe");
+    attempt.action = "ConnectionAttempt";
+    kit_event(k, listening, 5);
+    kit_event(k, attempt, 6);
+    cr_assert_eq(k->n, 2);
+    cr_expect_eq(stats(k)->live, 0);
+    cr_expect_eq(stats(k)->openings, 0);
+    kit_free(k);
+}
+
+Test(conn, mapped_addresses_of_an_event_meet_the_flow)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    struct event e = opened(10, "java");
+    e.local = "::ffff:10.0.0.1";
+    e.remote = "::ffff:203.0.113.1";
+    kit_event(k, e, 20);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+    kit_free(k);
+}
+
+Test(conn, auto_sends_orphans_apart_once_an_event_was_seen)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    cr_expect_not(k->row[0].orphan);
+    struct event e = opened(200, "a.exe");
+    e.lport = 5;
+    kit_event(k, e, 200);
+    struct wr_flow f = biflow(300, 400, ALL, 9, 9);
+    f.sport = 41000;
+    kit_flow(k, f);
+    cr_expect_eq(k->n, 2);
+    kit_flush(k);
+    cr_assert_eq(k->n, 3);
+    cr_expect(k->row[2].orphan);
+    kit_free(k);
+}
+
+Test(conn, beyond_the_bound_the_oldest_goes_with_its_row)
+{
+    struct kit *k = kit_new((struct wr_conn_opts){.max_connections = 10, .expect_endpoint = true});
+    for (uint16_t i = 0; i < 25; i++) {
+        struct wr_flow f = biflow(i, i + 1, ALL, 100u + i, 1);
+        f.sport = (uint16_t)(40000 + i);
+        kit_flow(k, f);
+    }
+    cr_expect_eq(stats(k)->evicted, 15);
+    cr_expect_eq(stats(k)->live, 10);
+    cr_expect_eq(k->n, 15, "evicted, not lost");
+    cr_expect_eq(k->row[14].sent, 114);
+    kit_flush(k);
+    cr_expect_eq(k->n, 25);
+    kit_free(k);
+}
+
+Test(conn, idle_connections_go)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    kit_flow(k, biflow(0, 100, ALL, 1, 1));
+    struct wr_flow open = biflow(0, 100, SYN | ACK, 1, 1);
+    open.sport = 41000;
+    kit_flow(k, open);
+    kit_advance(k, 1800200);
+    cr_expect_eq(stats(k)->live, 1, "closed: after the longest active timeout");
+    kit_advance(k, 9001000);
+    cr_expect_eq(stats(k)->live, 0);
+    cr_expect_eq(k->n, 2);
+    kit_free(k);
+}
+
+Test(conn, a_sample_names_the_connection_until_it_has_gone)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    struct wr_buf out = {0};
+    kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+    kit_event(k, opened(10, "python.exe"), 200);
+    cr_assert(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));
+    wr_buf_char(&out, '\0');
+    cr_expect_str_eq(out.data,
+                     "{\"LocalIP\":\"10.0.0.1\",\"LocalPort\":40000,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":25,"
+                     "\"Protocol\":\"Tcp\",\"Start\":\"2026-01-05T08:00:00.0000000Z\","
+                     "\"End\":\"2026-01-05T08:00:00.1000000Z\",\"SentBytes\":1227,\"ReceivedBytes\":708,"
+                     "\"MatchQuality\":\"exact\",\"DirectionSource\":\"event\"}");
+    cr_expect_not(wr_conn_sample(k->conn, 999, &out));
+    kit_advance(k, 4000000);
+    cr_expect_not(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));
+    wr_buf_fini(&out);
+    kit_free(k);
+}
+
+Test(conn, absurd_times_are_taken_as_they_can_be)
+{
+    static const int64_t times[] = {INT64_MIN, -1, 0, INT64_MAX};
+    struct kit *k = kit_new(NETWORK_ONLY);
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) {
+            struct wr_flow f = biflow(0, 0, ALL, UINT64_MAX, UINT64_MAX);
+            f.start_ns = times[i];
+            f.end_ns = times[j];
+            f.sport = (uint16_t)(i * 4 + j + 1);
+            cr_assert_eq(wr_conn_flow(k->conn, &f, times[j]), WR_OK);
+        }
+    kit_flush(k);
+    cr_expect_eq(k->n, 16);
+    cr_expect_eq(k->row[0].sent, INT64_MAX);
+    kit_free(k);
+}
