@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts)
 {
@@ -21,8 +20,8 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->model = wr_model_new();
     if (dec->model)
         dec->v5 = wr_v5_template(dec->model);
-    if (!dec->exporters || !dec->streams || !dec->pend_of || !dec->v5 ||
-        getentropy(&dec->hash_key, sizeof dec->hash_key) != 0) {
+    dec->hash_key = wr_hash_key_random();
+    if (!dec->exporters || !dec->streams || !dec->pend_of || !dec->v5) {
         wr_flow_decoder_free(dec);
         return NULL;
     }

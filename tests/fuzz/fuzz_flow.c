@@ -1,0 +1,78 @@
+/* Flow messages in sequence, with state: input is {control, u16 length, message} again and again. control: bit 0
+ * JSON, bit 1 TCP session, bits 2-3 exporter, bits 4-5 port, bit 6 a port filter, bit 7 half a minute passes. */
+#include "base/buf.h"
+#include "base/wire.h"
+#include "parsers/flow/decoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_stats(const struct wr_flow_decoder *dec, const struct wr_flow_vec *rows)
+{
+    const struct wr_flow_stats *s = wr_flow_decoder_stats(dec);
+    WR_ASSERT(s->messages == s->ok + s->rejected_messages);
+    WR_ASSERT(s->records == s->rows + s->filtered_early + s->not_flows + s->no_memory);
+    WR_ASSERT(s->rows == rows->n);
+    WR_ASSERT(s->sets_held >= s->sets_released + s->sets_dropped);
+    for (uint32_t i = 0; i < rows->n; i++)
+        WR_ASSERT(rows->at[i].start_ns > 0 && rows->at[i].end_ns >= rows->at[i].start_ns && rows->at[i].sampling);
+}
+
+static void set_filter(struct wr_flow_decoder *dec, bool on)
+{
+    const int64_t ports[] = {25, 53, 443};
+    const struct wr_pred pred = {.col = WR_DNE_RemotePort, .op = WR_PRED_IN_INT, .n = 3, .ints = ports};
+    const struct wr_branch branch = {.preds = &pred, .npreds = 1};
+    const struct wr_scan scan = {.branches = &branch, .nbranches = 1};
+    WR_ASSERT(wr_flow_decoder_scan(dec, on ? &scan : NULL) == WR_OK);
+}
+
+static void save_and_load(const struct wr_flow_decoder *dec, const struct wr_flow_decoder_opts *opts)
+{
+    struct wr_buf saved = {0};
+    struct wr_flow_decoder *other = wr_flow_decoder_new(opts);
+    wr_flow_decoder_save(dec, &saved);
+    WR_ASSERT(other && wr_flow_decoder_load(other, saved.data, saved.len) == WR_OK);
+    wr_flow_decoder_free(other);
+    wr_buf_fini(&saved);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct wr_flow_decoder_opts opts = {.memory_bytes = 4 << 20, .max_exporters = 3};
+    struct wr_flow_decoder *dec = wr_flow_decoder_new(&opts);
+    struct wr_flow_vec rows = {0};
+    struct wr_buf out = {0};
+    int64_t now = INT64_C(1790000000) * 1000000000;
+    WR_ASSERT(dec);
+    while (size >= 3) {
+        struct wr_flow_peer peer = {.port = (uint16_t)(data[0] >> 4 & 3), .session = data[0] & 2 ? 7 : 0};
+        size_t len = (size_t)wr_be(data + 1, 2);
+        peer.addr[15] = (uint8_t)(data[0] >> 2 & 3);
+        if (len > size - 3)
+            len = size - 3;
+        now += data[0] & 0x80 ? INT64_C(31000000000) : 1000;
+        set_filter(dec, data[0] & 0x40);
+        uint8_t *copy = malloc(len ? len : 1); /* its own block: a read past it is seen */
+        memcpy(copy, data + 3, len);
+        WR_ASSERT(wr_flow_frame(copy, len) <= (int32_t)len);
+        if (data[0] & 1)
+            wr_flow_decode_json(dec, &peer, copy, len, now, &out);
+        else
+            wr_flow_decode(dec, &peer, copy, len, now, &rows);
+        free(copy);
+        data += 3 + len;
+        size -= 3 + len;
+    }
+    check_stats(dec, &rows);
+    WR_ASSERT(wr_utf8_valid(out.data ? out.data : "", out.len));
+    wr_flow_decoder_metrics(dec, &out);
+    save_and_load(dec, &opts);
+    wr_flow_session_end(dec, &(struct wr_flow_peer){.session = 7});
+    wr_flow_decoder_free(dec);
+    wr_flow_vec_fini(&rows);
+    wr_buf_fini(&out);
+    return 0;
+}

@@ -1,0 +1,408 @@
+/* Templates over time: who owns them, when they change, what waits for them, what a restart keeps. */
+#include "message.h"
+
+static struct message m;
+
+static const struct wr_flow_stats *stats(const struct bench *b)
+{
+    return wr_flow_decoder_stats(b->dec);
+}
+
+static void send_template(struct bench *b, uint16_t version, uint16_t id)
+{
+    begin(&m, version, 0, 0);
+    TEMPLATE(&m, id, FLOW_FIELDS);
+    cr_assert(send(b, &m));
+}
+
+/* The same length with the fields in another order. */
+static void send_other_template(struct bench *b, uint16_t version, uint16_t id)
+{
+    begin(&m, version, 0, 0);
+    TEMPLATE(&m, id, 12, 4, 8, 4, 11, 2, 7, 2, 4, 1, 1, 4);
+    cr_assert(send(b, &m));
+}
+
+/* Rows that one data record gives. */
+static uint32_t send_data(struct bench *b, uint16_t version, uint16_t id)
+{
+    uint32_t was = b->vec.n;
+    begin(&m, version, 0, 0);
+    set(&m, id);
+    add_flow(&m, 0x0a000001, 0x0a000002, 1000, 25, 5);
+    set_end(&m);
+    cr_assert(send(b, &m));
+    return b->vec.n - was;
+}
+
+Test(templates, a_new_definition_replaces_at_once)
+{
+    for (uint16_t version = 9; version <= 10; version++) {
+        struct bench b = bench_new();
+        send_template(&b, version, 256);
+        send_template(&b, version, 256);
+        cr_expect_eq(stats(&b)->templates, 1, "the same again is no new one");
+        cr_expect_eq(send_data(&b, version, 256), 1);
+        send_other_template(&b, version, 256);
+        cr_expect_eq(stats(&b)->templates_changed, 1);
+        cr_expect_eq(send_data(&b, version, 256), 1);
+        cr_expect_eq(b.vec.at[0].dport, 25);
+        cr_expect_eq(b.vec.at[1].dport, 1000);
+        bench_end(&b);
+    }
+}
+
+Test(templates, act_in_the_order_of_the_message)
+{
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 0);
+    TEMPLATE(&m, 256, FLOW_FIELDS);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 1000, 25, 5);
+    set_end(&m);
+    TEMPLATE(&m, 256, 12, 4, 8, 4, 11, 2, 7, 2, 4, 1, 1, 4);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 1000, 25, 5);
+    set_end(&m);
+    cr_assert(send(&b, &m));
+    cr_assert_eq(b.vec.n, 2);
+    cr_expect_eq(b.vec.at[0].dport, 25);
+    cr_expect_eq(b.vec.at[1].dport, 1000);
+    bench_end(&b);
+}
+
+Test(templates, a_broken_definition_ends_the_old_one)
+{
+    struct bench b = bench_new();
+    send_template(&b, 10, 256);
+    begin(&m, 10, 0, 0);
+    TEMPLATE(&m, 256, 8, 0);
+    cr_assert(send(&b, &m));
+    cr_expect_eq(send_data(&b, 10, 256), 0);
+    cr_expect_eq(stats(&b)->sets_held, 1);
+    bench_end(&b);
+}
+
+static void send_withdrawal(struct bench *b, uint16_t set_id, uint16_t id)
+{
+    begin(&m, 10, 0, 0);
+    set(&m, set_id);
+    put(&m, id, 2);
+    put(&m, 0, 2);
+    set_end(&m);
+    cr_assert(send(b, &m));
+}
+
+Test(templates, withdrawal_counts_on_tcp_and_is_ignored_on_udp)
+{
+    struct bench b = bench_new();
+    send_withdrawal(&b, 2, 300); /* of one that nobody knows */
+    send_template(&b, 10, 256);
+    send_withdrawal(&b, 2, 256);
+    cr_expect_eq(send_data(&b, 10, 256), 1, "UDP");
+    b.peer.session = 77;
+    send_template(&b, 10, 256);
+    send_template(&b, 10, 257);
+    send_withdrawal(&b, 2, 256);
+    cr_expect_eq(send_data(&b, 10, 256), 0, "TCP");
+    cr_expect_eq(send_data(&b, 10, 257), 1);
+    send_withdrawal(&b, 2, 2);
+    cr_expect_eq(send_data(&b, 10, 257), 0, "all of them");
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_template_id), 0);
+    bench_end(&b);
+}
+
+Test(templates, of_a_session_die_with_it)
+{
+    struct bench b = bench_new();
+    b.peer.session = 1;
+    send_template(&b, 10, 256);
+    cr_expect_eq(send_data(&b, 10, 256), 1);
+    wr_flow_session_end(b.dec, &b.peer);
+    cr_expect_eq(send_data(&b, 10, 256), 0);
+    b.peer.session = 2;
+    cr_expect_eq(send_data(&b, 10, 256), 0);
+    b.peer.session = 0;
+    cr_expect_eq(send_data(&b, 10, 256), 0, "no state moves between transports");
+    bench_end(&b);
+}
+
+Test(templates, exporters_domains_ports_and_versions_do_not_clobber_each_other)
+{
+    struct bench b = bench_new();
+    const struct wr_flow_peer one = peer_of(1, 100), two = peer_of(2, 100), port = peer_of(1, 200);
+    b.peer = one;
+    send_template(&b, 10, 256);
+    b.peer = two;
+    send_other_template(&b, 10, 256);
+    b.peer = port;
+    send_other_template(&b, 10, 256);
+    b.peer = one;
+    send_other_template(&b, 9, 256);
+    begin(&m, 10, 0, 9);
+    TEMPLATE(&m, 256, 8, 4, 12, 4);
+    cr_assert(send(&b, &m));
+    cr_expect_eq(send_data(&b, 10, 256), 1);
+    cr_expect_eq(b.vec.at[0].dport, 25);
+    b.peer = two;
+    cr_expect_eq(send_data(&b, 10, 256), 1);
+    cr_expect_eq(b.vec.at[1].dport, 1000);
+    cr_expect_eq(stats(&b)->templates_changed, 0);
+    bench_end(&b);
+}
+
+Test(templates, a_port_that_sends_only_data_uses_the_only_definition)
+{
+    struct bench b = bench_new();
+    b.peer = peer_of(1, 100);
+    send_template(&b, 9, 256);
+    b.peer = peer_of(1, 200);
+    cr_expect_eq(send_data(&b, 9, 256), 1);
+    b.peer = peer_of(1, 300);
+    send_other_template(&b, 9, 256);
+    b.peer = peer_of(1, 200);
+    cr_expect_eq(send_data(&b, 9, 256), 0, "two definitions: none");
+    b.peer = peer_of(2, 200);
+    cr_expect_eq(send_data(&b, 9, 256), 0, "another exporter");
+    bench_end(&b);
+}
+
+Test(templates, data_wait_for_their_template)
+{
+    struct bench b = bench_new();
+    cr_expect_eq(send_data(&b, 9, 256), 0);
+    cr_expect_eq(send_data(&b, 9, 257), 0);
+    send_template(&b, 9, 256);
+    cr_expect_eq(b.vec.n, 1);
+    cr_expect_eq(b.vec.at[0].dport, 25);
+    cr_expect_eq(stats(&b)->sets_released, 1);
+    b.now_ns += INT64_C(61) * 1000000000;
+    send_template(&b, 9, 257);
+    cr_expect_eq(b.vec.n, 1, "too late");
+    cr_expect_eq(stats(&b)->sets_dropped, 1);
+    bench_end(&b);
+}
+
+Test(templates, data_in_the_message_of_their_template_may_come_first)
+{
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 0);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 1000, 25, 5);
+    set_end(&m);
+    TEMPLATE(&m, 256, FLOW_FIELDS);
+    cr_assert(send(&b, &m));
+    cr_expect_eq(b.vec.n, 1);
+    bench_end(&b);
+}
+
+Test(templates, waiting_data_are_bounded_and_the_oldest_go)
+{
+    struct bench b = bench_new();
+    for (unsigned i = 0; i < 300; i++) {
+        begin(&m, 9, i, 0);
+        set(&m, 256);
+        add_flow(&m, i, 2, 1000, 25, 5);
+        put(&m, 0, 1500);
+        set_end(&m);
+        cr_assert(send(&b, &m));
+    }
+    cr_expect_eq(stats(&b)->sets_held, 300);
+    cr_expect_gt(stats(&b)->sets_dropped, 100);
+    uint64_t waiting = 300 - stats(&b)->sets_dropped;
+    begin(&m, 9, 0, 0);
+    TEMPLATE(&m, 256, FLOW_FIELDS, 371, 1500);
+    cr_assert(send(&b, &m));
+    cr_expect_eq(b.vec.n, waiting);
+    cr_expect_eq(wr_be(b.vec.at[0].src, 4), 300 - waiting, "the newest are kept");
+    bench_end(&b);
+}
+
+Test(templates, padding_may_follow_everywhere)
+{
+    struct bench b = bench_new();
+    for (unsigned fill = 0; fill <= 255; fill += 255) {
+        begin(&m, 10, 0, 0);
+        TEMPLATE(&m, 256, FLOW_FIELDS);
+        for (int i = 0; i < 3; i++)
+            put(&m, fill, 1);
+        set_end(&m);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 4, 5);
+        for (int i = 0; i < FLOW_LEN - 1; i++)
+            put(&m, fill, 1);
+        set_end(&m);
+        set(&m, 77); /* a set id that means nothing */
+        put(&m, fill, 4);
+        set_end(&m);
+        cr_assert(send(&b, &m));
+    }
+    begin(&m, 9, 0, 0);
+    TEMPLATE(&m, 256, FLOW_FIELDS);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 3, 4, 5);
+    set_end(&m);
+    for (int i = 0; i < 200; i++)
+        put(&m, 0, 1); /* zero fill to the end of a large datagram */
+    cr_assert(send(&b, &m));
+    cr_expect_eq(b.vec.n, 3);
+    bench_end(&b);
+}
+
+static void save_and_load(struct bench *from, struct bench *to)
+{
+    struct wr_buf saved = {0};
+    wr_flow_decoder_save(from->dec, &saved);
+    cr_assert_not(saved.err);
+    for (size_t i = 0; i < saved.len; i++) { /* damage anywhere is found, and changes nothing */
+        saved.data[i] ^= 1;
+        cr_assert_eq(wr_flow_decoder_load(to->dec, saved.data, saved.len), WR_ECORRUPT);
+        saved.data[i] ^= 1;
+        cr_assert_eq(wr_flow_decoder_load(to->dec, saved.data, i), WR_ECORRUPT);
+    }
+    cr_expect_eq(wr_flow_decoder_load(to->dec, saved.data, saved.len), WR_OK);
+    wr_buf_fini(&saved);
+}
+
+Test(templates, survive_a_restart_until_the_exporter_sends_its_own)
+{
+    struct bench b = bench_new(), after = bench_new(), third = bench_new();
+    send_template(&b, 9, 256);
+    send_template(&b, 10, 256);
+    b.peer.session = 5;
+    send_template(&b, 10, 300); /* TCP: not kept */
+    save_and_load(&b, &after);
+    after.peer = peer_of(1, 31337); /* the exporter has restarted too */
+    cr_expect_eq(send_data(&after, 9, 256), 1);
+    cr_expect_eq(send_data(&after, 10, 256), 1);
+    cr_expect_eq(send_data(&after, 10, 300), 0);
+    save_and_load(&after, &third);
+    cr_expect_eq(send_data(&third, 9, 256), 1, "and another restart");
+    send_other_template(&after, 9, 256);
+    cr_expect_eq(send_data(&after, 9, 256), 1);
+    cr_expect_eq(after.vec.at[2].dport, 1000);
+    bench_end(&b);
+    bench_end(&after);
+    bench_end(&third);
+}
+
+Test(templates, two_definitions_of_one_key_are_not_used_after_a_restart)
+{
+    struct bench b = bench_new(), after = bench_new();
+    for (uint16_t port = 1; port <= 3; port++) {
+        b.peer.port = port;
+        if (port == 2)
+            send_other_template(&b, 9, 256);
+        else
+            send_template(&b, 9, 256);
+    }
+    save_and_load(&b, &after);
+    after.peer.port = 4;
+    cr_expect_eq(send_data(&after, 9, 256), 0);
+    bench_end(&b);
+    bench_end(&after);
+}
+
+/* Messages of two records each. */
+static void send_seq(struct bench *b, uint16_t version, uint32_t seq)
+{
+    begin(&m, version, seq, 0);
+    m.at[3] = version == 9 ? 7 : m.at[3]; /* a v9 count that means nothing */
+    set(&m, 256);
+    add_flow(&m, 1, 2, 3, 4, 5);
+    add_flow(&m, 1, 2, 3, 4, 5);
+    set_end(&m);
+    cr_assert(send(b, &m));
+}
+
+Test(templates, ipfix_sequence_counts_records)
+{
+    struct bench b = bench_new();
+    send_template(&b, 10, 256);
+    for (uint32_t i = 0; i < 10; i++)
+        send_seq(&b, 10, 2 * i);
+    cr_expect_eq(stats(&b)->seq_lost, 0);
+    send_seq(&b, 10, 26);
+    cr_expect_eq(stats(&b)->seq_lost, 6);
+    send_seq(&b, 10, 24);
+    cr_expect_eq(stats(&b)->seq_dup, 1);
+    send_seq(&b, 10, 1u << 30); /* one that is far off does not blind */
+    send_seq(&b, 10, 28);
+    cr_expect_eq(stats(&b)->seq_lost, 6);
+    cr_expect_eq(stats(&b)->seq_reset, 0);
+    for (uint32_t i = 0; i < 4; i++)
+        send_seq(&b, 10, (1u << 30) + 2 * i);
+    cr_expect_eq(stats(&b)->seq_reset, 1);
+    cr_expect_eq(stats(&b)->seq_lost, 6);
+    bench_end(&b);
+}
+
+Test(templates, v9_sequence_unit_is_learned)
+{
+    for (uint32_t unit = 1; unit <= 2; unit++) { /* datagrams, records */
+        struct bench b = bench_new();
+        send_template(&b, 9, 256);
+        uint32_t seq = 1000;
+        for (uint32_t i = 0; i < 80; i++, seq += unit)
+            send_seq(&b, 9, seq);
+        cr_expect_eq(stats(&b)->seq_lost, 0);
+        send_seq(&b, 9, seq + 5 * unit);
+        cr_expect_eq(stats(&b)->seq_lost, 5 * unit);
+        bench_end(&b);
+    }
+    struct bench b = bench_new(); /* an exporter that counts something else reports nothing */
+    send_template(&b, 9, 256);
+    for (uint32_t i = 0; i < 200; i++)
+        send_seq(&b, 9, i * 17);
+    cr_expect_eq(stats(&b)->seq_lost, 0);
+    bench_end(&b);
+}
+
+Test(templates, metrics_name_every_exporter)
+{
+    struct bench b = bench_new();
+    struct wr_buf out = {0};
+    send_template(&b, 9, 256);
+    send_data(&b, 9, 256);
+    m.len = 19;
+    send(&b, &m);
+    b.peer = peer_of(99, 1);
+    send(&b, &m); /* a stranger's garbage makes no series */
+    wr_flow_decoder_metrics(b.dec, &out);
+    wr_buf_char(&out, 0);
+    cr_assert_not(out.err);
+    cr_expect(strstr(out.data, "weir_flow_messages_total{exporter=\"192.0.2.1\"} 3\n"));
+    cr_expect(strstr(out.data, "weir_flow_rejected_total{exporter=\"192.0.2.1\",reason=\"truncated\"} 1\n"));
+    cr_expect(strstr(out.data, "weir_flow_unlisted_messages_total 1\n"));
+    cr_expect_null(strstr(out.data, "192.0.2.99"));
+    wr_buf_fini(&out);
+    bench_end(&b);
+}
+
+Test(templates, json_has_every_element)
+{
+    struct bench b = bench_new();
+    struct wr_buf out = {0};
+    begin(&m, 10, 0, 3);
+    TEMPLATE(&m, 256, 8, 4, VENDOR(4321, 7), 2, 15, 4, 15, 4, 56, 6, 82, 4, 276, 1, 210, 3);
+    set(&m, 256);
+    put(&m, 0x0a000001, 4);
+    put(&m, 0xbeef, 2);
+    put(&m, 1, 4);
+    put(&m, 2, 4);
+    put(&m, 0x0123456789ab, 6);
+    put(&m, 0x61226200, 4);
+    put(&m, 2, 1);
+    put(&m, 0, 3);
+    set_end(&m);
+    cr_assert(wr_flow_decode_json(b.dec, &b.peer, m.at, m.len, b.now_ns, &out));
+    wr_buf_char(&out, 0);
+    cr_expect_str_eq(out.data,
+                     "{\"_exporter\":\"192.0.2.1\",\"_version\":10,\"_domain\":3,\"_template\":256,\"_kind\":\"flow\","
+                     "\"_exportTime\":\"2023-11-14T22:13:20.0000000Z\",\"sourceIPv4Address\":\"10.0.0.1\","
+                     "\"_4321_7\":\"beef\",\"ipNextHopIPv4Address\":[\"0.0.0.1\",\"0.0.0.2\"],"
+                     "\"sourceMacAddress\":\"01:23:45:67:89:ab\",\"interfaceName\":\"a\\\"b\","
+                     "\"dataRecordsReliability\":false}\n");
+    wr_buf_fini(&out);
+    bench_end(&b);
+}
