@@ -19,7 +19,7 @@ enum { KIT_ROWS = 4096, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, ALL = SYN 
 /* A row as rules see it after all amendments so far. -1: null. */
 struct seen {
     int64_t id, time, sent, received, lport, rport;
-    char device[32], action[32], local[46], remote[46], process[32], protocol[16], rtype[16];
+    char device[32], action[32], local[46], remote[46], process[32], account[32], protocol[16], rtype[16];
     bool orphan;
     int amends;
 };
@@ -112,6 +112,7 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
     copy_text(now.local, sizeof now.local, b, WR_DNE_LocalIP, r);
     copy_text(now.remote, sizeof now.remote, b, WR_DNE_RemoteIP, r);
     copy_text(now.process, sizeof now.process, b, WR_DNE_InitiatingProcessFileName, r);
+    copy_text(now.account, sizeof now.account, b, WR_DNE_InitiatingProcessAccountName, r);
     copy_text(now.protocol, sizeof now.protocol, b, WR_DNE_Protocol, r);
     copy_text(now.rtype, sizeof now.rtype, b, WR_DNE_RemoteIPType, r);
     if (b->col[WR_DNE__Amend].i[r]) {
