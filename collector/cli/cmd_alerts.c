@@ -4,13 +4,12 @@
 #include "collector/cli/out.h"
 #include "collector/config/config.h"
 #include "collector/sink/store.h"
+#include "collector/state/state.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define WR_STORE_FILE "alerts.db" /* in the state directory */
 
 enum { KEY_SINCE = 256, FOLLOW_FROM = 10, POLL_MS = 250 };
 
@@ -159,7 +158,7 @@ static struct wr_store *open_store(const char *dir)
     config.state_dir = dir;
     config.rules[config.nrules++] = ""; /* not looked for */
     const char *missing = wr_config_settle(&config);
-    wr_buf_fmt(&path, "%s/" WR_STORE_FILE, config.state_dir ? config.state_dir : "");
+    wr_buf_fmt(&path, "%s/" WR_STATE_STORE, config.state_dir ? config.state_dir : "");
     wr_buf_char(&path, '\0');
     if (missing)
         wr_cli_error("%s", missing);

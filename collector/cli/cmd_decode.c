@@ -12,8 +12,8 @@ static const struct wr_args_spec spec = {
     "FILE...",
     "Prints every flow record and option record as a JSON line, with IANA's or the vendor's\n"
     "element names. FILE is a capture of NetFlow v5, v9 or IPFIX packets (pcap, pcapng), an\n"
-    "IPFIX file, one NetFlow message, or - for standard input. Templates of all captures are\n"
-    "shared; those of an IPFIX file are its own.",
+    "IPFIX file, one NetFlow or IPFIX message, or - for standard input. A template counts for\n"
+    "the files after its own too; those of an IPFIX file with several messages do not.",
     options,
     "  weir decode router.pcap | jq -c '{sourceIPv4Address, octetDeltaCount}'\n"
     "  tcpdump -w - -c 100 udp port 2055 | weir decode -",
@@ -58,6 +58,8 @@ static bool decode_input(struct wr_flow_decoder *dec, struct wr_infile *in, stru
         wr_cli_error("%s: %.*s", in->name, (int)in->damage.len, in->damage.data);
         *code = WR_EXIT_FOUND;
     }
+    if (in->skipped)
+        wr_cli_error("%s: %llu packets were neither NetFlow nor IPFIX", in->name, (unsigned long long)in->skipped);
     if (in->capture.malformed)
         wr_cli_error("%s: %llu packets were broken", in->name, (unsigned long long)in->capture.malformed);
     return true;

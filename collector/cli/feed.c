@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024 };
+enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024, PROBE_PACKETS = 1000 };
 /* Rows wait at most this long, in the files' time, for their batch to fill. */
 #define DRAIN_NS INT64_C(1000000000)
 
@@ -71,14 +71,15 @@ static struct wr_colset conn_columns(const struct wr_feed *f)
         if (schema->cols[c].hidden)
             wr_colset_add(&set, c);
     }
+    wr_colset_add(&set, WR_DNE_Timestamp);
     return set;
 }
 
-/* An endpoint event is matched by these, whether a rule reads them or not. */
+/* What the connection table reads of an endpoint event, whether a rule reads it or not. */
 static const uint16_t match_columns[] = {
-    WR_DNE_Timestamp, WR_DNE_DeviceId,   WR_DNE_DeviceName, WR_DNE_ActionType,
-    WR_DNE_RemoteIP,  WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
-    WR_DNE_Protocol,  WR_DNE_ReportId,   WR_DNE_EventCount, WR_DNE_InitiatingProcessId,
+    WR_DNE_Timestamp,  WR_DNE_DeviceName, WR_DNE_ActionType, WR_DNE_RemoteIP,
+    WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,  WR_DNE_Protocol,
+    WR_DNE_SentBytes,  WR_DNE_ReceivedBytes,
 };
 
 static bool make_outputs(struct wr_feed *f)
@@ -448,6 +449,29 @@ static enum wr_err earliest(struct wr_feed *f, struct source **ret_source, int64
     return WR_OK;
 }
 
+/* True when the first packets of a capture with exports hold an endpoint event. */
+static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool *ret_found)
+{
+    struct wr_infile probe = s->in; /* reads the same memory from where the file stands; owns nothing */
+    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.live = false});
+    struct wr_unit unit = s->unit;
+    enum wr_err err = log ? WR_OK : WR_ENOMEM;
+    for (int i = 0; i < PROBE_PACKETS && !err && !*ret_found; i++) {
+        if ((i > 0 || !s->have) && !wr_infile_next(&probe, &unit))
+            break;
+        if (unit.kind != WR_UNIT_LINE)
+            continue;
+        if (!wr_batch_reset(f->events) || (f->lines && !wr_batch_reset(f->lines)))
+            err = WR_ENOMEM;
+        else
+            err = wr_log_frame(log, unit.host, (const char *)unit.data, unit.len, unit.time_ns, f->events, f->lines);
+        err = err == WR_EFULL ? WR_OK : err;
+        *ret_found |= f->events->nrows > 0;
+    }
+    wr_log_free(log);
+    return err;
+}
+
 /* What the rules push down, and the connection table. Endpoint events met in the files' beginnings decide
  * `auto`. */
 static enum wr_err start(struct wr_feed *f)
@@ -465,10 +489,14 @@ static enum wr_err start(struct wr_feed *f)
         return err;
     struct wr_conn_opts opts = {
         .wanted = conn_columns(f), .orphans = f->opts.orphans, .final_only = f->opts.final_only};
-    for (uint32_t i = 0; i < f->nsources; i++)
-        opts.expect_endpoint |= has_event(&f->sources[i]);
-    f->conn = wr_conn_new(&opts);
-    return f->conn ? WR_OK : WR_ENOMEM;
+    for (uint32_t i = 0; i < f->nsources && !err && !opts.expect_endpoint; i++) {
+        opts.expect_endpoint = has_event(&f->sources[i]);
+        if (f->sources[i].in.kind == WR_INFILE_EXPORTS)
+            err = events_ahead(f, &f->sources[i], &opts.expect_endpoint);
+    }
+    if (!err)
+        f->conn = wr_conn_new(&opts);
+    return err ? err : f->conn ? WR_OK : WR_ENOMEM;
 }
 
 enum wr_err wr_feed_run(struct wr_feed *feed)

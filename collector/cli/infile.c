@@ -167,9 +167,9 @@ enum wr_err wr_infile_sniff(const uint8_t *data, size_t len, enum wr_infile_kind
     uint64_t version = len >= 4 ? wr_be(data, 2) : 0;
     uint64_t second = len >= 4 ? wr_be(data + 2, 2) : 0;
     bool compressed = len >= 3 && memcmp(data, "BZh", 3) == 0; /* its first bytes are letters */
-    if (version == 10 && second >= 16)
+    if (version == 10 && second >= 16 && second != len)
         *ret_kind = WR_INFILE_IPFIX;
-    else if ((version == 5 && len >= 24) || (version == 9 && len >= 20))
+    else if ((version == 5 && len >= 24) || (version == 9 && len >= 20) || (version == 10 && second >= 16))
         *ret_kind = WR_INFILE_MESSAGE;
     else if (!compressed && looks_like_text(data, len < SNIFF_BYTES ? len : SNIFF_BYTES) &&
              !(len >= 2 && (version == 0xfffe || version == 0xfeff)))
@@ -287,10 +287,11 @@ static bool next_packet(struct wr_infile *in, struct wr_unit *unit)
     return true;
 }
 
-static void message_unit(const struct wr_infile *in, size_t len, size_t time_at, struct wr_unit *unit)
+static void message_unit(const struct wr_infile *in, size_t len, uint64_t session, struct wr_unit *unit)
 {
     *unit = (struct wr_unit){
-        .kind = WR_UNIT_MESSAGE, .data = in->data + in->at, .len = len, .peer.session = in->session};
+        .kind = WR_UNIT_MESSAGE, .data = in->data + in->at, .len = len, .peer.session = session};
+    size_t time_at = wr_be(unit->data, 2) == 10 ? 4 : 8; /* export time in the header, seconds */
     unit->peer.addr[10] = unit->peer.addr[11] = 0xff; /* 0.0.0.0: the file does not say who sent it */
     unit->time_ns = len >= time_at + 4 ? (int64_t)wr_be(unit->data + time_at, 4) * 1000000000 : in->mtime_ns;
 }
@@ -309,7 +310,7 @@ static bool next_ipfix(struct wr_infile *in, struct wr_unit *unit)
         in->at = in->len;
         return false;
     }
-    message_unit(in, (size_t)n, 4, unit);
+    message_unit(in, (size_t)n, in->session, unit);
     in->at += (size_t)n;
     return true;
 }
@@ -318,7 +319,7 @@ static bool next_message(struct wr_infile *in, struct wr_unit *unit)
 {
     if (in->at == in->len)
         return false;
-    message_unit(in, in->len, 8, unit);
+    message_unit(in, in->len, 0, unit);
     in->at = in->len;
     return true;
 }

@@ -11,7 +11,7 @@
  *   exports   pcap, pcapng with NetFlow, IPFIX or syslog in UDP     units: messages, lines
  *   traffic   pcap, pcapng of anything else                         units: packets, to be metered
  *   ipfix     IPFIX messages back to back (RFC 5655)                units: messages
- *   message   one NetFlow v5, v9 message                            unit: a message
+ *   message   one NetFlow or IPFIX message, as a datagram holds it  unit: a message
  *   text      JSON lines, syslog lines, octet-counted syslog        units: lines
  *
  * Files are mapped; standard input and pipes are read into memory, at most WR_INFILE_MAX_PIPE bytes. Units
