@@ -1,0 +1,38 @@
+# weir check and weir explain: places, remedies, exit codes.
+. "$(dirname "$0")/lib.sh"
+
+run 0 "$WEIR" check "$SRC/rules/library"
+has out "0 errors"
+run 0 "$WEIR" check --format json "$SRC/rules/library"
+jq -e 'type == "array"' "$TMP/out" >/dev/null || fail "no JSON array"
+
+mkdir "$TMP/rules"
+printf 'DeviceNetworkEvents\n| where RemotePrt == 25\n' >"$TMP/rules/b.kql"
+printf 'DeviceNetworkEvents\n| where RemotePort = 25\n' >"$TMP/rules/a.kql"
+printf 'not a rule' >"$TMP/rules/README.md"
+run 1 "$WEIR" check "$TMP/rules"
+has out "$TMP/rules/b.kql:2:9: error:"
+has out "RemotePort"
+grep -n "error:" "$TMP/out" | head -n 1 | grep -q "a.kql" || fail "files are not in the order of their names"
+grep -q "README" "$TMP/out" && fail "a README is no rule"
+run 1 "$WEIR" check --format json "$TMP/rules/a.kql" "$TMP/rules/b.kql"
+jq -e 'length >= 2 and (.[] | .file and .line and .message and .severity == "error")' "$TMP/out" >/dev/null ||
+    fail "errors as JSON"
+run 1 "$WEIR" check "$TMP/none.kql"
+is err "weir: cannot read $TMP/none.kql: No such file or directory"
+
+printf 'batch_rows: 100\n' >"$TMP/weir.yaml"
+run 0 "$WEIR" check "$TMP/weir.yaml"
+printf 'batch_rows: 0\n' >"$TMP/weir.yaml"
+run 1 "$WEIR" check "$TMP/weir.yaml"
+has out "$TMP/weir.yaml:1"
+printf 'listen: [\n' >"$TMP/broken.yaml"
+run 1 "$WEIR" check "$TMP/broken.yaml"
+
+seed=$(find "$SRC/rules/library" -name '*T1071.003*.kql' | head -n 1)
+run 0 "$WEIR" explain "$seed"
+has out "RemotePort"
+is err ""
+run 1 "$WEIR" explain "$TMP/rules/b.kql"
+has err "b.kql:2:9: error:"
+finish

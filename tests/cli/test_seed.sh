@@ -1,0 +1,57 @@
+# The detection that weir exists for, on the lab capture and its endpoint events: the rows, the alerts, and both again
+# whatever the batch size, the order of the files and the way they come in.
+. "$(dirname "$0")/lib.sh"
+seed=$(find "$SRC/rules/library" -name '*T1071.003*.kql' | head -n 1)
+pcap=$MAIL/lab.pcap
+events=$MAIL/lab-endpoint.jsonl
+[ -n "$seed" ] || fail "the library has no T1071.003"
+
+# Times as `jq` sorts them, to the microsecond.
+canon='def t: sub("(?<a>\\.[0-9]{6})0Z$"; "\(.a)Z"); map(.LastSeen |= t) | sort_by(.DeviceName) | .[]'
+jq -cS "$canon" "$MAIL/lab-seed-rows.json" >"$TMP/expected"
+[ "$(wc -l <"$TMP/expected")" -eq 6 ] || fail "six rows are expected"
+
+for n in 1 3 2048; do
+    run 0 "$WEIR" query -i "$pcap" -i "$events" --format json --batch-rows $n "@$seed"
+    jq -cS '.columns as $c | [.rows[] | to_entries | map({key: $c[.key].name, value}) | from_entries] |'"$canon" \
+        "$TMP/out" >"$TMP/rows"
+    same "$TMP/expected" "$TMP/rows"
+    is err ""
+    jq -r '[.columns[].type] | join(" ")' "$TMP/out" >"$TMP/types"
+    is types "datetime string string string string string int long long long"
+    # sort by ConnectionCount desc
+    jq -e '[.rows[][7]] | . == (sort | reverse)' "$TMP/out" >"$TMP/sorted" || fail "rows are not sorted"
+
+    run 0 "$WEIR" replay --rules "$seed" --batch-rows $n "$pcap" "$events"
+    jq -cS '.columns' "$TMP/out" | jq -cs "$canon" | jq -cS . >"$TMP/rows"
+    same "$TMP/expected" "$TMP/rows"
+    has err "6 alerts"
+    jq -r .alert_id "$TMP/out" | sort >"$TMP/ids.$n"
+    [ "$(sort -u "$TMP/ids.$n" | wc -l)" -eq 6 ] || fail "ids are not unique"
+    same "$TMP/ids.1" "$TMP/ids.$n"
+done
+
+run 0 "$WEIR" query -i "$events" -i "$pcap" --format jsonl "@$seed"
+jq -cs "$canon" "$TMP/out" | jq -cS . >"$TMP/rows"
+same "$TMP/expected" "$TMP/rows"
+
+"$WEIR" query -i - -i "$pcap" --format jsonl "@$seed" <"$events" >"$TMP/out" || fail "events on standard input"
+jq -cs "$canon" "$TMP/out" | jq -cS . >"$TMP/rows"
+same "$TMP/expected" "$TMP/rows"
+
+run 0 "$WEIR" replay --rules "$seed" "$events" "$pcap"
+jq -r .alert_id "$TMP/out" | sort >"$TMP/ids.swapped"
+same "$TMP/ids.1" "$TMP/ids.swapped"
+
+run 0 "$WEIR" replay --rules "$seed" --all-updates "$pcap" "$events"
+[ "$(jq -c 'select(.kind == "raised")' "$TMP/out" | wc -l)" -eq 6 ] || fail "each alert is raised once"
+
+# A site without endpoint events: flows alone alert, and every connection is counted once.
+run 0 "$WEIR" replay --rules "$seed" "$pcap"
+[ "$(wc -l <"$TMP/out")" -gt 0 ] || fail "lab.pcap alone raises no alert"
+run 0 "$WEIR" query -i "$pcap" -f jsonl "DeviceNetworkEvents | summarize n = count() by LocalIP, RemoteIP, RemotePort"
+jq -r '"\(.LocalIP) \(.RemoteIP) \(.RemotePort) \(.n)"' "$TMP/out" | sort >"$TMP/rows"
+awk '$1 == "lab.pcap" { n[$4 " " $6 " " $7]++ } END { for (k in n) print k, n[k] }' "$MAIL/sessions.tsv" | sort \
+    >"$TMP/sessions"
+same "$TMP/sessions" "$TMP/rows"
+finish
