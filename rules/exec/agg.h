@@ -1,0 +1,65 @@
+/* Partial aggregates: a state is a few 8-byte slots, laid out once per summarize. One row, one pane and one group have
+ * the same form, so that rows fold into panes and panes into results with one merge.
+ *
+ *   slots: [valid bits, if min/max/avg/... are there] [slots of aggregate 0] [of aggregate 1] ...
+ *
+ * count() needs no slot (every state comes with its number of rows); distinct values live beside (dset.h). */
+#ifndef WR_RULES_EXEC_AGG_H
+#define WR_RULES_EXEC_AGG_H
+
+#include "rules/exec/dset.h"
+#include "rules/plan/plan.h"
+
+union wr_slot {
+    int64_t i;
+    uint64_t u;
+    double r;
+};
+
+enum { WR_AGGS_MAX = 64, WR_NO_DSET = 255 };
+
+struct wr_agg_place {
+    const struct wr_agg_call *call;
+    enum wr_agg_kind kind;
+    enum wr_type in; /* of the first argument; count: long */
+    uint16_t first;  /* slot */
+    uint8_t dset;    /* number of its distinct set, or WR_NO_DSET */
+    uint8_t by_key;  /* engine: dcount over the group's own key is 0 or 1: its number + 1, else 0 */
+    uint8_t of_time; /* engine: min or max of the window's own time: taken from the rows' times */
+};
+
+struct wr_agg_layout {
+    uint32_t naggs, nslots, ndsets;
+    bool has_valid;
+    struct wr_agg_place agg[WR_AGGS_MAX];
+};
+
+/* False when the summarize has more than WR_AGGS_MAX aggregates. */
+bool wr_agg_layout_init(struct wr_agg_layout *layout, const struct wr_op *summarize);
+/* Places slots anew after by_key and of_time were set. */
+void wr_agg_layout_place(struct wr_agg_layout *layout);
+
+/* Arguments of the aggregates over one chunk: arg[a][0..1]. */
+struct wr_agg_args {
+    struct wr_vec arg[WR_AGGS_MAX][2];
+};
+
+/* Adds row `row`. Texts (min, max, take_any, arg_max of batch runs) are copied into `arena`; false when memory ran
+ * out. Distinct sets are not touched. */
+bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args, uint32_t row,
+                struct wr_arena *arena);
+void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
+/* Takes one row's state out again: counts, sums, averages. False when a minimum, maximum or deviation was touched, which
+ * cannot be undone. */
+bool wr_agg_retract(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
+/* True when the row counts in the distinct set of aggregate `a` (not null, predicate true). */
+bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args, uint32_t row);
+/* Adds the row to the set of aggregate `a`; flattens arrays of make_set. */
+enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
+                                uint32_t row, struct wr_dset *set, const struct wr_hash_key *secret, int64_t seen,
+                                uint32_t limit) WR_MUST_CHECK;
+/* Result of aggregate `a` into row `row` of `out`. `set` is its distinct set or NULL. */
+void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32_t a, const union wr_slot *slots,
+                  uint64_t nrows, const struct wr_dset *set, struct wr_vec *out, uint32_t row);
+
+#endif

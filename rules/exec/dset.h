@@ -1,0 +1,43 @@
+/* Distinct values with the time each was last seen (dcount, make_set), or every value with its time (make_list). No
+ * panes: a value leaves a window when its last sighting does. Order is that of the first sighting. */
+#ifndef WR_RULES_EXEC_DSET_H
+#define WR_RULES_EXEC_DSET_H
+
+#include "base/batch.h"
+#include "base/hash.h"
+#include "rules/fn/fn.h"
+
+struct wr_dval {
+    int64_t seen;
+    uint64_t hash;
+    union {
+        int64_t i;
+        double r;
+        struct wr_str s; /* long ones on the heap */
+    };
+};
+
+/* All zero is empty. */
+struct wr_dset {
+    struct wr_dval *val;
+    uint32_t *index; /* value number + 1 by hash; NULL while there are few */
+    uint32_t n, cap, nindex;
+    uint32_t text_bytes; /* of long texts */
+    bool lost;           /* values were given up at the limit: counts are lower bounds */
+};
+
+enum { WR_DSET_TEXT_MAX = 1 << 20 };
+
+/* Adds or refreshes one value; `distinct` false: every value stands for itself. At `limit` values (or 1 MiB of text) the
+ * one that was seen longest ago goes and `lost` is set. WR_ENOMEM. */
+enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row,
+                        int64_t seen, bool distinct, uint32_t limit) WR_MUST_CHECK;
+/* Drops what was last seen at `bound` or before. */
+void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound);
+void wr_dset_fini(struct wr_dset *set, enum wr_type type);
+/* Heap bytes that it holds. */
+size_t wr_dset_bytes(const struct wr_dset *set);
+/* The values as a vector's cells, for output; borrowed. */
+struct wr_value wr_dset_value(const struct wr_dset *set, enum wr_type type, uint32_t n);
+
+#endif

@@ -1,0 +1,351 @@
+#include "rules/exec/run.h"
+
+#include "rules/exec/summarize.h"
+#include "rules/fn/kernel.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { MAX_OPS = 1000, SCRATCH = 64 * 1024 };
+
+/* One operator at work. */
+struct node {
+    const struct wr_op *op;
+    struct node *out; /* NULL: the result */
+    struct node *input;
+    struct node *next; /* the next input of the same union */
+    struct wr_rows kept, keys; /* sort: rows and what they are ordered by; result: kept */
+    struct wr_schema key_schema;
+    struct wr_groups *groups;
+    int64_t left; /* take */
+};
+
+struct wr_run {
+    struct wr_arena *nodes; /* for the run's life */
+    struct wr_arena *scratch;
+    struct node *root, *sink;
+    uint32_t nnodes, batch_rows;
+    size_t memory;
+    struct wr_rows fed[WR_NTABLES];
+    struct wr_eval ev;
+    struct wr_hash_key secret;
+    enum wr_err err;
+    const char *why;
+    struct wr_span span;
+};
+
+static void fail(struct wr_run *run, const struct node *node, enum wr_err err, const char *why)
+{
+    if (run->err)
+        return;
+    run->err = err;
+    run->why = why;
+    if (node->op)
+        run->span = node->op->span;
+}
+
+static struct node *node_new(struct wr_run *run, const struct wr_op *op, struct node *out)
+{
+    struct node *n = run->nnodes++ < MAX_OPS ? wr_arena_alloc(run->nodes, sizeof *n) : NULL;
+    if (!n)
+        return NULL;
+    n->op = op;
+    n->out = out;
+    if (!op || op->kind == WR_OP_SORT)
+        wr_rows_init(&n->kept, op ? op->schema : out->op->schema, run->batch_rows);
+    if (op && op->kind == WR_OP_SORT) {
+        struct wr_coldef *cols = wr_arena_alloc(run->nodes, (op->nsort + 1) * sizeof *cols);
+        if (!cols)
+            return NULL;
+        for (uint16_t k = 0; k < op->nsort; k++)
+            cols[k] = (struct wr_coldef){.name = "", .type = op->keys[k].ex->type, .store = k};
+        n->key_schema = (struct wr_schema){.name = "", .cols = cols, .ncols = (uint16_t)op->nsort};
+        wr_rows_init(&n->keys, &n->key_schema, run->batch_rows);
+    }
+    return n;
+}
+
+/* Nodes for `op` and all above it in the stream; NULL when there are too many. */
+static struct node *build(struct wr_run *run, const struct wr_op *op, struct node *out)
+{
+    struct node *n = node_new(run, op, out);
+    if (!n)
+        return NULL;
+    if (op->input && !(n->input = build(run, op->input, n)))
+        return NULL;
+    struct node **end = &n->input;
+    for (uint32_t i = 0; op->kind == WR_OP_UNION && i < op->ninputs; i++) {
+        *end = build(run, op->inputs[i], n);
+        if (!*end)
+            return NULL;
+        end = &(*end)->next;
+    }
+    return n;
+}
+
+struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *opts)
+{
+    struct wr_run *run = calloc(1, sizeof *run);
+    if (!run)
+        return NULL;
+    run->batch_rows = opts && opts->batch_rows ? opts->batch_rows : WR_BATCH_ROWS;
+    run->memory = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)1 << 30;
+    run->nodes = wr_arena_new(4096);
+    run->scratch = wr_arena_new(SCRATCH);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_rows_init(&run->fed[t], wr_schema_of((enum wr_table)t), run->batch_rows);
+    bool ok = run->nodes && run->scratch &&
+              getrandom(&run->secret, sizeof run->secret, 0) == (ssize_t)sizeof run->secret;
+    if (ok) {
+        struct node top = {.op = root};
+        run->sink = node_new(run, NULL, &top);
+        if (run->sink)
+            run->sink->out = NULL;
+        run->root = run->sink ? build(run, root, run->sink) : NULL;
+    }
+    if (!run->root) {
+        wr_run_free(run);
+        return NULL;
+    }
+    run->sink->input = run->root;
+    return run;
+}
+
+static void node_reset(struct node *n)
+{
+    for (; n; n = n->next) {
+        if (!n->op || n->op->kind == WR_OP_SORT)
+            wr_rows_fini(&n->kept);
+        if (n->op && n->op->kind == WR_OP_SORT)
+            wr_rows_fini(&n->keys);
+        wr_groups_free(n->groups);
+        n->groups = NULL;
+        node_reset(n->input);
+    }
+}
+
+void wr_run_free(struct wr_run *run)
+{
+    if (!run)
+        return;
+    node_reset(run->sink);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_rows_fini(&run->fed[t]);
+    wr_arena_free(run->scratch);
+    wr_arena_free(run->nodes);
+    free(run);
+}
+
+enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch)
+{
+    size_t bytes = 0;
+    for (int t = 0; t < WR_NTABLES; t++)
+        bytes += run->fed[t].bytes;
+    if (bytes > run->memory)
+        return WR_ELIMIT;
+    return wr_rows_add(&run->fed[table], batch->col, &batch->sel);
+}
+
+static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
+{
+    enum wr_err err = wr_rows_add(&n->kept, chunk->col, &chunk->sel);
+    if (err)
+        fail(run, n, err, "out of memory");
+    if (n->kept.bytes + n->keys.bytes > run->memory)
+        fail(run, n, WR_ELIMIT, n->op ? "the rows to sort need more memory than allowed"
+                                      : "the result needs more memory than allowed");
+}
+
+static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
+{
+    struct wr_vec *keys = wr_arena_alloc(run->scratch, (n->op->nsort + 1) * sizeof *keys);
+    for (uint32_t k = 0; keys && k < n->op->nsort; k++) {
+        const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->keys[k].ex, chunk->col, &chunk->sel);
+        if (!v)
+            break;
+        keys[k] = *v;
+    }
+    if (!keys || run->ev.err || wr_rows_add(&n->keys, keys, &chunk->sel) != WR_OK)
+        fail(run, n, WR_ENOMEM, "out of memory");
+    else
+        keep(run, n, chunk);
+}
+
+/* Pushes rows into `n` and on, up to an operator that keeps them. Changes `chunk`. */
+static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
+{
+    for (; n && chunk->sel.n && !run->err; n = n->out) {
+        run->ev.nrows = chunk->nrows;
+        if (!n->op) {
+            keep(run, n, chunk);
+            return;
+        }
+        switch (n->op->kind) {
+        case WR_OP_WHERE:
+        case WR_OP_MAP:
+            wr_op_apply(&run->ev, n->op, chunk);
+            break;
+        case WR_OP_TAKE:
+            if ((int64_t)chunk->sel.n > n->left)
+                chunk->sel.n = (uint32_t)n->left;
+            n->left -= chunk->sel.n;
+            break;
+        case WR_OP_SORT:
+            sort_add(run, n, chunk);
+            return;
+        case WR_OP_SUMMARIZE:
+            wr_groups_add(n->groups, &run->ev, chunk);
+            if (!run->ev.err && wr_groups_bytes(n->groups) > run->memory)
+                fail(run, n, WR_ELIMIT, "the groups of this summarize need more memory than allowed");
+            if (run->ev.err)
+                fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+            return;
+        case WR_OP_UNION:
+        case WR_OP_SCAN:
+        case WR_OP_ROWS:
+            break;
+        }
+        if (run->ev.err)
+            fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+    }
+}
+
+static void push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows)
+{
+    for (uint32_t i = 0; i < rows->nbatches && !run->err; i++) {
+        const struct wr_batch *b = rows->batch[i];
+        struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
+        chunk.sel.row = wr_arena_alloc(run->scratch, (b->nrows + 1) * sizeof *chunk.sel.row);
+        if (!chunk.sel.row) {
+            fail(run, to, WR_ENOMEM, "out of memory");
+            return;
+        }
+        chunk.sel.n = b->nrows;
+        for (uint32_t r = 0; r < b->nrows; r++)
+            chunk.sel.row[r] = (uint16_t)r;
+        push(run, to, &chunk);
+        wr_arena_reset(run->scratch);
+    }
+}
+
+/* -1, 0, 1 of two keys; nulls and NaN go where the key says, NaN nearer to the values. */
+static int compare_key(const struct wr_sort_key *key, const struct wr_vec *a, uint32_t i, const struct wr_vec *b,
+                       uint32_t j)
+{
+    int out_a = !wr_vec_valid(a, i) ? 2 : a->r && isnan(a->r[i]);
+    int out_b = !wr_vec_valid(b, j) ? 2 : b->r && isnan(b->r[j]);
+    if (out_a || out_b)
+        return key->nulls_first ? (out_a < out_b) - (out_a > out_b) : (out_a > out_b) - (out_a < out_b);
+    int cmp = a->s   ? wr_str_cmp(&a->s[i], &b->s[j])
+              : a->r ? (a->r[i] > b->r[j]) - (a->r[i] < b->r[j])
+                     : (a->i[i] > b->i[j]) - (a->i[i] < b->i[j]);
+    return key->desc ? -cmp : cmp;
+}
+
+static int compare_rows(const void *x, const void *y, void *arg)
+{
+    const struct node *n = arg;
+    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    uint32_t i, j;
+    const struct wr_batch *p = wr_rows_at(&n->keys, a, &i), *q = wr_rows_at(&n->keys, b, &j);
+    for (uint32_t k = 0; k < n->op->nsort; k++) {
+        int cmp = compare_key(&n->op->keys[k], &p->col[k], i, &q->col[k], j);
+        if (cmp)
+            return cmp;
+    }
+    return (a > b) - (a < b); /* stable */
+}
+
+static void sort_flush(struct wr_run *run, struct node *n)
+{
+    uint64_t *order = malloc((n->kept.nrows + 1) * sizeof *order);
+    struct wr_rows sorted;
+    wr_rows_init(&sorted, n->kept.schema, run->batch_rows);
+    for (uint64_t i = 0; order && i < n->kept.nrows; i++)
+        order[i] = i;
+    if (order)
+        qsort_r(order, n->kept.nrows, sizeof *order, compare_rows, n);
+    else
+        fail(run, n, WR_ENOMEM, "out of memory");
+    for (uint64_t i = 0; order && i < n->kept.nrows && !run->err; i++) {
+        uint32_t row;
+        const struct wr_batch *b = wr_rows_at(&n->kept, order[i], &row);
+        uint16_t at = (uint16_t)row;
+        struct wr_sel one = {&at, 1};
+        if (wr_rows_add(&sorted, b->col, &one) != WR_OK)
+            fail(run, n, WR_ENOMEM, "out of memory");
+    }
+    free(order);
+    push_rows(run, n->out, &sorted);
+    wr_rows_fini(&sorted);
+}
+
+/* datatable, print: cells are expressions over nothing. */
+static void rows_leaf(struct wr_run *run, struct node *n)
+{
+    struct wr_rows rows;
+    uint16_t zero = 0, ncols = n->op->schema->ncols;
+    struct wr_sel first = {&zero, 1};
+    wr_rows_init(&rows, n->op->schema, run->batch_rows);
+    for (uint32_t r = 0; r < n->op->nrows && !run->err; r++) {
+        struct wr_vec *cols = wr_arena_alloc(run->scratch, (ncols + 1u) * sizeof *cols);
+        run->ev.nrows = 1;
+        for (uint16_t c = 0; cols && c < ncols; c++) {
+            const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->rows[r * ncols + c], NULL, &first);
+            if (!v)
+                break;
+            cols[c] = *v;
+        }
+        if (!cols || run->ev.err || wr_rows_add(&rows, cols, &first) != WR_OK)
+            fail(run, n, WR_ENOMEM, "out of memory");
+        wr_arena_reset(run->scratch);
+    }
+    push_rows(run, n->out, &rows);
+    wr_rows_fini(&rows);
+}
+
+/* Runs all that flows into `n`, then what `n` held back. Depth is bounded by MAX_OPS. */
+static void finish(struct wr_run *run, struct node *n)
+{
+    if (n->op && n->op->kind == WR_OP_TAKE)
+        n->left = n->op->count;
+    if (n->op && n->op->kind == WR_OP_SUMMARIZE && !(n->groups = wr_groups_new(n->op, &run->secret)))
+        fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
+    for (struct node *in = n->input; in && !run->err; in = in->next)
+        finish(run, in);
+    if (!n->op || run->err)
+        return;
+    if (n->op->kind == WR_OP_SCAN) {
+        push_rows(run, n->out, &run->fed[n->op->table]);
+    } else if (n->op->kind == WR_OP_ROWS) {
+        rows_leaf(run, n);
+    } else if (n->op->kind == WR_OP_SORT) {
+        sort_flush(run, n);
+    } else if (n->op->kind == WR_OP_SUMMARIZE) {
+        struct wr_rows rows;
+        wr_rows_init(&rows, n->op->schema, run->batch_rows);
+        enum wr_err err = wr_groups_result(n->groups, &run->ev, &rows);
+        if (err)
+            fail(run, n, err, wr_strerror(err));
+        push_rows(run, n->out, &rows);
+        wr_rows_fini(&rows);
+    }
+}
+
+enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
+                      struct wr_span *ret_span)
+{
+    node_reset(run->sink);
+    wr_arena_reset(run->scratch);
+    run->err = WR_OK;
+    run->why = NULL;
+    run->span = (struct wr_span){0};
+    run->ev = (struct wr_eval){.arena = run->scratch, .now = now};
+    finish(run, run->sink);
+    wr_rows_seal(&run->sink->kept);
+    *ret_rows = &run->sink->kept;
+    *ret_why = run->why;
+    *ret_span = run->span;
+    return run->err;
+}

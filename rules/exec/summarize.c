@@ -1,0 +1,226 @@
+#include "rules/exec/summarize.h"
+
+#include "rules/exec/key.h"
+#include "rules/fn/kernel.h"
+
+#include <stdlib.h>
+
+enum { DISTINCT_MAX = 1 << 20 };
+
+struct group {
+    uint64_t hash;
+    const uint8_t *key;
+    uint64_t nrows;
+    union wr_slot *slots;
+    struct wr_dset *dsets;
+};
+
+struct wr_groups {
+    const struct wr_op *op;
+    const struct wr_hash_key *secret;
+    struct wr_agg_layout layout;
+    struct wr_arena *arena; /* keys, states */
+    struct group *group;
+    uint32_t n, cap;
+    uint32_t *index; /* group + 1 */
+    uint32_t nindex;
+    size_t dset_bytes;
+    struct wr_buf key;
+};
+
+struct wr_groups *wr_groups_new(const struct wr_op *op, const struct wr_hash_key *secret)
+{
+    struct wr_groups *g = calloc(1, sizeof *g);
+    if (!g)
+        return NULL;
+    g->op = op;
+    g->secret = secret;
+    g->arena = wr_arena_new(16 * 1024);
+    g->nindex = 64;
+    g->index = calloc(g->nindex, sizeof *g->index);
+    if (!g->arena || !g->index || !wr_agg_layout_init(&g->layout, op)) {
+        wr_groups_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+void wr_groups_free(struct wr_groups *groups)
+{
+    if (!groups)
+        return;
+    for (uint32_t i = 0; i < groups->n; i++)
+        for (uint32_t a = 0; a < groups->layout.naggs; a++)
+            if (groups->layout.agg[a].dset != WR_NO_DSET)
+                wr_dset_fini(&groups->group[i].dsets[groups->layout.agg[a].dset], groups->layout.agg[a].in);
+    wr_arena_free(groups->arena);
+    free(groups->group);
+    free(groups->index);
+    wr_buf_fini(&groups->key);
+    free(groups);
+}
+
+size_t wr_groups_bytes(const struct wr_groups *groups)
+{
+    return wr_arena_bytes(groups->arena) + groups->cap * sizeof *groups->group +
+           groups->nindex * sizeof *groups->index + groups->dset_bytes;
+}
+
+bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk, struct wr_vec **ret_keys,
+                       struct wr_agg_args **ret_args)
+{
+    struct wr_vec *keys = wr_arena_alloc(ev->arena, (op->nkeys + 1) * sizeof *keys);
+    struct wr_agg_args *args = wr_arena_alloc(ev->arena, sizeof *args);
+    if (!keys || !args) {
+        ev->err = WR_ENOMEM;
+        return false;
+    }
+    for (uint32_t k = 0; k < op->nkeys; k++) {
+        const struct wr_vec *v = wr_ex_eval(ev, op->cols[k], chunk->col, &chunk->sel);
+        if (!v)
+            return false;
+        keys[k] = *v;
+    }
+    for (uint32_t a = 0; a < op->naggs; a++)
+        for (uint32_t i = 0; i < op->aggs[a].nargs && i < 2; i++) {
+            const struct wr_vec *v = wr_ex_eval(ev, op->aggs[a].args[i], chunk->col, &chunk->sel);
+            if (!v)
+                return false;
+            args->arg[a][i] = *v;
+        }
+    *ret_keys = keys;
+    *ret_args = args;
+    return true;
+}
+
+static bool grow(struct wr_groups *g)
+{
+    if (g->n == g->cap) {
+        uint32_t cap = g->cap ? 2 * g->cap : 32;
+        struct group *list = realloc(g->group, cap * sizeof *list);
+        if (!list)
+            return false;
+        g->group = list;
+        g->cap = cap;
+    }
+    if (4 * (g->n + 1) <= 3 * g->nindex)
+        return true;
+    uint32_t n = 2 * g->nindex;
+    uint32_t *index = calloc(n, sizeof *index);
+    if (!index)
+        return false;
+    for (uint32_t i = 0; i < g->n; i++) {
+        uint64_t h = g->group[i].hash;
+        while (index[h & (n - 1)])
+            h++;
+        index[h & (n - 1)] = i + 1;
+    }
+    free(g->index);
+    g->index = index;
+    g->nindex = n;
+    return true;
+}
+
+static struct group *group_new(struct wr_groups *g, uint64_t hash, const struct wr_vec *keys, uint32_t row)
+{
+    if (!grow(g))
+        return NULL;
+    struct group *new = &g->group[g->n];
+    wr_buf_reset(&g->key);
+    wr_key_pack(keys, g->op->nkeys, row, &g->key);
+    char *key = wr_arena_bytes_alloc(g->arena, g->key.len + 1);
+    *new = (struct group){.hash = hash, .key = (const uint8_t *)key};
+    new->slots = wr_arena_alloc(g->arena, (g->layout.nslots + 1) * sizeof *new->slots);
+    new->dsets = wr_arena_alloc(g->arena, (g->layout.ndsets + 1) * sizeof *new->dsets);
+    if (!key || g->key.err || !new->slots || !new->dsets)
+        return NULL;
+    if (g->key.len)
+        memcpy(key, g->key.data, g->key.len);
+    while (g->index[hash & (g->nindex - 1)])
+        hash++;
+    g->index[hash & (g->nindex - 1)] = ++g->n;
+    return new;
+}
+
+static struct group *group_of(struct wr_groups *g, uint64_t hash, const struct wr_vec *keys, uint32_t row)
+{
+    for (uint64_t h = hash;; h++) {
+        uint32_t at = g->index[h & (g->nindex - 1)];
+        if (!at)
+            return group_new(g, hash, keys, row);
+        struct group *have = &g->group[at - 1];
+        if (have->hash == hash && wr_key_equal(have->key, keys, g->op->nkeys, row))
+            return have;
+    }
+}
+
+static enum wr_err add_row(struct wr_groups *g, struct group *to, const struct wr_agg_args *args, uint32_t row)
+{
+    to->nrows++;
+    if (!wr_agg_add(&g->layout, to->slots, args, row, g->arena))
+        return WR_ENOMEM;
+    for (uint32_t a = 0; g->layout.ndsets && a < g->layout.naggs; a++) {
+        if (g->layout.agg[a].dset == WR_NO_DSET)
+            continue;
+        struct wr_dset *set = &to->dsets[g->layout.agg[a].dset];
+        g->dset_bytes -= wr_dset_bytes(set);
+        enum wr_err err = wr_agg_distinct_add(&g->layout, a, args, row, set, g->secret, 0, DISTINCT_MAX);
+        g->dset_bytes += wr_dset_bytes(set);
+        if (err || set->lost)
+            return err ? err : WR_ELIMIT; /* a batch answers exactly or not at all */
+    }
+    return WR_OK;
+}
+
+void wr_groups_add(struct wr_groups *groups, struct wr_eval *ev, const struct wr_chunk *chunk)
+{
+    struct wr_vec *keys;
+    struct wr_agg_args *args;
+    if (!wr_summarize_eval(ev, groups->op, chunk, &keys, &args))
+        return;
+    uint64_t *hash = wr_arena_alloc(ev->arena, (chunk->nrows + 1) * sizeof *hash);
+    if (!hash) {
+        ev->err = WR_ENOMEM;
+        return;
+    }
+    wr_key_hash(groups->secret, keys, groups->op->nkeys, &chunk->sel, hash);
+    WR_EACH (&chunk->sel, row) {
+        struct group *to = group_of(groups, hash[row], keys, row);
+        enum wr_err err = to ? add_row(groups, to, args, row) : WR_ENOMEM;
+        if (err) {
+            ev->err = err;
+            return;
+        }
+    }
+}
+
+enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struct wr_rows *rows)
+{
+    const struct wr_op *op = groups->op;
+    if (op->nkeys == 0 && groups->n == 0 && !group_new(groups, 0, NULL, 0))
+        return WR_ENOMEM;
+    uint16_t zero = 0;
+    struct wr_sel first = {&zero, 1};
+    ev->nrows = 1;
+    for (uint32_t i = 0; i < groups->n; i++) {
+        struct group *g = &groups->group[i];
+        struct wr_vec *cols = wr_arena_alloc(ev->arena, (op->schema->ncols + 1u) * sizeof *cols);
+        for (uint16_t c = 0; cols && c < op->schema->ncols; c++) {
+            struct wr_vec *v = wr_vec_new(ev, op->schema->cols[c].type);
+            if (v)
+                cols[c] = *v;
+        }
+        if (!cols || ev->err)
+            return WR_ENOMEM;
+        wr_key_unpack(g->key, cols, op->nkeys, 0);
+        for (uint32_t a = 0; a < op->naggs; a++) {
+            const struct wr_agg_place *p = &groups->layout.agg[a];
+            wr_agg_final(ev, &groups->layout, a, g->slots, g->nrows, p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset],
+                         &cols[op->nkeys + a], 0);
+        }
+        if (ev->err || wr_rows_add(rows, cols, &first) != WR_OK)
+            return WR_ENOMEM;
+        wr_arena_reset(ev->arena);
+    }
+    return WR_OK;
+}
