@@ -3,10 +3,10 @@
  *   {"_exporter":"192.0.2.1","_version":9,"_domain":0,"_template":256,"_kind":"flow","_exportTime":"...",
  *    "sourceIPv4Address":"...","_9_12399":"0a1b",...}
  *
- * Elements have the information model's names. One that it does not know is `_<enterprise>_<id>` (`_v9_<type>` for
- * v9's own numbers) with its octets in hex. An element that occurs several times is an array. Lists (RFC 6313):
- * basicList is an array of values, the other two arrays of objects. A field of a length that its type cannot
- * have is null. Padding (210) is left out. */
+ * Elements have the information model's names. One that it does not know is `_<enterprise>_<id>`
+ * (`_v9_<type>` for v9's own numbers) with its octets in hex. An element that occurs several times is an
+ * array. Lists (RFC 6313): basicList is an array of values, the other two arrays of objects. A field of a
+ * length that its type cannot have is null. Padding (210) is left out. */
 #include "base/ticks.h"
 #include "parsers/flow/state.h"
 
@@ -137,10 +137,12 @@ static bool take_item(struct wr_msg *msg, uint32_t *items)
     return ++*items <= WR_FLOW_LIST_ITEMS && ++msg->list_items <= WR_FLOW_MESSAGE_ITEMS;
 }
 
-static bool write_value(struct wr_msg *msg, const struct wr_ie *ie, const uint8_t *p, uint32_t len, int depth);
+static bool write_value(struct wr_msg *msg, const struct wr_ie *ie, const uint8_t *p, uint32_t len,
+                        int depth);
 
 /* Records of one template inside a list; `len` must hold whole records. */
-static bool write_records(struct wr_msg *msg, uint16_t id, const uint8_t *p, uint32_t len, uint32_t *items, int depth)
+static bool write_records(struct wr_msg *msg, uint16_t id, const uint8_t *p, uint32_t len, uint32_t *items,
+                          int depth)
 {
     const struct wr_tmpl *tmpl = wr_stream_tmpl(msg->stream, id);
     if (!tmpl)
@@ -218,14 +220,16 @@ static bool write_value(struct wr_msg *msg, const struct wr_ie *ie, const uint8_
     if (depth >= WR_FLOW_LIST_DEPTH)
         return false;
     wr_buf_char(msg->json, '[');
-    bool ok = ie->type == WR_IE_BASIC_LIST ? write_basic_list(msg, p, len, depth + 1)
-                                           : write_template_list(msg, ie->type == WR_IE_MULTI_LIST, p, len, depth + 1);
+    bool ok = ie->type == WR_IE_BASIC_LIST
+                  ? write_basic_list(msg, p, len, depth + 1)
+                  : write_template_list(msg, ie->type == WR_IE_MULTI_LIST, p, len, depth + 1);
     wr_buf_char(msg->json, ']');
     return ok;
 }
 
 /* A list that is refused is null; the rest of the record is read (RFC 6313 7). */
-static bool write_field(struct wr_msg *msg, const struct wr_field *f, const uint8_t *p, uint32_t len, int depth)
+static bool write_field(struct wr_msg *msg, const struct wr_field *f, const uint8_t *p, uint32_t len,
+                        int depth)
 {
     size_t before = msg->json->len;
     if (write_value(msg, &f->ie, p, len, depth))

@@ -119,8 +119,8 @@ static bool decode(struct wr_msg *msg)
     return ok;
 }
 
-bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
-                    int64_t now_ns, struct wr_flow_vec *out)
+bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
+                    size_t len, int64_t now_ns, struct wr_flow_vec *out)
 {
     struct wr_msg msg = {.dec = dec, .peer = peer, .data = data, .len = len, .now_ns = now_ns, .rows = out};
     return decode(&msg);

@@ -1,4 +1,5 @@
-/* Template records: specifiers checked on the wire, then parsed into fields. RFC 7011 3.4, RFC 3954 5.2, 6.1. */
+/* Template records: specifiers checked on the wire, then parsed into fields. RFC 7011 3.4, RFC 3954 5.2, 6.1.
+ */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static bool read_head(uint16_t version, bool options, const uint8_t *p, size_t l
     return true;
 }
 
-uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t left, enum wr_flow_reject *ret_why)
+uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t left,
+                       enum wr_flow_reject *ret_why)
 {
     struct head h;
     *ret_why = WR_FLOW_REJECT_template_fields;
@@ -122,7 +124,10 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
     struct wr_tmpl *t = calloc(1, size);
     if (!t)
         return NULL;
-    *t = (struct wr_tmpl){.id = id, .options = options, .nfields = (uint16_t)h.nfields, .nscope = (uint16_t)h.nscope,
+    *t = (struct wr_tmpl){.id = id,
+                          .options = options,
+                          .nfields = (uint16_t)h.nfields,
+                          .nscope = (uint16_t)h.nscope,
                           .spec_len = spec_len};
     t->fields = (struct wr_field *)(void *)(t + 1);
     t->spec = (uint8_t *)(t + 1) + fields;

@@ -22,7 +22,9 @@ enum {
 struct wr_flow {
     uint8_t src[16], dst[16]; /* network order; an IPv4 address in the first 4 bytes, rest 0 */
     uint16_t sport, dport;    /* host order */
-    uint8_t proto, tcp_flags, end_reason /* element 136, 0 unknown */, direction /* element 61, 255 unknown */;
+    uint8_t proto, tcp_flags;
+    uint8_t end_reason; /* element 136, 0 unknown */
+    uint8_t direction;  /* element 61, 255 unknown */
     uint32_t flags;
     uint32_t point;           /* observation point: hash of exporter address, domain, direction */
     uint32_t sampling;        /* 1 = every packet */

@@ -1,5 +1,5 @@
-/* Data sets that came before their template (RFC 7011 9.3): kept as they are, oldest out first, and decoded with
- * the header of the message that brought them. */
+/* Data sets that came before their template (RFC 7011 9.3): kept as they are, oldest out first, and decoded
+ * with the header of the message that brought them. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -72,8 +72,12 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
         WR_COUNT(msg, sets_dropped, 1);
         return;
     }
-    *h = (struct wr_held){.stream = msg->stream, .arrived_ns = msg->now_ns, .export_ns = msg->export_ns,
-                          .uptime_ms = msg->uptime_ms, .len = len, .set_id = set_id};
+    *h = (struct wr_held){.stream = msg->stream,
+                          .arrived_ns = msg->now_ns,
+                          .export_ns = msg->export_ns,
+                          .uptime_ms = msg->uptime_ms,
+                          .len = len,
+                          .set_id = set_id};
     memcpy(h->data, body, len);
     *x->held_end = h;
     x->held_end = &h->next;

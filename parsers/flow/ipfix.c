@@ -8,7 +8,7 @@ bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why)
     struct wr_wire w = wr_wire_init(msg->data, msg->len);
     wr_wire_u16(&w);
     uint16_t length = wr_wire_u16(&w);
-    msg->export_ns = wr_wire_u32(&w) * WR_SECOND_NS;
+    wr_export_time(msg, wr_wire_u32(&w), 0);
     msg->seq = wr_wire_u32(&w);
     msg->domain = wr_wire_u32(&w);
     if (w.err || length != msg->len || length < HEADER) {

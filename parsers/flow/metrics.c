@@ -93,11 +93,17 @@ void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *o
     for (uint32_t i = 0; i < dec->nbuckets; i++)
         for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
             unlisted -= x->stats.messages < unlisted ? x->stats.messages : unlisted;
-    wr_buf_fmt(out, "# HELP weir_flow_unlisted_messages_total Messages of addresses without a series here.\n"
-                    "# TYPE weir_flow_unlisted_messages_total counter\nweir_flow_unlisted_messages_total %" PRIu64 "\n",
+    wr_buf_fmt(out,
+               "# HELP weir_flow_unlisted_messages_total Messages of addresses without a series here.\n"
+               "# TYPE weir_flow_unlisted_messages_total counter\nweir_flow_unlisted_messages_total %" PRIu64
+               "\n",
                unlisted);
-    wr_buf_fmt(out, "# HELP weir_flow_exporters Exporters known.\n# TYPE weir_flow_exporters gauge\n"
-                    "weir_flow_exporters %" PRIu32 "\n", dec->nexporters);
-    wr_buf_fmt(out, "# HELP weir_flow_template_bytes Memory for templates and held data.\n"
-                    "# TYPE weir_flow_template_bytes gauge\nweir_flow_template_bytes %zu\n", dec->bytes);
+    wr_buf_fmt(out,
+               "# HELP weir_flow_exporters Exporters known.\n# TYPE weir_flow_exporters gauge\n"
+               "weir_flow_exporters %" PRIu32 "\n",
+               dec->nexporters);
+    wr_buf_fmt(out,
+               "# HELP weir_flow_template_bytes Memory for templates and held data.\n"
+               "# TYPE weir_flow_template_bytes gauge\nweir_flow_template_bytes %zu\n",
+               dec->bytes);
 }

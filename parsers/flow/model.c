@@ -1,5 +1,5 @@
-/* The only file that touches libfixbuf: its information model holds IANA's elements and ours. No message and no
- * template of a stranger ever reaches the library, so nothing in it can grow after start. */
+/* The only file that touches libfixbuf: its information model holds IANA's elements and ours. No message and
+ * no template of a stranger ever reaches the library, so nothing in it can grow after start. */
 #include "parsers/flow/model.h"
 
 #include <fixbuf/public.h>

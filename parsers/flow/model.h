@@ -29,9 +29,9 @@ enum wr_ie_type {
 };
 
 /* Element spaces that have no enterprise number on the wire. */
-#define WR_PEN_REVERSE UINT32_C(29305)     /* RFC 5103 */
+#define WR_PEN_REVERSE UINT32_C(29305)       /* RFC 5103 */
 #define WR_PEN_V9_SCOPE UINT32_C(0xfffffffe) /* v9 scope types 1..5 (RFC 3954 6.1): not elements */
-#define WR_PEN_V9 UINT32_C(0xffffffff)     /* v9 field types >= 32768, less 32768 */
+#define WR_PEN_V9 UINT32_C(0xffffffff)       /* v9 field types >= 32768, less 32768 */
 
 enum { WR_VARLEN = 65535 };
 

@@ -1,5 +1,5 @@
-/* Options records that change how flows are read: sampling rates by sampler, interface or whole exporter, and the
- * boot time. Sources: RFC 5477, RFC 3954 6.1, RFC 5476; a rate of 0 means 1. */
+/* Options records that change how flows are read: sampling rates by sampler, interface or whole exporter, and
+ * the boot time. Sources: RFC 5477, RFC 3954 6.1, RFC 5476; a rate of 0 means 1. */
 #include "parsers/flow/state.h"
 
 #include <math.h>
@@ -35,7 +35,8 @@ static uint32_t sampler_rate(const struct wr_exporter *x, uint64_t key, uint64_t
 }
 
 /* A full table keeps what it has: rates change rarely, and a flood must not push the real ones out. */
-static void sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate)
+static void sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id,
+                        uint32_t rate)
 {
     uint32_t at = lower_bound(x, key, id);
     if (at < x->nsamplers && x->samplers[at].key == key && x->samplers[at].id == id) {
@@ -137,9 +138,9 @@ static bool target_of_option(const struct wr_field *f, uint32_t *ret_target)
     static const struct {
         uint16_t id;
         uint8_t target;
-    } known[] = {{34, WR_T_RATE}, {50, WR_T_RATE}, {305, WR_T_INTERVAL}, {306, WR_T_SPACE}, {309, WR_T_SIZE},
-                 {310, WR_T_POPULATION}, {311, WR_T_PROBABILITY}, {48, WR_T_SAMPLER}, {302, WR_T_SAMPLER},
-                 {10, WR_T_INTERFACE}, {14, WR_T_INTERFACE}, {160, WR_T_INIT_MS}};
+    } known[] = {{34, WR_T_RATE},     {50, WR_T_RATE},        {305, WR_T_INTERVAL},    {306, WR_T_SPACE},
+                 {309, WR_T_SIZE},    {310, WR_T_POPULATION}, {311, WR_T_PROBABILITY}, {48, WR_T_SAMPLER},
+                 {302, WR_T_SAMPLER}, {10, WR_T_INTERFACE},   {14, WR_T_INTERFACE},    {160, WR_T_INIT_MS}};
     if (f->pen == WR_PEN_V9_SCOPE && f->id == 2) {
         *ret_target = WR_T_INTERFACE;
         return true;
@@ -200,7 +201,9 @@ void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uin
     uint64_t rate = own_rate(&said, g.v);
     if (!rate)
         return;
-    enum wr_sampler_kind kind = g.by_sampler ? WR_SAMPLER_ID : g.by_interface ? WR_SAMPLER_INTERFACE : WR_SAMPLER_SYSTEM;
+    enum wr_sampler_kind kind = g.by_sampler     ? WR_SAMPLER_ID
+                                : g.by_interface ? WR_SAMPLER_INTERFACE
+                                                 : WR_SAMPLER_SYSTEM;
     uint64_t id = g.by_sampler ? g.v[WR_T_SAMPLER] : g.by_interface ? g.v[WR_T_INTERFACE] : 0;
     sampler_set(msg->dec, msg->exporter, sampler_key(msg->domain, kind), id,
                 rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate);

@@ -1,5 +1,5 @@
-/* Templates of UDP exporters across a restart. Stored without the port, so that an exporter that restarts too is
- * recognised; loaded ones are "provisional": used until the exporter sends its own.
+/* Templates of UDP exporters across a restart. Stored without the port, so that an exporter that restarts too
+ * is recognised; loaded ones are "provisional": used until the exporter sends its own.
  *
  *   "WFT1", u32 crc of the rest, u32 n, then n times
  *   16 address, u32 domain, u16 version, u16 id, u8 options, blob specifiers            (little-endian) */
@@ -77,7 +77,8 @@ static bool read_entry(struct wr_rd *rd, struct entry *e)
     return n == e->spec_len && why == WR_FLOW_NREJECTS;
 }
 
-/* The key of a loaded stream: no exporter's, since a session number marks TCP and there is no peer behind it. */
+/* The key of a loaded stream: no exporter's, since a session number marks TCP and there is no peer behind it.
+ */
 static void provisional_key(struct wr_stream_key *key)
 {
     key->session = UINT64_MAX;

@@ -1,6 +1,7 @@
-/* Template -> plan. A record is read in three moves: port test on raw octets, steps into the flow and v[], then
- * the rules of records.c that choose between several elements for one thing. Addresses and ports are written by
- * rank: a later step overwrites an earlier one when its value is not zero, so the better element comes later.
+/* Template -> plan. A record is read in three moves: port test on raw octets, steps into the flow and v[],
+ * then the rules of records.c that choose between several elements for one thing. Addresses and ports are
+ * written by rank: a later step overwrites an earlier one when its value is not zero, so the better element
+ * comes later.
  *
  *   template 27(16) 8(4) 7(2) 1(4)   ->  ADDR6 src@0, ADDR4 src@16, PORT sport@20, V4 octets@22
  */
@@ -19,23 +20,59 @@ struct target {
 };
 
 static const struct target targets[] = {
-    {0, 1, WR_T_OCTETS}, {0, 2, WR_T_PACKETS}, {0, 23, WR_T_POST_OCTETS}, {0, 24, WR_T_POST_PACKETS},
-    {0, 85, WR_T_TOTAL_OCTETS}, {0, 86, WR_T_TOTAL_PACKETS}, {0, 352, WR_T_L2_OCTETS},
-    {0, 231, WR_T_INIT_OCTETS}, {0, 232, WR_T_RESP_OCTETS}, {0, 298, WR_T_INIT_PACKETS},
-    {0, 299, WR_T_RESP_PACKETS}, {9, 8338, WR_T_INIT_OCTETS}, {9, 8337, WR_T_RESP_OCTETS},
-    {9, 12347, WR_T_INIT_OCTETS}, {9, 12346, WR_T_RESP_OCTETS},
-    {WR_PEN_REVERSE, 1, WR_T_REV_OCTETS}, {WR_PEN_REVERSE, 85, WR_T_REV_TOTAL_OCTETS},
-    {WR_PEN_REVERSE, 2, WR_T_REV_PACKETS}, {WR_PEN_REVERSE, 86, WR_T_REV_TOTAL_PACKETS},
-    {0, 150, WR_T_START_S}, {0, 151, WR_T_END_S}, {0, 152, WR_T_START_MS}, {0, 153, WR_T_END_MS},
-    {0, 154, WR_T_START_US}, {0, 155, WR_T_END_US}, {0, 156, WR_T_START_NS}, {0, 157, WR_T_END_NS},
-    {0, 22, WR_T_START_UP}, {0, 21, WR_T_END_UP}, {0, 158, WR_T_START_DELTA}, {0, 159, WR_T_END_DELTA},
-    {0, 161, WR_T_DURATION_MS}, {0, 162, WR_T_DURATION_US}, {0, 160, WR_T_INIT_MS},
-    {0, 322, WR_T_EVENT_S}, {0, 323, WR_T_EVENT_MS}, {0, 324, WR_T_EVENT_US}, {0, 325, WR_T_EVENT_NS},
-    {0, 34, WR_T_RATE}, {0, 50, WR_T_RATE}, {0, 305, WR_T_INTERVAL}, {0, 306, WR_T_SPACE},
-    {0, 309, WR_T_SIZE}, {0, 310, WR_T_POPULATION}, {0, 311, WR_T_PROBABILITY},
-    {0, 48, WR_T_SAMPLER}, {0, 302, WR_T_SAMPLER}, {0, 10, WR_T_INTERFACE},
-    {0, 233, WR_T_FW_EVENT}, {WR_PEN_V9, 40005 - 32768, WR_T_FW_EVENT}, {0, 89, WR_T_FORWARDING},
-    {0, 239, WR_T_BIFLOW_DIRECTION}, {0, 6, WR_T_TCP_FLAGS},
+    {0, 1, WR_T_OCTETS},
+    {0, 2, WR_T_PACKETS},
+    {0, 23, WR_T_POST_OCTETS},
+    {0, 24, WR_T_POST_PACKETS},
+    {0, 85, WR_T_TOTAL_OCTETS},
+    {0, 86, WR_T_TOTAL_PACKETS},
+    {0, 352, WR_T_L2_OCTETS},
+    {0, 231, WR_T_INIT_OCTETS},
+    {0, 232, WR_T_RESP_OCTETS},
+    {0, 298, WR_T_INIT_PACKETS},
+    {0, 299, WR_T_RESP_PACKETS},
+    {9, 8338, WR_T_INIT_OCTETS},
+    {9, 8337, WR_T_RESP_OCTETS},
+    {9, 12347, WR_T_INIT_OCTETS},
+    {9, 12346, WR_T_RESP_OCTETS},
+    {WR_PEN_REVERSE, 1, WR_T_REV_OCTETS},
+    {WR_PEN_REVERSE, 85, WR_T_REV_TOTAL_OCTETS},
+    {WR_PEN_REVERSE, 2, WR_T_REV_PACKETS},
+    {WR_PEN_REVERSE, 86, WR_T_REV_TOTAL_PACKETS},
+    {0, 150, WR_T_START_S},
+    {0, 151, WR_T_END_S},
+    {0, 152, WR_T_START_MS},
+    {0, 153, WR_T_END_MS},
+    {0, 154, WR_T_START_US},
+    {0, 155, WR_T_END_US},
+    {0, 156, WR_T_START_NS},
+    {0, 157, WR_T_END_NS},
+    {0, 22, WR_T_START_UP},
+    {0, 21, WR_T_END_UP},
+    {0, 158, WR_T_START_DELTA},
+    {0, 159, WR_T_END_DELTA},
+    {0, 161, WR_T_DURATION_MS},
+    {0, 162, WR_T_DURATION_US},
+    {0, 160, WR_T_INIT_MS},
+    {0, 322, WR_T_EVENT_S},
+    {0, 323, WR_T_EVENT_MS},
+    {0, 324, WR_T_EVENT_US},
+    {0, 325, WR_T_EVENT_NS},
+    {0, 34, WR_T_RATE},
+    {0, 50, WR_T_RATE},
+    {0, 305, WR_T_INTERVAL},
+    {0, 306, WR_T_SPACE},
+    {0, 309, WR_T_SIZE},
+    {0, 310, WR_T_POPULATION},
+    {0, 311, WR_T_PROBABILITY},
+    {0, 48, WR_T_SAMPLER},
+    {0, 302, WR_T_SAMPLER},
+    {0, 10, WR_T_INTERFACE},
+    {0, 233, WR_T_FW_EVENT},
+    {WR_PEN_V9, 40005 - 32768, WR_T_FW_EVENT},
+    {0, 89, WR_T_FORWARDING},
+    {0, 239, WR_T_BIFLOW_DIRECTION},
+    {0, 6, WR_T_TCP_FLAGS},
 };
 
 /* Elements copied straight into the flow, worst rank first. */
@@ -44,20 +81,20 @@ struct direct {
     uint16_t id;
     uint8_t op, dst;
 };
-#define DST(member) (uint8_t)offsetof(struct wr_flow, member)
+#define DST(member) (uint8_t) offsetof(struct wr_flow, member)
 static const struct direct directs[] = {
-    {0, 27, WR_OP_ADDR6, DST(src)}, {0, 28, WR_OP_ADDR6, DST(dst)},
-    {0, 8, WR_OP_ADDR4, DST(src)}, {0, 12, WR_OP_ADDR4, DST(dst)},
-    {9, 12238, WR_OP_ADDR6, DST(src)}, {9, 12239, WR_OP_ADDR6, DST(dst)},
-    {9, 12236, WR_OP_ADDR4, DST(src)}, {9, 12237, WR_OP_ADDR4, DST(dst)},
-    {6876, 883, WR_OP_ADDR6, DST(src)}, {6876, 884, WR_OP_ADDR6, DST(dst)},
-    {6876, 881, WR_OP_ADDR4, DST(src)}, {6876, 882, WR_OP_ADDR4, DST(dst)},
-    {0, 180, WR_OP_PORT, DST(sport)}, {0, 181, WR_OP_PORT, DST(dport)},
-    {0, 182, WR_OP_PORT, DST(sport)}, {0, 183, WR_OP_PORT, DST(dport)},
-    {0, 7, WR_OP_PORT, DST(sport)}, {0, 11, WR_OP_PORT, DST(dport)},
-    {9, 12240, WR_OP_PORT, DST(sport)}, {9, 12241, WR_OP_PORT, DST(dport)},
+    {0, 27, WR_OP_ADDR6, DST(src)},      {0, 28, WR_OP_ADDR6, DST(dst)},
+    {0, 8, WR_OP_ADDR4, DST(src)},       {0, 12, WR_OP_ADDR4, DST(dst)},
+    {9, 12238, WR_OP_ADDR6, DST(src)},   {9, 12239, WR_OP_ADDR6, DST(dst)},
+    {9, 12236, WR_OP_ADDR4, DST(src)},   {9, 12237, WR_OP_ADDR4, DST(dst)},
+    {6876, 883, WR_OP_ADDR6, DST(src)},  {6876, 884, WR_OP_ADDR6, DST(dst)},
+    {6876, 881, WR_OP_ADDR4, DST(src)},  {6876, 882, WR_OP_ADDR4, DST(dst)},
+    {0, 180, WR_OP_PORT, DST(sport)},    {0, 181, WR_OP_PORT, DST(dport)},
+    {0, 182, WR_OP_PORT, DST(sport)},    {0, 183, WR_OP_PORT, DST(dport)},
+    {0, 7, WR_OP_PORT, DST(sport)},      {0, 11, WR_OP_PORT, DST(dport)},
+    {9, 12240, WR_OP_PORT, DST(sport)},  {9, 12241, WR_OP_PORT, DST(dport)},
     {6876, 886, WR_OP_PORT, DST(sport)}, {6876, 887, WR_OP_PORT, DST(dport)},
-    {0, 4, WR_OP_U8, DST(proto)}, {6876, 880, WR_OP_U8, DST(proto)},
+    {0, 4, WR_OP_U8, DST(proto)},        {6876, 880, WR_OP_U8, DST(proto)},
     {0, 136, WR_OP_U8, DST(end_reason)}, {0, 61, WR_OP_U8, DST(direction)},
 };
 enum { NDIRECT = sizeof directs / sizeof *directs, NTARGET = sizeof targets / sizeof *targets };
@@ -90,7 +127,10 @@ static void place_fields(struct compiler *c)
 
 static struct wr_step step_of(const struct compiler *c, uint32_t i, uint8_t op, uint8_t dst)
 {
-    return (struct wr_step){.op = op, .dst = dst, .anchor = c->anchor[i], .off = (uint16_t)c->off[i],
+    return (struct wr_step){.op = op,
+                            .dst = dst,
+                            .anchor = c->anchor[i],
+                            .off = (uint16_t)c->off[i],
                             .len = c->tmpl->fields[i].len};
 }
 
@@ -194,7 +234,8 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     compile_values(&c);
     count_fields(plan, tmpl);
     plan->has_flags = plan->have & WR_T(TCP_FLAGS);
-    uint64_t volume = WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);
+    uint64_t volume =
+        WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);
     if (tmpl->options || (has_field(tmpl, 230) && !(plan->have & volume)))
         plan->is_flow = false; /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
 done:

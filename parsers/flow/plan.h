@@ -9,13 +9,13 @@ struct wr_tmpl;
 
 /* Values that need more than a copy; loaded into an array, then put together by records.c. */
 enum wr_target {
-    WR_T_OCTETS,      /* 1 */
-    WR_T_POST_OCTETS, /* 23 */
+    WR_T_OCTETS,       /* 1 */
+    WR_T_POST_OCTETS,  /* 23 */
     WR_T_TOTAL_OCTETS, /* 85 */
-    WR_T_L2_OCTETS,   /* 352 */
-    WR_T_INIT_OCTETS, /* 231, 9/8338, 9/12347 */
-    WR_T_RESP_OCTETS, /* 232, 9/8337, 9/12346 */
-    WR_T_REV_OCTETS,  /* 29305/1 */
+    WR_T_L2_OCTETS,    /* 352 */
+    WR_T_INIT_OCTETS,  /* 231, 9/8338, 9/12347 */
+    WR_T_RESP_OCTETS,  /* 232, 9/8337, 9/12346 */
+    WR_T_REV_OCTETS,   /* 29305/1 */
     WR_T_REV_TOTAL_OCTETS,
     WR_T_PACKETS,
     WR_T_POST_PACKETS,
@@ -43,18 +43,18 @@ enum wr_target {
     WR_T_EVENT_MS, /* 323 */
     WR_T_EVENT_US,
     WR_T_EVENT_NS,
-    WR_T_RATE,       /* 34, 50 */
-    WR_T_INTERVAL,   /* 305 */
-    WR_T_SPACE,      /* 306 */
-    WR_T_SIZE,       /* 309 */
-    WR_T_POPULATION, /* 310 */
-    WR_T_PROBABILITY, /* 311, as the bits of a double */
-    WR_T_SAMPLER,    /* 48, 302 */
-    WR_T_INTERFACE,  /* 10 */
-    WR_T_FW_EVENT,   /* 233, v9 40005 */
-    WR_T_FORWARDING, /* 89 */
+    WR_T_RATE,             /* 34, 50 */
+    WR_T_INTERVAL,         /* 305 */
+    WR_T_SPACE,            /* 306 */
+    WR_T_SIZE,             /* 309 */
+    WR_T_POPULATION,       /* 310 */
+    WR_T_PROBABILITY,      /* 311, as the bits of a double */
+    WR_T_SAMPLER,          /* 48, 302 */
+    WR_T_INTERFACE,        /* 10 */
+    WR_T_FW_EVENT,         /* 233, v9 40005 */
+    WR_T_FORWARDING,       /* 89 */
     WR_T_BIFLOW_DIRECTION, /* 239 */
-    WR_T_TCP_FLAGS,  /* 6 */
+    WR_T_TCP_FLAGS,        /* 6 */
     WR_NTARGETS
 };
 #define WR_T(t) (UINT64_C(1) << WR_T_##t)
@@ -62,13 +62,13 @@ enum wr_target {
 enum wr_op {
     WR_OP_ADDR4, /* when not all zero, into the flow at `dst` */
     WR_OP_ADDR6,
-    WR_OP_PORT,  /* when not zero, u16 of the flow at `dst` */
-    WR_OP_U8,    /* low octet, into the flow at `dst` */
-    WR_OP_V4,    /* 4 octets into v[dst] */
+    WR_OP_PORT, /* when not zero, u16 of the flow at `dst` */
+    WR_OP_U8,   /* low octet, into the flow at `dst` */
+    WR_OP_V4,   /* 4 octets into v[dst] */
     WR_OP_V8,
-    WR_OP_VN,    /* 1 to 8 octets into v[dst] */
-    WR_OP_F,     /* float of 4 or 8 octets, as a double, into v[dst] */
-    WR_OP_MORE   /* as VN, but only when v[dst] is still 0: the element came before */
+    WR_OP_VN,  /* 1 to 8 octets into v[dst] */
+    WR_OP_F,   /* float of 4 or 8 octets, as a double, into v[dst] */
+    WR_OP_MORE /* as VN, but only when v[dst] is still 0: the element came before */
 };
 
 /* Reads `len` octets at `off` from the anchor: the record's start (0) or the end of its anchor-th
@@ -86,8 +86,8 @@ struct wr_plan {
     uint32_t stride; /* record length; 0 when it has variable-length fields */
     uint32_t nsteps, nvars, nports;
     uint32_t nillegal, nunknown; /* fields whose length the type cannot have; fields nobody knows */
-    bool is_flow;       /* has an address, and is no mere NAT mapping */
-    bool ports_exact;   /* ports[] are all there is to test */
+    bool is_flow;                /* has an address, and is no mere NAT mapping */
+    bool ports_exact;            /* ports[] are all there is to test */
     bool has_flags, client_server;
     struct wr_step ports[WR_PLAN_PORTS];
     uint16_t *gaps; /* nvars + 1: fixed octets before each variable-length field, and after the last */

@@ -1,6 +1,6 @@
 /* The whole message is looked at before any of it counts (RFC 7011 9.1): set chain, template records, and the
- * variable-length records of every data set against the template as it will stand at that point. A fault of the
- * message refuses it whole; a broken template refuses only itself. Templates wait in dec->pends. */
+ * variable-length records of every data set against the template as it will stand at that point. A fault of
+ * the message refuses it whole; a broken template refuses only itself. Templates wait in dec->pends. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -71,7 +71,8 @@ static void define(struct scan *scan, struct wr_pend pend, const uint8_t *spec, 
     struct wr_flow_decoder *dec = scan->msg->dec;
     bool decided;
     const struct wr_tmpl *now = own_here(scan, pend.id, &decided);
-    if (now && now->options == pend.options && now->spec_len == spec_len && memcmp(now->spec, spec, spec_len) == 0) {
+    if (now && now->options == pend.options && now->spec_len == spec_len &&
+        memcmp(now->spec, spec, spec_len) == 0) {
         if (!decided) {
             pend.kind = WR_PEND_SAME;
             pend_add(dec, pend);

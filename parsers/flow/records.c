@@ -111,8 +111,8 @@ static void load_addr6(struct wr_flow *flow, uint8_t *to, const uint8_t *p)
     flow->flags |= WR_FLOW_V6;
 }
 
-static void run_steps(const struct wr_plan *plan, const uint8_t *rec, const uint32_t *anchors, struct wr_flow *flow,
-                      uint64_t *v)
+static void run_steps(const struct wr_plan *plan, const uint8_t *rec, const uint32_t *anchors,
+                      struct wr_flow *flow, uint64_t *v)
 {
     for (uint32_t i = 0; i < plan->nsteps; i++) {
         const struct wr_step *s = &plan->steps[i];
@@ -167,8 +167,8 @@ static uint64_t either(const struct wr_plan *plan, const uint64_t *v, enum wr_ta
     return x ? x : plan->have >> b & 1 ? v[b] : 0;
 }
 
-/* Deltas first, then the two directions of one record, then totals, then what the exit or layer 2 saw: the same
- * octets by another count, so never added up. */
+/* Deltas first, then the two directions of one record, then totals, then what the exit or layer 2 saw: the
+ * same octets by another count, so never added up. */
 static void set_volume(const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow)
 {
     uint64_t have = plan->have;
@@ -246,8 +246,8 @@ static void set_verdicts(const struct wr_plan *plan, const uint64_t *v, struct w
     }
 }
 
-static void decode_flow(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t *rec, const uint32_t *anchors,
-                        const struct wr_flow *base, struct wr_flow *flow)
+static void decode_flow(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t *rec,
+                        const uint32_t *anchors, const struct wr_flow *base, struct wr_flow *flow)
 {
     uint64_t v[WR_NTARGETS];
     *flow = *base;
@@ -261,12 +261,14 @@ static void decode_flow(struct wr_msg *msg, const struct wr_plan *plan, const ui
         wr_scale(flow, rate);
 }
 
-/* MikroTik and SonicWALL send IPFIX uptimes and never say when they booted: the newest end is taken for now. */
+/* MikroTik and SonicWALL send IPFIX uptimes and never say when they booted: the newest end is taken for now.
+ */
 static void guess_boot(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
 {
     const struct wr_plan *plan = tmpl->plan;
     uint64_t up = WR_T(START_UP) | WR_T(END_UP);
-    if (msg->version != WR_FLOW_IPFIX || !(plan->have & up) || plan->have & WR_T(INIT_MS) || msg->stream->init_ns)
+    if (msg->version != WR_FLOW_IPFIX || !(plan->have & up) || plan->have & WR_T(INIT_MS) ||
+        msg->stream->init_ns)
         return;
     enum wr_target which = plan->have & WR_T(END_UP) ? WR_T_END_UP : WR_T_START_UP;
     const struct wr_step *s = plan->steps;
@@ -289,7 +291,8 @@ static void guess_boot(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uin
 
 static struct wr_flow base_flow(const struct wr_msg *msg)
 {
-    struct wr_flow base = {.direction = 255, .sampling = 1, .domain = msg->domain, .export_ns = msg->export_ns};
+    struct wr_flow base = {
+        .direction = 255, .sampling = 1, .domain = msg->domain, .export_ns = msg->export_ns};
     memcpy(base.exporter, msg->exporter->addr, 16);
     return base;
 }

@@ -1,6 +1,7 @@
-/* What the sequence numbers say about loss. v5 counts flows, IPFIX data records; v9 should count datagrams, but
- * exporters differ, so the unit of a v9 stream is learned: over 64 messages, which of {one, header count, records}
- * explains at least 90 % of the steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC 3954 5.1. */
+/* What the sequence numbers say about loss. v5 counts flows, IPFIX data records; v9 should count datagrams,
+ * but exporters differ, so the unit of a v9 stream is learned: over 64 messages, which of {one, header count,
+ * records} explains at least 90 % of the steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC
+ * 3954 5.1. */
 #include "parsers/flow/state.h"
 
 enum { WR_SEQ_LEARNING, WR_SEQ_MESSAGES, WR_SEQ_COUNT, WR_SEQ_RECORDS, WR_SEQ_NONE };

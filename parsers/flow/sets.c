@@ -1,5 +1,5 @@
-/* Second pass over a message that passed preflight: sets in their order, templates take effect where they stand
- * (RFC 7011 8.1). */
+/* Second pass over a message that passed preflight: sets in their order, templates take effect where they
+ * stand (RFC 7011 8.1). */
 #include "parsers/flow/state.h"
 
 static void withdraw_all(struct wr_msg *msg, bool options)

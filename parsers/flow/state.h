@@ -18,13 +18,13 @@ enum {
     WR_FLOW_V9 = 9,
     WR_FLOW_IPFIX = 10,
     WR_FLOW_MAX_FIELDS = 1024,
-    WR_FLOW_MAX_TEMPLATES = 1024,  /* per stream */
-    WR_FLOW_MAX_STREAMS = 256,     /* per exporter */
-    WR_FLOW_MAX_SAMPLERS = 1024,   /* per exporter */
-    WR_FLOW_MAX_RECORD = 65515,    /* longest record that fits a message with its headers */
+    WR_FLOW_MAX_TEMPLATES = 1024, /* per stream */
+    WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
+    WR_FLOW_MAX_SAMPLERS = 1024,  /* per exporter */
+    WR_FLOW_MAX_RECORD = 65515,   /* longest record that fits a message with its headers */
     WR_FLOW_LIST_DEPTH = 4,
-    WR_FLOW_LIST_ITEMS = 1024,     /* in one list */
-    WR_FLOW_MESSAGE_ITEMS = 8192,  /* in all lists of a message */
+    WR_FLOW_LIST_ITEMS = 1024,        /* in one list */
+    WR_FLOW_MESSAGE_ITEMS = 8192,     /* in all lists of a message */
     WR_FLOW_EXPORTER_BYTES = 1 << 20, /* templates of one exporter */
     WR_FLOW_HELD_EXPORTER = 256 << 10,
     WR_FLOW_HELD_ALL = 16 << 20,
@@ -46,9 +46,9 @@ struct wr_field {
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
     bool options;
-    bool clash;         /* loaded at start, and another definition of the same key too: not used */
-    uint32_t min_len;   /* shortest record, >= 1 */
-    uint32_t spec_len;  /* the wire form after the id, for comparing and storing */
+    bool clash;        /* loaded at start, and another definition of the same key too: not used */
+    uint32_t min_len;  /* shortest record, >= 1 */
+    uint32_t spec_len; /* the wire form after the id, for comparing and storing */
     size_t bytes;
     int64_t seen_ns;
     struct wr_field *fields;
@@ -81,8 +81,8 @@ struct wr_stream {
     int64_t used_ns;
     struct wr_tmpl **slots; /* open addressing by id; cap a power of two */
     uint32_t nslots, ntmpls;
-    uint32_t point[3];      /* observation point for direction 0, 1, unknown */
-    int64_t init_ns;        /* element 160 of an options record; 0 unknown */
+    uint32_t point[3]; /* observation point for direction 0, 1, unknown */
+    int64_t init_ns;   /* element 160 of an options record; 0 unknown */
     struct wr_seq seq;
 };
 
@@ -123,7 +123,7 @@ struct wr_flow_decoder {
     size_t bytes, memory_bytes, held_bytes;
     uint32_t max_exporters, nexporters;
     int64_t evicted_ns, swept_ns; /* last search for an exporter, for held sets to drop */
-    uint32_t nbuckets; /* of both tables, a power of two */
+    uint32_t nbuckets;            /* of both tables, a power of two */
     struct wr_exporter **exporters;
     struct wr_stream **streams;
     struct wr_tmpl *v5;
@@ -148,7 +148,7 @@ struct wr_msg {
     uint32_t domain, seq, uptime_ms;
     uint32_t header_rate; /* v5; 0 unknown */
     int64_t export_ns, now_ns;
-    uint32_t records; /* decoded, options included */
+    uint32_t records;    /* decoded, options included */
     uint32_t list_items; /* written so far, of the whole message */
     bool unknown_sets;
     struct wr_flow_vec *rows;
@@ -156,11 +156,11 @@ struct wr_msg {
 };
 
 /* Both counters of a message: the decoder's and its exporter's. */
-#define WR_COUNT(msg, field, n)                                                                    \
-    do {                                                                                           \
-        (msg)->dec->stats.field += (n);                                                            \
-        if ((msg)->exporter)                                                                       \
-            (msg)->exporter->stats.field += (n);                                                   \
+#define WR_COUNT(msg, field, n)                                                                              \
+    do {                                                                                                     \
+        (msg)->dec->stats.field += (n);                                                                      \
+        if ((msg)->exporter)                                                                                 \
+            (msg)->exporter->stats.field += (n);                                                             \
     } while (0)
 
 /* templates.c */
@@ -191,7 +191,8 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
 /* Decodes what waited for template `id` of the message's stream. */
 void wr_held_release(struct wr_msg *msg, uint16_t id);
 void wr_held_expire(struct wr_flow_decoder *dec, struct wr_exporter *exporter, int64_t now_ns);
-void wr_held_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter, const struct wr_stream *stream);
+void wr_held_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter,
+                    const struct wr_stream *stream);
 
 /* preflight.c: validates the sets of a v9 or IPFIX message [at, msg->len). On success the message's templates
  * wait in dec->pends. */
@@ -212,13 +213,15 @@ uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t 
                        enum wr_flow_reject *ret_why);
 
 /* records.c */
-/* Length of the variable-length record at `p`, at most `left`; 0 when it runs past. Fills the offsets after each
- * variable-length field when `anchors` is given. */
+/* Length of the variable-length record at `p`, at most `left`; 0 when it runs past. Fills the offsets after
+ * each variable-length field when `anchors` is given. */
 uint32_t wr_record_walk(const struct wr_plan *plan, const uint8_t *p, size_t left, uint32_t *anchors);
 bool wr_set_fits(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
-/* times.c: fills start, end and TIME_APPROX of `flow` from the loaded values. */
+/* times.c */
+void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs);
+/* Fills start, end and TIME_APPROX of `flow` from the loaded values. */
 void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow);
 
 /* options.c */

@@ -138,7 +138,8 @@ struct wr_tmpl *wr_tmpl_for(const struct wr_flow_decoder *dec, const struct wr_s
     const struct wr_exporter *x = wr_exporter_find(dec, key->addr);
     struct wr_tmpl *only = NULL;
     for (const struct wr_stream *s = x ? x->streams : NULL; s; s = s->next_sibling) {
-        if ((s->key.session && !s->provisional) || s->key.domain != key->domain || s->key.version != key->version || s == stream)
+        if ((s->key.session && !s->provisional) || s->key.domain != key->domain ||
+            s->key.version != key->version || s == stream)
             continue;
         if (!s->provisional && stream && stream->ntmpls)
             continue; /* a port that sends templates sends its own */
@@ -198,7 +199,8 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
     free(x);
 }
 
-/* Room for one more exporter: the one that has been quiet longest goes, if it has been quiet for half an hour. */
+/* Room for one more exporter: the one that has been quiet longest goes, if it has been quiet for half an
+ * hour. */
 static bool evict_exporter(struct wr_flow_decoder *dec, int64_t now_ns)
 {
     struct wr_exporter *oldest = NULL;
@@ -250,8 +252,8 @@ static bool evict_stream(struct wr_flow_decoder *dec, struct wr_exporter *x, int
     return true;
 }
 
-/* Where the exporter stands (RFC 7011 "observation point" as far as it is known): the same on every machine, since
- * it is stored. */
+/* Where the exporter stands (RFC 7011 "observation point" as far as it is known): the same on every machine,
+ * since it is stored. */
 static void set_points(struct wr_stream *s)
 {
     for (uint32_t i = 0; i < 3; i++) {

@@ -1,11 +1,19 @@
-/* Start and end of a flow from whatever the record says about time. The first source that is there and not zero
- * wins, each end by itself: absolute, firewall event, uptime, distance from the export; then the duration from the other end; then the
- * export time, marked approximate. Nothing is ever 1970. Elements: RFC 7011 6.1.7-6.1.10, RFC 5102 5.9. */
+/* Start and end of a flow from whatever the record says about time. The first source that is there and not
+ * zero wins, each end by itself: absolute, uptime, distance from the export, firewall event; then the
+ * duration from the other end; then the export time, marked approximate. Nothing is ever 1970. Elements: RFC
+ * 7011 6.1.7-6.1.10, RFC 5102 5.9. */
 #include "parsers/flow/state.h"
 
 #define NTP_1970 INT64_C(2208988800) /* seconds from 1900 to 1970 */
 #define MAX_AHEAD_NS (300 * WR_SECOND_NS)
 #define MAX_SWAP_NS (INT64_C(0x7fffffff) * 1000000)
+
+/* An exporter whose clock was never set (before 2000) exports now. */
+void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs)
+{
+    enum { YEAR_2000 = 946684800 };
+    msg->export_ns = secs >= YEAR_2000 ? secs * WR_SECOND_NS + nsecs : msg->now_ns;
+}
 
 static int64_t of_seconds(uint64_t s)
 {

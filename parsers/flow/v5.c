@@ -1,14 +1,15 @@
 /* NetFlow v5: a fixed record, read through the same plan as everything else.
- * Header 24: version 0, count 2, sysUptime 4, unix secs 8, nsecs 12, sequence 16, engine type 20, engine id 21,
- * sampling 22 (mode 2 bits, interval 14). Record 48, at most 30 a datagram. */
+ * Header 24: version 0, count 2, sysUptime 4, unix secs 8, nsecs 12, sequence 16, engine type 20, engine id
+ * 21, sampling 22 (mode 2 bits, interval 14). Record 48, at most 30 a datagram. */
 #include "parsers/flow/state.h"
 
 enum { HEADER = 24, RECORD = 48 };
 
 static const uint8_t spec[] = {
 #define F(id, len) 0, id, 0, len
-    0, 20, F(8, 4), F(12, 4), F(15, 4), F(10, 2), F(14, 2), F(2, 4), F(1, 4), F(22, 4), F(21, 4), F(7, 2), F(11, 2),
-    F(210, 1), F(6, 1), F(4, 1), F(5, 1), F(16, 2), F(17, 2), F(9, 1), F(13, 1), F(210, 2)
+    0,       20,       F(8, 4),  F(12, 4), F(15, 4), F(10, 2),  F(14, 2), F(2, 4),
+    F(1, 4), F(22, 4), F(21, 4), F(7, 2),  F(11, 2), F(210, 1), F(6, 1),  F(4, 1),
+    F(5, 1), F(16, 2), F(17, 2), F(9, 1),  F(13, 1), F(210, 2)
 #undef F
 };
 
@@ -42,7 +43,7 @@ bool wr_v5_message(struct wr_msg *msg, enum wr_flow_reject *ret_why)
         WR_COUNT(msg, rejected[WR_FLOW_REJECT_truncated], 1);
         n = fits;
     }
-    msg->export_ns = secs * WR_SECOND_NS + (nsecs < 1000000000 ? nsecs : 0);
+    wr_export_time(msg, secs, nsecs < 1000000000 ? nsecs : 0);
     msg->header_rate = sampling & 0x3fff; /* Junos sends an interval with mode 0 */
     if (n)
         wr_set_decode(msg, msg->dec->v5, msg->data + HEADER, n * RECORD);

@@ -1,5 +1,6 @@
-/* Flow messages in sequence, with state: input is {control, u16 length, message} again and again. control: bit 0
- * JSON, bit 1 TCP session, bits 2-3 exporter, bits 4-5 port, bit 6 a port filter, bit 7 half a minute passes. */
+/* Flow messages in sequence, with state: input is {control, u16 length, message} again and again. control:
+ * bit 0 JSON, bit 1 TCP session, bits 2-3 exporter, bits 4-5 port, bit 6 a port filter, bit 7 half a minute
+ * passes. */
 #include "base/buf.h"
 #include "base/wire.h"
 #include "parsers/flow/decoder.h"
@@ -17,7 +18,8 @@ static void check_stats(const struct wr_flow_decoder *dec, const struct wr_flow_
     WR_ASSERT(s->rows == rows->n);
     WR_ASSERT(s->sets_held >= s->sets_released + s->sets_dropped);
     for (uint32_t i = 0; i < rows->n; i++)
-        WR_ASSERT(rows->at[i].start_ns > 0 && rows->at[i].end_ns >= rows->at[i].start_ns && rows->at[i].sampling);
+        WR_ASSERT(rows->at[i].start_ns > 0 && rows->at[i].end_ns >= rows->at[i].start_ns &&
+                  rows->at[i].sampling);
 }
 
 static void set_filter(struct wr_flow_decoder *dec, bool on)

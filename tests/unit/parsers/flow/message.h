@@ -49,7 +49,8 @@ static inline void set_end(struct message *m)
     }
 }
 
-/* A template set with one template: `fields` are id, length pairs; ids from 32768 up are followed by a PEN. */
+/* A template set with one template: `fields` are id, length pairs; ids from 32768 up are followed by a PEN.
+ */
 static inline void add_template(struct message *m, uint16_t id, const uint32_t *fields, unsigned n)
 {
     set(m, m->version == 9 ? 0 : 2);
@@ -63,8 +64,8 @@ static inline void add_template(struct message *m, uint16_t id, const uint32_t *
     }
     set_end(m);
 }
-#define TEMPLATE(m, id, ...)                                                                       \
-    add_template(m, id, (const uint32_t[]){__VA_ARGS__},                                           \
+#define TEMPLATE(m, id, ...)                                                                                 \
+    add_template(m, id, (const uint32_t[]){__VA_ARGS__},                                                     \
                  sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t) / 2)
 #define VENDOR(pen, id) ((uint32_t)(pen) << 16 | 0x8000 | (id))
 
@@ -81,8 +82,8 @@ static inline void add_options(struct message *m, uint16_t id, const uint32_t *f
     }
     set_end(m);
 }
-#define OPTIONS(m, id, ...)                                                                        \
-    add_options(m, id, (const uint32_t[]){__VA_ARGS__},                                            \
+#define OPTIONS(m, id, ...)                                                                                  \
+    add_options(m, id, (const uint32_t[]){__VA_ARGS__},                                                      \
                 sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t) / 2)
 
 /* The usual flow: source, destination, ports, protocol, octets. 18 octets a record. */

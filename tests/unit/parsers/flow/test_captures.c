@@ -53,8 +53,8 @@ static void one_capture(char **part)
     struct wr_flow_stats was = *wr_flow_decoder_stats(b.rows);
     feed_file(part[0], part[1][0], feed_both, &b);
     const struct wr_flow_stats *now = wr_flow_decoder_stats(b.rows);
-    cr_expect_eq(now->records - was.records, strtoull(part[3], NULL, 10), "%s: %lu flow records, not %s", part[0],
-                 (unsigned long)(now->records - was.records), part[3]);
+    cr_expect_eq(now->records - was.records, strtoull(part[3], NULL, 10), "%s: %lu flow records, not %s",
+                 part[0], (unsigned long)(now->records - was.records), part[3]);
     cr_expect_eq(now->options_records - was.options_records, strtoull(part[4], NULL, 10),
                  "%s: %lu options records, not %s", part[0],
                  (unsigned long)(now->options_records - was.options_records), part[4]);
@@ -94,7 +94,8 @@ static char *line_at(const struct wr_buf *out, unsigned index)
     return NULL;
 }
 
-static void check_json(const char *golden, const char *line, const char *kind, const char *key, const char *value)
+static void check_json(const char *golden, const char *line, const char *kind, const char *key,
+                       const char *value)
 {
     char want[4096];
     bool prefix = strcmp(kind, "prefix") == 0;
@@ -109,7 +110,8 @@ static void check_json(const char *golden, const char *line, const char *kind, c
     cr_expect(ok, "%s: want %s in %s", golden, want, line);
 }
 
-static void check_time(const char *golden, const struct both *b, unsigned index, const char *kind, const char *value)
+static void check_time(const char *golden, const struct both *b, unsigned index, const char *kind,
+                       const char *value)
 {
     int64_t ticks;
     unsigned record = index;
@@ -122,8 +124,8 @@ static void check_time(const char *golden, const struct both *b, unsigned index,
     cr_assert_lt(index, b->vec.n, "%s: no row %u", golden, index);
     const struct wr_flow *f = &b->vec.at[index];
     int64_t got = strcmp(kind, "start") == 0 ? f->start_ns : f->end_ns;
-    cr_expect_eq(got / 1000000, wr_ticks_to_unix_ns(ticks) / 1000000, "%s: %s of row %u is %ld ms, not %s", golden,
-                 kind, index, (long)(got / 1000000), value);
+    cr_expect_eq(got / 1000000, wr_ticks_to_unix_ns(ticks) / 1000000, "%s: %s of row %u is %ld ms, not %s",
+                 golden, kind, index, (long)(got / 1000000), value);
 }
 
 static void open_golden(struct both *b, char *files)

@@ -1,4 +1,5 @@
-/* What a record means: fields, times, volumes, sampling, verdicts, the port filter. Export time is EXPORT_S. */
+/* What a record means: fields, times, volumes, sampling, verdicts, the port filter. Export time is EXPORT_S.
+ */
 #include "message.h"
 
 #define MS INT64_C(1000000)
@@ -24,7 +25,8 @@ Test(decode, v5_record)
     cr_expect_eq(f->sport, wr_be(file.at + 24 + 32, 2));
     cr_expect_eq(f->dport, wr_be(file.at + 24 + 34, 2));
     cr_expect_eq(f->octets[0], wr_be(file.at + 24 + 20, 4) * f->sampling);
-    cr_expect_eq(f->flags & (WR_FLOW_V6 | WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS), WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS);
+    cr_expect_eq(f->flags & (WR_FLOW_V6 | WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS),
+                 WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS);
     cr_expect_eq(f->exporter[15], 1);
     free(file.at);
     bench_end(&b);
@@ -170,7 +172,8 @@ Test(decode, both_directions_of_a_biflow)
     put(&m, 2, 1); /* it began at the other end */
     set_end(&m);
     const struct wr_flow *f = only(&b);
-    cr_expect_eq(f->flags, WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | WR_FLOW_TOTALS | WR_FLOW_INITIATOR_KNOWN | WR_FLOW_TIME_APPROX);
+    cr_expect_eq(f->flags, WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | WR_FLOW_TOTALS | WR_FLOW_INITIATOR_KNOWN |
+                               WR_FLOW_TIME_APPROX);
     cr_expect_eq(f->src[3], 2);
     cr_expect_eq(f->dport, 25);
     cr_expect_eq(f->octets[0], 900);
@@ -204,7 +207,8 @@ Test(decode, firewall_events)
 }
 
 /* One row whose only time is in `field` pairs; values follow. */
-static struct wr_flow timed(uint16_t version, uint32_t ie1, uint64_t v1, unsigned n1, uint32_t ie2, uint64_t v2, unsigned n2)
+static struct wr_flow timed(uint16_t version, uint32_t ie1, uint64_t v1, unsigned n1, uint32_t ie2,
+                            uint64_t v2, unsigned n2)
 {
     struct bench b = bench_new();
     begin(&m, version, 0, 0);
@@ -238,22 +242,42 @@ Test(decode, times_of_every_kind)
         {9, 22, 4, 21, 4, UPTIME_MS - 400, UPTIME_MS - 100, 400, 100, false},
         {9, 22, 4, 21, 4, UINT64_C(0x100000000) - 1000, UPTIME_MS, UPTIME_MS + 1000, 0, false}, /* wrapped */
         {9, 22, 4, 21, 4, UPTIME_MS - 100, UPTIME_MS - 400, 400, 100, false}, /* the wrong way round */
-        {10, 22, 4, 21, 4, 1000, 3000, 2000, 0, true},                       /* nobody says when it booted */
+        {10, 22, 4, 21, 4, 1000, 3000, 2000, 0, true},                        /* nobody says when it booted */
         {10, 160, 8, 21, 4, EXPORT_S * UINT64_C(1000) - 9000, 4000, 5000, 5000, false},
         {10, 153, 8, 161, 4, EXPORT_S * UINT64_C(1000) - 50, 200, 250, 50, false},
         {10, 150, 4, 162, 4, EXPORT_S - 2, 500000, 2000, 1500, false},
         {10, 152, 8, 153, 8, 0, 0, 0, 0, true}, /* never 1970 */
         {10, 7, 2, 11, 2, 1, 2, 0, 0, true},
-        {10, 152, 8, 153, 8, EXPORT_S * UINT64_C(1000) + 400000, EXPORT_S * UINT64_C(1000) + 400000, 0, 0, true},
+        {10, 152, 8, 153, 8, EXPORT_S * UINT64_C(1000) + 400000, EXPORT_S * UINT64_C(1000) + 400000, 0, 0,
+         true},
         {10, 152, 8, 153, 8, UINT64_MAX, UINT64_MAX / 3, 0, 0, true},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct wr_flow f = timed(cases[i].version, cases[i].ie1, cases[i].v1, cases[i].n1, cases[i].ie2, cases[i].v2,
-                                 cases[i].n2);
-        cr_expect_eq((EXPORT_NS - f.start_ns) / MS, cases[i].start, "case %u: start %ld", i, (long)((EXPORT_NS - f.start_ns) / MS));
-        cr_expect_eq((EXPORT_NS - f.end_ns) / MS, cases[i].end, "case %u: end %ld", i, (long)((EXPORT_NS - f.end_ns) / MS));
+        struct wr_flow f = timed(cases[i].version, cases[i].ie1, cases[i].v1, cases[i].n1, cases[i].ie2,
+                                 cases[i].v2, cases[i].n2);
+        cr_expect_eq((EXPORT_NS - f.start_ns) / MS, cases[i].start, "case %u: start %ld", i,
+                     (long)((EXPORT_NS - f.start_ns) / MS));
+        cr_expect_eq((EXPORT_NS - f.end_ns) / MS, cases[i].end, "case %u: end %ld", i,
+                     (long)((EXPORT_NS - f.end_ns) / MS));
         cr_expect_eq(!!(f.flags & WR_FLOW_TIME_APPROX), cases[i].approx, "case %u", i);
     }
+}
+
+Test(decode, an_exporter_without_a_clock_exports_now)
+{
+    struct bench b = bench_new();
+    begin(&m, 9, 0, 0);
+    TEMPLATE(&m, 256, 8, 4, 22, 4, 21, 4);
+    set(&m, 256);
+    put(&m, 1, 4);
+    put(&m, UPTIME_MS - 400, 4);
+    put(&m, UPTIME_MS - 100, 4);
+    set_end(&m);
+    memset(m.at + 8, 0, 4);
+    const struct wr_flow *f = only(&b);
+    cr_expect_eq(f->export_ns, b.now_ns);
+    cr_expect_eq(f->start_ns, b.now_ns - 400 * MS);
+    bench_end(&b);
 }
 
 static uint64_t sampled(uint32_t ie1, uint64_t v1, unsigned n1, uint32_t ie2, uint64_t v2, unsigned n2)
@@ -285,7 +309,8 @@ Test(decode, sampling_that_the_record_states)
     cr_expect_eq(sampled(34, 0, 4, 35, 1, 1), 1);
 }
 
-static void options_rate(struct bench *b, uint16_t version, uint32_t scope_ie, uint32_t id_ie, uint64_t id, uint32_t rate)
+static void options_rate(struct bench *b, uint16_t version, uint32_t scope_ie, uint32_t id_ie, uint64_t id,
+                         uint32_t rate)
 {
     begin(&m, version, 0, 5);
     OPTIONS(&m, 300, scope_ie, 4, id_ie, 2, 34, 4);

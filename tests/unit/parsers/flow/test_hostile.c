@@ -223,10 +223,14 @@ static void decode_copy(struct bench *b, const uint8_t *data, size_t len)
 }
 
 static const char *const cut[] = {
-    "logstash-codec-netflow/netflow9_test_valid01.dat", "logstash-codec-netflow/netflow9_test_juniper_srx_tplopt.dat",
-    "logstash-codec-netflow/ipfix_test_ixia_tpldata271.dat", "logstash-codec-netflow/netflow5_test_microtik.dat",
-    "logstash-codec-netflow/ipfix_test_yaf_tpls_option_tpl.dat", "telegraf/ipfix_example/ipfix_4.bin",
-    "ona-nvzflow/template_message.ipfix", "ona-nvzflow/data_message_267.ipfix",
+    "logstash-codec-netflow/netflow9_test_valid01.dat",
+    "logstash-codec-netflow/netflow9_test_juniper_srx_tplopt.dat",
+    "logstash-codec-netflow/ipfix_test_ixia_tpldata271.dat",
+    "logstash-codec-netflow/netflow5_test_microtik.dat",
+    "logstash-codec-netflow/ipfix_test_yaf_tpls_option_tpl.dat",
+    "telegraf/ipfix_example/ipfix_4.bin",
+    "ona-nvzflow/template_message.ipfix",
+    "ona-nvzflow/data_message_267.ipfix",
 };
 
 Test(hostile, real_messages_cut_at_every_octet)
