@@ -246,7 +246,7 @@ static bool is_export(const struct wr_packet *p)
             digits++;
         return digits > 0 && d[1 + digits] == '>';
     }
-    if (n < 20)
+    if (n < 16)
         return false;
     uint64_t version = wr_be(d, 2), second = wr_be(d + 2, 2);
     if (version == 5 || version == 7)

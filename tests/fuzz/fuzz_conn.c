@@ -1,0 +1,119 @@
+/* The connection table under any sequence of calls (first byte odd: orders of 12 bytes), and its loader under
+ * any bytes (even). Whatever it took, it must save, load and save the same. */
+#include "base/err.h"
+#include "parsers/conn/conn.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define SECOND INT64_C(1000000000)
+enum { ORDER = 12 };
+
+static struct wr_batch *event_batch(const struct wr_colset *wanted, const uint8_t *o, int64_t now)
+{
+    static const char *const actions[] = {"ConnectionSuccess", "InboundConnectionAccepted", "ConnectionAttempt"};
+    static const char *const ips[] = {"10.0.0.1", "10.0.0.2", "::1", "no address"};
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), wanted, 1);
+    if (!b)
+        return NULL;
+    const char *local = ips[o[1] % 4], *remote = ips[o[2] % 4], *action = actions[o[3] % 3];
+    (void)wr_batch_row(b);
+    wr_batch_set_i64(b, WR_DNE_Timestamp, 0, (now + (o[4] - 128) * SECOND) / 100 + INT64_C(621355968000000000));
+    wr_batch_set_i64(b, WR_DNE_LocalPort, 0, o[5] % 3);
+    wr_batch_set_i64(b, WR_DNE_RemotePort, 0, o[6] % 3);
+    if (!wr_batch_set_str(b, WR_DNE_LocalIP, 0, local, strlen(local)) ||
+        !wr_batch_set_str(b, WR_DNE_RemoteIP, 0, remote, strlen(remote)) ||
+        !wr_batch_set_str(b, WR_DNE_ActionType, 0, action, strlen(action)) ||
+        !wr_batch_set_str(b, WR_DNE_Protocol, 0, o[7] & 1 ? "Tcp" : "Udp", 3))
+        WR_ASSERT(!"memory");
+    return b;
+}
+
+static struct wr_flow flow_of(const uint8_t *o, int64_t now)
+{
+    struct wr_flow f = {.proto = o[7] & 1 ? 6 : 17, .tcp_flags = o[8], .sampling = o[9] % 3, .point = o[9] / 3};
+    f.src[0] = f.dst[0] = 10;
+    f.src[3] = 1 + o[1] % 2;
+    f.dst[3] = 1 + o[2] % 2;
+    f.sport = o[5] % 3;
+    f.dport = o[6] % 3;
+    f.flags = (uint32_t)o[10] & 0xfe;
+    f.start_ns = now + (o[3] - 200) * SECOND * (o[11] & 1 ? 1 : 100);
+    f.end_ns = f.start_ns + o[4] * SECOND;
+    f.octets[0] = o[11];
+    f.octets[1] = o[4];
+    f.packets[0] = o[11] % 7;
+    f.packets[1] = o[4] % 7;
+    return f;
+}
+
+static void drain(struct wr_conn *c, const struct wr_colset *wanted)
+{
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), wanted, 4);
+    for (int t = 0; b && t < 2; t++)
+        while (wr_conn_drain(c, t ? WR_TABLE_FLOW_ORPHANS : WR_TABLE_DEVICE_NETWORK_EVENTS, b))
+            WR_ASSERT(wr_batch_reset(b));
+    wr_batch_free(b);
+}
+
+/* Saved, loaded and saved again: the same bytes. */
+static void roundtrip(const struct wr_conn *c, const struct wr_conn_opts *opts)
+{
+    struct wr_buf a = {0}, b = {0};
+    struct wr_conn *copy = wr_conn_new(opts);
+    wr_conn_save(c, &a);
+    WR_ASSERT(wr_conn_load(copy, a.data, a.len) == WR_OK);
+    wr_conn_save(copy, &b);
+    WR_ASSERT(a.len == b.len && memcmp(a.data, b.data, a.len) == 0);
+    wr_buf_fini(&a);
+    wr_buf_fini(&b);
+    wr_conn_free(copy);
+}
+
+static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const uint8_t *o, size_t n)
+{
+    int64_t now = 1767600000 * SECOND;
+    struct wr_colset cols = wr_conn_event_cols(&opts->wanted);
+    for (; n >= ORDER; o += ORDER, n -= ORDER) {
+        now += o[0] / 8 * SECOND * (o[0] & 4 ? 100 : 1);
+        struct wr_flow f = flow_of(o, now);
+        struct wr_batch *b;
+        switch (o[0] % 4) {
+        case 0:
+            WR_ASSERT((b = event_batch(&cols, o, now)) && wr_conn_event(c, b, 0, now) == WR_OK);
+            wr_batch_free(b);
+            break;
+        case 1:
+            drain(c, &opts->wanted);
+            break;
+        default:
+            WR_ASSERT(wr_conn_flow(c, &f, now) == WR_OK);
+            break;
+        }
+    }
+    WR_ASSERT(wr_conn_stats(c)->live <= opts->max_connections);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1)
+        return 0;
+    struct wr_conn_opts opts = {.wanted = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
+                                .max_connections = 8, .final_only = data[0] & 2,
+                                .expect_endpoint = data[0] & 4, .orphans = (enum wr_orphans)(data[0] / 8 % 3)};
+    struct wr_conn *c = wr_conn_new(&opts);
+    if (!c)
+        return 0;
+    if (data[0] & 1)
+        run_orders(c, &opts, data + 1, size - 1);
+    if ((data[0] & 1) || wr_conn_load(c, data + 1, size - 1) == WR_OK) {
+        roundtrip(c, &opts);
+        drain(c, &opts.wanted);
+        WR_ASSERT(wr_conn_flush(c) == WR_OK);
+        roundtrip(c, &opts);
+        drain(c, &opts.wanted);
+    }
+    wr_conn_free(c);
+    return 0;
+}
