@@ -1,0 +1,109 @@
+#include "collector/ingest/worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+/* Receive calls at one wake-up: enough to empty a full socket buffer soon, few enough that other sockets and the
+ * owner's lock get their turn. */
+enum { ROUNDS = 16, DRAIN_ROUNDS = 4096 };
+
+static void give_train(struct wr_listener *l, const struct wr_dgrams *train, int64_t now_ns)
+{
+    struct wr_flow_peer peer = {.port = ntohs(train->src.sin6_port)};
+    memcpy(peer.addr, &train->src.sin6_addr, 16);
+    char text[INET6_ADDRSTRLEN] = "";
+    if (l->at->kind == WR_LISTEN_SYSLOG_UDP) {
+        if (IN6_IS_ADDR_V4MAPPED(&train->src.sin6_addr))
+            (void)inet_ntop(AF_INET, &train->src.sin6_addr.s6_addr[12], text, sizeof text);
+        else
+            (void)inet_ntop(AF_INET6, &train->src.sin6_addr, text, sizeof text);
+    }
+    uint32_t at = 0;
+    do { /* an empty datagram is one, too */
+        uint32_t len = train->len - at < train->segment ? train->len - at : train->segment;
+        if (l->at->kind == WR_LISTEN_FLOW_UDP)
+            wr_worker_flow(l, &peer, train->data + at, len, now_ns);
+        else
+            wr_worker_line(l, text, (const char *)train->data + at, len, now_ns);
+        at += len;
+    } while (at < train->len);
+}
+
+static void receive(struct wr_listener *l, int rounds)
+{
+    struct wr_worker *w = l->worker;
+    struct wr_dgrams trains[WR_UDP_BATCH];
+    while (rounds-- > 0) {
+        int n = w->io->udp_recv(w->io->ctx, &l->udp, trains, WR_UDP_BATCH);
+        l->stats.kernel_dropped = l->udp.dropped;
+        if (n < 0)
+            l->stats.receive_errors++;
+        if (n <= 0)
+            return;
+        int64_t now_ns = w->io->wall_ns(w->io->ctx);
+        for (int i = 0; i < n; i++)
+            give_train(l, &trains[i], now_ns);
+        wr_worker_flush(w);
+        wr_worker_tell(w);
+        if (n < WR_UDP_BATCH)
+            return;
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct wr_listener *l = poll->data;
+    (void)events;
+    pthread_mutex_lock(&l->worker->lock);
+    if (status < 0)
+        l->stats.receive_errors++;
+    else
+        receive(l, ROUNDS);
+    pthread_mutex_unlock(&l->worker->lock);
+}
+
+void wr_ingest_udp_drain(struct wr_listener *l)
+{
+    receive(l, DRAIN_ROUNDS);
+}
+
+/* A bare port means every address: one IPv6 socket that takes IPv4 too, or IPv4 alone on a kernel without IPv6. */
+static int open_any(const struct wr_io *io, struct wr_listener *l)
+{
+    uint64_t buffer = l->worker->config->receive_buffer_bytes;
+    int rc = io->udp_open(io->ctx, &l->at->addr, l->at->addr_len, buffer, &l->udp);
+    if (rc != -EAFNOSUPPORT || !l->at->any)
+        return rc;
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &l->at->addr, sizeof v6);
+    struct sockaddr_storage v4 = {0};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
+    memcpy(&v4, &in, sizeof in);
+    return io->udp_open(io->ctx, &v4, sizeof in, buffer, &l->udp);
+}
+
+int wr_ingest_udp_open(struct wr_listener *l)
+{
+    const struct wr_io *io = l->worker->io;
+    int rc = open_any(io, l);
+    if (rc != 0)
+        return rc;
+    rc = uv_poll_init(&l->worker->loop, &l->poll, l->udp.fd);
+    if (rc == 0) {
+        l->poll.data = l;
+        rc = uv_poll_start(&l->poll, UV_READABLE, on_readable);
+        if (rc == 0)
+            return 0;
+        uv_close((uv_handle_t *)&l->poll, NULL);
+    }
+    io->udp_close(io->ctx, &l->udp);
+    return rc;
+}
+
+void wr_ingest_udp_close(struct wr_listener *l)
+{
+    uv_poll_stop(&l->poll);
+    uv_close((uv_handle_t *)&l->poll, NULL);
+    l->worker->io->udp_close(l->worker->io->ctx, &l->udp);
+}

@@ -1,0 +1,321 @@
+#include "collector/ingest/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, RESUME_MS = 2, SWEEP_MS = 10000 };
+
+static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t len, int64_t now_ns)
+{
+    struct wr_input in = {.type = type, .len = (uint32_t)len, .arrival_ns = now_ns, .bytes = bytes};
+    bool ok = len <= wr_ring_max(w->ring) && wr_ring_push(w->ring, &in);
+    w->pushed |= ok;
+    return ok;
+}
+
+static void flush_flows(struct wr_worker *w, int64_t now_ns)
+{
+    for (uint32_t at = 0; at < w->flows.n; at += FLOWS_PER_MESSAGE) {
+        uint32_t n = w->flows.n - at < FLOWS_PER_MESSAGE ? w->flows.n - at : FLOWS_PER_MESSAGE;
+        if (push(w, WR_INPUT_FLOWS, w->flows.at + at, n * sizeof *w->flows.at, now_ns))
+            w->rows_sent += n;
+        else
+            w->rows_dropped += n;
+    }
+    w->flows.n = 0;
+}
+
+static void flush_rows(struct wr_worker *w, struct wr_batch **batch, uint32_t type, int64_t now_ns)
+{
+    if (!*batch || (*batch)->nrows == 0)
+        return;
+    for (uint32_t row = 0; row < (*batch)->nrows; row++) {
+        wr_buf_reset(&w->packed);
+        wr_row_pack(*batch, row, &w->packed);
+        if (!w->packed.err && push(w, type, w->packed.data, w->packed.len, now_ns))
+            w->rows_sent++;
+        else
+            w->rows_dropped++;
+        if (w->packed.err)
+            wr_buf_fini(&w->packed);
+    }
+    if (!wr_batch_reset(*batch)) { /* out of memory: frames are refused and counted until a reload */
+        wr_batch_free(*batch);
+        *batch = NULL;
+    }
+}
+
+void wr_worker_flush(struct wr_worker *w)
+{
+    int64_t now_ns = w->io->wall_ns(w->io->ctx);
+    flush_flows(w, now_ns);
+    flush_rows(w, &w->events, WR_INPUT_EVENT, now_ns);
+    flush_rows(w, &w->lines, WR_INPUT_LINE, now_ns);
+}
+
+void wr_worker_tell(struct wr_worker *w)
+{
+    if (!w->pushed)
+        return;
+    w->pushed = false;
+    uv_async_send(w->owner);
+}
+
+void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
+                    int64_t now_ns)
+{
+    struct wr_worker *w = l->worker;
+    l->stats.received++;
+    l->stats.received_bytes += len;
+    if (wr_flow_decode(w->decoder, peer, data, len, now_ns, &w->flows))
+        l->stats.decoded++;
+    else
+        l->stats.rejected++;
+    if (w->flows.n >= FLOWS_PER_MESSAGE)
+        flush_flows(w, now_ns);
+}
+
+static uint64_t lines_refused(const struct wr_log *log)
+{
+    const struct wr_log_stats *s = wr_log_stats(log);
+    return s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field + s->oversize;
+}
+
+/* A frame may hold more rows than an empty batch has room for ({"records":[..]}): a larger batch takes its place. */
+static bool grow(struct wr_batch **batch)
+{
+    uint32_t cap = (*batch)->cap * 4;
+    if ((*batch)->cap == WR_BATCH_MAX_ROWS)
+        return false;
+    if (cap > WR_BATCH_MAX_ROWS)
+        cap = WR_BATCH_MAX_ROWS;
+    struct wr_batch *larger = wr_batch_new((*batch)->schema, &(*batch)->wanted, cap);
+    if (!larger)
+        return false;
+    wr_batch_free(*batch);
+    *batch = larger;
+    return true;
+}
+
+void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns)
+{
+    struct wr_worker *w = l->worker;
+    l->stats.received++;
+    l->stats.received_bytes += len;
+    if (!w->events) {
+        l->stats.rejected++;
+        return;
+    }
+    uint64_t refused = lines_refused(w->log);
+    enum wr_err err;
+    while ((err = wr_log_frame(w->log, peer_text, data, len, now_ns, w->events, w->lines)) == WR_EFULL) {
+        bool empty = w->events->nrows == 0 && (!w->lines || w->lines->nrows == 0);
+        flush_rows(w, &w->events, WR_INPUT_EVENT, now_ns);
+        flush_rows(w, &w->lines, WR_INPUT_LINE, now_ns);
+        if (!w->events || (empty && !grow(&w->events)))
+            break;
+    }
+    if (err || lines_refused(w->log) != refused)
+        l->stats.rejected++;
+    else
+        l->stats.decoded++;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static void close_listeners(struct wr_worker *w)
+{
+    for (uint32_t i = 0; i < w->nlisteners; i++) {
+        struct wr_listener *l = &w->listeners[i];
+        if (!l->open)
+            continue;
+        l->open = false;
+        if (l->at->kind == WR_LISTEN_FLOW_UDP || l->at->kind == WR_LISTEN_SYSLOG_UDP)
+            wr_ingest_udp_close(l);
+        else
+            wr_ingest_tcp_close(l);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct wr_worker *w = wake->data;
+    if (!atomic_load(&w->stop) || uv_is_closing((uv_handle_t *)wake))
+        return;
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < w->nlisteners; i++)
+        if (w->listeners[i].open && w->listeners[i].udp.slab)
+            wr_ingest_udp_drain(&w->listeners[i]);
+    wr_ingest_streams_close(w);
+    wr_worker_flush(w);
+    close_listeners(w);
+    pthread_mutex_unlock(&w->lock);
+    uv_close((uv_handle_t *)&w->resume, NULL);
+    uv_close((uv_handle_t *)&w->sweep, NULL);
+    uv_close((uv_handle_t *)wake, NULL);
+}
+
+static void on_resume(uv_timer_t *timer)
+{
+    struct wr_worker *w = timer->data;
+    pthread_mutex_lock(&w->lock);
+    wr_ingest_streams_resume(w);
+    wr_worker_flush(w);
+    wr_worker_tell(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct wr_worker *w = timer->data;
+    pthread_mutex_lock(&w->lock);
+    wr_ingest_streams_sweep(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void worker_main(void *arg)
+{
+    struct wr_worker *w = arg;
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    atomic_store(&w->finished, true);
+    uv_async_send(w->owner);
+}
+
+enum wr_err wr_worker_start(struct wr_worker *worker)
+{
+    uv_timer_start(&worker->resume, on_resume, RESUME_MS, RESUME_MS);
+    uv_timer_start(&worker->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    if (uv_thread_create(&worker->thread, worker_main, worker) != 0)
+        return WR_ENOMEM;
+    worker->started = true;
+    return WR_OK;
+}
+
+void wr_worker_stop(struct wr_worker *worker)
+{
+    atomic_store(&worker->stop, true);
+    uv_async_send(&worker->wake);
+}
+
+static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
+{
+    for (uint32_t i = 0; i < w->config->nlisten; i++) {
+        struct wr_listener *l = &w->listeners[w->nlisteners++];
+        *l = (struct wr_listener){.worker = w, .at = &w->config->listen[i], .udp = {.fd = -1}};
+        bool udp = l->at->kind == WR_LISTEN_FLOW_UDP || l->at->kind == WR_LISTEN_SYSLOG_UDP;
+        int rc = udp ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
+        if (rc != 0) {
+            wr_buf_fmt(error, "cannot listen on %s (%s): %s", l->at->text, wr_listen_kind_name(l->at->kind),
+                       strerror(-rc));
+            if (rc == -EADDRINUSE)
+                wr_buf_str(error, "; another program has the port: stop it, or choose another under `listen`");
+            else if (rc == -EACCES)
+                wr_buf_str(error, "; ports below 1024 need CAP_NET_BIND_SERVICE");
+            return WR_EIO;
+        }
+        l->open = true;
+    }
+    return WR_OK;
+}
+
+static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants, struct wr_batch **ret_events,
+                                struct wr_batch **ret_lines)
+{
+    uint32_t rows = w->config->batch_rows;
+    struct wr_batch *events =
+        wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &wants->event_cols, rows);
+    struct wr_batch *lines =
+        wants->lines ? wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &wants->line_cols, rows) : NULL;
+    if (!events || (wants->lines && !lines)) {
+        wr_batch_free(events);
+        wr_batch_free(lines);
+        return WR_ENOMEM;
+    }
+    *ret_events = events;
+    *ret_lines = lines;
+    return WR_OK;
+}
+
+enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants)
+{
+    struct wr_batch *events, *lines;
+    enum wr_err err = make_batches(worker, wants, &events, &lines);
+    if (err)
+        return err;
+    pthread_mutex_lock(&worker->lock);
+    wr_worker_flush(worker);
+    err = wr_log_scan(worker->log, &wants->events);
+    if (!err) /* who reads raw flows reads all of them */
+        err = wr_flow_decoder_scan(worker->decoder, wants->flows ? NULL : &wants->events);
+    if (!err) {
+        struct wr_batch *old_events = worker->events, *old_lines = worker->lines;
+        worker->events = events;
+        worker->lines = lines;
+        events = old_events;
+        lines = old_lines;
+    }
+    wr_worker_tell(worker);
+    pthread_mutex_unlock(&worker->lock);
+    wr_batch_free(events);
+    wr_batch_free(lines);
+    return err;
+}
+
+static void init_handles(struct wr_worker *w)
+{
+    uv_async_init(&w->loop, &w->wake, on_wake);
+    uv_timer_init(&w->loop, &w->resume);
+    uv_timer_init(&w->loop, &w->sweep);
+    w->wake.data = w->resume.data = w->sweep.data = w;
+}
+
+enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, const struct wr_config *config,
+                           uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
+                           atomic_int *open_streams, struct wr_buf *error)
+{
+    *worker = (struct wr_worker){.io = io, .config = config, .index = index, .owner = owner,
+                                 .open_streams = open_streams};
+    if (uv_loop_init(&worker->loop) != 0)
+        return WR_ENOMEM;
+    pthread_mutex_init(&worker->lock, NULL);
+    init_handles(worker);
+    struct wr_flow_decoder_opts flow = {.memory_bytes = config->memory_bytes / 8 / config->workers};
+    struct wr_log_opts log = {.live = true};
+    worker->ring = wr_ring_new(RING_BYTES);
+    worker->decoder = wr_flow_decoder_new(&flow);
+    worker->log = wr_log_new(&log);
+    enum wr_err err = worker->ring && worker->decoder && worker->log ? WR_OK : WR_ENOMEM;
+    if (!err)
+        err = wr_worker_wants(worker, wants);
+    if (err)
+        wr_buf_fmt(error, "cannot start worker %u: %s", (unsigned)index, wr_strerror(err));
+    else
+        err = open_listeners(worker, error);
+    if (err)
+        wr_worker_fini(worker);
+    return err;
+}
+
+void wr_worker_fini(struct wr_worker *worker)
+{
+    if (!worker->owner)
+        return;
+    if (worker->started) {
+        uv_thread_join(&worker->thread);
+    } else { /* its handles were made but never ran */
+        atomic_store(&worker->stop, true);
+        on_wake(&worker->wake);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+    }
+    uv_loop_close(&worker->loop);
+    wr_flow_decoder_free(worker->decoder);
+    wr_log_free(worker->log);
+    wr_flow_vec_fini(&worker->flows);
+    wr_batch_free(worker->events);
+    wr_batch_free(worker->lines);
+    wr_buf_fini(&worker->packed);
+    wr_ring_free(worker->ring);
+    pthread_mutex_destroy(&worker->lock);
+    *worker = (struct wr_worker){0};
+}

@@ -1,0 +1,121 @@
+/* A worker: one thread with its own loop, its own SO_REUSEPORT sockets, decoder and parser. It receives, decodes,
+ * filters, and hands survivors to the owner of the state through its ring.
+ *
+ *   sockets --> decode + filter --> ring --> owner
+ *
+ * A full ring is back-pressure: streams stop being read until there is room, datagrams are dropped and counted.
+ *
+ * Threads    the worker's own thread runs everything between start and join. `lock` is held while it works on what
+ *            it received; the owner takes it to read counters, to save templates and to change what rules want. */
+#ifndef WR_COLLECTOR_INGEST_WORKER_H
+#define WR_COLLECTOR_INGEST_WORKER_H
+
+#include "collector/config/config.h"
+#include "collector/io/io.h"
+#include "collector/pipeline/ring.h"
+#include "collector/pipeline/wants.h"
+#include "parsers/flow/decoder.h"
+#include "parsers/log/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+/* Per listener. received = decoded + rejected, in datagrams or in messages framed out of a stream. */
+#define WR_LISTENER_COUNTERS(X)                                                                    \
+    X(received, "datagrams and messages received")                                                 \
+    X(received_bytes, "their bytes")                                                               \
+    X(decoded, "of them, decoded")                                                                 \
+    X(rejected, "of them, refused whole; the reasons are counted by decoder and parser")           \
+    X(kernel_dropped, "datagrams the kernel had no room for (SO_RXQ_OVFL)")                        \
+    X(receive_errors, "failed receive calls")                                                      \
+    X(connections, "stream connections accepted")                                                  \
+    X(connections_refused, "stream connections closed at once: a limit was reached")               \
+    X(connections_broken, "stream connections closed because of their content or silence")         \
+    X(paused, "times a stream was not read because the ring was full")
+
+struct wr_listener_stats {
+#define X(name, help) uint64_t name;
+    WR_LISTENER_COUNTERS(X)
+#undef X
+};
+
+struct wr_worker;
+
+struct wr_listener {
+    struct wr_worker *worker;
+    const struct wr_listen *at;
+    struct wr_udp udp;   /* datagrams */
+    uv_poll_t poll;
+    uv_tcp_t tcp;        /* streams */
+    bool open;
+    struct wr_listener_stats stats;
+};
+
+struct wr_stream; /* tcp.c */
+
+struct wr_worker {
+    const struct wr_io *io;
+    const struct wr_config *config;
+    uint32_t index;
+    uv_async_t *owner;   /* told when the ring has something */
+    struct wr_ring *ring;
+    atomic_bool stop, finished;
+    atomic_int *open_streams; /* of all workers together */
+
+    pthread_mutex_t lock; /* everything below */
+    uv_loop_t loop;
+    uv_thread_t thread;
+    bool started;
+    uv_async_t wake;
+    uv_timer_t resume; /* tries paused streams again */
+    uv_timer_t sweep;  /* closes silent ones */
+    struct wr_flow_decoder *decoder;
+    struct wr_log *log;
+    struct wr_flow_vec flows;
+    struct wr_batch *events, *lines; /* lines: NULL when no rule reads Syslog */
+    struct wr_buf packed;
+    bool pushed; /* since the owner was last told */
+    struct wr_listener listeners[WR_CONFIG_MAX_LISTEN];
+    uint32_t nlisteners;
+    struct wr_stream *streams;
+    uint32_t nstreams;
+    uint64_t next_session;
+    struct wr_framing framing_total; /* counters of streams that have closed */
+    uint64_t rows_sent, rows_dropped; /* rows that went into the ring; that had no room */
+};
+
+/* Decoder, parser, ring and bound sockets; nothing runs yet. On failure `error` gets a line and nothing is left. */
+enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, const struct wr_config *config,
+                           uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
+                           atomic_int *open_streams, struct wr_buf *error) WR_MUST_CHECK;
+enum wr_err wr_worker_start(struct wr_worker *worker) WR_MUST_CHECK;
+/* Asks it to end: it takes what its sockets still hold, closes them and sets `finished`. The owner goes on emptying
+ * the ring until then. */
+void wr_worker_stop(struct wr_worker *worker);
+/* After `finished` or when it was never started: joins and frees. */
+void wr_worker_fini(struct wr_worker *worker);
+
+/* Owner: other rules. WR_ENOMEM: what it had stays. */
+enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants) WR_MUST_CHECK;
+
+/* Inside the worker, with `lock` held. */
+void wr_worker_flush(struct wr_worker *worker); /* what was decoded goes into the ring */
+void wr_worker_tell(struct wr_worker *worker);  /* the owner, when something did */
+/* One message of a listener; `peer_text` is the address for syslog. */
+void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
+                    int64_t now_ns);
+void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns);
+
+/* udp.c, tcp.c: a listener of the worker. -errno. */
+int wr_ingest_udp_open(struct wr_listener *l);
+void wr_ingest_udp_drain(struct wr_listener *l);
+void wr_ingest_udp_close(struct wr_listener *l);
+int wr_ingest_tcp_open(struct wr_listener *l);
+void wr_ingest_tcp_close(struct wr_listener *l);
+void wr_ingest_streams_resume(struct wr_worker *worker);
+void wr_ingest_streams_sweep(struct wr_worker *worker);
+void wr_ingest_streams_close(struct wr_worker *worker);
+void wr_ingest_framing_sum(const struct wr_worker *worker, struct wr_framing *ret_sum);
+
+#endif
