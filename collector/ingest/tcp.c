@@ -121,6 +121,12 @@ static void compact(struct wr_stream *s)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
+static bool read_on(struct wr_stream *s)
+{
+    int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+    return rc == 0 || rc == UV_EALREADY;
+}
+
 /* Works through what the buffer holds; stops and waits for room in the ring. */
 static void process(struct wr_stream *s)
 {
@@ -153,8 +159,8 @@ static void process(struct wr_stream *s)
         stream_close(s);
     else if (s->paused)
         uv_read_stop((uv_stream_t *)&s->tcp);
-    else if (uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read) < 0)
-        stream_close(s); /* was reading already, or has gone */
+    else if (!read_on(s))
+        stream_close(s);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -273,7 +279,7 @@ static void accept_stream(struct wr_listener *l)
     s->peer.session = (uint64_t)(w->index + 1) << 48 | ++w->next_session;
     s->progress_ms = uv_now(&w->loop);
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) || !within_limits(s) ||
-        uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read) != 0) {
+        !read_on(s)) {
         l->stats.connections_refused++;
         stream_close(s);
         return;

@@ -276,8 +276,11 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
 {
     *worker = (struct wr_worker){.io = io, .config = config, .index = index, .owner = owner,
                                  .open_streams = open_streams};
-    if (uv_loop_init(&worker->loop) != 0)
+    if (uv_loop_init(&worker->loop) != 0) {
+        wr_buf_fmt(error, "cannot start worker %u: no event loop", (unsigned)index);
+        worker->owner = NULL;
         return WR_ENOMEM;
+    }
     pthread_mutex_init(&worker->lock, NULL);
     init_handles(worker);
     struct wr_flow_decoder_opts flow = {.memory_bytes = config->memory_bytes / 8 / config->workers};
@@ -302,6 +305,8 @@ void wr_worker_fini(struct wr_worker *worker)
     if (!worker->owner)
         return;
     if (worker->started) {
+        if (!atomic_load(&worker->stop))
+            wr_worker_stop(worker);
         uv_thread_join(&worker->thread);
     } else { /* its handles were made but never ran */
         atomic_store(&worker->stop, true);

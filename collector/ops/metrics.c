@@ -1,0 +1,294 @@
+/* /metrics in the Prometheus text format 0.0.4, /healthz. Counters of the workers are read under their lock and summed
+ * here; nothing is counted twice. docs/operations.md lists every name with what to do about it. */
+#include "collector/ops/oplog.h"
+#include "collector/pipeline/owner.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void head(struct wr_buf *out, const char *name, const char *type, const char *help)
+{
+    wr_buf_fmt(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(struct wr_buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    head(out, name, type, help);
+    wr_buf_fmt(out, "%s %" PRIu64 "\n", name, value);
+}
+
+/* A label's value: backslash, quote and newline escaped, as the format asks. */
+static void label(struct wr_buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            wr_buf_char(out, '\\');
+        if (*text == '\n')
+            wr_buf_str(out, "\\n");
+        else
+            wr_buf_char(out, *text);
+    }
+}
+
+static void listener_labels(struct wr_buf *out, const struct wr_listen *at)
+{
+    wr_buf_fmt(out, "{listener=\"%s\",address=\"", wr_listen_kind_name(at->kind));
+    label(out, at->text);
+    wr_buf_str(out, "\"} ");
+}
+
+/* One family: the same counter of every listener, summed over the workers. */
+static void listener_family(const struct wr_owner *o, const struct wr_listener_stats *sums, const char *name,
+                            const char *help, size_t offset, struct wr_buf *out)
+{
+    wr_buf_fmt(out, "# HELP weir_listener_%s_total %s\n# TYPE weir_listener_%s_total counter\n", name, help, name);
+    for (uint32_t i = 0; i < o->config->nlisten; i++) {
+        uint64_t v;
+        memcpy(&v, (const char *)&sums[i] + offset, sizeof v);
+        wr_buf_fmt(out, "weir_listener_%s_total", name);
+        listener_labels(out, &o->config->listen[i]);
+        wr_buf_fmt(out, "%" PRIu64 "\n", v);
+    }
+}
+
+/* What all workers counted together. */
+struct sums {
+    struct wr_listener_stats listeners[WR_CONFIG_MAX_LISTEN];
+    uint32_t receive_buffer[WR_CONFIG_MAX_LISTEN]; /* smallest */
+    struct wr_flow_stats flow;
+    struct wr_log_stats log;
+    struct wr_framing framing;
+    uint64_t rows_sent, rows_dropped, ring_bytes, streams;
+};
+
+static void add_u64s(void *sum, const void *part, size_t bytes)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = part;
+    for (size_t i = 0; i < bytes / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+static void add_worker(struct sums *s, struct wr_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < w->nlisteners; i++) {
+        const struct wr_listener *l = &w->listeners[i];
+        add_u64s(&s->listeners[i], &l->stats, sizeof l->stats);
+        if (l->udp.receive_buffer && (!s->receive_buffer[i] || l->udp.receive_buffer < s->receive_buffer[i]))
+            s->receive_buffer[i] = l->udp.receive_buffer;
+    }
+    add_u64s(&s->flow, wr_flow_decoder_stats(w->decoder), sizeof s->flow);
+    add_u64s(&s->log, wr_log_stats(w->log), sizeof s->log);
+    wr_ingest_framing_sum(w, &s->framing);
+    s->rows_sent += w->rows_sent;
+    s->rows_dropped += w->rows_dropped;
+    s->streams += w->nstreams;
+    pthread_mutex_unlock(&w->lock);
+    s->ring_bytes += wr_ring_depth(w->ring);
+}
+
+static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
+{
+#define X(name, help)                                                                                                  \
+    listener_family(o, s->listeners, #name, help, offsetof(struct wr_listener_stats, name), out);
+    WR_LISTENER_COUNTERS(X)
+#undef X
+    head(out, "weir_listener_receive_buffer_bytes", "gauge", "socket receive buffer that the kernel granted");
+    for (uint32_t i = 0; i < o->config->nlisten; i++) {
+        if (!s->receive_buffer[i])
+            continue;
+        wr_buf_str(out, "weir_listener_receive_buffer_bytes");
+        listener_labels(out, &o->config->listen[i]);
+        wr_buf_fmt(out, "%" PRIu32 "\n", s->receive_buffer[i]);
+    }
+}
+
+static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
+{
+    one(out, "weir_flow_messages_total", "counter", "flow messages received = ok + rejected", f->messages);
+    one(out, "weir_flow_messages_ok_total", "counter", "flow messages decoded", f->ok);
+    head(out, "weir_flow_messages_rejected_total", "counter", "flow messages refused whole, by reason");
+#define X(name, text)                                                                                                  \
+    wr_buf_fmt(out, "weir_flow_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",                           \
+               f->rejected[WR_FLOW_REJECT_##name]);
+    WR_FLOW_REJECTS(X)
+#undef X
+    one(out, "weir_flow_records_total", "counter", "flow records in them", f->records);
+    one(out, "weir_flow_rows_total", "counter", "records that a rule may want", f->rows);
+    one(out, "weir_flow_filtered_total", "counter", "records that no rule wants", f->filtered_early);
+    one(out, "weir_flow_options_records_total", "counter", "option records", f->options_records);
+    one(out, "weir_flow_sets_held_total", "counter", "data sets that came before their template", f->sets_held);
+    one(out, "weir_flow_sets_released_total", "counter", "of them, decoded later", f->sets_released);
+    one(out, "weir_flow_sets_dropped_total", "counter", "of them, given up", f->sets_dropped);
+    one(out, "weir_flow_templates_total", "counter", "templates learned", f->templates);
+    one(out, "weir_flow_templates_changed_total", "counter", "templates that changed their layout",
+        f->templates_changed);
+    one(out, "weir_flow_sequence_lost_total", "counter", "records or packets missing by sequence number", f->seq_lost);
+    one(out, "weir_flow_sequence_duplicate_total", "counter", "messages that came twice or late", f->seq_dup);
+    one(out, "weir_flow_sequence_reset_total", "counter", "exporters that began to count anew", f->seq_reset);
+    one(out, "weir_flow_unknown_elements_total", "counter", "fields of elements that weir has no name for",
+        f->unknown_ie);
+    one(out, "weir_flow_clock_future_total", "counter", "records from the future: arrival time was used",
+        f->clock_future);
+}
+
+static void log_parser(const struct wr_log_stats *l, const struct wr_framing *framing, struct wr_buf *out)
+{
+    head(out, "weir_syslog_total", "counter", "syslog and JSON messages, by what became of them");
+#define X(name) wr_buf_fmt(out, "weir_syslog_total{what=\"" #name "\"} %" PRIu64 "\n", l->name);
+    WR_LOG_COUNTERS(X)
+#undef X
+    head(out, "weir_framing_total", "counter", "syslog streams: how messages were told apart");
+#define X(name) wr_buf_fmt(out, "weir_framing_total{what=\"" #name "\"} %" PRIu64 "\n", framing->stats.name);
+    WR_FRAMING_COUNTERS(X)
+#undef X
+}
+
+static void state_metrics(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
+{
+    const struct wr_conn_stats *c = wr_core_conn_stats(o->core);
+    struct wr_engine_stats e = wr_core_engine_stats(o->core);
+    one(out, "weir_ring_rows_sent_total", "counter", "records and rows handed to the owner", s->rows_sent);
+    one(out, "weir_ring_rows_dropped_total", "counter", "of datagrams, lost because the owner was behind",
+        s->rows_dropped);
+    one(out, "weir_ring_bytes", "gauge", "bytes waiting for the owner", s->ring_bytes);
+    one(out, "weir_streams", "gauge", "open stream connections", s->streams);
+    head(out, "weir_connections_total", "counter", "connection table, by what happened");
+#define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
+    X(flows) X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind)
+    X(ambiguous) X(amends) X(inserts)
+#undef X
+    one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
+    one(out, "weir_rules", "gauge", "rules that run", wr_ruleset_count(wr_core_rules(o->core)));
+    one(out, "weir_rule_rows_total", "counter", "rows given to the rules", e.rows_in);
+    one(out, "weir_rule_rows_aggregated_total", "counter", "rows that entered a window", e.rows_aggregated);
+    one(out, "weir_rule_rows_late_total", "counter", "rows too old for their window", e.late);
+    one(out, "weir_rule_rows_future_total", "counter", "rows whose time lies ahead", e.future);
+    one(out, "weir_rule_groups", "gauge", "groups in windows", e.groups);
+    one(out, "weir_rule_panes", "gauge", "panes of these groups", e.panes);
+    one(out, "weir_rule_groups_evicted_total", "counter", "groups given up: memory bound", e.evicted);
+    one(out, "weir_rule_memory_bytes", "gauge", "memory of windows", e.memory_bytes);
+    head(out, "weir_alerts_total", "counter", "alerts by kind");
+    wr_buf_fmt(out, "weir_alerts_total{kind=\"raised\"} %" PRIu64 "\n", e.raised);
+    wr_buf_fmt(out, "weir_alerts_total{kind=\"updated\"} %" PRIu64 "\n", e.updated);
+    wr_buf_fmt(out, "weir_alerts_total{kind=\"resolved\"} %" PRIu64 "\n", e.resolved);
+}
+
+static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
+{
+    struct wr_store_stats st = wr_store_stats(o->store);
+    one(out, "weir_alerts_stored_total", "counter", "alerts put into the store", st.put);
+    one(out, "weir_alerts_known_total", "counter", "alerts that were there already (replay after a crash)", st.known);
+    one(out, "weir_alerts_waiting", "gauge", "alerts in memory because the store fails", o->nunstored);
+    one(out, "weir_alerts_lost_total", "counter", "alerts lost because the store failed for too long",
+        o->stats.alerts_unstored);
+    one(out, "weir_alerts_dead_total", "counter", "alerts forgotten before some receiver had them", st.dead);
+    one(out, "weir_store_errors_total", "counter", "failed writes of the alert store", o->stats.store_errors);
+    one(out, "weir_log_records_total", "counter", "inputs given to the log", o->state.wal.records);
+    one(out, "weir_log_unlogged_total", "counter", "of them, not written: the log failed", o->state.wal.unlogged);
+    one(out, "weir_log_errors_total", "counter", "failed writes and syncs of the log", o->state.wal.errors);
+    one(out, "weir_log_syncs_total", "counter", "group commits", o->stats.syncs);
+    one(out, "weir_log_durable", "gauge", "1 while the log can be written", o->state.wal.fd >= 0);
+    one(out, "weir_snapshots_total", "counter", "snapshots written", o->state.snapshots);
+    one(out, "weir_snapshot_errors_total", "counter", "snapshots that could not be written",
+        o->state.snapshot_errors);
+    one(out, "weir_snapshot_bytes", "gauge", "size of the last snapshot", o->state.snapshot_bytes);
+    one(out, "weir_recovered_records_total", "counter", "log records replayed at start", o->stats.replayed);
+    one(out, "weir_recovery_torn_bytes", "gauge", "bytes cut off the log at start", o->recovered.log.torn_bytes);
+    one(out, "weir_recovery_lost_records", "gauge", "log records that were damaged at start",
+        o->recovered.log.lost_records);
+    one(out, "weir_input_errors_total", "counter", "inputs that could not be worked through", o->stats.input_errors);
+    one(out, "weir_reloads_total", "counter", "successful reloads of the rules", o->stats.reloads);
+    one(out, "weir_reload_errors_total", "counter", "reloads refused; the old rules went on", o->stats.reload_errors);
+    one(out, "weir_oplog_suppressed_total", "counter", "log lines left out by the rate limit",
+        wr_oplog_stats().suppressed);
+}
+
+static void sink_family(const struct wr_owner *o, const struct wr_sink_stats *stats, const char *name,
+                        const char *type, const char *help, size_t offset, struct wr_buf *out)
+{
+    head(out, name, type, help);
+    for (uint32_t i = 0; i < o->nsinks; i++) {
+        uint64_t v;
+        memcpy(&v, (const char *)&stats[i] + offset, sizeof v);
+        wr_buf_fmt(out, "%s{sink=\"%s\",name=\"", name, stats[i].kind);
+        label(out, stats[i].name);
+        wr_buf_fmt(out, "\"} %" PRIu64 "\n", v);
+    }
+}
+
+static void sinks(const struct wr_owner *o, struct wr_buf *out)
+{
+    struct wr_sink_stats stats[WR_OWNER_MAX_SINKS];
+    if (o->nsinks == 0)
+        return;
+    for (uint32_t i = 0; i < o->nsinks; i++)
+        wr_sink_stats(o->sinks[i], &stats[i]);
+#define X(field, suffix, type, help)                                                                                   \
+    sink_family(o, stats, "weir_sink_" suffix, type, help, offsetof(struct wr_sink_stats, field), out);
+    X(sent, "sent_total", "counter", "alerts handed to the receiver, repeats included")
+    X(acknowledged, "acknowledged_total", "counter", "alerts delivered for good")
+    X(retried, "retried_total", "counter", "alerts sent again")
+    X(lost, "lost_total", "counter", "alerts given up")
+    X(errors, "errors_total", "counter", "failed connections, writes, late acknowledgements")
+    X(unknown_acks, "unknown_acks_total", "counter", "acknowledgements of nothing that was in flight")
+    X(pending, "pending", "gauge", "alerts that wait for this receiver")
+#undef X
+    head(out, "weir_sink_connected", "gauge", "1 while the receiver can be reached");
+    for (uint32_t i = 0; i < o->nsinks; i++) {
+        wr_buf_fmt(out, "weir_sink_connected{sink=\"%s\",name=\"", stats[i].kind);
+        label(out, stats[i].name);
+        wr_buf_fmt(out, "\"} %d\n", stats[i].connected);
+    }
+}
+
+static uint64_t resident_bytes(void)
+{
+    char *data;
+    size_t len;
+    unsigned long pages = 0;
+    if (wr_io_read_file(wr_io_real(), "/proc/self/statm", 4096, &data, &len) != 0)
+        return 0;
+    (void)sscanf(data, "%*u %lu", &pages);
+    free(data);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void wr_owner_metrics(struct wr_owner *o, struct wr_buf *out)
+{
+    struct sums s = {0};
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        add_worker(&s, &o->workers[i]);
+    head(out, "weir_build_info", "gauge", "version of this weir");
+    wr_buf_str(out, "weir_build_info{version=\"" WR_VERSION "\"} 1\n");
+    one(out, "weir_workers", "gauge", "worker threads", o->nworkers);
+    one(out, "process_resident_memory_bytes", "gauge", "resident memory", resident_bytes());
+    listeners(o, &s, out);
+    flow_decoder(&s.flow, out);
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        pthread_mutex_lock(&o->workers[i].lock);
+        wr_flow_decoder_metrics(o->workers[i].decoder, out);
+        pthread_mutex_unlock(&o->workers[i].lock);
+    }
+    log_parser(&s.log, &s.framing, out);
+    state_metrics(o, &s, out);
+    disk_metrics(o, out);
+    sinks(o, out);
+}
+
+bool wr_owner_healthy(const struct wr_owner *o, struct wr_buf *out)
+{
+    const char *wrong = NULL;
+    if (o->phase != WR_OWNER_RUNNING)
+        wrong = "stopping";
+    else if (o->state.wal.fd < 0)
+        wrong = "the log in the state directory cannot be written";
+    else if (o->unstored)
+        wrong = "the alert store cannot be written";
+    wr_buf_fmt(out, "%s\n", wrong ? wrong : "ok");
+    return !wrong;
+}

@@ -1,0 +1,274 @@
+#include "collector/pipeline/core.h"
+
+#include "base/ticks.h"
+#include "collector/cli/flow_row.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct wr_core {
+    struct wr_core_opts opts;
+    struct wr_ruleset *rules;
+    struct wr_wants wants;
+    struct wr_conn *conn; /* NULL: no rule reads connections */
+    struct wr_engine *engine;
+    struct wr_batch *rows;  /* connection rows on their way to the rules */
+    struct wr_batch *event; /* one endpoint event being unpacked */
+    struct wr_batch *lines, *flows; /* gathered until the turn; NULL when nobody reads them */
+    int64_t now_ns;
+};
+
+static struct wr_batch *table_batch(enum wr_table table, const struct wr_colset *cols, uint32_t rows)
+{
+    return wr_batch_new(wr_schema_of(table), cols, rows);
+}
+
+static bool make_parts(struct wr_core *core)
+{
+    const struct wr_core_opts *o = &core->opts;
+    if (!wr_wants_init(&core->wants, core->rules))
+        return false;
+    const struct wr_wants *w = &core->wants;
+    struct wr_conn_opts conn = {.wanted = w->conn_cols,
+                                .max_connections = o->max_connections,
+                                .orphans = o->orphans,
+                                .expect_endpoint = o->expect_endpoint,
+                                .hold_ns = o->hold_ns};
+    struct wr_engine_opts engine = {.memory_bytes = o->memory_bytes, .realert_ticks = o->realert_ns / 100};
+    core->conn = wr_conn_new(&conn);
+    core->engine = wr_engine_new(core->rules, &engine);
+    core->rows = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->conn_cols, o->batch_rows);
+    core->event = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->event_cols, 1);
+    if (w->lines)
+        core->lines = table_batch(WR_TABLE_SYSLOG, &w->line_cols, o->batch_rows);
+    if (w->flows)
+        core->flows = table_batch(WR_TABLE_FLOWS, &w->flow_cols, o->batch_rows);
+    return core->conn && core->engine && core->rows && core->event && (!w->lines || core->lines) &&
+           (!w->flows || core->flows);
+}
+
+struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts *opts)
+{
+    struct wr_core *core = calloc(1, sizeof *core);
+    if (!core)
+        return NULL;
+    core->opts = *opts;
+    core->rules = wr_ruleset_ref(rules);
+    core->now_ns = INT64_MIN;
+    if (!make_parts(core)) {
+        wr_core_free(core);
+        return NULL;
+    }
+    return core;
+}
+
+static void free_parts(struct wr_core *core)
+{
+    wr_batch_free(core->rows);
+    wr_batch_free(core->event);
+    wr_batch_free(core->lines);
+    wr_batch_free(core->flows);
+    wr_conn_free(core->conn);
+    wr_engine_free(core->engine);
+    wr_wants_fini(&core->wants);
+    wr_ruleset_unref(core->rules);
+}
+
+void wr_core_free(struct wr_core *core)
+{
+    if (!core)
+        return;
+    free_parts(core);
+    free(core);
+}
+
+static int64_t ticks(const struct wr_core *core)
+{
+    return wr_ticks_of_unix_ns(core->now_ns);
+}
+
+/* Hands the rows of `batch` to the rules and empties it. */
+static enum wr_err give(struct wr_core *core, enum wr_table table, struct wr_batch *batch)
+{
+    if (batch->nrows == 0)
+        return WR_OK;
+    wr_batch_seal(batch);
+    enum wr_err err = wr_engine_consume(core->engine, table, batch, ticks(core));
+    return wr_batch_reset(batch) ? err : WR_ENOMEM;
+}
+
+static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input)
+{
+    if (input->len % sizeof(struct wr_flow) != 0)
+        return WR_ECORRUPT;
+    const uint8_t *at = input->bytes;
+    for (uint32_t i = 0; i < input->len / sizeof(struct wr_flow); i++) {
+        struct wr_flow flow;
+        memcpy(&flow, at + i * sizeof flow, sizeof flow);
+        enum wr_err err = core->wants.conn ? wr_conn_flow(core->conn, &flow, core->now_ns) : WR_OK;
+        if (err)
+            return err;
+        if (!core->flows)
+            continue;
+        if (core->flows->nrows == core->flows->cap && (err = give(core, WR_TABLE_FLOWS, core->flows)))
+            return err;
+        if (!wr_flow_row(&flow, core->flows))
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
+static enum wr_err apply_event(struct wr_core *core, const struct wr_input *input)
+{
+    if (!wr_batch_reset(core->event))
+        return WR_ENOMEM;
+    enum wr_err err = wr_row_unpack(core->event, input->bytes, input->len);
+    return err ? err : wr_conn_event(core->conn, core->event, 0, core->now_ns);
+}
+
+static enum wr_err apply_line(struct wr_core *core, const struct wr_input *input)
+{
+    if (!core->lines)
+        return WR_OK; /* logged under other rules */
+    if (core->lines->nrows == core->lines->cap) {
+        enum wr_err err = give(core, WR_TABLE_SYSLOG, core->lines);
+        if (err)
+            return err;
+    }
+    return wr_row_unpack(core->lines, input->bytes, input->len);
+}
+
+static enum wr_err drain_table(struct wr_core *core, enum wr_table table)
+{
+    while (wr_conn_drain(core->conn, table, core->rows)) {
+        enum wr_err err = give(core, table, core->rows);
+        if (err)
+            return err;
+    }
+    return WR_OK;
+}
+
+static enum wr_err turn(struct wr_core *core)
+{
+    enum wr_err err = wr_conn_advance(core->conn, core->now_ns);
+    if (!err)
+        err = drain_table(core, WR_TABLE_DEVICE_NETWORK_EVENTS);
+    if (!err)
+        err = drain_table(core, WR_TABLE_FLOW_ORPHANS);
+    if (!err && core->lines)
+        err = give(core, WR_TABLE_SYSLOG, core->lines);
+    if (!err && core->flows)
+        err = give(core, WR_TABLE_FLOWS, core->flows);
+    return err ? err : wr_engine_advance(core->engine, ticks(core));
+}
+
+enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
+{
+    if (input->arrival_ns > core->now_ns)
+        core->now_ns = input->arrival_ns;
+    switch (input->type) {
+    case WR_INPUT_FLOWS:
+        return apply_flows(core, input);
+    case WR_INPUT_EVENT:
+        return apply_event(core, input);
+    case WR_INPUT_LINE:
+        return apply_line(core, input);
+    case WR_INPUT_TURN:
+        return turn(core);
+    default:
+        return WR_ECORRUPT;
+    }
+}
+
+/* The newest connections of the group as a JSON array in the alert's own arena. */
+static void fill_samples(const struct wr_core *core, struct wr_alert *alert, struct wr_buf *buf)
+{
+    wr_buf_reset(buf);
+    wr_buf_char(buf, '[');
+    for (uint32_t i = 0; i < alert->nsamples; i++) {
+        size_t before = buf->len;
+        if (before > 1)
+            wr_buf_char(buf, ',');
+        if (!wr_conn_sample(core->conn, alert->sample_rows[i], buf))
+            buf->len = before; /* the connection has gone */
+    }
+    wr_buf_char(buf, ']');
+    if (!buf->err && buf->len > 2)
+        alert->samples_json = wr_arena_strndup(alert->arena, buf->data, buf->len);
+}
+
+struct wr_alert *wr_core_alerts(struct wr_core *core)
+{
+    struct wr_alert *list = wr_engine_alerts(core->engine);
+    struct wr_buf buf = {0};
+    for (struct wr_alert *a = list; a; a = a->next)
+        fill_samples(core, a, &buf);
+    wr_buf_fini(&buf);
+    return list;
+}
+
+enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules)
+{
+    struct wr_core *fresh = wr_core_new(rules, &core->opts);
+    struct wr_buf conn = {0}, engine = {0};
+    enum wr_err err = fresh ? WR_OK : WR_ENOMEM;
+    if (!err) {
+        wr_core_save(core, &conn, &engine);
+        err = conn.err ? conn.err : engine.err;
+    }
+    if (!err)
+        err = wr_core_load(fresh, core->now_ns, conn.data, conn.len, engine.data, engine.len);
+    wr_buf_fini(&conn);
+    wr_buf_fini(&engine);
+    if (err) {
+        wr_core_free(fresh);
+        return err;
+    }
+    struct wr_core old = *core;
+    *core = *fresh;
+    *fresh = old;
+    wr_core_free(fresh);
+    return WR_OK;
+}
+
+int64_t wr_core_now(const struct wr_core *core)
+{
+    return core->now_ns;
+}
+
+const struct wr_wants *wr_core_wants(const struct wr_core *core)
+{
+    return &core->wants;
+}
+
+const struct wr_ruleset *wr_core_rules(const struct wr_core *core)
+{
+    return core->rules;
+}
+
+const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core)
+{
+    return wr_conn_stats(core->conn);
+}
+
+struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core)
+{
+    return wr_engine_stats(core->engine);
+}
+
+void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine)
+{
+    wr_conn_save(core->conn, conn);
+    wr_engine_save(core->engine, engine);
+}
+
+enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len, const void *engine,
+                         size_t engine_len)
+{
+    enum wr_err err = wr_conn_load(core->conn, conn, conn_len);
+    if (!err)
+        err = wr_engine_load(core->engine, engine, engine_len);
+    if (!err && now_ns > core->now_ns)
+        core->now_ns = now_ns;
+    return err;
+}

@@ -1,0 +1,258 @@
+#include "collector/pipeline/owner.h"
+
+#include "base/ticks.h"
+#include "collector/ops/oplog.h"
+
+#include <string.h>
+
+enum {
+    INPUTS_PER_TURN = 4096, /* of one worker; so that timers and sinks get their turn under load */
+    UNSTORED_MAX = 10000
+};
+static const int64_t SECOND_NS = 1000000000;
+static const int64_t BUSY_NS = 15 * INT64_C(1000000000); /* after an input time moves on at every tick, later each second */
+
+static void apply(struct wr_owner *o, const struct wr_input *in)
+{
+    wr_wal_append(&o->state.wal, in);
+    enum wr_err err = wr_core_apply(o->core, in);
+    o->stats.inputs++;
+    if (err) {
+        o->stats.input_errors++;
+        wr_oplog(WR_OPLOG_ERROR, "an input was not worked through", "error", wr_strerror(err), NULL);
+    }
+    if (wr_wal_full(&o->state.wal))
+        (void)wr_wal_write(&o->state.wal); /* a failure shows in wal.fd: housekeeping deals with it */
+}
+
+static uint32_t take_inputs(struct wr_owner *o)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        struct wr_input in;
+        uint32_t n = 0;
+        while (n < INPUTS_PER_TURN && wr_ring_peek(o->workers[i].ring, &in)) {
+            apply(o, &in);
+            wr_ring_pop(o->workers[i].ring);
+            n++;
+        }
+        if (n > most)
+            most = n;
+    }
+    return most;
+}
+
+void wr_owner_take_alerts(struct wr_owner *o)
+{
+    struct wr_alert *list = wr_core_alerts(o->core);
+    while (list) {
+        struct wr_alert *next = list->next;
+        list->next = NULL;
+        o->stats.alerts++;
+        if (o->nunstored < UNSTORED_MAX) {
+            *o->unstored_end = list;
+            o->unstored_end = &list->next;
+            o->nunstored++;
+        } else {
+            o->stats.alerts_unstored++;
+            wr_alert_free(list);
+        }
+        list = next;
+    }
+}
+
+/* The log first: an alert that a sink has seen must not be raised anew, with other rows, after a power loss. */
+bool wr_owner_store_alerts(struct wr_owner *o)
+{
+    if (!o->unstored)
+        return true;
+    struct wr_wal *wal = &o->state.wal;
+    if (wr_wal_write(wal) == 0 && wal->fd >= 0) {
+        int rc = wr_wal_sync(wal, wal->fd);
+        if (rc != 0)
+            wr_wal_failed(wal, rc);
+        else
+            wal->dirty = false;
+        o->stats.syncs++;
+    }
+    uint32_t fresh = 0;
+    enum wr_err err = wr_store_put(o->store, o->unstored, &fresh);
+    if (err) {
+        o->stats.store_errors++;
+        wr_oplog(WR_OPLOG_ERROR, "cannot store alerts; they wait in memory", "error", wr_store_error(o->store),
+                 "waiting", WR_FMT("%u", o->nunstored), NULL);
+        return false;
+    }
+    while (o->unstored) {
+        struct wr_alert *next = o->unstored->next;
+        wr_alert_free(o->unstored);
+        o->unstored = next;
+    }
+    o->unstored_end = &o->unstored;
+    o->nunstored = 0;
+    for (uint32_t i = 0; fresh && i < o->nsinks; i++)
+        wr_sink_wake(o->sinks[i]);
+    return true;
+}
+
+void wr_owner_turn(struct wr_owner *o)
+{
+    struct wr_input turn = {.type = WR_INPUT_TURN, .arrival_ns = o->io->wall_ns(o->io->ctx)};
+    apply(o, &turn);
+    o->stats.turns++;
+    o->last_turn_ns = o->io->mono_ns(o->io->ctx);
+    (void)wr_wal_write(&o->state.wal); /* with the kernel: survives kill -9 */
+    wr_owner_take_alerts(o);
+    (void)wr_owner_store_alerts(o);
+}
+
+static bool workers_finished(const struct wr_owner *o)
+{
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        if (!atomic_load(&o->workers[i].finished))
+            return false;
+    return true;
+}
+
+void wr_owner_on_wake(uv_async_t *wake)
+{
+    struct wr_owner *o = wake->data;
+    bool finished = o->phase == WR_OWNER_DRAINING && workers_finished(o); /* before the last look at the rings */
+    uint32_t n = take_inputs(o);
+    if (n) {
+        o->last_input_ns = o->io->mono_ns(o->io->ctx);
+        wr_owner_turn(o);
+    }
+    if (n == INPUTS_PER_TURN)
+        uv_async_send(&o->wake);
+    else if (finished && !o->syncing)
+        wr_owner_drained(o);
+}
+
+void wr_owner_on_tick(uv_timer_t *timer)
+{
+    struct wr_owner *o = timer->data;
+    int64_t now = o->io->mono_ns(o->io->ctx);
+    int64_t every = now - o->last_input_ns < BUSY_NS ? SECOND_NS / 10 : SECOND_NS;
+    if (now - o->last_turn_ns >= every - SECOND_NS / 100)
+        wr_owner_turn(o);
+}
+
+/* ---- log and snapshot ----------------------------------------------------------------------------------------------- */
+
+static void sync_work(uv_work_t *req)
+{
+    struct wr_owner *o = req->data;
+    o->sync_rc = wr_wal_sync(&o->state.wal, o->sync_fd);
+}
+
+static void sync_done(uv_work_t *req, int status)
+{
+    struct wr_owner *o = req->data;
+    o->syncing = false;
+    /* The log may have begun another segment meanwhile: then this result says nothing about it. */
+    bool same = o->state.wal.fd == o->sync_fd && o->state.wal.segment == o->sync_segment;
+    if (status == 0 && o->sync_rc != 0 && same)
+        wr_wal_failed(&o->state.wal, o->sync_rc);
+    if (o->phase == WR_OWNER_DRAINING)
+        uv_async_send(&o->wake);
+    else if (o->snapshot_wanted && o->phase == WR_OWNER_RUNNING)
+        wr_owner_snapshot(o);
+}
+
+void wr_owner_on_commit(uv_timer_t *timer)
+{
+    struct wr_owner *o = timer->data;
+    struct wr_wal *wal = &o->state.wal;
+    (void)wr_wal_write(wal);
+    if (o->syncing || !wal->dirty || wal->fd < 0)
+        return;
+    o->sync.data = o;
+    o->sync_fd = wal->fd;
+    o->sync_segment = wal->segment;
+    wal->dirty = false;
+    if (uv_queue_work(o->loop, &o->sync, sync_work, sync_done) == 0) {
+        o->syncing = true;
+        o->stats.syncs++;
+    } else {
+        wal->dirty = true;
+    }
+}
+
+static void fill_snapshot(void *arg, struct wr_buf *out)
+{
+    struct wr_owner *o = arg;
+    struct wr_buf conn = {0}, engine = {0};
+    wr_core_save(o->core, &conn, &engine);
+    wr_snapshot_add(out, WR_SECTION_CONN, conn.data, conn.len);
+    wr_snapshot_add(out, WR_SECTION_ENGINE, engine.data, engine.len);
+    if (conn.err || engine.err)
+        out->err = WR_ENOMEM;
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        wr_buf_reset(&conn);
+        pthread_mutex_lock(&o->workers[i].lock);
+        wr_flow_decoder_save(o->workers[i].decoder, &conn);
+        pthread_mutex_unlock(&o->workers[i].lock);
+        wr_snapshot_add(out, WR_SECTION_TEMPLATES, conn.data, conn.len);
+        if (conn.err)
+            out->err = WR_ENOMEM;
+    }
+    wr_buf_fini(&conn);
+    wr_buf_fini(&engine);
+}
+
+/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log before it is
+ * then what raises it again after a crash. */
+void wr_owner_snapshot(struct wr_owner *o)
+{
+    o->snapshot_wanted = true;
+    if (o->syncing || !wr_owner_store_alerts(o))
+        return;
+    o->snapshot_wanted = false;
+    int64_t now = wr_core_now(o->core);
+    int rc = wr_state_snapshot(&o->state, now == INT64_MIN ? 0 : now, fill_snapshot, o);
+    if (rc != 0)
+        wr_oplog(WR_OPLOG_ERROR, "cannot write a snapshot; the log goes on", "dir", o->state.dir, "error",
+                 strerror(-rc), NULL);
+    o->log_bytes = o->state.wal.bytes;
+    o->state.snapshot_at_ns = o->io->mono_ns(o->io->ctx);
+}
+
+static void watch_log(struct wr_owner *o)
+{
+    bool broken = o->state.wal.fd < 0;
+    if (broken) {
+        if (!o->failing)
+            wr_oplog(WR_OPLOG_ERROR, "the log cannot be written: state would not survive a crash", "dir",
+                     o->state.dir, "error", strerror(o->state.wal.last_errno), NULL);
+        wr_owner_snapshot(o); /* a new segment with the whole state is the way back */
+        if (o->state.wal.fd >= 0)
+            wr_oplog(WR_OPLOG_INFO, "the log is written again", "dir", o->state.dir, NULL);
+    }
+    o->failing = o->state.wal.fd < 0;
+}
+
+void wr_owner_on_housekeeping(uv_timer_t *timer)
+{
+    struct wr_owner *o = timer->data;
+    int64_t now = o->io->mono_ns(o->io->ctx);
+    watch_log(o);
+    if (o->unstored)
+        (void)wr_owner_store_alerts(o);
+    if (!o->failing && (now - o->state.snapshot_at_ns >= o->config->snapshot_ns ||
+                        o->state.wal.bytes - o->log_bytes >= o->config->snapshot_log_bytes))
+        wr_owner_snapshot(o);
+    if (now - o->last_trim_ns < 60 * SECOND_NS)
+        return;
+    o->last_trim_ns = now;
+    struct wr_store_limits limits = {.max_age_ticks = o->config->retention_ns / 100, .max_alerts = 10000000,
+                                     .max_alerts_undelivered = 20000000};
+    uint64_t forgotten, dead;
+    int64_t wall = wr_ticks_of_unix_ns(o->io->wall_ns(o->io->ctx));
+    enum wr_err err = wr_store_trim(o->store, &limits, wall, &forgotten, &dead);
+    if (err)
+        wr_oplog(WR_OPLOG_WARN, "cannot trim the alert store", "error", wr_store_error(o->store), NULL);
+    else if (dead)
+        wr_oplog(WR_OPLOG_ERROR, "alerts were given up: a receiver took none for too long", "alerts",
+                 WR_FMT("%llu", (unsigned long long)dead), NULL);
+}
