@@ -1,6 +1,7 @@
 /* /metrics in the Prometheus text format 0.0.4, /healthz. Counters of the workers are read under their lock and summed
  * here; nothing is counted twice. docs/operations.md lists every name with what to do about it. */
 #include "collector/ops/oplog.h"
+#include "collector/ops/prom_merge.h"
 #include "collector/pipeline/owner.h"
 
 #include <inttypes.h>
@@ -109,31 +110,44 @@ static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_
 
 static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
 {
-    one(out, "weir_flow_messages_total", "counter", "flow messages received = ok + rejected", f->messages);
-    one(out, "weir_flow_messages_ok_total", "counter", "flow messages decoded", f->ok);
-    head(out, "weir_flow_messages_rejected_total", "counter", "flow messages refused whole, by reason");
+    one(out, "weir_decoder_messages_total", "counter", "flow messages received = ok + rejected", f->messages);
+    one(out, "weir_decoder_messages_ok_total", "counter", "flow messages decoded", f->ok);
+    head(out, "weir_decoder_messages_rejected_total", "counter", "flow messages refused whole, by reason");
 #define X(name, text)                                                                                                  \
-    wr_buf_fmt(out, "weir_flow_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",                           \
+    wr_buf_fmt(out, "weir_decoder_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",                           \
                f->rejected[WR_FLOW_REJECT_##name]);
     WR_FLOW_REJECTS(X)
 #undef X
-    one(out, "weir_flow_records_total", "counter", "flow records in them", f->records);
-    one(out, "weir_flow_rows_total", "counter", "records that a rule may want", f->rows);
-    one(out, "weir_flow_filtered_total", "counter", "records that no rule wants", f->filtered_early);
-    one(out, "weir_flow_options_records_total", "counter", "option records", f->options_records);
-    one(out, "weir_flow_sets_held_total", "counter", "data sets that came before their template", f->sets_held);
-    one(out, "weir_flow_sets_released_total", "counter", "of them, decoded later", f->sets_released);
-    one(out, "weir_flow_sets_dropped_total", "counter", "of them, given up", f->sets_dropped);
-    one(out, "weir_flow_templates_total", "counter", "templates learned", f->templates);
-    one(out, "weir_flow_templates_changed_total", "counter", "templates that changed their layout",
+    one(out, "weir_decoder_records_total", "counter", "flow records in them", f->records);
+    one(out, "weir_decoder_rows_total", "counter", "records that a rule may want", f->rows);
+    one(out, "weir_decoder_filtered_total", "counter", "records that no rule wants", f->filtered_early);
+    one(out, "weir_decoder_options_records_total", "counter", "option records", f->options_records);
+    one(out, "weir_decoder_sets_held_total", "counter", "data sets that came before their template", f->sets_held);
+    one(out, "weir_decoder_sets_released_total", "counter", "of them, decoded later", f->sets_released);
+    one(out, "weir_decoder_sets_dropped_total", "counter", "of them, given up", f->sets_dropped);
+    one(out, "weir_decoder_templates_total", "counter", "templates learned", f->templates);
+    one(out, "weir_decoder_templates_changed_total", "counter", "templates that changed their layout",
         f->templates_changed);
-    one(out, "weir_flow_sequence_lost_total", "counter", "records or packets missing by sequence number", f->seq_lost);
-    one(out, "weir_flow_sequence_duplicate_total", "counter", "messages that came twice or late", f->seq_dup);
-    one(out, "weir_flow_sequence_reset_total", "counter", "exporters that began to count anew", f->seq_reset);
-    one(out, "weir_flow_unknown_elements_total", "counter", "fields of elements that weir has no name for",
+    one(out, "weir_decoder_sequence_lost_total", "counter", "records or packets missing by sequence number", f->seq_lost);
+    one(out, "weir_decoder_sequence_duplicate_total", "counter", "messages that came twice or late", f->seq_dup);
+    one(out, "weir_decoder_sequence_reset_total", "counter", "exporters that began to count anew", f->seq_reset);
+    one(out, "weir_decoder_unknown_elements_total", "counter", "fields of elements that weir has no name for",
         f->unknown_ie);
-    one(out, "weir_flow_clock_future_total", "counter", "records from the future: arrival time was used",
+    one(out, "weir_decoder_clock_future_total", "counter", "records from the future: arrival time was used",
         f->clock_future);
+}
+
+static void exporters(const struct wr_owner *o, struct wr_buf *out)
+{
+    struct wr_buf texts[64] = {0}; /* as many as there may be workers */
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        pthread_mutex_lock(&o->workers[i].lock);
+        wr_flow_decoder_metrics(o->workers[i].decoder, &texts[i]);
+        pthread_mutex_unlock(&o->workers[i].lock);
+    }
+    wr_prom_merge(texts, o->nworkers, out);
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        wr_buf_fini(&texts[i]);
 }
 
 static void log_parser(const struct wr_log_stats *l, const struct wr_framing *framing, struct wr_buf *out)
@@ -269,11 +283,7 @@ void wr_owner_metrics(struct wr_owner *o, struct wr_buf *out)
     one(out, "process_resident_memory_bytes", "gauge", "resident memory", resident_bytes());
     listeners(o, &s, out);
     flow_decoder(&s.flow, out);
-    for (uint32_t i = 0; i < o->nworkers; i++) {
-        pthread_mutex_lock(&o->workers[i].lock);
-        wr_flow_decoder_metrics(o->workers[i].decoder, out);
-        pthread_mutex_unlock(&o->workers[i].lock);
-    }
+    exporters(o, out);
     log_parser(&s.log, &s.framing, out);
     state_metrics(o, &s, out);
     disk_metrics(o, out);

@@ -1,0 +1,366 @@
+#include "collector/cli/run.h"
+
+#include "collector/cli/args.h"
+#include "collector/cli/cli.h"
+#include "collector/cli/rulefiles.h"
+#include "collector/ops/notify.h"
+#include "collector/ops/oplog.h"
+#include "collector/pipeline/owner.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { OPT_RULES = 256, OPT_STATE, OPT_WORKERS, OPT_BATCH_ROWS, OPT_LISTEN, OPT_HTTP, OPT_ORPHANS, OPT_NO_STDOUT,
+       OPT_RECOVER };
+
+static const struct wr_opt options[] = {
+    {"config", "FILE", "configuration (YAML); without one the defaults run, see\ndeploy/weir.yaml for all settings", 'c'},
+    {"rules", "PATH", "rule file or directory (.kql, .yaml); may be given again;\nelse the library that came with weir",
+     OPT_RULES},
+    {"state", "DIR", "state directory; else $STATE_DIRECTORY, /var/lib/weir as\nroot, ~/.local/state/weir", OPT_STATE},
+    {"workers", "N", "receiving threads (1 to 64); else one a CPU, at most 4", OPT_WORKERS},
+    {"batch-rows", "N", "rows worked on together (1 to 65535; 1024)", OPT_BATCH_ROWS},
+    {"listen", "KIND=ADDR", "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp or syslog_tcp. "
+     "May be given again; the first of a kind\nreplaces that kind's defaults. KIND=off listens on none", OPT_LISTEN},
+    {"http", "ADDR", "address of /metrics and /healthz, or off (127.0.0.1:8686)", OPT_HTTP},
+    {"orphans", "WHERE", "where flows go that no endpoint event explains: auto, events\n(DeviceNetworkEvents), table "
+     "(FlowOrphans)", OPT_ORPHANS},
+    {"no-stdout", NULL, "do not write alerts to standard output", OPT_NO_STDOUT},
+    {"recover", NULL, "start although no snapshot in the state directory is whole", OPT_RECOVER},
+    {0},
+};
+
+static const struct wr_args_spec spec = {
+    .name = "run",
+    .usage = "[OPTION]...",
+    .about = "Receives NetFlow v5, v9 and IPFIX (UDP 2055 and 4739, IPFIX also TCP 4739) and syslog\n"
+             "and JSON lines (UDP and TCP 5514), runs the rules on them and gives out alerts: as JSON\n"
+             "lines on standard output, in the store of the state directory (weir alerts), and to\n"
+             "every receiver that the configuration names. SIGHUP reads the rules again, SIGTERM stops.",
+    .opts = options,
+    .examples = "  weir run\n"
+                "  weir run -c /etc/weir/weir.yaml\n"
+                "  weir run --rules my-rules --state /tmp/weir --listen flow_udp=127.0.0.1:9995\n",
+};
+
+struct run {
+    struct wr_config config;
+    const char *config_path;
+    bool rules_given, kind_given[WR_LISTEN_NKINDS], recover;
+    uv_loop_t loop;
+    struct wr_owner owner;
+    uv_signal_t signals[3];
+    uv_timer_t watchdog;
+};
+
+/* ---- command line and configuration --------------------------------------------------------------------------------- */
+
+static int opt_listen(struct run *run, const char *value)
+{
+    for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
+        const char *name = wr_listen_kind_name((enum wr_listen_kind)kind);
+        size_t len = strlen(name);
+        if (strncmp(value, name, len) != 0 || value[len] != '=')
+            continue;
+        if (!run->kind_given[kind])
+            wr_config_unlisten(&run->config, (enum wr_listen_kind)kind);
+        run->kind_given[kind] = true;
+        if (strcmp(value + len + 1, "off") == 0)
+            return 0;
+        const char *wrong = wr_config_listen(&run->config, (enum wr_listen_kind)kind, value + len + 1);
+        return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
+    }
+    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp or syslog_tcp", value);
+}
+
+static int opt_http(struct run *run, const char *value)
+{
+    run->config.http_on = strcmp(value, "off") != 0;
+    const char *wrong = run->config.http_on ? wr_listen_parse(&run->config.http, value, 8686) : NULL;
+    return wrong ? wr_args_mistake(&spec, "--http %s: %s", value, wrong) : 0;
+}
+
+static int opt_rules(struct run *run, const char *value)
+{
+    if (!run->rules_given)
+        run->config.nrules = 0; /* the command line replaces the file's list */
+    run->rules_given = true;
+    if (run->config.nrules == WR_CONFIG_MAX_RULES)
+        return wr_args_mistake(&spec, "--rules: more than %d", WR_CONFIG_MAX_RULES);
+    run->config.rules[run->config.nrules++] = value;
+    return 0;
+}
+
+static int set_option(struct run *run, const struct wr_args *args, int key)
+{
+    static const char *const orphans[] = {"auto", "events", "table", NULL};
+    int choice = 0;
+    switch (key) {
+    case 'c':
+        return 0; /* read before */
+    case OPT_RULES:
+        return opt_rules(run, args->value);
+    case OPT_STATE:
+        run->config.state_dir = args->value;
+        return 0;
+    case OPT_WORKERS:
+        return wr_args_number(args, 1, 64, &run->config.workers) ? 0 : WR_EXIT_USAGE;
+    case OPT_BATCH_ROWS:
+        return wr_args_number(args, 1, 65535, &run->config.batch_rows) ? 0 : WR_EXIT_USAGE;
+    case OPT_LISTEN:
+        return opt_listen(run, args->value);
+    case OPT_HTTP:
+        return opt_http(run, args->value);
+    case OPT_ORPHANS:
+        if (!wr_args_choice(args, orphans, &choice))
+            return WR_EXIT_USAGE;
+        run->config.orphans = (enum wr_config_orphans)choice;
+        return 0;
+    case OPT_NO_STDOUT:
+        run->config.stdout_alerts = false;
+        return 0;
+    default:
+        run->recover = true;
+        return 0;
+    }
+}
+
+/* 0, or the exit code. */
+static int load_config(struct wr_config *config, const char *path)
+{
+    char *text;
+    size_t len;
+    int rc = wr_io_read_file(wr_io_real(), path, 1 << 20, &text, &len);
+    if (rc != 0) {
+        wr_cli_error("cannot read the configuration %s: %s", path, strerror(-rc));
+        return WR_EXIT_FOUND;
+    }
+    struct wr_diags diags;
+    enum wr_err err = wr_diags_init(&diags) ? WR_OK : WR_ENOMEM;
+    if (!err)
+        err = wr_config_load(config, path, text, len, &diags);
+    free(text);
+    wr_cli_diags(&diags);
+    wr_diags_fini(&diags);
+    return err ? WR_EXIT_FOUND : 0;
+}
+
+/* Two passes: the file first, so that every option wins over it wherever it stands. -1 goes on. */
+static int read_arguments(struct run *run, int argc, char **argv)
+{
+    struct wr_args args;
+    int key;
+    wr_args_init(&args, &spec, argc, argv);
+    while ((key = wr_args_next(&args)) >= 0)
+        if (key == 'c')
+            run->config_path = args.value;
+    if (key == WR_ARGS_STOP)
+        return args.code;
+    if (wr_args_operands(&args) < argc)
+        return wr_args_mistake(&spec, "run takes no operand: '%s'", argv[wr_args_operands(&args)]);
+    int code = run->config_path ? load_config(&run->config, run->config_path) : 0;
+    if (code)
+        return code;
+    wr_args_init(&args, &spec, argc, argv);
+    while ((key = wr_args_next(&args)) >= 0)
+        if ((code = set_option(run, &args, key)))
+            return code;
+    const char *wrong = wr_config_settle(&run->config);
+    if (wrong) {
+        wr_cli_error("%s", wrong);
+        return WR_EXIT_FOUND;
+    }
+    return -1;
+}
+
+/* ---- rules ---------------------------------------------------------------------------------------------------------- */
+
+struct loading {
+    struct wr_ruleset *rules;
+    struct wr_diags diags;
+};
+
+static void add_rule_file(void *arg, const char *path, const char *text, size_t len)
+{
+    struct loading *l = arg;
+    enum wr_err err = wr_ruleset_add(l->rules, path, text, len, &l->diags);
+    if (err && err != WR_EINVAL) /* what is wrong in the file is in the messages */
+        wr_diag_file(&l->diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
+}
+
+/* Owned; NULL after the messages were printed. */
+static struct wr_ruleset *load_rules(const struct wr_config *config)
+{
+    struct loading l = {.rules = wr_ruleset_new()};
+    if (!wr_diags_init(&l.diags) || !l.rules) {
+        wr_cli_error("out of memory");
+        wr_ruleset_unref(l.rules);
+        return NULL;
+    }
+    unsigned unread = 0;
+    for (uint32_t i = 0; i < config->nrules; i++)
+        unread += wr_rulefiles(config->rules[i], add_rule_file, &l);
+    wr_cli_diags(&l.diags);
+    bool bad = l.diags.nerrors > 0 || unread > 0;
+    if (!bad && wr_ruleset_count(l.rules) == 0) {
+        wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules", config->rules[0]);
+        bad = true;
+    }
+    wr_diags_fini(&l.diags);
+    if (!bad)
+        return l.rules;
+    wr_ruleset_unref(l.rules);
+    return NULL;
+}
+
+/* ---- running -------------------------------------------------------------------------------------------------------- */
+
+static void reload(struct run *run)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)wr_notify(WR_FMT("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
+    struct wr_ruleset *rules = load_rules(&run->config);
+    enum wr_err err = rules ? wr_owner_reload(&run->owner, rules) : WR_EINVAL;
+    if (!rules)
+        run->owner.stats.reload_errors++;
+    if (err)
+        wr_oplog(WR_OPLOG_ERROR, "reload refused; the old rules go on", "error", wr_strerror(err), NULL);
+    else
+        wr_oplog(WR_OPLOG_INFO, "rules reloaded", "rules", WR_FMT("%u", wr_ruleset_count(rules)), NULL);
+    wr_ruleset_unref(rules);
+    (void)wr_notify("READY=1");
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct run *run = handle->data;
+    if (signum == SIGHUP) {
+        if (run->owner.phase == WR_OWNER_RUNNING)
+            reload(run);
+        return;
+    }
+    (void)wr_notify("STOPPING=1");
+    wr_oplog(WR_OPLOG_INFO, "stopping", "signal", signum == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
+    for (int i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&run->signals[i], NULL); /* a second one ends the process at once */
+    uv_close((uv_handle_t *)&run->watchdog, NULL);
+    wr_owner_stop(&run->owner);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    (void)wr_notify("WATCHDOG=1");
+}
+
+static void arm(struct run *run)
+{
+    static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < 3; i++) {
+        uv_signal_init(&run->loop, &run->signals[i]);
+        run->signals[i].data = run;
+        uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+    }
+    uint64_t every = wr_notify_watchdog_ms();
+    uv_timer_init(&run->loop, &run->watchdog);
+    if (every)
+        uv_timer_start(&run->watchdog, on_watchdog, every, every);
+}
+
+/* What listens where, in one line; and what the kernel did not give. */
+static void say_ready(const struct run *run)
+{
+    const struct wr_config *c = &run->config;
+    struct wr_buf line = {0};
+    for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
+        const char *before = line.len ? "; " : "";
+        for (uint32_t i = 0; i < c->nlisten; i++) {
+            if ((int)c->listen[i].kind != kind)
+                continue;
+            if (before)
+                wr_buf_fmt(&line, "%s%s ", before, wr_listen_kind_name((enum wr_listen_kind)kind));
+            else
+                wr_buf_str(&line, ", ");
+            wr_buf_str(&line, c->listen[i].text);
+            before = NULL;
+        }
+    }
+    wr_buf_char(&line, '\0');
+    wr_oplog(WR_OPLOG_INFO, "ready", "listen", line.err ? "" : line.data, "http", c->http_on ? c->http.text : "off",
+             "rules", WR_FMT("%u", wr_ruleset_count(wr_core_rules(run->owner.core))), "workers",
+             WR_FMT("%u", c->workers), "state", c->state_dir, NULL);
+    wr_buf_fini(&line);
+    const struct wr_worker *w = &run->owner.workers[0];
+    for (uint32_t i = 0; i < w->nlisteners; i++) {
+        uint32_t got = w->listeners[i].udp.receive_buffer;
+        if (got && got < c->receive_buffer_bytes) {
+            wr_oplog(WR_OPLOG_WARN, "the kernel gave a small receive buffer: bursts may be dropped", "bytes",
+                     WR_FMT("%u", got), "remedy",
+                     WR_FMT("sysctl -w net.core.rmem_max=%llu, or CAP_NET_ADMIN",
+                            (unsigned long long)c->receive_buffer_bytes), NULL);
+            return; /* they all got the same */
+        }
+    }
+}
+
+static int serve(struct run *run, struct wr_ruleset *rules)
+{
+    struct wr_buf error = {0};
+    enum wr_err err = wr_owner_start(&run->owner, wr_io_real(), &run->config, rules, run->recover, &run->loop, &error);
+    if (err) {
+        wr_buf_char(&error, '\0');
+        wr_cli_error("%s", error.err || error.len < 2 ? wr_strerror(err) : error.data);
+    } else {
+        arm(run);
+        say_ready(run);
+        (void)wr_notify("READY=1");
+        uv_run(&run->loop, UV_RUN_DEFAULT);
+        wr_oplog(WR_OPLOG_INFO, "stopped", NULL);
+    }
+    wr_owner_fini(&run->owner);
+    wr_buf_fini(&error);
+    return err ? WR_EXIT_FOUND : WR_EXIT_OK;
+}
+
+/* One descriptor a connection: the soft limit (1024 by default) is below what is allowed. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* less only means fewer connections */
+}
+
+int wr_cmd_run(int argc, char **argv)
+{
+    static struct run run; /* large; there is one */
+    if (!wr_config_init(&run.config)) {
+        wr_cli_error("out of memory");
+        return WR_EXIT_FOUND;
+    }
+    int code = read_arguments(&run, argc, argv);
+    if (code >= 0) {
+        wr_config_fini(&run.config);
+        return code;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    struct wr_ruleset *rules = load_rules(&run.config);
+    if (!rules || uv_loop_init(&run.loop) != 0) {
+        wr_ruleset_unref(rules);
+        wr_config_fini(&run.config);
+        return WR_EXIT_FOUND;
+    }
+    code = serve(&run, rules);
+    wr_ruleset_unref(rules);
+    uv_run(&run.loop, UV_RUN_DEFAULT); /* handles that were just closed */
+    uv_loop_close(&run.loop);
+    wr_config_fini(&run.config);
+    return code;
+}
