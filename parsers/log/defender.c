@@ -39,7 +39,7 @@ enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val
     while (wr_json_next(&it, &key, &len, &v)) {
         if (!wr_keys_find(&maps->columns, key, len, &col))
             continue;
-        ev->dup_keys += ev->have >> col & 1;
+        ev->dup_keys += (uint32_t)(ev->have >> col & 1);
         wr_event_set(ev, col, &v);
     }
     settle_aliases(ev);

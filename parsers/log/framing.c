@@ -211,14 +211,28 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
     return text_frame(f, data, len, 0, eof, ret_frame, ret_len);
 }
 
+/* End of a JSON value at data[from] behind which nothing or another message stands; len when there is none. */
+static size_t datagram_json(const char *data, size_t len, size_t from)
+{
+    struct wr_json_span span = {0};
+    size_t end = from;
+    if ((data[from] != '{' && data[from] != '[') ||
+        wr_json_span_feed(&span, data, len, &end) != WR_SPAN_END)
+        return len;
+    size_t next = end;
+    while (next < len && filler(data[next]))
+        next++;
+    return next == len || data[next] == '{' || data[next] == '[' || data[next] == '<' ? end : len;
+}
+
 bool wr_datagram_next(const char *data, size_t len, size_t *pos, const char **ret_frame, size_t *ret_len)
 {
     while (*pos < len && filler(data[*pos]))
         (*pos)++;
     if (*pos >= len)
         return false;
-    size_t end = *pos;
-    while (end < len && !(data[end] == '\n' && end + 2 < len && data[end + 1] == '<' && digit(data[end + 2])))
+    size_t end = *pos, stop = datagram_json(data, len, *pos);
+    while (end < stop && !(data[end] == '\n' && end + 2 < len && data[end + 1] == '<' && digit(data[end + 2])))
         end++;
     *ret_frame = data + *pos;
     *ret_len = end - *pos;

@@ -173,13 +173,12 @@ static bool rfc5424(struct cur *c, struct wr_header *h)
     if (nil)
         skip(&p, '-');
     h->has_time = !nil;
-    h->structured = true;
     skip(&p, ' ');
     h->host = nil_word(&p);
     h->process = nil_word(&p);
     if (!epoch) {
         h->pid = nil_word(&p);
-        h->msgid = nil_word(&p);
+        nil_word(&p); /* MSGID has no column */
         h->sd = structured_data(&p);
     }
     if (starts(&p, "\xef\xbb\xbf"))

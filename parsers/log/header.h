@@ -17,9 +17,8 @@ struct wr_header {
     bool pri_missing;       /* then user.notice */
     bool pri_noncanonical;  /* leading zeros */
     bool has_time;
-    bool structured;        /* RFC 5424 */
     int64_t time;           /* ticks, UTC */
-    struct wr_slice host, process, pid, msgid, sd;
+    struct wr_slice host, process, pid, sd;
     struct wr_slice message;
 };
 

@@ -100,8 +100,10 @@ static bool fix_surrogates(char *p, size_t len)
 {
     bool fixed = false;
     for (size_t i = 0; i + 1 < len; i++) {
-        if (p[i] != '\\')
-            continue;
+        char *slash = static_cast<char *>(std::memchr(p + i, '\\', len - 1 - i));
+        if (!slash)
+            break;
+        i = static_cast<size_t>(slash - p);
         if (p[i + 1] != 'u' || i + 6 > len) {
             i++;
             continue;
@@ -169,13 +171,11 @@ extern "C" void wr_json_free(struct wr_json *json)
 extern "C" enum wr_json_result wr_json_parse(struct wr_json *json, const char *data, size_t len,
                                              struct wr_json_val *ret_root, bool *ret_repaired)
 try {
-    *ret_repaired = false;
     if (!room(json, len))
         return WR_JSON_NOMEM;
     std::memcpy(json->buf, data, len);
     std::memset(json->buf + len, 0, SIMDJSON_PADDING);
-    if (memmem(json->buf, len, "\\ud", 3) || memmem(json->buf, len, "\\uD", 3))
-        *ret_repaired = fix_surrogates(json->buf, len);
+    *ret_repaired = fix_surrogates(json->buf, len);
     dom::element root;
     error_code err = parse_into(json->parser, json->buf, len, &root);
     if (err == SUCCESS)

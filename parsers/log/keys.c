@@ -11,14 +11,16 @@ static uint32_t hash(const char *name, size_t len)
     size_t n = len < 8 ? len : 8;
     memcpy(&head, name, n);
     memcpy(&tail, name + len - n, n);
-    uint64_t h = (head ^ (tail << 29 | tail >> 35) ^ len * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd);
+    uint64_t h = head ^ (tail << 29 | tail >> 35) ^ len * UINT64_C(0x9e3779b97f4a7c15);
+    h *= UINT64_C(0xff51afd7ed558ccd);
     return (uint32_t)(h >> 56) % WR_KEYS_SLOTS;
 }
 
 void wr_keys_add(struct wr_keys *keys, const char *name, uint16_t id)
 {
     size_t len = strlen(name);
-    WR_ASSERT(++keys->n <= WR_KEYS_SLOTS / 2);
+    WR_ASSERT(keys->n < WR_KEYS_SLOTS / 2);
+    keys->n++;
     uint32_t i = hash(name, len);
     while (keys->slot[i].name)
         i = (i + 1) % WR_KEYS_SLOTS;

@@ -263,7 +263,7 @@ static bool list_of(const struct wr_json_val *root, struct wr_json_val *ret_list
 
 static enum wr_json_result parse(struct frame *f, const char *text, size_t len, struct wr_json_val *root)
 {
-    bool repaired;
+    bool repaired = false;
     enum wr_json_result r = wr_json_parse(f->log->json, text, len, root, &repaired);
     if (r == WR_JSON_BAD) {
         struct wr_json_span span = {0};

@@ -77,8 +77,8 @@ struct wr_framing {
 size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof,
                        const char **ret_frame, size_t *ret_len);
 
-/* The messages of one datagram (RFC 5426): usually one; a line end before `<digit` starts another. Call with *pos 0
- * until it returns false. wr_log_frame strips trailing line ends and a count that equals the rest. */
+/* The messages of one datagram (RFC 5426): usually one; a line end before `<digit` starts another, and so does what
+ * follows a whole JSON value. Call with *pos 0 until it returns false. wr_log_frame strips trailing line ends and a count that equals the rest. */
 bool wr_datagram_next(const char *data, size_t len, size_t *pos, const char **ret_frame, size_t *ret_len);
 
 #endif

@@ -26,8 +26,9 @@ static const struct {
     enum wr_sysmon_field field;
 } json_paths[] = {
     {"winlog.event_id", SM_EVENT_ID},   {"EventID", SM_EVENT_ID},
-    {"winlog.provider_name", SM_PROVIDER}, {"SourceName", SM_PROVIDER},
-    {"winlog.computer_name", SM_COMPUTER}, {"Hostname", SM_COMPUTER},
+    {"winlog.provider_name", SM_PROVIDER}, {"SourceName", SM_PROVIDER}, {"ProviderName", SM_PROVIDER},
+    {"winlog.computer_name", SM_COMPUTER}, {"Hostname", SM_COMPUTER}, {"Computer", SM_COMPUTER},
+    {"MESSAGE", SM_XML}, {"message", SM_XML}, {"log", SM_XML}, {"System", SM_XML}, /* journal, Fluent Bit */
     {"@timestamp", ECS_TIME},           {"host.name", ECS_HOST},     {"host.hostname", ECS_HOSTNAME},
     {"source.ip", ECS_SRC_IP},          {"source.port", ECS_SRC_PORT},
     {"source.domain", ECS_SRC_HOST},    {"source.bytes", ECS_SRC_BYTES},
@@ -66,6 +67,8 @@ static bool has(const struct wr_sysmon *sm, enum wr_sysmon_field f)
 
 void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field f, const struct wr_json_val *v)
 {
+    if (f == SM_XML && (v->type != WR_JSON_STR || v->len < 7 || memcmp(v->s, "<Event", 6)))
+        return; /* a message of another kind */
     sm->dup_keys += sm->val[f].type != WR_JSON_NULL;
     sm->val[f] = *v;
 }
@@ -299,5 +302,11 @@ enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_
 {
     struct wr_sysmon sm = {0};
     char path[MAX_PATH];
-    return flatten(maps, &sm, record, path, 0, 0) ? wr_sysmon_map(&sm, ev) : WR_MAP_LIMIT;
+    if (!flatten(maps, &sm, record, path, 0, 0))
+        return WR_MAP_LIMIT;
+    const struct wr_json_val *xml = &sm.val[SM_XML];
+    enum wr_map map = wr_sysmon_map(&sm, ev);
+    if (map == WR_MAP_NONE && xml->type == WR_JSON_STR)
+        return wr_map_sysmon_xml(maps, xml->s, xml->len, ev);
+    return map;
 }

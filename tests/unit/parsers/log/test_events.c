@@ -40,6 +40,13 @@ static const char *const layouts[] = {
     "\"EventTime\":\"2023-11-14 17:13:20\",\"AccountName\":\"SYSTEM\",\"ExecutionProcessID\":11," DATA "}",
     "<30>Nov 14 22:13:20 mail-ws-7 sysmon: " XML("Linux-Sysmon", XDATA),
     XML("Linux-Sysmon", XDATA),
+    "{\"date\":1700000000.5,\"SYSLOG_IDENTIFIER\":\"sysmon\",\"MESSAGE\":\"<Event><System>"
+    "<Provider Name=\\\"Linux-Sysmon\\\"/><EventID>3</EventID><Computer>mail-ws-7</Computer></System><EventData>"
+    "<Data Name='UtcTime'>2023-11-14 22:13:20.123</Data><Data Name='ProcessId'>4242</Data>"
+    "<Data Name='Image'>/usr/bin/python.exe</Data><Data Name='User'>CORP\\\\rkim</Data>"
+    "<Data Name='Protocol'>tcp</Data><Data Name='Initiated'>true</Data><Data Name='SourceIp'>10.1.2.3</Data>"
+    "<Data Name='SourcePort'>51514</Data><Data Name='DestinationIp'>203.0.113.25</Data>"
+    "<Data Name='DestinationPort'>587</Data></EventData></Event>\"}",
     "{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"host\":{\"name\":\"mail-ws-7\"},\"source\":{\"ip\":\"10.1.2.3\","
     "\"port\":51514,\"bytes\":18432},\"destination\":{\"ip\":\"203.0.113.25\",\"port\":587,\"bytes\":5120},"
     "\"network\":{\"transport\":\"tcp\",\"direction\":\"egress\"},\"process\":{\"name\":\"python.exe\","

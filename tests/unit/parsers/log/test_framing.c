@@ -162,3 +162,19 @@ Test(framing, a_datagram_splits_only_before_a_priority)
     cr_expect(n >= 5 && !memcmp(frame, "<14>b", 5));
     cr_expect_not(wr_datagram_next(data, sizeof data - 1, &pos, &frame, &n));
 }
+
+Test(framing, a_datagram_of_json_values_splits_between_them)
+{
+    static const char data[] = "{\"a\":\"\\n<1\"}\n{\"b\":1}\n";
+    size_t pos = 0, n;
+    const char *frame;
+    cr_assert(wr_datagram_next(data, sizeof data - 1, &pos, &frame, &n));
+    cr_expect_eq(n, 12);
+    cr_assert(wr_datagram_next(data, sizeof data - 1, &pos, &frame, &n));
+    cr_expect_eq(n, 7);
+    cr_expect(!memcmp(frame, "{\"b\":1}", 7));
+    static const char trailing[] = "{\"a\":1} and text";
+    pos = 0;
+    cr_assert(wr_datagram_next(trailing, sizeof trailing - 1, &pos, &frame, &n));
+    cr_expect_eq(n, sizeof trailing - 1);
+}
