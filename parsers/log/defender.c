@@ -1,6 +1,6 @@
-/* Microsoft Defender XDR: records of the streaming API (Event Hub, storage) and rows of advanced hunting. Their
- * properties have the names of the table's columns, so the mapping is the schema itself. Source: Microsoft Learn,
- * "Streaming API", "DeviceNetworkEvents". */
+/* Microsoft Defender XDR: records of the streaming API (Event Hub, storage) and rows of advanced hunting.
+ * Their properties have the names of the table's columns, so the mapping is the schema itself. Source:
+ * Microsoft Learn, "Streaming API", "DeviceNetworkEvents". */
 #include "parsers/log/event.h"
 
 #include <string.h>
@@ -114,7 +114,7 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     if (e.category.type == WR_JSON_STR && e.category.len > sizeof hunting &&
         !memcmp(e.category.s, hunting, sizeof hunting - 1))
         return WR_MAP_NONE;
-    /* A row of advanced hunting has no envelope. Other Device* tables share most names, but not all of these. */
+    /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of these. */
     if (wr_val_is(&e.type, "DeviceNetworkEvents") || (e.action && e.protocol && e.local && !e.logon))
         return wr_map_defender(maps, record, &e.time, ev);
     return wr_map_sysmon_json(maps, record, ev);

@@ -76,8 +76,8 @@ bool wr_val_is(const struct wr_json_val *v, const char *text)
     return true;
 }
 
-bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr_json_val *v, const char **ret,
-                 size_t *ret_len)
+bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr_json_val *v,
+                 const char **ret, size_t *ret_len)
 {
     char num[32];
     int n = 0;
@@ -126,8 +126,8 @@ static bool fits(uint16_t col, enum wr_type type, int64_t v)
     }
 }
 
-/* A dynamic value: an object or array as it is; text that holds one (Defender sends AdditionalFields so) is read; other
- * text becomes a JSON string. */
+/* A dynamic value: an object or array as it is; text that holds one (Defender sends AdditionalFields so) is
+ * read; other text becomes a JSON string. */
 static bool fill_dynamic(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint32_t row)
 {
     const struct wr_json_val *v = &ev->val[col];

@@ -6,9 +6,9 @@
 #include "parsers/log/json.h"
 #include "parsers/log/keys.h"
 
-/* One endpoint event on its way to a row of DeviceNetworkEvents: for each column the value as it stands in the
- * document, converted only when a predicate or a wanted column needs it. Borrows from the JSON document, the frame
- * and `scratch`. */
+/* One endpoint event on its way to a row of DeviceNetworkEvents: for each column the value as it stands in
+ * the document, converted only when a predicate or a wanted column needs it. Borrows from the JSON document,
+ * the frame and `scratch`. */
 struct wr_event {
     uint64_t have; /* bit c: val[c] is set */
     struct wr_json_val val[WR_DNE_NCOLS];
@@ -35,8 +35,8 @@ void wr_event_set_text(struct wr_event *ev, uint16_t col, const char *text, size
 /* A value as a number or a time, and as text; false when it is none. Text is borrowed until the next call. */
 bool wr_val_i64(const struct wr_json_val *v, int64_t *ret);
 bool wr_val_time(const struct wr_json_val *v, int64_t *ret_ticks);
-bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr_json_val *v, const char **ret,
-                 size_t *ret_len);
+bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr_json_val *v,
+                 const char **ret, size_t *ret_len);
 /* Equal to `text` without regard to the case of ASCII letters; numbers never are. */
 bool wr_val_is(const struct wr_json_val *v, const char *text);
 
@@ -69,12 +69,13 @@ struct wr_maps {
 };
 void wr_maps_init(struct wr_maps *maps);
 
-/* Which mapping takes the record, with `ev` filled for DEFENDER and SYSMON. `ev` has json and scratch set, the rest
- * zero. MISSING: one took it, but a field that it needs is not there or unreadable. */
+/* Which mapping takes the record, with `ev` filled for DEFENDER and SYSMON. `ev` has json and scratch set,
+ * the rest zero. MISSING: one took it, but a field that it needs is not there or unreadable. */
 enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev);
 enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val *properties,
                             const struct wr_json_val *time, struct wr_event *ev);
-enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev);
+enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record,
+                               struct wr_event *ev);
 enum wr_map wr_map_sysmon_xml(const struct wr_maps *maps, const char *text, size_t len, struct wr_event *ev);
 void wr_map_sysmon_init(struct wr_maps *maps);
 

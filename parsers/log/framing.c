@@ -1,7 +1,7 @@
-/* Framing of a syslog stream. Senders mix octet counting, lines and JSON on one port, so the form is decided at
- * every frame start (RFC 6587 section 3.4 leaves it to the receiver). A count is believed only when a message starts
- * behind it and, where the byte behind the frame has come already, a frame may start there. When it has not come, the
- * frame is delivered all the same: a message must not wait for the next one. */
+/* Framing of a syslog stream. Senders mix octet counting, lines and JSON on one port, so the form is decided
+ * at every frame start (RFC 6587 section 3.4 leaves it to the receiver). A count is believed only when a
+ * message starts behind it and, where the byte behind the frame has come already, a frame may start there.
+ * When it has not come, the frame is delivered all the same: a message must not wait for the next one. */
 #include "parsers/log/log.h"
 
 #include <string.h>
@@ -157,8 +157,8 @@ static size_t octet_frame(struct wr_framing *f, const char *data, size_t len, si
 }
 
 /* SIZE_MAX: it is no JSON after all. */
-static size_t json_frame(struct wr_framing *f, const char *data, size_t len, bool eof,
-                         const char **ret_frame, size_t *ret_len)
+static size_t json_frame(struct wr_framing *f, const char *data, size_t len, bool eof, const char **ret_frame,
+                         size_t *ret_len)
 {
     size_t max = limit_of(f), look = len < max ? len : max;
     enum wr_json_span_result r = wr_json_span_feed(&f->span, data, look, &f->scanned);
@@ -176,8 +176,8 @@ static size_t json_frame(struct wr_framing *f, const char *data, size_t len, boo
     return deliver(f, f->scanned, data, f->scanned, ret_frame, ret_len);
 }
 
-size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof,
-                       const char **ret_frame, size_t *ret_len)
+size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof, const char **ret_frame,
+                       size_t *ret_len)
 {
     *ret_frame = NULL;
     *ret_len = 0;
@@ -211,13 +211,12 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
     return text_frame(f, data, len, 0, eof, ret_frame, ret_len);
 }
 
-/* End of a JSON value at data[from] behind which nothing or another message stands; len when there is none. */
+/* End of a JSON value at data[from] behind which nothing or another message stands; len: there is none. */
 static size_t datagram_json(const char *data, size_t len, size_t from)
 {
     struct wr_json_span span = {0};
     size_t end = from;
-    if ((data[from] != '{' && data[from] != '[') ||
-        wr_json_span_feed(&span, data, len, &end) != WR_SPAN_END)
+    if ((data[from] != '{' && data[from] != '[') || wr_json_span_feed(&span, data, len, &end) != WR_SPAN_END)
         return len;
     size_t next = end;
     while (next < len && filler(data[next]))
@@ -232,7 +231,8 @@ bool wr_datagram_next(const char *data, size_t len, size_t *pos, const char **re
     if (*pos >= len)
         return false;
     size_t end = *pos, stop = datagram_json(data, len, *pos);
-    while (end < stop && !(data[end] == '\n' && end + 2 < len && data[end + 1] == '<' && digit(data[end + 2])))
+    while (end < stop &&
+           !(data[end] == '\n' && end + 2 < len && data[end + 1] == '<' && digit(data[end + 2])))
         end++;
     *ret_frame = data + *pos;
     *ret_len = end - *pos;

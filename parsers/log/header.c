@@ -1,6 +1,7 @@
-/* Syslog headers. RFC 5424 is a grammar; RFC 3164 describes what was seen in the field, and devices go on from there:
- * sequence numbers, a host before the time, years, no time at all. The parser takes one piece after the other, and a
- * piece that is not there costs nothing; what is left over is the message. Examples of each form are the test's table. */
+/* Syslog headers. RFC 5424 is a grammar; RFC 3164 describes what was seen in the field, and devices go on
+ * from there: sequence numbers, a host before the time, years, no time at all. The parser takes one piece
+ * after the other, and a piece that is not there costs nothing; what is left over is the message. Examples of
+ * each form are the test's table. */
 #include "parsers/log/header.h"
 
 #include <string.h>
@@ -58,16 +59,17 @@ static struct wr_slice word(struct cur *c)
 
 const char *wr_facility_name(int facility)
 {
-    static const char *const names[24] = {
-        "kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
-        "uucp",   "cron",   "authpriv", "ftp",  "ntp",    "audit",  "alert",  "clock",
-        "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+    static const char *const names[24] = {"kern",   "user",   "mail",   "daemon", "auth",     "syslog",
+                                          "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
+                                          "ntp",    "audit",  "alert",  "clock",  "local0",   "local1",
+                                          "local2", "local3", "local4", "local5", "local6",   "local7"};
     return facility >= 0 && facility < 24 ? names[facility] : "";
 }
 
 const char *wr_severity_name(int severity)
 {
-    static const char *const names[8] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+    static const char *const names[8] = {"emerg",   "alert",  "crit", "err",
+                                         "warning", "notice", "info", "debug"};
     return severity >= 0 && severity < 8 ? names[severity] : "";
 }
 
@@ -115,7 +117,7 @@ static struct wr_slice nil_word(struct cur *c)
 static bool sd_param(struct cur *c)
 {
     const char *name = c->at;
-    while (c->at < c->end && *c->at > ' ' && *c->at != '=' && *c->at != ']' && *c->at != '"')
+    while (c->at != c->end && *c->at > ' ' && *c->at != '=' && *c->at != ']' && *c->at != '"')
         c->at++;
     if (c->at == name || !skip(c, '=') || !skip(c, '"'))
         return false;
@@ -138,7 +140,7 @@ static struct wr_slice structured_data(struct cur *c)
     p = *c;
     while (skip(&p, '[')) {
         const char *id = p.at;
-        while (p.at < p.end && *p.at > ' ' && !strchr("=]\"", *p.at))
+        while (p.at != p.end && *p.at > ' ' && !strchr("=]\"", *p.at))
             p.at++;
         if (p.at == id)
             return (struct wr_slice){0};
@@ -189,7 +191,7 @@ static bool rfc5424(struct cur *c, struct wr_header *h)
 
 /* ---- RFC 3164 and its relatives ---- */
 
-/* `su[230]: `, `sshd: `, `%ASA-6-302013: `; a Cisco mnemonic stays in the message, rules look for it there. */
+/* `su[230]: `, `sshd: `, `%ASA-6-302013: `; a Cisco mnemonic stays in the message, where rules look. */
 static bool tag(struct cur *c, struct wr_header *h)
 {
     struct cur p = *c;
@@ -219,8 +221,8 @@ static bool tag(struct cur *c, struct wr_header *h)
     return true;
 }
 
-/* What Cisco puts before the time: `4217: `, `rtr1: `, `004215: `, `: `, then `*` or `.`. Only good when a time
- * follows. */
+/* What Cisco puts before the time: `4217: `, `rtr1: `, `004215: `, `: `, then `*` or `.`. Only good when a
+ * time follows. */
 static bool timestamp(struct cur *c, int64_t now, struct wr_header *h)
 {
     struct cur p = *c;

@@ -17,7 +17,7 @@ struct wr_header {
     bool pri_missing;       /* then user.notice */
     bool pri_noncanonical;  /* leading zeros */
     bool has_time;
-    int64_t time;           /* ticks, UTC */
+    int64_t time; /* ticks, UTC */
     struct wr_slice host, process, pid, sd;
     struct wr_slice message;
 };
@@ -30,7 +30,7 @@ void wr_header_parse(const char *data, size_t len, int64_t now, struct wr_header
 const char *wr_facility_name(int facility);
 const char *wr_severity_name(int severity);
 
-/* ---- times, header_time.c: each reads at *at, moves it behind what it took, false (nothing moved) otherwise ---- */
+/* ---- times, header_time.c: each reads at *at and moves it behind what it took; false: nothing moved ---- */
 
 /* `2026-11-23T22:14:15.003+01:00` up to a blank or the end. */
 bool wr_time_iso(const char **at, const char *end, int64_t *ret_ticks);

@@ -14,11 +14,15 @@ struct wr_json {
     char *buf = nullptr; /* the text with simdjson's padding behind it */
     size_t cap = 0;
     std::string text;
-    ~wr_json() { std::free(buf); }
+    ~wr_json()
+    {
+        std::free(buf);
+    }
 };
 
 /* An element is a pointer to its document and an index: two words that C may hold. */
-static_assert(sizeof(dom::element) == sizeof(uintptr_t[2]) && std::is_trivially_copyable<dom::element>::value, "");
+static_assert(sizeof(dom::element) == sizeof(uintptr_t[2]) && std::is_trivially_copyable<dom::element>::value,
+              "");
 static_assert(sizeof(dom::object::iterator) == sizeof(uintptr_t[2]), "");
 static_assert(sizeof(dom::array::iterator) == sizeof(uintptr_t[2]), "");
 static_assert(std::is_trivially_copyable<dom::object::iterator>::value, "");
@@ -85,8 +89,10 @@ static int hex4(const char *p)
     int v = 0;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-            : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0)
             return -1;
         v = v * 16 + d;
@@ -94,8 +100,8 @@ static int hex4(const char *p)
     return v;
 }
 
-/* Writes \ufffd over each escape of half a surrogate pair. simdjson 3.0.1 refuses a lone high half and passes a lone
- * low one on as invalid UTF-8; Windows event texts hold both. */
+/* Writes \ufffd over each escape of half a surrogate pair. simdjson 3.0.1 refuses a lone high half and passes
+ * a lone low one on as invalid UTF-8; Windows event texts hold both. */
 static bool fix_surrogates(char *p, size_t len)
 {
     bool fixed = false;
@@ -114,7 +120,7 @@ static bool fix_surrogates(char *p, size_t len)
             continue;
         }
         bool pair = u < 0xdc00 && i + 12 <= len && p[i + 6] == '\\' && p[i + 7] == 'u' &&
-            (hex4(p + i + 8) & ~0x3ff) == 0xdc00;
+                    (hex4(p + i + 8) & ~0x3ff) == 0xdc00;
         if (!pair) {
             std::memcpy(p + i + 2, "fffd", 4);
             fixed = true;

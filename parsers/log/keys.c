@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Names share long beginnings (InitiatingProcess...), so the length and the last 8 bytes tell most of them apart. */
+/* Names share long beginnings (InitiatingProcess...), so the length and the last 8 bytes tell most of them
+ * apart. */
 static uint32_t hash(const char *name, size_t len)
 {
     uint64_t head = 0, tail = 0;

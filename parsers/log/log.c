@@ -1,6 +1,6 @@
-/* One frame -> rows. The frame is made valid UTF-8, its syslog header is read, and the rest is tried as JSON (one
- * record or a list), as Sysmon's XML, and is text otherwise. Counts are collected beside the statistics and added when
- * the frame's rows are out, so that a full batch leaves no trace. */
+/* One frame -> rows. The frame is made valid UTF-8, its syslog header is read, and the rest is tried as JSON
+ * (one record or a list), as Sysmon's XML, and is text otherwise. Counts are collected beside the statistics
+ * and added when the frame's rows are out, so that a full batch leaves no trace. */
 #include "parsers/log/log.h"
 
 #include "base/hash.h"
@@ -117,7 +117,8 @@ static uint32_t room(const struct wr_batch *b)
     return b ? b->cap - b->nrows : UINT32_MAX;
 }
 
-/* Live, a clock that is far off would put rows into windows that are long gone, or keep them open for years. */
+/* Live, a clock that is far off would put rows into windows that are long gone, or keep them open for years.
+ */
 static bool implausible(const struct frame *f, int64_t t)
 {
     return f->log->opts.live && (t < f->now - 7 * WR_TICKS_DAY || t > f->now + 10 * WR_TICKS_MINUTE);
@@ -418,8 +419,13 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
 {
     if (full(events) || full(lines))
         return WR_EFULL;
-    struct frame f = {.log = log, .data = len ? data : "", .len = len, .peer = peer ? peer : "",
-                      .now = wr_ticks_of_unix_ns(now_ns), .events = events, .lines = lines};
+    struct frame f = {.log = log,
+                      .data = len ? data : "",
+                      .len = len,
+                      .peer = peer ? peer : "",
+                      .now = wr_ticks_of_unix_ns(now_ns),
+                      .events = events,
+                      .lines = lines};
     f.n.frames = 1;
     f.n.frame_bytes = len;
     bool oversize = len >= log->opts.max_frame;

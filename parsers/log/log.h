@@ -7,16 +7,18 @@
 
 /* Syslog and JSON lines -> rows. A frame is one message without its framing: RFC 5424, RFC 3164 and vendors'
  * headers, bare JSON, `@cee:`; the payload maps to DeviceNetworkEvents (Defender streaming records, also
- * {"records":[..]}; Sysmon event 3 as Winlogbeat, NXLog or Linux XML) or becomes a row of Syslog. */
+ * {"records":[..]}; Sysmon event 3 as Winlogbeat, NXLog or Linux XML) or becomes a row of Syslog.
+ * One thread. */
 struct wr_log;
 
 /* A record is a frame, or one element of a frame that holds a list. Each is counted in exactly one place:
- *     records = mapped + plain + unparsed_json + unparsed_limit + unparsed_missing_field + unmapped + oversize
- *     mapped  = parsed_defender + parsed_sysmon = rows appended to `events` + filtered_early
- * and every record that is not mapped is one row of `lines` (if anybody reads it); frames <= records. ParseError is
- * "json", "limit", "missing_field", "no_mapping" or "oversize" in that order of counters, empty for plain text.
- * bad_utf8, pri_*: frames; dup_key: keys of mapped records that came twice (the last wins); clock_implausible,
- * trailing_bytes: records and frames. */
+ *     records  = mapped + plain + rejected
+ *     rejected = unparsed_json + unparsed_limit + unparsed_missing_field + unmapped + oversize
+ *     mapped   = parsed_defender + parsed_sysmon = rows appended to `events` + filtered_early
+ * and every record that is not mapped is one row of `lines` (if anybody reads it); frames <= records.
+ * ParseError is "json", "limit", "missing_field", "no_mapping" or "oversize", in that order of counters;
+ * empty for plain text. bad_utf8, pri_*, trailing_bytes count frames, clock_implausible records, dup_key keys
+ * of mapped records that came twice (the last wins). */
 #define WR_LOG_COUNTERS(X)                                                                         \
     X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(filtered_early)                       \
     X(parsed_defender) X(parsed_sysmon)                                                            \
@@ -32,26 +34,27 @@ struct wr_log_stats {
 
 struct wr_log_opts {
     bool live;        /* implausible times become the receipt time (-7 d .. +10 min) */
-    size_t max_frame; /* bytes; a frame of this length or more is oversize: text up to here. 0 = 1 MiB */
+    size_t max_frame; /* bytes; a longer or equal frame is oversize: text up to here. 0 = 1 MiB */
 };
 struct wr_log *wr_log_new(const struct wr_log_opts *opts);
 void wr_log_free(struct wr_log *log);
 
-/* Predicates that a row of DeviceNetworkEvents must meet (tested before the other columns are filled). Copied;
- * NULL: every row. */
+/* Predicates that a row of DeviceNetworkEvents must meet, tested before its columns are filled. Those on what
+ * a flow may still add (bytes, RemoteUrl) are left to the rules. Copied; NULL: every row. WR_EINVAL: another
+ * table, or no such column. */
 enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan) WR_MUST_CHECK;
 
 /* Parses one frame from `peer` (text of an address) that arrived at `now_ns` and appends 0 or more rows to
- * `events` (DeviceNetworkEvents) or `lines` (Syslog; NULL = nobody reads it). WR_EFULL: a batch is full, nothing was
- * appended or counted: take the rows of both batches and call again with the same frame. Only a list of more records
- * than an empty batch holds comes in slices: then WR_EFULL means that the batches hold the next part of it, counted,
- * and the same frame again goes on from there. WR_ENOMEM: the frame may be lost. */
+ * `events` (DeviceNetworkEvents) or `lines` (Syslog; NULL = nobody reads it). WR_EFULL: a batch is full,
+ * nothing was appended or counted: take the rows of both batches and call again with the same frame. Only a list of
+ * more records than an empty batch holds comes in slices: then WR_EFULL means that the batches hold the next
+ * part of it, counted, and the same frame again goes on from there. WR_ENOMEM: the frame may be lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_batch *events, struct wr_batch *lines) WR_MUST_CHECK;
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
 
-/* Framing of one byte stream, decided again at every frame start: octet counting, newline (or NUL), JSON value.
- * RFC 6587 section 3.4. Every consumed byte is counted once:
+/* Framing of one byte stream, decided again at every frame start: octet counting, newline (or NUL), JSON
+ * value. RFC 6587 section 3.4. Every consumed byte is counted once:
  *     bytes = frame_bytes + framing_bytes (counts, line ends) + filler_bytes + skipped_bytes */
 #define WR_FRAMING_COUNTERS(X)                                                                     \
     X(bytes) X(frame_bytes) X(framing_bytes) X(framed_octet) X(framed_line) X(framed_json)         \
@@ -70,15 +73,16 @@ struct wr_framing {
 #undef X
     } stats;
 };
-/* Finds the next frame in data[0..len), the unconsumed bytes of the connection. Returns how many bytes to consume
- * (0 = need more); *ret_frame is NULL when those bytes hold no frame (filler, skipped). `eof`: nothing follows, so
- * an unfinished frame is delivered. The bytes of a pending frame stay where the next call's data starts; the
- * caller's buffer holds at least max_frame + 16 bytes. */
+/* Finds the next frame in data[0..len), the unconsumed bytes of the connection. Returns how many bytes to
+ * consume (0 = need more); *ret_frame is NULL when those bytes hold no frame (filler, skipped). `eof`:
+ * nothing follows, so an unfinished frame is delivered. The bytes of a pending frame stay where the next call's data
+ * starts; the caller's buffer holds at least max_frame + 16 bytes. */
 size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof,
                        const char **ret_frame, size_t *ret_len);
 
-/* The messages of one datagram (RFC 5426): usually one; a line end before `<digit` starts another, and so does what
- * follows a whole JSON value. Call with *pos 0 until it returns false. wr_log_frame strips trailing line ends and a count that equals the rest. */
+/* The messages of one datagram (RFC 5426): usually one; a line end before `<digit` starts another, and so
+ * does what follows a whole JSON value. Call with *pos 0 until it returns false. wr_log_frame strips trailing
+ * line ends and a count that equals the rest. */
 bool wr_datagram_next(const char *data, size_t len, size_t *pos, const char **ret_frame, size_t *ret_len);
 
 #endif

@@ -89,7 +89,8 @@ enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan)
     if (!filter->branches)
         goto fail;
     for (; filter->nbranches < scan->nbranches; filter->nbranches++)
-        if (!copy_branch(filter->arena, &filter->branches[filter->nbranches], &scan->branches[filter->nbranches]))
+        if (!copy_branch(filter->arena, &filter->branches[filter->nbranches],
+                         &scan->branches[filter->nbranches]))
             goto fail;
     return WR_OK;
 fail:
@@ -128,8 +129,7 @@ static bool pred_accepts(const struct wr_pred *p, struct wr_event *ev)
     /* A request becomes a success when its flow shows the handshake. */
     static const char success[] = "ConnectionSuccess";
     if (p->col == WR_DNE_ActionType && wr_event_has(ev, p->col) &&
-        wr_val_is(&ev->val[p->col], "ConnectionRequest") &&
-        in_strs(p, success, sizeof success - 1))
+        wr_val_is(&ev->val[p->col], "ConnectionRequest") && in_strs(p, success, sizeof success - 1))
         return true;
     return in_strs(p, text, len);
 }

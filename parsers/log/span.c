@@ -17,8 +17,8 @@ static bool value_allowed(const struct wr_json_span *s, char c)
     return s->last == '{' && c == '"';
 }
 
-/* A list of events is a list of objects, and an object starts with a key. Anything else at the very start is a
- * text in brackets: `[error] disk full`, `{thread-1} started`. */
+/* A list of events is a list of objects, and an object starts with a key. Anything else at the very start is
+ * a text in brackets: `[error] disk full`, `{thread-1} started`. */
 static bool plausible_start(const struct wr_json_span *s, char c)
 {
     if (s->depth != 1 || (s->last != '[' && s->last != '{') || c == '"' || c == '}')

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /* Finds the end of a JSON object or array in a stream without parsing it: brackets and strings only. It also
- * notices early that bytes are no JSON (a cut line, a text that starts with a bracket), so that a broken line does
- * not swallow the lines after it. All zero is the state before the first byte. RFC 8259 sections 2 and 7. */
+ * notices early that bytes are no JSON (a cut line, a text that starts with a bracket), so that a broken line
+ * does not swallow the lines after it. All zero is the state before the first byte. RFC 8259 sections 2
+ * and 7. */
 struct wr_json_span {
     uint64_t objects; /* bit d: the bracket at depth d + 1 is `{` */
     uint8_t depth;
@@ -20,6 +21,7 @@ enum wr_json_span_result { WR_SPAN_MORE, WR_SPAN_END, WR_SPAN_NOT_JSON };
 enum { WR_SPAN_MAX_DEPTH = 64 };
 
 /* Goes on at data[*pos]; moves *pos behind what was looked at. END: *pos is behind the closing bracket. */
-enum wr_json_span_result wr_json_span_feed(struct wr_json_span *span, const char *data, size_t len, size_t *pos);
+enum wr_json_span_result wr_json_span_feed(struct wr_json_span *span, const char *data, size_t len,
+                                           size_t *pos);
 
 #endif

@@ -1,6 +1,7 @@
 /* Sysmon's network event (event 3) as shippers hand it on: Winlogbeat with the raw event data or, after its
- * pipeline, in ECS; NXLog's flat JSON; Sysmon for Linux' XML. Tables say which name feeds which field, the code below
- * what the fields mean for a row. Sources: Sysmon "Event ID 3", Elastic Common Schema 8, Winlogbeat's Sysmon module. */
+ * pipeline, in ECS; NXLog's flat JSON; Sysmon for Linux' XML. Tables say which name feeds which field, the
+ * code below what the fields mean for a row. Sources: Sysmon "Event ID 3", Elastic Common Schema 8,
+ * Winlogbeat's Sysmon module. */
 #include "parsers/log/event.h"
 
 #include "base/ticks.h"
@@ -14,38 +15,69 @@ static const struct {
     const char *name;
     enum wr_sysmon_field field;
 } data_names[] = {
-    {"UtcTime", SM_TIME},          {"ProcessId", SM_PID},       {"Image", SM_IMAGE},
-    {"User", SM_USER},             {"Protocol", SM_PROTOCOL},   {"Initiated", SM_INITIATED},
-    {"SourceIp", SM_SRC_IP},       {"SourcePort", SM_SRC_PORT}, {"SourceHostname", SM_SRC_HOST},
-    {"DestinationIp", SM_DST_IP},  {"DestinationPort", SM_DST_PORT},
-    {"DestinationHostname", SM_DST_HOST}, {"Hashes", SM_HASHES}, {"CommandLine", SM_CMDLINE},
+    {"UtcTime", SM_TIME},
+    {"ProcessId", SM_PID},
+    {"Image", SM_IMAGE},
+    {"User", SM_USER},
+    {"Protocol", SM_PROTOCOL},
+    {"Initiated", SM_INITIATED},
+    {"SourceIp", SM_SRC_IP},
+    {"SourcePort", SM_SRC_PORT},
+    {"SourceHostname", SM_SRC_HOST},
+    {"DestinationIp", SM_DST_IP},
+    {"DestinationPort", SM_DST_PORT},
+    {"DestinationHostname", SM_DST_HOST},
+    {"Hashes", SM_HASHES},
+    {"CommandLine", SM_CMDLINE},
 };
 
 static const struct {
     const char *name;
     enum wr_sysmon_field field;
 } json_paths[] = {
-    {"winlog.event_id", SM_EVENT_ID},   {"EventID", SM_EVENT_ID},
-    {"winlog.provider_name", SM_PROVIDER}, {"SourceName", SM_PROVIDER}, {"ProviderName", SM_PROVIDER},
-    {"winlog.computer_name", SM_COMPUTER}, {"Hostname", SM_COMPUTER}, {"Computer", SM_COMPUTER},
-    {"MESSAGE", SM_XML}, {"message", SM_XML}, {"log", SM_XML}, {"System", SM_XML}, /* journal, Fluent Bit */
-    {"@timestamp", ECS_TIME},           {"host.name", ECS_HOST},     {"host.hostname", ECS_HOSTNAME},
-    {"source.ip", ECS_SRC_IP},          {"source.port", ECS_SRC_PORT},
-    {"source.domain", ECS_SRC_HOST},    {"source.bytes", ECS_SRC_BYTES},
-    {"destination.ip", ECS_DST_IP},     {"destination.port", ECS_DST_PORT},
-    {"destination.domain", ECS_DST_HOST}, {"destination.bytes", ECS_DST_BYTES},
-    {"network.transport", ECS_TRANSPORT}, {"network.direction", ECS_DIRECTION},
+    {"winlog.event_id", SM_EVENT_ID},
+    {"EventID", SM_EVENT_ID},
+    {"winlog.provider_name", SM_PROVIDER},
+    {"SourceName", SM_PROVIDER},
+    {"ProviderName", SM_PROVIDER},
+    {"winlog.computer_name", SM_COMPUTER},
+    {"Hostname", SM_COMPUTER},
+    {"Computer", SM_COMPUTER},
+    {"MESSAGE", SM_XML},
+    {"message", SM_XML},
+    {"log", SM_XML},
+    {"System", SM_XML}, /* journal, Fluent Bit */
+    {"@timestamp", ECS_TIME},
+    {"host.name", ECS_HOST},
+    {"host.hostname", ECS_HOSTNAME},
+    {"source.ip", ECS_SRC_IP},
+    {"source.port", ECS_SRC_PORT},
+    {"source.domain", ECS_SRC_HOST},
+    {"source.bytes", ECS_SRC_BYTES},
+    {"destination.ip", ECS_DST_IP},
+    {"destination.port", ECS_DST_PORT},
+    {"destination.domain", ECS_DST_HOST},
+    {"destination.bytes", ECS_DST_BYTES},
+    {"network.transport", ECS_TRANSPORT},
+    {"network.direction", ECS_DIRECTION},
     {"event.outcome", ECS_OUTCOME},
-    {"process.name", ECS_PROCESS},      {"process.executable", ECS_EXECUTABLE}, {"process.pid", ECS_PID},
+    {"process.name", ECS_PROCESS},
+    {"process.executable", ECS_EXECUTABLE},
+    {"process.pid", ECS_PID},
     {"process.command_line", ECS_CMDLINE},
-    {"process.hash.sha1", ECS_SHA1},    {"process.hash.sha256", ECS_SHA256}, {"process.hash.md5", ECS_MD5},
-    {"process.parent.name", ECS_PARENT}, {"process.parent.pid", ECS_PARENT_PID},
-    {"user.name", ECS_USER},            {"user.domain", ECS_USER_DOMAIN},
+    {"process.hash.sha1", ECS_SHA1},
+    {"process.hash.sha256", ECS_SHA256},
+    {"process.hash.md5", ECS_MD5},
+    {"process.parent.name", ECS_PARENT},
+    {"process.parent.pid", ECS_PARENT_PID},
+    {"user.name", ECS_USER},
+    {"user.domain", ECS_USER_DOMAIN},
 };
 
 /* Objects that hold one of the paths. */
-static const char *const branches[] = {"winlog", "winlog.event_data", "host", "source", "destination", "network",
-                                       "event", "process", "process.hash", "process.parent", "user"};
+static const char *const branches[] = {"winlog",       "winlog.event_data", "host",  "source",
+                                       "destination",  "network",           "event", "process",
+                                       "process.hash", "process.parent",    "user"};
 enum { BRANCH = 0xffff, DATA_PREFIX = sizeof "winlog.event_data." - 1, MAX_PATH = 64 };
 
 void wr_map_sysmon_init(struct wr_maps *maps)
@@ -62,7 +94,8 @@ void wr_map_sysmon_init(struct wr_maps *maps)
 static bool has(const struct wr_sysmon *sm, enum wr_sysmon_field f)
 {
     const struct wr_json_val *v = &sm->val[f];
-    return v->type != WR_JSON_NULL && !(v->type == WR_JSON_STR && (v->len == 0 || (v->len == 1 && *v->s == '-')));
+    return v->type != WR_JSON_NULL &&
+           !(v->type == WR_JSON_STR && (v->len == 0 || (v->len == 1 && *v->s == '-')));
 }
 
 void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field f, const struct wr_json_val *v)
@@ -73,7 +106,8 @@ void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field f, const struct wr
     sm->val[f] = *v;
 }
 
-/* Reads one object whose path is path[0..len); nested and dotted keys meet in the same path. False: too many keys. */
+/* Reads one object whose path is path[0..len); nested and dotted keys meet in the same path. False: too many
+ * keys. */
 static bool flatten(const struct wr_maps *maps, struct wr_sysmon *sm, const struct wr_json_val *object,
                     char *path, size_t len, int depth)
 {
@@ -215,8 +249,8 @@ static void take_hashes(const struct wr_json_val *v, struct wr_event *ev)
 }
 
 /* The two ends of a connection, by who began it. */
-static bool take_ends(const struct wr_sysmon *sm, struct wr_event *ev, bool inbound, enum wr_sysmon_field src_ip,
-                      enum wr_sysmon_field dst_ip)
+static bool take_ends(const struct wr_sysmon *sm, struct wr_event *ev, bool inbound,
+                      enum wr_sysmon_field src_ip, enum wr_sysmon_field dst_ip)
 {
     enum wr_sysmon_field local = inbound ? dst_ip : src_ip, remote = inbound ? src_ip : dst_ip;
     /* ip, port, host, bytes follow each other in the enum */
@@ -263,7 +297,9 @@ static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
     wr_event_set_text(ev, WR_DNE_ActionType, action, strlen(action));
     take(sm, inbound ? ECS_DST_BYTES : ECS_SRC_BYTES, ev, WR_DNE_SentBytes);
     take(sm, inbound ? ECS_SRC_BYTES : ECS_DST_BYTES, ev, WR_DNE_ReceivedBytes);
-    enum wr_sysmon_field host = has(sm, ECS_HOST) ? ECS_HOST : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME : SM_COMPUTER;
+    enum wr_sysmon_field host = has(sm, ECS_HOST)       ? ECS_HOST
+                                : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME
+                                                        : SM_COMPUTER;
     take(sm, host, ev, WR_DNE_DeviceName);
     take_protocol(&sm->val[ECS_TRANSPORT], ev);
     if (has(sm, ECS_EXECUTABLE) && sm->val[ECS_EXECUTABLE].type == WR_JSON_STR)
@@ -298,7 +334,8 @@ enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev)
     return id == 3 && provider->type == WR_JSON_STR ? WR_MAP_MISSING : WR_MAP_NONE;
 }
 
-enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev)
+enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record,
+                               struct wr_event *ev)
 {
     struct wr_sysmon sm = {0};
     char path[MAX_PATH];

@@ -1,5 +1,6 @@
-/* Sysmon for Linux writes its events to syslog as one line of XML, always in the same few elements. This scanner knows
- * just these: <Provider Name=..>, <EventID>, <Computer> and <Data Name="..">, and the entities of XML 1.0 section 4.6. */
+/* Sysmon for Linux writes its events to syslog as one line of XML, always in the same few elements. This
+ * scanner knows just these: <Provider Name=..>, <EventID>, <Computer> and <Data Name="..">, and the entities
+ * of XML 1.0 section 4.6. */
 #include "parsers/log/sysmon.h"
 
 #include <stdlib.h>
@@ -34,8 +35,8 @@ static size_t put_utf8(char *out, unsigned long u)
     return n;
 }
 
-/* One `&..;` at p[0..left): bytes taken, with the character in out[0..*ret_n); 0 when it is no reference. A reference
- * is at least as long as its character. */
+/* One `&..;` at p[0..left): bytes taken, with the character in out[0..*ret_n); 0 when it is no reference. A
+ * reference is at least as long as its character. */
 static size_t entity(const char *p, size_t left, char *out, size_t *ret_n)
 {
     static const struct {

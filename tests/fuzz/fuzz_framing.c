@@ -1,6 +1,6 @@
-/* A byte stream of a stranger, whole and in pieces: every byte is counted once, frames lie in the input, and without
- * wrong counts the frames do not depend on how the bytes arrived. The first byte is the size of the pieces and, in
- * its upper bit, a small limit. */
+/* A byte stream of a stranger, whole and in pieces: every byte is counted once, frames lie in the input, and
+ * without wrong counts the frames do not depend on how the bytes arrived. The first byte is the size of the
+ * pieces and, in its upper bit, a small limit. */
 #include "base/buf.h"
 #include "parsers/log/log.h"
 
@@ -28,8 +28,8 @@ static void run(struct wr_framing *f, const char *data, size_t len, size_t step,
         have = len - have < step ? len : have + step;
     }
     WR_ASSERT(at == len && f->stats.bytes == len);
-    WR_ASSERT(f->stats.bytes == f->stats.frame_bytes + f->stats.framing_bytes + f->stats.filler_bytes +
-                                    f->stats.skipped_bytes);
+    WR_ASSERT(f->stats.bytes ==
+              f->stats.frame_bytes + f->stats.framing_bytes + f->stats.filler_bytes + f->stats.skipped_bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
-/* One frame of a stranger: never more than it says, every record counted once, every cell valid UTF-8. The first byte
- * chooses live or replay, a filter, and the size of the batches. */
+/* One frame of a stranger: never more than it says, every record counted once, every cell valid UTF-8. The
+ * first byte chooses live or replay, a filter, and the size of the batches. */
 #include "base/ticks.h"
 #include "parsers/log/log.h"
 
@@ -16,8 +16,8 @@ static uint64_t rows_of(const struct wr_batch *b)
 
 static void check_sums(const struct wr_log_stats *s, uint64_t events, uint64_t lines)
 {
-    uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field + s->unmapped +
-                    s->oversize;
+    uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field +
+                    s->unmapped + s->oversize;
     WR_ASSERT(s->records == s->mapped + text);
     WR_ASSERT(s->mapped == s->parsed_defender + s->parsed_sysmon);
     WR_ASSERT(s->mapped == events + s->filtered_early);
@@ -56,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum wr_err err;
     size_t calls = 0;
     do {
-        err = wr_log_frame(log, "192.0.2.9", (const char *)data, size, INT64_C(1700000000000000000), events, lines);
+        err = wr_log_frame(log, "192.0.2.9", (const char *)data, size, INT64_C(1700000000000000000), events,
+                           lines);
         WR_ASSERT(err == WR_OK || (err == WR_EFULL && ++calls <= size + 2));
         nevents += rows_of(events);
         nlines += rows_of(lines);

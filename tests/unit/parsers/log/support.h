@@ -1,4 +1,5 @@
-/* What the tests of parsers/log share: a log with its batches, and the accounting identity after each frame. */
+/* What the tests of parsers/log share: a log with its batches, and the accounting identity after each frame.
+ */
 #ifndef WR_TESTS_LOG_SUPPORT_H
 #define WR_TESTS_LOG_SUPPORT_H
 
@@ -47,8 +48,8 @@ static inline void close_rows(struct fixture *f)
 static inline void check_sums(const struct fixture *f)
 {
     const struct wr_log_stats *s = wr_log_stats(f->log);
-    uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field + s->unmapped +
-                    s->oversize;
+    uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field +
+                    s->unmapped + s->oversize;
     cr_assert_eq(s->records, s->mapped + text);
     cr_assert_eq(s->mapped, s->parsed_defender + s->parsed_sysmon);
     cr_assert_eq(s->mapped, f->event_rows + s->filtered_early);
@@ -99,7 +100,7 @@ static inline const char *cell(const struct wr_batch *b, uint16_t col, uint32_t 
     return text;
 }
 
-#define EXPECT_CELL(batch, col, row, want) cr_expect_str_eq(cell(batch, col, row), want, "%s: '%s' is not '%s'", #col, \
-                                                            cell(batch, col, row), want)
+#define EXPECT_CELL(batch, col, row, want)                                                                   \
+    cr_expect_str_eq(cell(batch, col, row), want, "%s: '%s' is not '%s'", #col, cell(batch, col, row), want)
 
 #endif

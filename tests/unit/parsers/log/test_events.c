@@ -6,12 +6,14 @@
     "\"User\":\"CORP\\\\rkim\",\"Protocol\":\"tcp\",\"Initiated\":\"true\",\"SourceIp\":\"10.1.2.3\","       \
     "\"SourcePort\":\"51514\",\"DestinationIp\":\"203.0.113.25\",\"DestinationPort\":\"587\""
 #define PROPERTIES                                                                                           \
-    "\"Timestamp\":\"2023-11-14T22:13:20.1230000Z\",\"DeviceName\":\"mail-ws-7\",\"ActionType\":\"ConnectionSuccess\"," \
+    "\"Timestamp\":\"2023-11-14T22:13:20.1230000Z\",\"DeviceName\":\"mail-ws-7\",\"ActionType\":"            \
+    "\"ConnectionSuccess\","                                                                                 \
     "\"RemoteIP\":\"203.0.113.25\",\"RemotePort\":587,\"LocalIP\":\"10.1.2.3\",\"LocalPort\":51514,"         \
     "\"Protocol\":\"Tcp\",\"InitiatingProcessFileName\":\"python.exe\",\"InitiatingProcessId\":4242,"        \
     "\"InitiatingProcessAccountDomain\":\"CORP\",\"InitiatingProcessAccountName\":\"rkim\""
-#define STREAM "{\"time\":\"2023-11-14T22:16:02.7649349Z\",\"category\":\"AdvancedHunting-DeviceNetworkEvents\"," \
-               "\"properties\":{" PROPERTIES "}}"
+#define STREAM                                                                                               \
+    "{\"time\":\"2023-11-14T22:16:02.7649349Z\",\"category\":\"AdvancedHunting-DeviceNetworkEvents\","       \
+    "\"properties\":{" PROPERTIES "}}"
 #define XML(provider, data)                                                                                  \
     "<Event><System><Provider Name=\"" provider "\"/><EventID>3</EventID><Computer>mail-ws-7</Computer>"     \
     "</System><EventData>" data "</EventData></Event>"
@@ -32,7 +34,8 @@ static const char *const layouts[] = {
     "<34>1 2023-11-14T22:16:02Z relay nxlog - - - " STREAM,
     "<34>Nov 14 22:16:02 relay nxlog: @cee:" STREAM,
     "{\"winlog\":{\"event_id\":\"3\",\"computer_name\":\"mail-ws-7\",\"event_data\":{" DATA "}}}",
-    "{\"winlog\":{\"event_id\":3,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"computer_name\":\"mail-ws-7\","
+    "{\"winlog\":{\"event_id\":3,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"computer_name\":\"mail-ws-"
+    "7\","
     "\"event_data\":{" DATA "}},\"host\":{\"name\":\"other\"},\"source\":{\"ip\":\"10.9.9.9\"},"
     "\"destination\":{\"ip\":\"10.9.9.8\"},\"process\":{\"pid\":1}}",
     "{\"winlog.event_id\":3,\"winlog.computer_name\":\"mail-ws-7\",\"winlog.event_data\":{" DATA "}}",
@@ -41,13 +44,15 @@ static const char *const layouts[] = {
     "<30>Nov 14 22:13:20 mail-ws-7 sysmon: " XML("Linux-Sysmon", XDATA),
     XML("Linux-Sysmon", XDATA),
     "{\"date\":1700000000.5,\"SYSLOG_IDENTIFIER\":\"sysmon\",\"MESSAGE\":\"<Event><System>"
-    "<Provider Name=\\\"Linux-Sysmon\\\"/><EventID>3</EventID><Computer>mail-ws-7</Computer></System><EventData>"
+    "<Provider "
+    "Name=\\\"Linux-Sysmon\\\"/><EventID>3</EventID><Computer>mail-ws-7</Computer></System><EventData>"
     "<Data Name='UtcTime'>2023-11-14 22:13:20.123</Data><Data Name='ProcessId'>4242</Data>"
     "<Data Name='Image'>/usr/bin/python.exe</Data><Data Name='User'>CORP\\\\rkim</Data>"
     "<Data Name='Protocol'>tcp</Data><Data Name='Initiated'>true</Data><Data Name='SourceIp'>10.1.2.3</Data>"
     "<Data Name='SourcePort'>51514</Data><Data Name='DestinationIp'>203.0.113.25</Data>"
     "<Data Name='DestinationPort'>587</Data></EventData></Event>\"}",
-    "{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"host\":{\"name\":\"mail-ws-7\"},\"source\":{\"ip\":\"10.1.2.3\","
+    "{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"host\":{\"name\":\"mail-ws-7\"},\"source\":{\"ip\":\"10."
+    "1.2.3\","
     "\"port\":51514,\"bytes\":18432},\"destination\":{\"ip\":\"203.0.113.25\",\"port\":587,\"bytes\":5120},"
     "\"network\":{\"transport\":\"tcp\",\"direction\":\"egress\"},\"process\":{\"name\":\"python.exe\","
     "\"pid\":4242},\"user\":{\"domain\":\"CORP\",\"name\":\"rkim\"}}",
@@ -58,13 +63,19 @@ static void expect_outbound(const struct wr_batch *b, const char *what)
     static const struct {
         uint16_t col;
         const char *want;
-    } cells[] = {
-        {WR_DNE_Timestamp, "2023-11-14T22:13:20.1230000Z"}, {WR_DNE_DeviceName, "mail-ws-7"},
-        {WR_DNE_ActionType, "ConnectionSuccess"}, {WR_DNE_RemoteIP, "203.0.113.25"}, {WR_DNE_RemotePort, "587"},
-        {WR_DNE_LocalIP, "10.1.2.3"}, {WR_DNE_LocalPort, "51514"}, {WR_DNE_Protocol, "Tcp"},
-        {WR_DNE_InitiatingProcessFileName, "python.exe"}, {WR_DNE_InitiatingProcessId, "4242"},
-        {WR_DNE_InitiatingProcessAccountDomain, "CORP"}, {WR_DNE_InitiatingProcessAccountName, "rkim"},
-        {WR_DNE_Type, "DeviceNetworkEvents"}};
+    } cells[] = {{WR_DNE_Timestamp, "2023-11-14T22:13:20.1230000Z"},
+                 {WR_DNE_DeviceName, "mail-ws-7"},
+                 {WR_DNE_ActionType, "ConnectionSuccess"},
+                 {WR_DNE_RemoteIP, "203.0.113.25"},
+                 {WR_DNE_RemotePort, "587"},
+                 {WR_DNE_LocalIP, "10.1.2.3"},
+                 {WR_DNE_LocalPort, "51514"},
+                 {WR_DNE_Protocol, "Tcp"},
+                 {WR_DNE_InitiatingProcessFileName, "python.exe"},
+                 {WR_DNE_InitiatingProcessId, "4242"},
+                 {WR_DNE_InitiatingProcessAccountDomain, "CORP"},
+                 {WR_DNE_InitiatingProcessAccountName, "rkim"},
+                 {WR_DNE_Type, "DeviceNetworkEvents"}};
     cr_assert_eq(b->nrows, 1, "%s", what);
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         cr_expect_str_eq(cell(b, cells[i].col, 0), cells[i].want, "%s\n  %s: '%s' is not '%s'", what,
@@ -87,13 +98,15 @@ Test(events, every_layout_gives_the_same_row)
 Test(events, an_inbound_sysmon_event_swaps_the_ends_and_a_service_hides_no_account)
 {
     struct fixture f = open_rows(false, 1);
-    feed_alone(&f, XML("Linux-Sysmon",
-                       "<Data Name='UtcTime'>2023-11-14 22:13:20.123</Data><Data Name=\"Image\">/usr/sbin/a&amp;b</Data>"
-                       "<Data Name=\"User\">root</Data><Data Name=\"Protocol\">udp</Data>"
-                       "<Data Name=\"Initiated\">false</Data><Data Name=\"SourceIp\">2001:db8:0:0:0:0:0:7</Data>"
-                       "<Data Name=\"SourcePort\">40000</Data><Data Name=\"SourceHostname\">-</Data>"
-                       "<Data Name=\"DestinationIp\">0:0:0:0:0:0:0:1</Data><Data Name=\"DestinationPort\">25</Data>"
-                       "<Data Name=\"Hashes\">SHA1=AB0123456789012345678901234567890123456F,MD5=short</Data>"));
+    feed_alone(
+        &f,
+        XML("Linux-Sysmon",
+            "<Data Name='UtcTime'>2023-11-14 22:13:20.123</Data><Data Name=\"Image\">/usr/sbin/a&amp;b</Data>"
+            "<Data Name=\"User\">root</Data><Data Name=\"Protocol\">udp</Data>"
+            "<Data Name=\"Initiated\">false</Data><Data Name=\"SourceIp\">2001:db8:0:0:0:0:0:7</Data>"
+            "<Data Name=\"SourcePort\">40000</Data><Data Name=\"SourceHostname\">-</Data>"
+            "<Data Name=\"DestinationIp\">0:0:0:0:0:0:0:1</Data><Data Name=\"DestinationPort\">25</Data>"
+            "<Data Name=\"Hashes\">SHA1=AB0123456789012345678901234567890123456F,MD5=short</Data>"));
     cr_assert_eq(f.events->nrows, 1);
     EXPECT_CELL(f.events, WR_DNE_ActionType, 0, "InboundConnectionAccepted");
     EXPECT_CELL(f.events, WR_DNE_LocalIP, 0, "::1");
@@ -119,9 +132,10 @@ Test(events, ecs_bytes_follow_the_direction)
     feed_alone(&f, layouts[sizeof layouts / sizeof *layouts - 1]);
     EXPECT_CELL(f.events, WR_DNE_SentBytes, 0, "18432");
     EXPECT_CELL(f.events, WR_DNE_ReceivedBytes, 0, "5120");
-    feed_alone(&f, "{\"@timestamp\":1700000000123,\"source\":{\"ip\":\"10.1.2.3\",\"bytes\":1},\"destination\":{"
-                   "\"ip\":\"10.0.0.1\",\"bytes\":2},\"network\":{\"direction\":\"ingress\"},"
-                   "\"process\":{\"executable\":\"/bin/nc\"}}");
+    feed_alone(&f,
+               "{\"@timestamp\":1700000000123,\"source\":{\"ip\":\"10.1.2.3\",\"bytes\":1},\"destination\":{"
+               "\"ip\":\"10.0.0.1\",\"bytes\":2},\"network\":{\"direction\":\"ingress\"},"
+               "\"process\":{\"executable\":\"/bin/nc\"}}");
     EXPECT_CELL(f.events, WR_DNE_Timestamp, 0, "2023-11-14T22:13:20.1230000Z");
     EXPECT_CELL(f.events, WR_DNE_SentBytes, 0, "2");
     EXPECT_CELL(f.events, WR_DNE_ReceivedBytes, 0, "1");
@@ -132,13 +146,15 @@ Test(events, ecs_bytes_follow_the_direction)
 Test(events, columns_take_what_their_types_hold)
 {
     struct fixture f = open_rows(false, 1);
-    feed_alone(&f, "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"tenantId\":\"t-1\",\"properties\":{"
-                   "\"Timestamp\":\"2023-11-14T22:13:20.1234567Z\",\"ActionType\":\"ConnectionFound\","
-                   "\"RemotePort\":70000,\"LocalPort\":\"51514\",\"ReportId\":12.0,\"RemoteUrl\":null,\"DeviceId\":17,"
-                   "\"InitiatingProcessId\":18446744073709551615,\"InitiatingProcessFileSize\":1.5,"
-                   "\"IsInitiatingProcessRemoteSession\":false,\"AccountName\":\"alias\",\"_RowId\":9,"
-                   "\"InitiatingProcessCreationTime\":\"2023-11-14T22:00:00Z\",\"SentBytes\":-5,"
-                   "\"AdditionalFields\":\"{\\\"a\\\": [1, 2]}\"}}");
+    feed_alone(
+        &f,
+        "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"tenantId\":\"t-1\",\"properties\":{"
+        "\"Timestamp\":\"2023-11-14T22:13:20.1234567Z\",\"ActionType\":\"ConnectionFound\","
+        "\"RemotePort\":70000,\"LocalPort\":\"51514\",\"ReportId\":12.0,\"RemoteUrl\":null,\"DeviceId\":17,"
+        "\"InitiatingProcessId\":18446744073709551615,\"InitiatingProcessFileSize\":1.5,"
+        "\"IsInitiatingProcessRemoteSession\":false,\"AccountName\":\"alias\",\"_RowId\":9,"
+        "\"InitiatingProcessCreationTime\":\"2023-11-14T22:00:00Z\",\"SentBytes\":-5,"
+        "\"AdditionalFields\":\"{\\\"a\\\": [1, 2]}\"}}");
     cr_assert_eq(f.events->nrows, 1);
     EXPECT_CELL(f.events, WR_DNE_Timestamp, 0, "2023-11-14T22:13:20.1234567Z");
     EXPECT_CELL(f.events, WR_DNE_RemotePort, 0, "null");
@@ -160,13 +176,16 @@ Test(events, columns_take_what_their_types_hold)
 
 Test(events, additional_fields_come_as_text_object_null_or_words)
 {
-    static const char *const given[] = {"{\"k\": 1}", "\"[]\"", "null", "\"\"", "\"two words\"", "\"{broken\""};
+    static const char *const given[] = {"{\"k\": 1}", "\"[]\"",        "null",
+                                        "\"\"",       "\"two words\"", "\"{broken\""};
     static const char *const want[] = {"{\"k\":1}", "[]", "", "", "\"two words\"", "\"{broken\""};
     struct fixture f = open_rows(false, 1);
     for (size_t i = 0; i < 6; i++) {
         char line[300];
-        snprintf(line, sizeof line, "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"x\",\"Timestamp\":\"2023-11-14\","
-                 "\"AdditionalFields\":%s}", given[i]);
+        snprintf(line, sizeof line,
+                 "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"x\",\"Timestamp\":\"2023-11-14\","
+                 "\"AdditionalFields\":%s}",
+                 given[i]);
         feed_alone(&f, line);
         cr_assert_eq(f.events->nrows, 1);
         EXPECT_CELL(f.events, WR_DNE_AdditionalFields, 0, want[i]);
@@ -198,10 +217,12 @@ static const struct error_case errors[] = {
     {"{\"records\":[]}", "no_mapping"},
     {"[]", "no_mapping"},
     {"{}", "no_mapping"},
-    {"{\"category\":\"AdvancedHunting-DeviceProcessEvents\",\"properties\":{\"ActionType\":\"ProcessCreated\"}}",
+    {"{\"category\":\"AdvancedHunting-DeviceProcessEvents\",\"properties\":{\"ActionType\":"
+     "\"ProcessCreated\"}}",
      "no_mapping"},
     {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\"}", "missing_field"},
-    {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"ActionType\":\"x\"}}", "missing_field"},
+    {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"ActionType\":\"x\"}}",
+     "missing_field"},
     {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2023-11-14\"}}",
      "missing_field"},
     {"{\"winlog\":{\"event_id\":1,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"event_data\":{" DATA "}}}",
@@ -209,8 +230,10 @@ static const struct error_case errors[] = {
     {"{\"winlog\":{\"event_id\":3,\"provider_name\":\"Other\",\"event_data\":{" DATA "}}}", "no_mapping"},
     {"{\"winlog\":{\"event_id\":3,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"event_data\":{}}}",
      "missing_field"},
-    {"{\"EventID\":3,\"SourceName\":\"Microsoft-Windows-Sysmon\",\"SourceIp\":\"not an address\"}", "missing_field"},
-    {"{\"source\":{\"ip\":\"10.0.0.1\"},\"destination\":{\"ip\":\"10.0.0.2\"},\"network\":{\"transport\":\"tcp\"}}",
+    {"{\"EventID\":3,\"SourceName\":\"Microsoft-Windows-Sysmon\",\"SourceIp\":\"not an address\"}",
+     "missing_field"},
+    {"{\"source\":{\"ip\":\"10.0.0.1\"},\"destination\":{\"ip\":\"10.0.0.2\"},\"network\":{\"transport\":"
+     "\"tcp\"}}",
      "no_mapping"}, /* a firewall's event: no process */
     {XML("Microsoft-Windows-Security-Auditing", XDATA), "no_mapping"},
     {"<Event>nothing", "no_mapping"},

@@ -85,7 +85,8 @@ Test(framing, a_wrong_count_falls_back_to_the_line_and_three_make_it_text)
     struct wr_framing f = {0};
     struct wr_buf out = {0};
     frames(&f, bytes, sizeof bytes - 1, sizeof bytes - 1, 1, &out);
-    cr_expect_str_eq(out.data, "<13>one|<13>two|<13>three and more than forty in all|<13>four|<13>five|<13>six|");
+    cr_expect_str_eq(out.data,
+                     "<13>one|<13>two|<13>three and more than forty in all|<13>four|<13>five|<13>six|");
     cr_expect_eq(f.stats.octet_count_wrong, 3);
     cr_expect(f.text_only);
     cr_expect_eq(f.stats.framed_octet, 0);

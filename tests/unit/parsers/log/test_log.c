@@ -3,7 +3,8 @@
 
 #define EVENT(port, action) EVENT_OF(port, action, "d" port)
 #define EVENT_OF(port, action, device)                                                                       \
-    "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2026-11-24T07:00:00Z\"," \
+    "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2026-11-24T07:"   \
+    "00:00Z\","                                                                                              \
     "\"ActionType\":\"" action "\",\"RemotePort\":" port ",\"DeviceName\":\"" device "\"}}"
 
 static enum wr_err feed_some(struct fixture *f, const char *text, size_t len)
@@ -144,10 +145,14 @@ Test(log, predicates_drop_events_before_their_columns_are_filled)
         const char *line;
         uint32_t rows;
     } events[] = {
-        {EVENT("25", "ConnectionSuccess"), 1},   {EVENT("587", "ConnectionSuccess"), 1},
-        {EVENT_OF("\"465\"", "ConnectionSuccess", "d"), 1}, {EVENT("25", "ConnectionFailed"), 0},
-        {EVENT("443", "ConnectionFailed"), 1},   {EVENT("80", "ConnectionSuccess"), 0},
-        {EVENT("null", "ConnectionSuccess"), 0}, {EVENT("25", "ConnectionRequest"), 1},
+        {EVENT("25", "ConnectionSuccess"), 1},
+        {EVENT("587", "ConnectionSuccess"), 1},
+        {EVENT_OF("\"465\"", "ConnectionSuccess", "d"), 1},
+        {EVENT("25", "ConnectionFailed"), 0},
+        {EVENT("443", "ConnectionFailed"), 1},
+        {EVENT("80", "ConnectionSuccess"), 0},
+        {EVENT("null", "ConnectionSuccess"), 0},
+        {EVENT("25", "ConnectionRequest"), 1},
         {EVENT("25", "connectionsuccess"), 0},
     };
     uint64_t dropped = 0;
@@ -179,7 +184,8 @@ Test(log, a_scan_without_branches_wants_no_row_and_a_wrong_one_is_refused)
     close_rows(&f);
 }
 
-static const struct wr_log_stats *one_json(struct fixture *f, const char *prefix, char fill, size_t n, const char *suffix)
+static const struct wr_log_stats *one_json(struct fixture *f, const char *prefix, char fill, size_t n,
+                                           const char *suffix)
 {
     size_t a = strlen(prefix), b = strlen(suffix);
     char *text = malloc(a + n + b);
@@ -234,8 +240,10 @@ Test(log, deep_wide_and_long_json_meets_its_limits)
 Test(log, duplicate_keys_are_counted_and_the_last_wins)
 {
     struct fixture f = open_rows(false, 1);
-    feed_alone(&f, "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"ActionType\":\"a\","
-                   "\"Timestamp\":\"2026-11-24T07:00:00Z\",\"RemotePort\":1,\"RemotePort\":2,\"ActionType\":\"b\"}}");
+    feed_alone(
+        &f,
+        "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"ActionType\":\"a\","
+        "\"Timestamp\":\"2026-11-24T07:00:00Z\",\"RemotePort\":1,\"RemotePort\":2,\"ActionType\":\"b\"}}");
     EXPECT_CELL(f.events, WR_DNE_RemotePort, 0, "2");
     EXPECT_CELL(f.events, WR_DNE_ActionType, 0, "b");
     cr_expect_eq(wr_log_stats(f.log)->dup_key, 2);
@@ -244,21 +252,25 @@ Test(log, duplicate_keys_are_counted_and_the_last_wins)
 
 Test(log, odd_strings_become_valid_text)
 {
-    static const char *const given[] = {"\\ud800", "\\udc00x", "\\ud800\\ud800", "\\ud83d\\ude00", "a\xff", "\\\\ud800",
-                                        "\\uD83Dx"};
-    static const char *const want[] = {"\xef\xbf\xbd", "\xef\xbf\xbdx", "\xef\xbf\xbd\xef\xbf\xbd",
-                                       "\xf0\x9f\x98\x80", "a\xef\xbf\xbd", "\\ud800", "\xef\xbf\xbdx"};
+    static const char *const given[] = {"\\ud800", "\\udc00x",  "\\ud800\\ud800", "\\ud83d\\ude00",
+                                        "a\xff",   "\\\\ud800", "\\uD83Dx"};
+    static const char *const want[] = {"\xef\xbf\xbd",     "\xef\xbf\xbdx", "\xef\xbf\xbd\xef\xbf\xbd",
+                                       "\xf0\x9f\x98\x80", "a\xef\xbf\xbd", "\\ud800",
+                                       "\xef\xbf\xbdx"};
     struct fixture f = open_rows(false, 1);
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         char line[300];
-        snprintf(line, sizeof line, "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"%s\",\"Timestamp\":"
-                 "\"2026-11-24\"}", given[i]);
+        snprintf(line, sizeof line,
+                 "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"%s\",\"Timestamp\":"
+                 "\"2026-11-24\"}",
+                 given[i]);
         feed_alone(&f, line);
         cr_assert_eq(f.events->nrows, 1, "%s", given[i]);
         EXPECT_CELL(f.events, WR_DNE_ActionType, 0, want[i]);
     }
     cr_expect_eq(wr_log_stats(f.log)->bad_utf8, 5);
-    feed_alone(&f, "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"a\\u0000b\",\"Timestamp\":\"2026-11-24\"}");
+    feed_alone(
+        &f, "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"a\\u0000b\",\"Timestamp\":\"2026-11-24\"}");
     cr_expect_eq(f.events->col[WR_DNE_ActionType].s[0].len, 3);
     close_rows(&f);
 }
