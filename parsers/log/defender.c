@@ -36,7 +36,7 @@ enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val
     const char *key;
     size_t len;
     uint16_t col;
-    while (wr_json_next(&it, &key, &len, &v)) {
+    while (wr_json_iter_next(&it, &key, &len, &v)) {
         if (!wr_keys_find(&maps->columns, key, len, &col))
             continue;
         ev->dup_keys += (uint32_t)(ev->have >> col & 1);
@@ -99,7 +99,7 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     struct wr_json_val v;
     const char *key;
     size_t len;
-    while (wr_json_next(&it, &key, &len, &v))
+    while (wr_json_iter_next(&it, &key, &len, &v))
         look_at(&e, key, len, &v);
     static const char hunting[] = "AdvancedHunting-";
     if (wr_val_is(&e.category, "AdvancedHunting-DeviceNetworkEvents")) {

@@ -135,7 +135,7 @@ static bool fill_dynamic(struct wr_event *ev, struct wr_batch *b, uint16_t col, 
     size_t n;
     if (v->type == WR_JSON_STR && v->len == 0)
         return true;
-    if (v->type == WR_JSON_STR && !wr_json_compact(ev->json, v->s, v->len, &s, &n)) {
+    if (v->type == WR_JSON_STR && !wr_json_minify(ev->json, v->s, v->len, &s, &n)) {
         struct wr_buf buf = {0};
         wr_json_str(&buf, v->s, v->len);
         bool ok = !buf.err && wr_batch_set_str(b, col, row, buf.data, buf.len);

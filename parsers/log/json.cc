@@ -208,7 +208,7 @@ extern "C" struct wr_json_iter wr_json_begin(const struct wr_json_val *container
     return iter;
 }
 
-extern "C" bool wr_json_next(struct wr_json_iter *iter, const char **ret_key, size_t *ret_key_len,
+extern "C" bool wr_json_iter_next(struct wr_json_iter *iter, const char **ret_key, size_t *ret_key_len,
                              struct wr_json_val *ret_value)
 {
     if (!std::memcmp(iter->at, iter->end, sizeof iter->at))
@@ -243,7 +243,7 @@ try {
     return false;
 }
 
-extern "C" bool wr_json_compact(struct wr_json *json, const char *text, size_t len, const char **ret,
+extern "C" bool wr_json_minify(struct wr_json *json, const char *text, size_t len, const char **ret,
                                 size_t *ret_len)
 try {
     std::string padded(text, len);

@@ -56,15 +56,15 @@ enum wr_json_result wr_json_parse(struct wr_json *json, const char *data, size_t
 
 /* Members of an object or an array, in the order of the text. `key` is NULL-length for an array. */
 struct wr_json_iter wr_json_begin(const struct wr_json_val *container);
-bool wr_json_next(struct wr_json_iter *iter, const char **ret_key, size_t *ret_key_len,
+bool wr_json_iter_next(struct wr_json_iter *iter, const char **ret_key, size_t *ret_key_len,
                   struct wr_json_val *ret_value);
 
-/* An object or array as compact JSON text, borrowed until the next wr_json_text or wr_json_compact; false:
+/* An object or array as compact JSON text, borrowed until the next wr_json_text or wr_json_minify; false:
  * out of memory, or a scalar. */
 bool wr_json_text(struct wr_json *json, const struct wr_json_val *value, const char **ret, size_t *ret_len);
 /* The same for JSON text that stands inside a string; also false when it is no object or array. Does not
  * disturb the parsed document. */
-bool wr_json_compact(struct wr_json *json, const char *text, size_t len, const char **ret, size_t *ret_len);
+bool wr_json_minify(struct wr_json *json, const char *text, size_t len, const char **ret, size_t *ret_len);
 
 #ifdef __cplusplus
 }

@@ -223,7 +223,7 @@ static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
     size_t len;
     for (;;) {
         struct wr_json_iter before = it;
-        if (!wr_json_next(&it, &key, &len, &v))
+        if (!wr_json_iter_next(&it, &key, &len, &v))
             break;
         if (full(f->events) || full(f->lines))
             return stop_list(f, &before, true);
@@ -256,7 +256,7 @@ static bool list_of(const struct wr_json_val *root, struct wr_json_val *ret_list
     struct wr_json_iter it = wr_json_begin(root);
     const char *key;
     size_t len;
-    while (wr_json_next(&it, &key, &len, ret_list))
+    while (wr_json_iter_next(&it, &key, &len, ret_list))
         if (len == 7 && !memcmp(key, "records", 7) && ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
             return true;
     return false;

@@ -118,7 +118,7 @@ static bool flatten(const struct wr_maps *maps, struct wr_sysmon *sm, const stru
     const char *key;
     size_t n;
     uint16_t id;
-    while (wr_json_next(&it, &key, &n, &v)) {
+    while (wr_json_iter_next(&it, &key, &n, &v)) {
         if (n + len + 1 >= MAX_PATH)
             continue;
         memcpy(path + len, key, n);
