@@ -8,6 +8,23 @@
  * owner's lock get their turn. */
 enum { ROUNDS = 16, DRAIN_ROUNDS = 4096 };
 
+/* A datagram of syslog holds one message or, from some relays, several lines; an empty one is a refused message. */
+static void give_lines(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns)
+{
+    size_t pos = 0, n;
+    const char *frame;
+    bool any = false;
+    while (wr_datagram_next(data, len, &pos, &frame, &n)) {
+        wr_worker_line(l, peer_text, frame, n, now_ns);
+        any = true;
+    }
+    if (!any) {
+        l->stats.received++;
+        l->stats.received_bytes += len;
+        l->stats.rejected++;
+    }
+}
+
 static void give_train(struct wr_listener *l, const struct wr_dgrams *train, int64_t now_ns)
 {
     struct wr_flow_peer peer = {.port = ntohs(train->src.sin6_port)};
@@ -25,7 +42,7 @@ static void give_train(struct wr_listener *l, const struct wr_dgrams *train, int
         if (l->at->kind == WR_LISTEN_FLOW_UDP)
             wr_worker_flow(l, &peer, train->data + at, len, now_ns);
         else
-            wr_worker_line(l, text, (const char *)train->data + at, len, now_ns);
+            give_lines(l, text, (const char *)train->data + at, len, now_ns);
         at += len;
     } while (at < train->len);
 }

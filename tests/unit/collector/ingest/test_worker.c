@@ -1,0 +1,288 @@
+/* A worker on loopback: what goes into its sockets comes out of its ring, and every datagram and message is counted. */
+#include "collector/ingest/worker.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct wr_config config;
+static struct wr_wants wants;
+static struct wr_worker worker;
+static uv_loop_t loop;
+static uv_async_t owner;
+static atomic_int streams;
+static struct wr_branch every_row;
+
+static void on_owner(uv_async_t *async)
+{
+    (void)async;
+}
+
+static uint16_t free_port(int type)
+{
+    int fd = socket(AF_INET, type, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    cr_assert_eq(bind(fd, (struct sockaddr *)&at, len), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static char addresses[WR_LISTEN_NKINDS][32];
+static uint16_t ports[WR_LISTEN_NKINDS];
+
+static void setup(void)
+{
+    cr_assert(wr_config_init(&config));
+    config.workers = 1;
+    config.batch_rows = WR_BATCH_ROWS;
+    config.receive_buffer_bytes = 1 << 20;
+    config.max_connections_per_peer = 3;
+    for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
+        bool udp = kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_SYSLOG_UDP;
+        wr_config_unlisten(&config, (enum wr_listen_kind)kind);
+        ports[kind] = free_port(udp ? SOCK_DGRAM : SOCK_STREAM);
+        snprintf(addresses[kind], sizeof addresses[kind], "127.0.0.1:%u", ports[kind]);
+        cr_assert_null(wr_config_listen(&config, (enum wr_listen_kind)kind, addresses[kind]));
+    }
+    wants.events = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
+    wants.event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
+    wants.line_cols = wr_colset_all(wr_schema_of(WR_TABLE_SYSLOG));
+    wants.conn = wants.lines = true;
+    uv_loop_init(&loop);
+    uv_async_init(&loop, &owner, on_owner);
+    struct wr_buf error = {0};
+    cr_assert_eq(wr_worker_init(&worker, wr_io_real(), &config, 0, &wants, &owner, &streams, &error), WR_OK,
+                 "%.*s", (int)error.len, error.data);
+    cr_assert_eq(wr_worker_start(&worker), WR_OK);
+}
+
+static void teardown(void)
+{
+    wr_worker_fini(&worker);
+    uv_close((uv_handle_t *)&owner, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    wr_config_fini(&config);
+}
+
+TestSuite(worker, .init = setup, .fini = teardown, .timeout = 30);
+
+static int connected(int type, enum wr_listen_kind kind)
+{
+    int fd = socket(AF_INET, type, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(ports[kind]),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* Empties the ring; returns the flows or rows of `type` that were in it. */
+static uint32_t drain(uint32_t type)
+{
+    uint32_t n = 0;
+    struct wr_input in;
+    while (wr_ring_peek(worker.ring, &in)) {
+        if (in.type == type)
+            n += type == WR_INPUT_FLOWS ? in.len / (uint32_t)sizeof(struct wr_flow) : 1;
+        cr_assert_gt(in.arrival_ns, 0);
+        wr_ring_pop(worker.ring);
+    }
+    return n;
+}
+
+/* Takes messages of `type` out of the ring until `want` came or 5 s have gone; returns flows or rows. */
+static uint32_t take(uint32_t type, uint32_t want)
+{
+    uint32_t n = drain(type);
+    for (int tries = 0; tries < 500 && n < want; tries++) {
+        n += drain(type);
+        if (n < want)
+            poll(NULL, 0, 10);
+    }
+    return n;
+}
+
+static struct wr_listener_stats stats_of(enum wr_listen_kind kind)
+{
+    pthread_mutex_lock(&worker.lock);
+    struct wr_listener_stats out = {0};
+    for (uint32_t i = 0; i < worker.nlisteners; i++)
+        if (worker.listeners[i].at->kind == kind)
+            out = worker.listeners[i].stats;
+    pthread_mutex_unlock(&worker.lock);
+    return out;
+}
+
+static void wait_received(enum wr_listen_kind kind, uint64_t n)
+{
+    for (int tries = 0; tries < 500 && stats_of(kind).received < n; tries++)
+        poll(NULL, 0, 10);
+    cr_assert_eq(stats_of(kind).received, n);
+}
+
+/* NetFlow v5 with one record to port 25. */
+static size_t netflow5(uint8_t out[72])
+{
+    memset(out, 0, 72);
+    out[1] = 5;
+    out[3] = 1;
+    out[8] = 0x65; /* export time: 2023 */
+    out[24] = 10;
+    out[27] = 1; /* 10.0.0.1 */
+    out[28] = 10;
+    out[31] = 2;
+    out[24 + 19] = 1;  /* packets */
+    out[24 + 23] = 60; /* octets */
+    out[24 + 33] = 9;  /* source port */
+    out[24 + 35] = 25;
+    out[24 + 38] = 6;
+    return 72;
+}
+
+static const char event[] =
+    "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2026-01-05T08:00:12Z\","
+    "\"DeviceName\":\"ws\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.20.0.1\","
+    "\"LocalPort\":38039,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":587}}";
+
+Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
+{
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+    uint8_t packet[72];
+    size_t len = netflow5(packet);
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+    cr_assert_eq(send(fd, "junk", 4, 0), 4);
+    cr_assert_eq(send(fd, "", 0, 0), 0);
+    wait_received(WR_LISTEN_FLOW_UDP, 102);
+    cr_assert_eq(take(WR_INPUT_FLOWS, 100), 100);
+    struct wr_listener_stats s = stats_of(WR_LISTEN_FLOW_UDP);
+    cr_assert_eq(s.decoded, 100);
+    cr_assert_eq(s.rejected, 2);
+    close(fd);
+}
+
+Test(worker, syslog_datagrams_become_events_and_lines)
+{
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_SYSLOG_UDP);
+    for (int i = 0; i < 50; i++)
+        cr_assert_eq(send(fd, event, sizeof event - 1, 0), (ssize_t)sizeof event - 1);
+    wait_received(WR_LISTEN_SYSLOG_UDP, 50);
+    cr_assert_eq(take(WR_INPUT_EVENT, 50), 50);
+    const char *lines = "<34>Oct 11 22:14:15 mymachine su: one\n<34>Oct 11 22:14:15 mymachine su: two\n";
+    cr_assert_gt(send(fd, lines, strlen(lines), 0), 0);
+    cr_assert_eq(take(WR_INPUT_LINE, 2), 2);
+    cr_assert_eq(send(fd, "", 0, 0), 0);
+    wait_received(WR_LISTEN_SYSLOG_UDP, 53);
+    struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_UDP);
+    cr_assert_eq(s.decoded, 52);
+    cr_assert_eq(s.rejected, 1, "the empty one");
+    close(fd);
+}
+
+Test(worker, a_stream_of_both_framings_byte_by_byte)
+{
+    int fd = connected(SOCK_STREAM, WR_LISTEN_SYSLOG_TCP);
+    char text[1024];
+    int len = snprintf(text, sizeof text, "%zu %s\n%s\n%s", sizeof event - 1, event, event, event);
+    for (int i = 0; i < len; i++)
+        cr_assert_eq(send(fd, text + i, 1, 0), 1);
+    shutdown(fd, SHUT_WR); /* the last one has no end of its own */
+    uint32_t got = take(WR_INPUT_EVENT, 3);
+    struct wr_listener_stats at = stats_of(WR_LISTEN_SYSLOG_TCP);
+    cr_assert_eq(got, 3, "%u events; %lu received, %lu decoded", got, (unsigned long)at.received, (unsigned long)at.decoded);
+    char byte;
+    cr_assert_eq(recv(fd, &byte, 1, 0), 0, "the stream is closed from the other side, too");
+    close(fd);
+    struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_TCP);
+    cr_assert_eq(s.received, 3);
+    cr_assert_eq(s.decoded, 3);
+}
+
+Test(worker, ipfix_stream_that_is_none_is_closed)
+{
+    int fd = connected(SOCK_STREAM, WR_LISTEN_FLOW_TCP);
+    cr_assert_eq(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    char byte;
+    cr_assert_leq(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+    cr_assert_eq(stats_of(WR_LISTEN_FLOW_TCP).connections_broken, 1);
+}
+
+Test(worker, one_peer_gets_no_more_connections_than_allowed)
+{
+    int fds[5];
+    for (int i = 0; i < 5; i++)
+        fds[i] = connected(SOCK_STREAM, WR_LISTEN_SYSLOG_TCP);
+    for (int tries = 0; tries < 500; tries++) {
+        struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_TCP);
+        if (s.connections + s.connections_refused == 5)
+            break;
+        poll(NULL, 0, 10);
+    }
+    cr_assert_eq(stats_of(WR_LISTEN_SYSLOG_TCP).connections, 3);
+    cr_assert_eq(stats_of(WR_LISTEN_SYSLOG_TCP).connections_refused, 2);
+    for (int i = 0; i < 5; i++)
+        close(fds[i]);
+}
+
+Test(worker, a_full_ring_holds_a_stream_back_and_loses_nothing)
+{
+    int fd = connected(SOCK_STREAM, WR_LISTEN_SYSLOG_TCP);
+    enum { LINES = 30000 };
+    char line[400];
+    int len = snprintf(line, sizeof line, "<34>Oct 11 22:14:15 mymachine su: %0300d\n", 0);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    uint32_t sent = 0, got = 0;
+    size_t in_line = 0;
+    bool stalled = false;
+    while (sent < LINES) {
+        if (!stalled && poll(&p, 1, 1000) == 0)
+            stalled = true; /* the worker reads no more: only now something is taken out */
+        if (stalled)
+            got += drain(WR_INPUT_LINE);
+        ssize_t n = send(fd, line + in_line, (size_t)len - in_line, MSG_DONTWAIT);
+        if (n > 0)
+            in_line += (size_t)n;
+        if (in_line == (size_t)len) {
+            in_line = 0;
+            sent++;
+        }
+    }
+    while (got < LINES) {
+        uint32_t more = take(WR_INPUT_LINE, 1);
+        if (!more)
+            break;
+        got += more;
+    }
+    close(fd);
+    cr_assert_eq(got, LINES);
+    cr_assert(stalled, "the ring was never full: the test shows nothing");
+    cr_assert_gt(stats_of(WR_LISTEN_SYSLOG_TCP).paused, 0);
+    cr_assert_eq(worker.rows_dropped, 0);
+}
+
+Test(worker, datagrams_that_find_the_ring_full_are_counted)
+{
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_SYSLOG_UDP);
+    char line[8000];
+    int len = snprintf(line, sizeof line, "<34>Oct 11 22:14:15 mymachine su: %07000d", 0);
+    uint64_t sent = 0;
+    for (; sent < 2000; sent++) { /* about 14 MB into a ring of 8 MiB */
+        cr_assert_eq(send(fd, line, (size_t)len, 0), len);
+        if (sent % 50 == 49)
+            wait_received(WR_LISTEN_SYSLOG_UDP, sent + 1);
+    }
+    uint64_t got = take(WR_INPUT_LINE, 2000);
+    pthread_mutex_lock(&worker.lock);
+    uint64_t dropped = worker.rows_dropped;
+    pthread_mutex_unlock(&worker.lock);
+    cr_assert_gt(dropped, 0);
+    cr_assert_eq(got + dropped, 2000);
+    close(fd);
+}
