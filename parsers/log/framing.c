@@ -183,9 +183,9 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
     *ret_len = 0;
     if (len == 0)
         return 0;
-    if (f->skip)
-        return skip_rest(f, data, len);
-    size_t n = 0;
+    size_t n = f->skip ? skip_rest(f, data, len) : 0;
+    if (n)
+        return n;
     while (n < len && filler(data[n]))
         n++;
     if (n) {

@@ -46,9 +46,10 @@ enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan) WR_MUST_
 
 /* Parses one frame from `peer` (text of an address) that arrived at `now_ns` and appends 0 or more rows to
  * `events` (DeviceNetworkEvents) or `lines` (Syslog; NULL = nobody reads it). WR_EFULL: a batch is full,
- * nothing was appended or counted: take the rows of both batches and call again with the same frame. Only a list of
- * more records than an empty batch holds comes in slices: then WR_EFULL means that the batches hold the next
- * part of it, counted, and the same frame again goes on from there. WR_ENOMEM: the frame may be lost. */
+ * nothing was appended or counted: take the rows of both batches and call again with the same frame. Only a
+ * list of more records than an empty batch holds comes in slices: then WR_EFULL means that the batches hold
+ * the next part of it, counted, and the same frame again goes on from there. WR_ENOMEM: the frame may be
+ * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_batch *events, struct wr_batch *lines) WR_MUST_CHECK;
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
@@ -75,8 +76,8 @@ struct wr_framing {
 };
 /* Finds the next frame in data[0..len), the unconsumed bytes of the connection. Returns how many bytes to
  * consume (0 = need more); *ret_frame is NULL when those bytes hold no frame (filler, skipped). `eof`:
- * nothing follows, so an unfinished frame is delivered. The bytes of a pending frame stay where the next call's data
- * starts; the caller's buffer holds at least max_frame + 16 bytes. */
+ * nothing follows, so an unfinished frame is delivered. The bytes of a pending frame stay where the next
+ * call's data starts; the caller's buffer holds at least max_frame + 16 bytes. */
 size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof,
                        const char **ret_frame, size_t *ret_len);
 
