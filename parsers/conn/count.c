@@ -168,7 +168,7 @@ static void add_evidence(struct wr_entry *e, const struct wr_record *rec, const 
     if (flow->flags & WR_FLOW_DENIED)
         e->flags |= WR_CONN_DENIED;
     if (flow->flags & WR_FLOW_HAS_BYTES)
-        e->bytes_known |= flow->flags & WR_FLOW_BIFLOW ? 3 : (uint8_t)(1 << s);
+        e->bytes_known |= (uint8_t)(flow->flags & WR_FLOW_BIFLOW ? 3 : 1 << s);
     if (!rec->tcp_flags)
         return;
     e->flags |= WR_CONN_TCP_FLAGS;

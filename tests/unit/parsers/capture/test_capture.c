@@ -13,8 +13,10 @@ struct bytes {
 
 static void num(struct bytes *b, uint64_t v, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        b->at[b->n++] = (uint8_t)(v >> 8 * (b->big ? n - 1 - i : i));
+    for (size_t i = 0; i < n; i++) {
+        size_t shift = 8 * (b->big ? n - 1 - i : i);
+        b->at[b->n++] = (uint8_t)(shift < 64 ? v >> shift : 0);
+    }
 }
 
 static void raw(struct bytes *b, const void *data, size_t n)
