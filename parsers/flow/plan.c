@@ -213,6 +213,22 @@ static bool has_field(const struct wr_tmpl *tmpl, uint16_t id)
     return false;
 }
 
+static void set_shortcuts(struct wr_plan *plan)
+{
+    const uint64_t volume = WR_T(OCTETS) | WR_T(PACKETS);
+    const uint64_t counters = (WR_T(REV_TOTAL_PACKETS) << 1) - 1;
+    const uint64_t times = ((WR_T(EVENT_NS) << 1) - 1) & ~counters;
+    const uint64_t verdicts = WR_T(FW_EVENT) | WR_T(FORWARDING) | WR_T(BIFLOW_DIRECTION) | WR_T(INIT_OCTETS);
+    plan->delta_only = (plan->have & counters) == volume;
+    plan->no_verdict = !plan->client_server && !(plan->have & verdicts);
+    plan->no_rate = !(plan->have & (WR_T(RATE) | WR_T(INTERVAL) | WR_T(SIZE) | WR_T(POPULATION) |
+                                    WR_T(PROBABILITY) | WR_T(SAMPLER)));
+    if ((plan->have & times) == (WR_T(START_MS) | WR_T(END_MS)))
+        plan->times = WR_TIMES_MS;
+    else if ((plan->have & times) == (WR_T(START_UP) | WR_T(END_UP)))
+        plan->times = WR_TIMES_UPTIME;
+}
+
 struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
 {
     uint32_t max_steps = tmpl->nfields + NDIRECT;
@@ -234,6 +250,7 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     compile_values(&c);
     count_fields(plan, tmpl);
     plan->has_flags = plan->have & WR_T(TCP_FLAGS);
+    set_shortcuts(plan);
     uint64_t volume =
         WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);
     if (tmpl->options || (has_field(tmpl, 230) && !(plan->have & volume)))

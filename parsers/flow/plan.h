@@ -89,10 +89,18 @@ struct wr_plan {
     bool is_flow;                /* has an address, and is no mere NAT mapping */
     bool ports_exact;            /* ports[] are all there is to test */
     bool has_flags, client_server;
+    /* What most templates are, so that their records need no questions: */
+    bool delta_only; /* 1 and 2, no other counters */
+    bool no_verdict; /* nothing about initiator, firewall, forwarding */
+    bool no_rate;    /* nothing about sampling */
+    uint8_t times;   /* enum wr_plan_times */
     struct wr_step ports[WR_PLAN_PORTS];
     uint16_t *gaps; /* nvars + 1: fixed octets before each variable-length field, and after the last */
     struct wr_step steps[];
 };
+
+/* A template whose only times are one pair; 0: look at each record. */
+enum wr_plan_times { WR_TIMES_ANY, WR_TIMES_MS, WR_TIMES_UPTIME };
 
 /* From the template's fields; NULL when out of memory. Freed with free(). */
 struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl);

@@ -137,7 +137,9 @@ bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why)
 {
     struct scan scan = {.msg = msg, .key = wr_stream_key_of(msg)};
     uint16_t first_set = msg->version == WR_FLOW_IPFIX ? 2 : 0;
-    msg->stream = wr_stream_find(msg->dec, &scan.key);
+    const struct wr_stream *last = msg->dec->last; /* datagrams of one exporter come in trains */
+    bool same = last && memcmp(&last->key, &scan.key, sizeof scan.key) == 0;
+    msg->stream = same ? msg->dec->last : wr_stream_find(msg->dec, &scan.key);
     msg->dec->nnew = 0;
     while (msg->len - at >= 4) {
         const uint8_t *p = msg->data + at;

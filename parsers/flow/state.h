@@ -22,6 +22,8 @@ enum {
     WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
     WR_FLOW_MAX_SAMPLERS = 1024,  /* per exporter */
     WR_FLOW_MAX_RECORD = 65515,   /* longest record that fits a message with its headers */
+    WR_FLOW_CHUNK = 32,            /* records decoded together */
+    WR_FLOW_ANCHORS = 2048,        /* at least a record of nothing but variable-length fields */
     WR_FLOW_LIST_DEPTH = 4,
     WR_FLOW_LIST_ITEMS = 1024,        /* in one list */
     WR_FLOW_MESSAGE_ITEMS = 8192,     /* in all lists of a message */
@@ -126,13 +128,15 @@ struct wr_flow_decoder {
     uint32_t nbuckets;            /* of both tables, a power of two */
     struct wr_exporter **exporters;
     struct wr_stream **streams;
+    struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *v5;
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     bool keep_none;
     struct wr_pend *pends; /* templates of the message in hand, in message order */
     uint32_t npends, cap_pends, nnew;
     uint32_t *pend_of; /* by template id: 1 + index into pends, 0 none */
-    uint32_t anchors[WR_FLOW_MAX_FIELDS + 1];
+    uint32_t anchors[WR_FLOW_ANCHORS]; /* of the records in hand, see rows.c */
+    uint64_t values[WR_FLOW_CHUNK][WR_NTARGETS];
     struct wr_flow_stats stats;
 };
 
@@ -218,6 +222,13 @@ uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t 
 uint32_t wr_record_walk(const struct wr_plan *plan, const uint8_t *p, size_t left, uint32_t *anchors);
 bool wr_set_fits(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+
+/* rows.c */
+void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+
+/* meaning.c: `v` has the plan's targets, `flow` what was copied. */
+void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v,
+                      struct wr_flow *flow);
 
 /* times.c */
 void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs);

@@ -171,6 +171,8 @@ static void free_slots(struct wr_flow_decoder *dec, struct wr_stream *s)
 void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream)
 {
     struct wr_exporter *x = stream->exporter;
+    if (dec->last == stream)
+        dec->last = NULL;
     wr_held_forget(dec, x, stream);
     free_slots(dec, stream);
     struct wr_stream **at = &dec->streams[bucket_of(dec, &stream->key, sizeof stream->key)];
@@ -301,7 +303,7 @@ bool wr_stream_enter(struct wr_msg *msg)
     if (!s)
         return false;
     s->used_ns = s->exporter->used_ns = msg->now_ns;
-    msg->stream = s;
+    msg->stream = msg->dec->last = s;
     msg->exporter = s->exporter;
     return true;
 }

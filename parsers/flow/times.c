@@ -40,6 +40,12 @@ static int64_t of_ntp(uint64_t t, bool micro)
 }
 
 /* v5 and v9 give the uptime at export: signed, so both sides of the 49.7-day wrap are right. */
+static int64_t of_sysuptime(const struct wr_msg *msg, uint64_t up)
+{
+    int64_t ago = (int32_t)(msg->uptime_ms - (uint32_t)up);
+    return msg->export_ns - ago * 1000000;
+}
+
 static int64_t of_uptime(const struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, uint64_t up,
                          bool *ret_guess)
 {
@@ -48,8 +54,7 @@ static int64_t of_uptime(const struct wr_msg *msg, const struct wr_plan *plan, c
         boot = msg->stream->init_ns;
     if (!boot || msg->version != WR_FLOW_IPFIX) {
         *ret_guess = msg->version == WR_FLOW_IPFIX;
-        int64_t ago = (int32_t)(msg->uptime_ms - (uint32_t)up);
-        return msg->export_ns - ago * 1000000;
+        return of_sysuptime(msg, up);
     }
     int64_t t = boot + (int64_t)(uint32_t)up * 1000000;
     const int64_t wrap = (INT64_C(1) << 32) * 1000000;
@@ -111,21 +116,41 @@ static bool in_future(struct wr_msg *msg, int64_t *t)
     return true;
 }
 
-void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow)
+/* Both ends as the record has them; 0 = not there. False: a guess. */
+static bool raw_times(const struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, int64_t *start,
+                      int64_t *end)
 {
     const uint64_t events = WR_T(EVENT_S) | WR_T(EVENT_MS) | WR_T(EVENT_US) | WR_T(EVENT_NS);
     bool guess = false;
-    int64_t start = one_end(msg, plan, v, 0, &guess);
-    int64_t end = one_end(msg, plan, v, 1, &guess);
-    if (!end && plan->have & events)
-        end = event_time(plan, v); /* a firewall's event: its start, if any, is the connection's */
-    if (!start && !end) {
+    if (plan->times == WR_TIMES_MS) {
+        *start = of_milliseconds(v[WR_T_START_MS]);
+        *end = of_milliseconds(v[WR_T_END_MS]);
+        return true;
+    }
+    if (plan->times == WR_TIMES_UPTIME && msg->version != WR_FLOW_IPFIX) {
+        *start = of_sysuptime(msg, v[WR_T_START_UP]);
+        *end = of_sysuptime(msg, v[WR_T_END_UP]);
+        return true;
+    }
+    *start = one_end(msg, plan, v, 0, &guess);
+    *end = one_end(msg, plan, v, 1, &guess);
+    if (!*end && plan->have & events)
+        *end = event_time(plan, v); /* a firewall's event: its start, if any, is the connection's */
+    return !guess;
+}
+
+void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow)
+{
+    int64_t start, end;
+    bool guess = !raw_times(msg, plan, v, &start, &end);
+    if (start <= 0 && end <= 0) {
         start = end = flow->export_ns;
         guess = true;
-    } else if (!end) {
+    } else if (end <= 0) {
         end = start + duration(plan, v);
-    } else if (!start) {
-        start = end - duration(plan, v);
+    } else if (start <= 0) {
+        int64_t span = duration(plan, v);
+        start = span < end ? end - span : end;
     }
     guess |= in_future(msg, &start);
     guess |= in_future(msg, &end);

@@ -1,0 +1,291 @@
+/* ns and instructions per record: wr_flow_decode without a filter, with ports of which 1 % pass, and
+ * libfixbuf's transcoder on the same messages in the same run. Figures that matter are the ratios.
+ *
+ *   cmake --preset release && cmake --build --preset release --target bench_flow
+ *   build/release/tests/bench_flow [rounds]
+ *
+ * A message is 19 elements, 71 octets a record, 19 records; "nvm" has variable-length fields. Best and median
+ * of 9 passes. Instructions need perf_event_open; without it the column says 0. */
+#include "parsers/flow/decoder.h"
+
+#include <fixbuf/public.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RECORDS = 19, PASSES = 9, MAX = 4096, EXPORT_S = 1700000000 };
+
+struct shape {
+    const char *name;
+    uint16_t version;
+    uint16_t nfields;
+    const uint16_t (*fields)[2]; /* id, length; 65535 = variable */
+};
+
+static const uint16_t plain[][2] = {{8, 4},   {12, 4},  {15, 4}, {10, 4}, {14, 4}, {2, 8}, {1, 8},
+                                    {152, 8}, {153, 8}, {7, 2},  {11, 2}, {6, 1},  {4, 1}, {5, 1},
+                                    {16, 4},  {17, 4},  {9, 1},  {13, 1}, {61, 1}};
+static const uint16_t v9[][2] = {{8, 4},  {12, 4}, {15, 4}, {10, 4}, {14, 4}, {2, 8}, {1, 8},
+                                 {22, 4}, {21, 4}, {7, 2},  {11, 2}, {6, 1},  {4, 1}, {5, 1},
+                                 {16, 4}, {17, 4}, {9, 1},  {13, 1}, {61, 1}};
+static const uint16_t names[][2] = {{4, 1},   {8, 4},   {7, 2},       {12, 4},     {11, 2},
+                                    {150, 4}, {151, 4}, {371, 65535}, {82, 65535}, {83, 65535},
+                                    {1, 8},   {2, 8},   {460, 65535}};
+#define SHAPE(name, version, fields)                                                                         \
+    {                                                                                                        \
+        name, version, sizeof fields / sizeof *fields, fields                                                \
+    }
+static const struct shape shapes[] = {SHAPE("ipfix", 10, plain), SHAPE("v9", 9, v9), SHAPE("nvm", 10, names)};
+
+struct message {
+    uint8_t at[MAX];
+    size_t len;
+};
+
+static void put(struct message *m, uint64_t v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        m->at[m->len++] = (uint8_t)(v >> 8 * (n - 1 - i));
+}
+
+static void begin(struct message *m, const struct shape *s, uint32_t seq)
+{
+    m->len = 0;
+    put(m, s->version, 2);
+    put(m, RECORDS, 2);
+    if (s->version == 9)
+        put(m, 5000000, 4);
+    put(m, EXPORT_S, 4);
+    put(m, seq, 4);
+    put(m, 1, 4);
+}
+
+static void end_set(struct message *m, const struct shape *s, size_t set)
+{
+    size_t n = m->len - set;
+    m->at[set + 2] = (uint8_t)(n >> 8);
+    m->at[set + 3] = (uint8_t)n;
+    if (s->version == 10) {
+        m->at[2] = (uint8_t)(m->len >> 8);
+        m->at[3] = (uint8_t)m->len;
+    }
+}
+
+static void make_template(struct message *m, const struct shape *s)
+{
+    begin(m, s, 0);
+    size_t set = m->len;
+    put(m, s->version == 9 ? 0 : 2, 2);
+    put(m, 0, 2);
+    put(m, 256, 2);
+    put(m, s->nfields, 2);
+    for (unsigned i = 0; i < s->nfields; i++) {
+        put(m, s->fields[i][0], 2);
+        put(m, s->fields[i][1], 2);
+    }
+    end_set(m, s, set);
+}
+
+/* Deterministic values; one record in a hundred goes to port 25. */
+static void make_data(struct message *m, const struct shape *s, uint32_t k)
+{
+    begin(m, s, k * RECORDS);
+    size_t set = m->len;
+    put(m, 256, 2);
+    put(m, 0, 2);
+    for (uint32_t r = 0; r < RECORDS; r++) {
+        uint32_t x = (k * RECORDS + r) * UINT32_C(2654435761);
+        for (unsigned i = 0; i < s->nfields; i++) {
+            uint16_t id = s->fields[i][0], len = s->fields[i][1];
+            uint64_t v = id == 11 ? (x >> 8) % 100 ? 443 : 25 : id == 7 ? 20000 + x % 40000 : x;
+            if (id == 152 || id == 153)
+                v = EXPORT_S * UINT64_C(1000) - x % 60000;
+            if (id == 21 || id == 22)
+                v = 5000000 - x % 60000;
+            if (id == 150 || id == 151)
+                v = EXPORT_S - x % 60;
+            if (len == 65535) {
+                put(m, 12, 1);
+                put(m, x, 4);
+                put(m, UINT64_C(0x6162636465666768), 8);
+            } else {
+                put(m, v, len);
+            }
+        }
+    }
+    end_set(m, s, set);
+}
+
+static double now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int open_counter(void)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_HARDWARE,
+                                   .size = sizeof attr,
+                                   .config = PERF_COUNT_HW_INSTRUCTIONS,
+                                   .exclude_kernel = 1,
+                                   .exclude_hv = 1};
+    return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0UL);
+}
+
+static uint64_t counter(int fd)
+{
+    uint64_t v = 0;
+    return fd >= 0 && read(fd, &v, sizeof v) == sizeof v ? v : 0;
+}
+
+enum { NMSGS = 256 };
+static struct message tmpl, data[NMSGS];
+
+struct weir {
+    struct wr_flow_decoder *dec;
+    struct wr_flow_peer peer;
+    struct wr_flow_vec rows;
+};
+
+static uint64_t weir_pass(void *ctx, unsigned rounds)
+{
+    struct weir *w = ctx;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        w->rows.n = 0;
+        const struct message *m = &data[i % NMSGS];
+        wr_flow_decode(w->dec, &w->peer, m->at, m->len, INT64_C(1700000001) * 1000000000, &w->rows);
+        sum += w->rows.n ? w->rows.at[0].octets[0] : 0;
+    }
+    return sum;
+}
+
+/* What a collector on libfixbuf does: the same ten columns, through the transcoder. */
+static fbInfoElementSpec_t wanted[] = {{"sourceIPv4Address", 4, 0},
+                                       {"destinationIPv4Address", 4, 0},
+                                       {"sourceTransportPort", 2, 0},
+                                       {"destinationTransportPort", 2, 0},
+                                       {"protocolIdentifier", 1, 0},
+                                       {"tcpControlBits", 1, 0},
+                                       {"octetDeltaCount", 8, 0},
+                                       {"packetDeltaCount", 8, 0},
+                                       {"flowStartMilliseconds", 8, 0},
+                                       {"flowEndMilliseconds", 8, 0},
+                                       FB_IESPEC_NULL};
+
+struct fixbuf {
+    fBuf_t *buf;
+};
+
+static uint64_t fixbuf_pass(void *ctx, unsigned rounds)
+{
+    struct fixbuf *f = ctx;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        struct message *m = &data[i % NMSGS];
+        uint8_t rec[256];
+        GError *err = NULL;
+        size_t len = sizeof rec;
+        fBufSetBuffer(f->buf, m->at, m->len);
+        while (fBufNext(f->buf, rec, &len, &err)) {
+            sum += rec[0];
+            len = sizeof rec;
+        }
+        g_clear_error(&err);
+    }
+    return sum;
+}
+
+static fBuf_t *fixbuf_open(fbInfoModel_t *model)
+{
+    GError *err = NULL;
+    fbSession_t *session = fbSessionAlloc(model);
+    fbTemplate_t *internal = fbTemplateAlloc(model);
+    if (!fbTemplateAppendSpecArray(internal, wanted, 0, &err) ||
+        !fbSessionAddTemplate(session, TRUE, 999, internal, &err))
+        exit(1);
+    fBuf_t *buf = fBufAllocForCollection(session, NULL);
+    fBufSetAutomaticMode(buf, TRUE);
+    if (!fBufSetInternalTemplate(buf, 999, &err))
+        exit(1);
+    fBufSetBuffer(buf, tmpl.at, tmpl.len);
+    uint8_t rec[256];
+    size_t len = sizeof rec;
+    fBufNext(buf, rec, &len, &err);
+    g_clear_error(&err);
+    return buf;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Prints one line; returns the median. */
+static double measure(const char *shape, const char *what, uint64_t (*pass)(void *, unsigned), void *ctx,
+                      unsigned rounds, int fd, double base)
+{
+    double ns[PASSES];
+    volatile uint64_t sink = pass(ctx, rounds); /* warm-up */
+    uint64_t before = counter(fd);
+    for (int i = 0; i < PASSES; i++) {
+        double t = now_ns();
+        sink = sink + pass(ctx, rounds);
+        ns[i] = (now_ns() - t) / ((double)rounds * RECORDS);
+    }
+    double instructions = (double)(counter(fd) - before) / ((double)rounds * RECORDS * PASSES);
+    qsort(ns, PASSES, sizeof *ns, by_value);
+    printf("%-6s %-22s best %7.2f  median %7.2f ns/record  %7.1f instructions", shape, what, ns[0],
+           ns[PASSES / 2], instructions);
+    if (base > 0)
+        printf("  %5.1f times the transcoder", base / ns[PASSES / 2]);
+    putchar('\n');
+    return ns[PASSES / 2];
+}
+
+static void quiet(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer ctx)
+{
+    (void)domain, (void)level, (void)text, (void)ctx; /* one line for every message out of sequence */
+}
+
+int main(int argc, char **argv)
+{
+    unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 20000;
+    const int64_t ports[] = {25};
+    const struct wr_pred pred = {.col = WR_DNE_RemotePort, .op = WR_PRED_IN_INT, .n = 1, .ints = ports};
+    const struct wr_branch branch = {.preds = &pred, .npreds = 1};
+    const struct wr_scan scan = {.branches = &branch, .nbranches = 1};
+    int fd = open_counter();
+    g_log_set_default_handler(quiet, NULL);
+    fbInfoModel_t *model = fbInfoModelAlloc();
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        const struct shape *s = &shapes[k];
+        make_template(&tmpl, s);
+        for (uint32_t i = 0; i < NMSGS; i++)
+            make_data(&data[i], s, i);
+        double base = 0;
+        if (s->version == 10) {
+            struct fixbuf f = {.buf = fixbuf_open(model)};
+            base = measure(s->name, "libfixbuf transcoder", fixbuf_pass, &f, rounds / 4, fd, 0);
+            fBufFree(f.buf);
+        }
+        struct weir w = {.dec = wr_flow_decoder_new(NULL)};
+        if (!w.dec)
+            return 1;
+        wr_flow_decode(w.dec, &w.peer, tmpl.at, tmpl.len, 1, &w.rows);
+        measure(s->name, "weir, all rows", weir_pass, &w, rounds, fd, base);
+        if (wr_flow_decoder_scan(w.dec, &scan) != WR_OK)
+            return 1;
+        measure(s->name, "weir, 1 % by port", weir_pass, &w, rounds, fd, base);
+        wr_flow_decoder_free(w.dec);
+        wr_flow_vec_fini(&w.rows);
+    }
+    fbInfoModelFree(model);
+    return 0;
+}
