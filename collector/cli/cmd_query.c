@@ -179,8 +179,8 @@ static int run(const struct request *req, const char *name, const char *text, si
     struct wr_result result;
     int64_t now = req->now ? req->now : newest ? newest : machine_now();
     enum wr_err err = wr_query_run(query, now, diags, &result);
-    wr_cli_diags(diags);
     if (err) {
+        wr_cli_diags(diags);
         if (!diags->nerrors)
             wr_cli_error("cannot run the query: %s", wr_strerror(err));
         code = WR_EXIT_FOUND;

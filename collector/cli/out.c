@@ -75,6 +75,8 @@ void wr_cli_error(const char *fmt, ...)
 void wr_cli_diags(const struct wr_diags *diags)
 {
     struct wr_buf text = {0};
+    if (!diags->nerrors)
+        return;
     wr_diags_print(diags, &text);
     if (text.len)
         fwrite(text.data, 1, text.len, stderr);

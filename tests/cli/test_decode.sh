@@ -5,7 +5,7 @@ FLOW=$SRC/tests/data/flow
 # Records as captures.tsv counts them; every line is a JSON object; the table has a row for each flow record.
 grep -v '^#' "$FLOW/captures.tsv" >"$TMP/captures"
 while IFS='	' read -r file framing before flows options refused; do
-    [ "$before" = - ] && before= || before="$FLOW/$before"
+    [ "$before" = - ] && before= || before=$(echo "$before" | sed "s#[^,]*#$FLOW/&#g; s#,# #g")
     "$WEIR" decode $before "$FLOW/$file" >"$TMP/out" 2>"$TMP/err"
     [ $? -eq $((refused > 0)) ] || fail "exit code of decode $file, with $refused refused"
     grep -E "Sanitizer|runtime error:" "$TMP/err" && fail "$file"

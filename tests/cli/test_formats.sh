@@ -34,7 +34,7 @@ has err "query:1:11: error:"
 is out ""
 
 # A reader that goes away is no error; a full disk is one.
-big='range i from 1 to 200000 step 1 | extend s = "some text that makes the row long enough"'
+big='range i from 1 to 90000 step 1 | extend s = "some text that makes the row long enough"'
 {
     "$WEIR" query -f csv "$big" 2>"$TMP/err"
     echo $? >"$TMP/code"
