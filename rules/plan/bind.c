@@ -1,0 +1,244 @@
+/* wr_plan_new: let statements, then the query, then what is made of it. */
+#include "rules/plan/bind.h"
+
+#include <string.h>
+
+struct wr_diag *wr_bind_error(struct wr_binder *b, struct wr_span span, const char *fmt, ...)
+{
+    struct wr_buf text = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    wr_buf_vfmt(&text, fmt, ap);
+    va_end(ap);
+    struct wr_diag *d = wr_diag_add(b->diags, WR_ERROR, b->source, span, "%.*s", (int)text.len,
+                                    text.data ? text.data : "");
+    wr_buf_fini(&text);
+    return d;
+}
+
+bool wr_bind_nomem(struct wr_binder *b)
+{
+    wr_bind_error(b, (struct wr_span){0, 1}, "%s", wr_strerror(WR_ENOMEM));
+    return false;
+}
+
+/* Operators of KQL that weir does not run: a name that is not among them is a slip of the pen. */
+static const char *const later[] = {"join",
+                                    "lookup",
+                                    "mv-expand",
+                                    "mvexpand",
+                                    "mv-apply",
+                                    "parse",
+                                    "parse-where",
+                                    "parse-kv",
+                                    "make-series",
+                                    "evaluate",
+                                    "search",
+                                    "find",
+                                    "serialize",
+                                    "sample",
+                                    "invoke",
+                                    "getschema",
+                                    "top-nested",
+                                    "top-hitters",
+                                    "reduce",
+                                    "scan",
+                                    "partition",
+                                    "fork",
+                                    "facet",
+                                    "consume",
+                                    "make-graph",
+                                    "graph-match",
+                                    "project-by-names",
+                                    "sample-distinct",
+                                    "externaldata",
+                                    "graph-shortest-paths",
+                                    "graph-mark-components",
+                                    "graph-to-table",
+                                    "assert-schema",
+                                    "macro-expand",
+                                    "execute-and-cache"};
+
+static const char *const here[] = {
+    "where",           "extend",    "project",  "project-away", "project-keep", "project-rename",
+    "project-reorder", "summarize", "distinct", "sort",         "order",        "take",
+    "limit",           "top",       "count",    "union",        "as",           "render",
+    "print",           "range"};
+
+static const char *nearest_operator(const char *name)
+{
+    size_t len = strlen(name);
+    const char *best = NULL;
+    /* Short words: one wrong letter, or a prefix. */
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+        size_t n = strlen(here[i]), same = 0;
+        while (same < n && same < len && here[i][same] == name[same])
+            same++;
+        size_t tail = 0;
+        while (tail < n - same && tail < len - same &&
+               here[i][n - 1 - tail] == name[len - 1 - tail])
+            tail++;
+        if (same + tail + 1 >= n && same + tail + 2 >= len && same + tail > 1)
+            best = here[i];
+    }
+    return best;
+}
+
+void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *what,
+                         const char *name)
+{
+    bool known = !name || strcmp(what, "operator") != 0;
+    for (size_t i = 0; !known && i < sizeof later / sizeof *later; i++)
+        known = strcmp(later[i], name) == 0;
+    const char *near = known ? NULL : nearest_operator(name);
+    struct wr_diag *d;
+    if (!known)
+        d = wr_bind_error(b, span, "no operator '%s'", name);
+    else if (name)
+        d = wr_bind_error(b, span, "%s '%s' is not supported yet", what, name);
+    else
+        d = wr_bind_error(b, span, "%s is not supported yet", what);
+    if (near)
+        wr_diag_hint(b->diags, d, "did you mean '%s'?", near);
+    else
+        d->page = "docs/kql.md";
+}
+
+/* ---- let statements
+ * ------------------------------------------------------------------------------------------ */
+
+static bool names_a_table(const struct wr_binder *b, const struct wr_kql_name *name)
+{
+    enum wr_table table;
+    for (uint32_t i = b->nlets; i-- > 0;)
+        if (strcmp(b->lets[i].ast->name.text, name->text) == 0)
+            return b->lets[i].kind == WR_LET_TABLE;
+    return wr_table_find(name->text, name->len, &table);
+}
+
+/* A let of one expression is a value unless the expression can only be a table. */
+static bool is_table(const struct wr_binder *b, const struct wr_kql_query *q)
+{
+    if (q->nops > 1 || q->ops[0]->kind != WR_KQL_SOURCE)
+        return true;
+    const struct wr_kql_ex *ex = q->ops[0]->args[0];
+    switch (ex->kind) {
+    case WR_KQL_NAME:
+        return names_a_table(b, &ex->name);
+    case WR_KQL_SUBQUERY:
+    case WR_KQL_DATATABLE:
+    case WR_KQL_EXTERNAL:
+        return true;
+    case WR_KQL_CALL:
+        return !ex->is_op && (strcmp(ex->name.text, "materialize") == 0 || ex->name.text[0] == '_');
+    default:
+        return false;
+    }
+}
+
+static enum wr_let_kind bind_let(struct wr_binder *b, const struct wr_kql_let *ast,
+                                 struct wr_value *ret_value)
+{
+    if (ast->is_function)
+        return WR_LET_FUNCTION;
+    if (is_table(b, ast->query))
+        return wr_bind_query(b, ast->query) ? WR_LET_TABLE : WR_LET_BAD;
+    b->op = "let";
+    struct wr_ex *ex = wr_bind_ex(b, ast->query->ops[0]->args[0]);
+    if (!ex)
+        return WR_LET_BAD;
+    *ret_value = ex->value;
+    return ex->kind == WR_EX_CONST ? WR_LET_CONST : WR_LET_SCALAR;
+}
+
+static bool bind_lets(struct wr_binder *b)
+{
+    b->lets = wr_arena_alloc(b->arena, (b->kql->nlets + 1) * sizeof *b->lets);
+    if (!b->lets)
+        return wr_bind_nomem(b);
+    if (b->kql->nlets > WR_BIND_MAX_LETS) {
+        wr_bind_error(b, b->kql->lets[WR_BIND_MAX_LETS].span,
+                      "too many let statements (%d are read)", WR_BIND_MAX_LETS);
+        return false;
+    }
+    for (uint32_t i = 0; i < b->kql->nlets; i++) {
+        struct wr_let *let = &b->lets[i];
+        let->ast = &b->kql->lets[i];
+        let->kind = bind_let(b, let->ast, &let->value);
+        b->nlets = i + 1;
+    }
+    return true;
+}
+
+/* ---- the plan
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* Results have no hidden columns; a table that nothing shaped gets its visible ones. */
+static struct wr_op *visible(struct wr_binder *b, struct wr_op *root)
+{
+    struct wr_cols cols = {0};
+    bool hides = false;
+    for (uint16_t i = 0; i < root->schema->ncols; i++) {
+        const struct wr_coldef *def = &root->schema->cols[i];
+        hides |= def->hidden || def->store != i;
+        struct wr_ex *ex = def->hidden ? NULL : wr_ex_col(b, root->schema, i, root->span);
+        if (!def->hidden && (!ex || !wr_cols_add(b, &cols, def->name, true, ex, root->span)))
+            return NULL;
+    }
+    return hides ? wr_op_map(b, &cols, root, root->span) : root;
+}
+
+static bool bind_all(struct wr_binder *b)
+{
+    uint32_t errors = b->diags->nerrors;
+    if (!bind_lets(b))
+        return false;
+    if (!b->kql->query) {
+        struct wr_diag *d =
+            wr_bind_error(b, (struct wr_span){(uint32_t)b->source->len, 0}, "there is no query");
+        wr_diag_hint(b->diags, d,
+                     "after the let statements comes a table: DeviceNetworkEvents | ...");
+        return false;
+    }
+    struct wr_op *root = wr_bind_query(b, b->kql->query);
+    if (!root || b->diags->nerrors != errors)
+        return false;
+    b->plan->root = visible(b, root);
+    return b->plan->root && wr_plan_prune(b) && wr_plan_stream(b) && wr_plan_scans(b);
+}
+
+struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags)
+{
+    uint32_t errors = diags->nerrors;
+    source = wr_diags_source(diags, source); /* messages may outlive the caller's text */
+    if (!source)
+        return NULL;
+    struct wr_kql *kql = wr_kql_parse(source, diags);
+    if (!kql)
+        return NULL;
+    struct wr_arena *arena = wr_arena_new(16384);
+    struct wr_plan *plan = arena ? wr_arena_alloc(arena, sizeof *plan) : NULL;
+    struct wr_binder b = {
+        .plan = plan, .arena = arena, .source = source, .diags = diags, .kql = kql, .op = "query"};
+    bool ok = false;
+    if (plan) {
+        plan->arena = arena;
+        ok = bind_all(&b) && diags->nerrors == errors;
+    }
+    wr_kql_free(kql);
+    if (ok) {
+        wr_plan_hash(plan);
+        return plan;
+    }
+    if (diags->nerrors == errors)
+        wr_bind_nomem(&b);
+    wr_arena_free(arena);
+    return NULL;
+}
+
+void wr_plan_free(struct wr_plan *plan)
+{
+    if (plan)
+        wr_arena_free(plan->arena);
+}

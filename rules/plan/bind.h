@@ -1,0 +1,141 @@
+/* What the binder's files share. Private to rules/plan.
+ *
+ * Names are looked up in the operator's input first, then in the let statements above, as Kusto
+ * does. A let is bound again at every use; `nodes` bounds what that may make of a text. The first
+ * error of an operator ends its query, since the columns behind it are not known; other operators'
+ * arguments are all looked at. */
+#ifndef WR_RULES_PLAN_BIND_H
+#define WR_RULES_PLAN_BIND_H
+
+#include "rules/kql/ast.h"
+#include "rules/plan/plan.h"
+
+enum { WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
+
+enum wr_let_kind { WR_LET_BAD, WR_LET_CONST, WR_LET_SCALAR, WR_LET_TABLE, WR_LET_FUNCTION };
+
+struct wr_let {
+    const struct wr_kql_let *ast;
+    enum wr_let_kind kind;
+    struct wr_value value; /* WR_LET_CONST */
+};
+
+/* Aggregates that were met while a summarize's arguments were bound. */
+struct wr_agg_list {
+    struct wr_agg_call *at;
+    uint32_t n, cap;
+    uint32_t nkeys; /* results are columns from here on */
+};
+
+struct wr_binder {
+    struct wr_plan *plan;
+    struct wr_arena *arena; /* the plan's */
+    const struct wr_source *source;
+    struct wr_diags *diags;
+    const struct wr_kql *kql;
+    struct wr_let *lets;
+    uint32_t nlets; /* that may be named here: those above */
+    uint32_t nodes, depth;
+    const struct wr_schema *row; /* input of the operator; NULL: no columns here */
+    const char *op;              /* "summarize": for messages */
+    struct wr_agg_list *aggs; /* not NULL: in a summarize's arguments, outside of any aggregate */
+    bool in_agg;
+};
+
+/* Columns that an operator makes, in order. */
+struct wr_cols {
+    struct wr_coldef *def;
+    struct wr_ex **ex;
+    bool *named; /* by the query's author, so that a second one is a mistake */
+    uint32_t n, cap;
+};
+
+struct wr_diag *wr_bind_error(struct wr_binder *b, struct wr_span span, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+bool wr_bind_nomem(struct wr_binder *b); /* adds the error; false */
+
+/* ---- expressions: all return arena memory, or NULL after an error ---- */
+struct wr_ex *wr_bind_ex(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* The same; a result of another type than bool is an error. */
+struct wr_ex *wr_bind_pred(struct wr_binder *b, const struct wr_kql_ex *ast);
+struct wr_ex *wr_ex_new(struct wr_binder *b, enum wr_ex_kind kind, enum wr_type type,
+                        struct wr_span span);
+struct wr_ex *wr_ex_col(struct wr_binder *b, const struct wr_schema *schema, uint16_t col,
+                        struct wr_span span);
+struct wr_ex *wr_ex_const(struct wr_binder *b, const struct wr_value *value, struct wr_span span);
+/* A call of `name` with these arguments: picks the overload, converts, folds. */
+struct wr_ex *wr_ex_call(struct wr_binder *b, const char *name, struct wr_ex *const *args,
+                         uint32_t nargs, struct wr_span span);
+struct wr_ex *wr_ex_convert(struct wr_binder *b, struct wr_ex *ex, enum wr_type type);
+/* What a call with constant arguments gives, else `ex` itself. */
+struct wr_ex *wr_ex_fold(struct wr_binder *b, struct wr_ex *ex);
+/* Value of a constant in another type: false when it has none there. */
+bool wr_value_convert(struct wr_arena *arena, const struct wr_value *v, enum wr_type type,
+                      struct wr_value *ret);
+
+/* ---- overloads ---- */
+struct wr_match {
+    uint32_t cost;
+    enum wr_type result;
+    enum wr_type *want; /* per argument: what it must become; its own type where any will do */
+};
+/* False when `signature` does not take the arguments. `literals_bend`: a long constant may become
+ * int. */
+bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32_t nargs,
+                        bool literals_bend, enum wr_type *want, struct wr_match *ret);
+
+/* ---- aggregates ---- */
+struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
+
+/* ---- names of columns ---- */
+/* The name that Kusto gives to an unnamed expression; NULL when it is one of Column1, Column2, ...
+ */
+const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast);
+bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bool named,
+                 struct wr_ex *ex, struct wr_span span);
+const struct wr_schema *wr_cols_schema(struct wr_binder *b, const struct wr_cols *cols);
+uint32_t wr_cols_find(const struct wr_cols *cols, const char *name); /* UINT32_MAX: none */
+/* Not in Microsoft's table, while the table is one of Microsoft's. */
+bool wr_col_is_own(const struct wr_schema *schema, uint16_t col);
+/* What an author may have meant by `name` among the columns and lets. */
+void wr_hint_column(struct wr_binder *b, struct wr_diag *d, const struct wr_schema *schema,
+                    const char *name);
+
+/* ---- operators ---- */
+struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op *input,
+                        struct wr_span span);
+struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *query);
+struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast);
+struct wr_op *wr_bind_summarize(struct wr_binder *b, const struct wr_kql_op *ast,
+                                struct wr_op *input);
+struct wr_op *wr_bind_distinct(struct wr_binder *b, const struct wr_kql_op *ast,
+                               struct wr_op *input);
+struct wr_op *wr_bind_count(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_sort(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_take(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast,
+                              struct wr_op *input);
+struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast);
+struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast);
+struct wr_op *wr_bind_datatable(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* MAP of `cols` over `input`. */
+struct wr_op *wr_op_map(struct wr_binder *b, const struct wr_cols *cols, struct wr_op *input,
+                        struct wr_span span);
+/* Says that KQL has it and weir does not, yet. */
+void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *what,
+                         const char *name);
+
+/* ---- after binding ---- */
+bool wr_plan_prune(struct wr_binder *b);  /* drops columns that nothing reads */
+bool wr_plan_stream(struct wr_binder *b); /* mode, window, stream */
+bool wr_plan_scans(struct wr_binder *b);  /* pushdown, wanted columns */
+void wr_plan_hash(struct wr_plan *plan);
+
+/* An expression as text, with column names of `schema`. */
+void wr_ex_print(const struct wr_ex *ex, const struct wr_schema *schema, struct wr_buf *out);
+void wr_value_print(const struct wr_value *v, struct wr_buf *out);
+/* Calls `each` for every column that `ex` reads. */
+void wr_ex_columns(const struct wr_ex *ex, struct wr_colset *set);
+
+#endif

@@ -1,0 +1,383 @@
+/* Operators that shape rows: where, extend, project and its kin, sort, take, top. */
+#include "rules/plan/bind.h"
+
+#include <string.h>
+
+struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op *input,
+                        struct wr_span span)
+{
+    enum { NODES_PER_OP = 200 }; /* executors walk down the chain: some 500 operators */
+    b->nodes += NODES_PER_OP;
+    if (b->nodes > WR_BIND_MAX_NODES) {
+        wr_bind_error(b, span, "the query is too large once its let statements are put in");
+        return NULL;
+    }
+    struct wr_op *op = wr_arena_alloc(b->arena, sizeof *op);
+    if (!op) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    op->kind = kind;
+    op->span = span;
+    op->input = input;
+    op->schema = input ? input->schema : NULL;
+    return op;
+}
+
+struct wr_op *wr_op_map(struct wr_binder *b, const struct wr_cols *cols, struct wr_op *input,
+                        struct wr_span span)
+{
+    struct wr_op *op = wr_op_new(b, WR_OP_MAP, input, span);
+    const struct wr_schema *schema = op ? wr_cols_schema(b, cols) : NULL;
+    if (!schema)
+        return NULL;
+    op->schema = schema;
+    op->cols = cols->ex;
+    return op;
+}
+
+static bool keep_column(struct wr_binder *b, struct wr_cols *cols, const struct wr_schema *schema,
+                        uint16_t i, struct wr_span span)
+{
+    struct wr_ex *ex = wr_ex_col(b, schema, i, span);
+    if (!ex || !wr_cols_add(b, cols, schema->cols[i].name, true, ex, span))
+        return false;
+    cols->def[cols->n - 1].own = wr_col_is_own(schema, i);
+    return true;
+}
+
+static struct wr_op *bind_where(struct wr_binder *b, const struct wr_kql_op *ast,
+                                struct wr_op *input)
+{
+    struct wr_op *op = wr_op_new(b, WR_OP_WHERE, input, ast->span);
+    if (op)
+        op->pred = wr_bind_pred(b, ast->args[0]);
+    return op && op->pred ? op : NULL;
+}
+
+/* Name and value of `name = value` or of a bare expression. */
+static const struct wr_kql_ex *named_value(struct wr_binder *b, const struct wr_kql_ex *ast,
+                                           const char **ret_name)
+{
+    *ret_name = NULL;
+    if (ast->kind != WR_KQL_NAMED)
+        return ast;
+    if (ast->nnames != 1) {
+        wr_bind_unsupported(b, ast->span, "several names for one value", NULL);
+        return NULL;
+    }
+    *ret_name = ast->names[0].text;
+    return ast->args[0];
+}
+
+/* All expressions of one extend see the input row; a name that exists keeps its place. */
+static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *ast,
+                                 struct wr_op *input)
+{
+    struct wr_cols cols = {0};
+    const struct wr_schema *in = input->schema;
+    bool ok = true;
+    for (uint16_t i = 0; ok && i < in->ncols; i++)
+        ok = in->cols[i].hidden || keep_column(b, &cols, in, i, ast->span);
+    uint32_t first = cols.n;
+    for (uint32_t i = 0; ok && i < ast->nargs; i++) {
+        const char *name;
+        const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
+        struct wr_ex *ex = value ? wr_bind_ex(b, value) : NULL;
+        if (!ex)
+            return NULL;
+        uint32_t at = name ? wr_cols_find(&cols, name) : UINT32_MAX;
+        if (at < first) {
+            cols.def[at].type = ex->type;
+            cols.ex[at] = ex;
+        } else {
+            ok = wr_cols_add(b, &cols, name ? name : wr_name_of(b, value), name != NULL, ex,
+                             ast->args[i]->span);
+        }
+    }
+    return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;
+}
+
+struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    struct wr_cols cols = {0};
+    bool ok = true;
+    for (uint32_t i = 0; i < ast->nargs; i++) {
+        const char *name;
+        const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
+        struct wr_ex *ex = value ? wr_bind_ex(b, value) : NULL;
+        bool plain = value && value->kind == WR_KQL_NAME;
+        ok = ex &&
+             wr_cols_add(b, &cols, name ? name : wr_name_of(b, value), name || plain, ex,
+                         ast->args[i]->span) &&
+             ok;
+    }
+    return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;
+}
+
+/* `*` in a pattern stands for any text. */
+static bool glob(const char *pattern, const char *name)
+{
+    const char *star = NULL, *back = NULL;
+    while (*name) {
+        if (*pattern == '*') {
+            star = pattern++;
+            back = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star + 1;
+            name = ++back;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
+static bool matches(const struct wr_kql_ex *ast, const char *name)
+{
+    if (ast->kind == WR_KQL_ORDER)
+        ast = ast->args[0];
+    return ast->kind == WR_KQL_PATTERN ? glob(ast->name.text, name)
+                                       : strcmp(ast->name.text, name) == 0;
+}
+
+/* Every plain name must be a column. */
+static bool check_names(struct wr_binder *b, const struct wr_kql_op *ast,
+                        const struct wr_schema *in)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < ast->nargs; i++) {
+        const struct wr_kql_ex *ex =
+            ast->args[i]->kind == WR_KQL_ORDER ? ast->args[i]->args[0] : ast->args[i];
+        if (ex->kind == WR_KQL_NAME &&
+            wr_schema_find(in, ex->name.text, ex->name.len) == WR_NO_COL) {
+            struct wr_diag *d = wr_bind_error(b, ex->span, "no column '%s' in this %s's input",
+                                              ex->name.text, b->op);
+            wr_hint_column(b, d, in, ex->name.text);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static struct wr_op *bind_away(struct wr_binder *b, const struct wr_kql_op *ast,
+                               struct wr_op *input)
+{
+    struct wr_cols cols = {0};
+    const struct wr_schema *in = input->schema;
+    bool ok = check_names(b, ast, in);
+    for (uint16_t i = 0; ok && i < in->ncols; i++) {
+        bool listed = false;
+        for (uint32_t a = 0; a < ast->nargs; a++)
+            listed |= matches(ast->args[a], in->cols[i].name);
+        if (!in->cols[i].hidden && listed == (ast->kind == WR_KQL_PROJECT_KEEP))
+            ok = keep_column(b, &cols, in, i, ast->span);
+    }
+    return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;
+}
+
+/* Columns of one pattern, sorted by name where the author asks for it. */
+static bool add_matching(struct wr_binder *b, const struct wr_kql_ex *pattern,
+                         const struct wr_schema *in, struct wr_cols *cols, struct wr_span span)
+{
+    uint8_t order = pattern->kind == WR_KQL_ORDER ? pattern->order : 0;
+    for (;;) {
+        uint16_t next = WR_NO_COL;
+        for (uint16_t i = 0; i < in->ncols; i++) {
+            const char *name = in->cols[i].name;
+            if (in->cols[i].hidden || !matches(pattern, name) ||
+                wr_cols_find(cols, name) != UINT32_MAX)
+                continue;
+            int c = next == WR_NO_COL ? 0 : strcmp(name, in->cols[next].name);
+            if (next == WR_NO_COL || (order & WR_KQL_ASC && c < 0) ||
+                (order & WR_KQL_DESC && c > 0))
+                next = i;
+        }
+        if (next == WR_NO_COL)
+            return true;
+        if (!keep_column(b, cols, in, next, span))
+            return false;
+    }
+}
+
+static struct wr_op *bind_reorder(struct wr_binder *b, const struct wr_kql_op *ast,
+                                  struct wr_op *input)
+{
+    static const struct wr_kql_ex all = {.kind = WR_KQL_PATTERN, .name = {"*", 1, {0}}};
+    struct wr_cols cols = {0};
+    bool ok = check_names(b, ast, input->schema);
+    for (uint32_t i = 0; ok && i < ast->nargs; i++)
+        ok = add_matching(b, ast->args[i], input->schema, &cols, ast->span);
+    ok = ok && add_matching(b, &all, input->schema, &cols, ast->span);
+    return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;
+}
+
+static struct wr_op *bind_rename(struct wr_binder *b, const struct wr_kql_op *ast,
+                                 struct wr_op *input)
+{
+    const struct wr_schema *in = input->schema;
+    struct wr_cols cols = {0};
+    bool ok = true;
+    for (uint32_t a = 0; a < ast->nargs; a++) {
+        const struct wr_kql_ex *pair = ast->args[a];
+        if (pair->kind != WR_KQL_NAMED || pair->nnames != 1 || pair->args[0]->kind != WR_KQL_NAME) {
+            wr_bind_error(b, pair->span, "project-rename takes New = Old");
+            return NULL;
+        }
+        const struct wr_kql_name *old = &pair->args[0]->name;
+        if (wr_schema_find(in, old->text, old->len) == WR_NO_COL) {
+            struct wr_diag *d = wr_bind_error(
+                b, old->span, "no column '%s' in this project-rename's input", old->text);
+            wr_hint_column(b, d, in, old->text);
+            ok = false;
+        }
+    }
+    for (uint16_t i = 0; ok && i < in->ncols; i++) {
+        const char *name = in->cols[i].name;
+        for (uint32_t a = 0; a < ast->nargs; a++)
+            if (strcmp(ast->args[a]->args[0]->name.text, in->cols[i].name) == 0)
+                name = ast->args[a]->names[0].text;
+        struct wr_ex *ex = in->cols[i].hidden ? NULL : wr_ex_col(b, in, i, ast->span);
+        ok = in->cols[i].hidden || (ex && wr_cols_add(b, &cols, name, true, ex, ast->span));
+    }
+    return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;
+}
+
+struct wr_op *wr_bind_sort(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    struct wr_op *op = wr_op_new(b, WR_OP_SORT, input, ast->span);
+    struct wr_sort_key *keys = op ? wr_arena_alloc(b->arena, ast->nby * sizeof *keys) : NULL;
+    if (!keys)
+        return NULL;
+    bool ok = true;
+    for (uint32_t i = 0; i < ast->nby; i++) {
+        uint8_t order = ast->by[i]->order;
+        keys[i].ex = wr_bind_ex(b, ast->by[i]->args[0]);
+        keys[i].desc = !(order & WR_KQL_ASC);
+        keys[i].nulls_first = order & (WR_KQL_NULLS_FIRST | WR_KQL_NULLS_LAST)
+                                  ? (order & WR_KQL_NULLS_FIRST) != 0
+                                  : !keys[i].desc;
+        if (keys[i].ex && keys[i].ex->type == WR_DYNAMIC) {
+            struct wr_diag *d = wr_bind_error(b, keys[i].ex->span, "dynamic values have no order");
+            wr_diag_hint(b->diags, d, "sort by tostring() or tolong() of it");
+            keys[i].ex = NULL;
+        }
+        ok = ok && keys[i].ex;
+    }
+    op->keys = keys;
+    op->nsort = ast->nby;
+    return ok ? op : NULL;
+}
+
+struct wr_op *wr_bind_take(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    const struct wr_schema *row = b->row;
+    b->row = NULL;
+    struct wr_ex *n = wr_bind_ex(b, ast->args[0]);
+    b->row = row;
+    if (!n)
+        return NULL;
+    if (n->kind != WR_EX_CONST || (n->type != WR_LONG && n->type != WR_INT) || n->value.null ||
+        n->value.i < 0) {
+        wr_bind_error(b, ast->args[0]->span, "'%s' takes a whole number that is known beforehand",
+                      ast->name.text);
+        return NULL;
+    }
+    struct wr_op *op = wr_op_new(b, WR_OP_TAKE, input, ast->span);
+    if (op)
+        op->count = n->value.i;
+    return op;
+}
+
+static struct wr_op *bind_top(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    struct wr_op *sort = wr_bind_sort(b, ast, input);
+    return sort ? wr_bind_take(b, ast, sort) : NULL;
+}
+
+static struct wr_op *bind_other(struct wr_binder *b, const struct wr_kql_op *ast)
+{
+    wr_bind_unsupported(b, ast->name.span, "operator", ast->name.text);
+    return NULL;
+}
+
+static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    b->row = input->schema;
+    b->op = ast->name.text;
+    switch (ast->kind) {
+    case WR_KQL_WHERE:
+        return bind_where(b, ast, input);
+    case WR_KQL_EXTEND:
+        return bind_extend(b, ast, input);
+    case WR_KQL_PROJECT:
+        return wr_bind_project(b, ast, input);
+    case WR_KQL_PROJECT_AWAY:
+    case WR_KQL_PROJECT_KEEP:
+        return bind_away(b, ast, input);
+    case WR_KQL_PROJECT_RENAME:
+        return bind_rename(b, ast, input);
+    case WR_KQL_PROJECT_REORDER:
+        return bind_reorder(b, ast, input);
+    case WR_KQL_SUMMARIZE:
+        return wr_bind_summarize(b, ast, input);
+    case WR_KQL_DISTINCT:
+        return wr_bind_distinct(b, ast, input);
+    case WR_KQL_COUNT:
+        return wr_bind_count(b, ast, input);
+    case WR_KQL_SORT:
+        return wr_bind_sort(b, ast, input);
+    case WR_KQL_TAKE:
+        return wr_bind_take(b, ast, input);
+    case WR_KQL_TOP:
+        return bind_top(b, ast, input);
+    case WR_KQL_UNION:
+        return wr_bind_union(b, ast, input);
+    case WR_KQL_AS:
+    case WR_KQL_RENDER:
+        return input;
+    default:
+        return bind_other(b, ast);
+    }
+}
+
+static struct wr_op *bind_first(struct wr_binder *b, const struct wr_kql_op *ast)
+{
+    b->row = NULL;
+    b->op = ast->name.text;
+    switch (ast->kind) {
+    case WR_KQL_SOURCE:
+        return wr_bind_source(b, ast->args[0]);
+    case WR_KQL_PRINT:
+        return wr_bind_print(b, ast);
+    case WR_KQL_RANGE_OP:
+        return wr_bind_range(b, ast);
+    case WR_KQL_UNION:
+        return wr_bind_union(b, ast, NULL);
+    default:
+        return bind_other(b, ast);
+    }
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): bounded by WR_BIND_MAX_DEPTH */
+struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *query)
+{
+    if (b->depth + 4 > WR_BIND_MAX_DEPTH) {
+        wr_bind_error(b, query->span, "this is nested too deeply");
+        return NULL;
+    }
+    struct wr_binder inner = *b; /* a query sees no columns of the one around it */
+    inner.depth += 4;
+    inner.aggs = NULL;
+    inner.in_agg = false;
+    struct wr_op *op = bind_first(&inner, query->ops[0]);
+    for (uint32_t i = 1; op && i < query->nops; i++)
+        op = bind_op(&inner, query->ops[i], op);
+    b->nodes = inner.nodes;
+    return op;
+}

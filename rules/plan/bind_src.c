@@ -1,0 +1,352 @@
+/* Where rows come from: tables, lets, datatable, print, range, union. */
+#include "base/nearest.h"
+#include "rules/plan/bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct wr_op *scan(struct wr_binder *b, enum wr_table table, struct wr_span span)
+{
+    struct wr_op *op = wr_op_new(b, WR_OP_SCAN, NULL, span);
+    if (op) {
+        op->table = table;
+        op->schema = wr_schema_of(table);
+    }
+    return op;
+}
+
+static struct wr_op *let_table(struct wr_binder *b, const struct wr_let *let)
+{
+    struct wr_binder inner = *b;
+    inner.nlets = (uint32_t)(let - b->lets);
+    struct wr_op *op = wr_bind_query(&inner, let->ast->query);
+    b->nodes = inner.nodes;
+    return op;
+}
+
+static struct wr_op *unknown_table(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_diag *d = wr_bind_error(b, ast->span, "no table '%s'", ast->name.text);
+    struct wr_nearest near = wr_nearest_to(ast->name.text, ast->name.len);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        const char *name = wr_schema_of((enum wr_table)t)->name;
+        wr_nearest_try(&near, name, strlen(name));
+    }
+    for (uint32_t i = 0; i < b->nlets; i++)
+        wr_nearest_try(&near, b->lets[i].ast->name.text, b->lets[i].ast->name.len);
+    if (near.best)
+        wr_diag_hint(b->diags, d, "did you mean '%s'?", near.best);
+    else
+        wr_diag_hint(b->diags, d, "tables: DeviceNetworkEvents, FlowOrphans, Flows, Syslog");
+    return NULL;
+}
+
+static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    enum wr_table table;
+    for (uint32_t i = b->nlets; i-- > 0;) {
+        const struct wr_let *let = &b->lets[i];
+        if (strcmp(let->ast->name.text, ast->name.text) != 0)
+            continue;
+        if (let->kind == WR_LET_TABLE)
+            return let_table(b, let);
+        if (let->kind == WR_LET_CONST || let->kind == WR_LET_SCALAR) {
+            struct wr_diag *d = wr_bind_error(
+                b, ast->span, "'%s' is a value; a table is needed here", ast->name.text);
+            wr_diag_hint(b->diags, d, "print %s shows it", ast->name.text);
+        }
+        return NULL;
+    }
+    if (wr_table_find(ast->name.text, ast->name.len, &table))
+        return scan(b, table, ast->span);
+    return unknown_table(b, ast);
+}
+
+struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    if (ast->kind == WR_KQL_NAME)
+        return named_source(b, ast);
+    if (ast->kind == WR_KQL_SUBQUERY)
+        return wr_bind_query(b, ast->query);
+    if (ast->kind == WR_KQL_DATATABLE)
+        return wr_bind_datatable(b, ast);
+    if (ast->kind == WR_KQL_EXTERNAL)
+        wr_bind_unsupported(b, ast->span, "externaldata", NULL);
+    else if (ast->kind == WR_KQL_CALL && !ast->is_op &&
+             strcmp(ast->name.text, "materialize") == 0 && ast->nargs == 1)
+        return wr_bind_source(
+            b, ast->args[0]); /* one instant, no rand(): a shared result is an equal one */
+    else if (ast->kind == WR_KQL_CALL && !ast->is_op)
+        wr_bind_unsupported(b, ast->span, "a table from function", ast->name.text);
+    else
+        wr_bind_error(b, ast->span, "a table is needed here");
+    return NULL;
+}
+
+/* ---- rows of constants
+ * --------------------------------------------------------------------------------------- */
+
+static struct wr_op *rows_op(struct wr_binder *b, const struct wr_cols *cols, struct wr_ex **rows,
+                             uint32_t nrows, struct wr_span span)
+{
+    struct wr_op *op = wr_op_new(b, WR_OP_ROWS, NULL, span);
+    if (!op)
+        return NULL;
+    op->schema = wr_cols_schema(b, cols);
+    op->rows = rows;
+    op->nrows = nrows;
+    return op->schema ? op : NULL;
+}
+
+static struct wr_ex *datatable_cell(struct wr_binder *b, const struct wr_kql_ex *ast,
+                                    enum wr_type type)
+{
+    struct wr_ex *ex = wr_bind_ex(b, ast);
+    if (!ex || ex->type == type)
+        return ex;
+    if (ex->kind != WR_EX_CONST) {
+        wr_bind_error(b, ast->span, "a datatable takes constants");
+        return NULL;
+    }
+    struct wr_value v = {.type = type, .null = true};
+    if (type != WR_DYNAMIC && ex->type != WR_DYNAMIC &&
+        wr_value_convert(b->arena, &ex->value, type, &v))
+        return wr_ex_const(b, &v, ast->span);
+    return wr_ex_convert(b, ex, type);
+}
+
+struct wr_op *wr_bind_datatable(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_cols cols = {0};
+    if (!ast->ncols || ast->nargs % ast->ncols) {
+        struct wr_diag *d = wr_bind_error(b, ast->span, "%u values do not fill rows of %u columns",
+                                          ast->nargs, ast->ncols);
+        wr_diag_hint(b->diags, d, "is a comma missing?");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < ast->ncols; i++) {
+        struct wr_ex type = {.type = ast->cols[i].type};
+        if (!wr_cols_add(b, &cols, ast->cols[i].name.text, true, &type, ast->cols[i].name.span))
+            return NULL;
+    }
+    struct wr_ex **rows = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *rows);
+    bool ok = rows != NULL || wr_bind_nomem(b);
+    for (uint32_t i = 0; rows && i < ast->nargs; i++) {
+        rows[i] = datatable_cell(b, ast->args[i], ast->cols[i % ast->ncols].type);
+        ok = ok && rows[i];
+    }
+    return ok ? rows_op(b, &cols, rows, ast->nargs / ast->ncols, ast->span) : NULL;
+}
+
+struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
+{
+    struct wr_cols cols = {0};
+    bool ok = true;
+    for (uint32_t i = 0; i < ast->nargs; i++) {
+        const struct wr_kql_ex *value = ast->args[i];
+        bool named = value->kind == WR_KQL_NAMED;
+        char position[24];
+        snprintf(position, sizeof position, "print_%u", i);
+        struct wr_ex *ex = wr_bind_ex(b, named ? value->args[0] : value);
+        ok = ex &&
+             wr_cols_add(b, &cols, named ? value->names[0].text : position, named, ex,
+                         value->span) &&
+             ok;
+    }
+    return ok ? rows_op(b, &cols, cols.ex, 1, ast->span) : NULL;
+}
+
+/* range: its rows are constants, so they are made here. */
+struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
+{
+    enum { MAX_ROWS = 100000 };
+    struct wr_ex *end[3];
+    bool ok = true, real = false;
+    for (int i = 0; i < 3; i++) {
+        end[i] = wr_bind_ex(b, ast->args[i]);
+        if (end[i] &&
+            (end[i]->kind != WR_EX_CONST || end[i]->value.null || wr_type_is_str(end[i]->type))) {
+            wr_bind_error(b, ast->args[i]->span,
+                          "range takes numbers or times that are known beforehand");
+            end[i] = NULL;
+        }
+        ok = ok && end[i];
+        real |= end[i] && end[i]->type == WR_REAL;
+    }
+    if (!ok)
+        return NULL;
+    enum wr_type type = real ? WR_REAL : end[0]->type == WR_INT ? WR_LONG : end[0]->type;
+    double at = end[0]->type == WR_REAL ? end[0]->value.r : (double)end[0]->value.i;
+    double to = end[1]->type == WR_REAL ? end[1]->value.r : (double)end[1]->value.i;
+    double step = end[2]->type == WR_REAL ? end[2]->value.r : (double)end[2]->value.i;
+    double count = step != 0 && (to - at) / step >= 0 ? (to - at) / step + 1 : 0;
+    if (!(count <= MAX_ROWS)) {
+        wr_bind_error(b, ast->span, "range makes too many rows (100,000 are made)");
+        return NULL;
+    }
+    uint32_t n = (uint32_t)count;
+    b->nodes = b->nodes > n ? b->nodes - n : 0; /* its rows do not count as the query's size */
+    struct wr_cols cols = {0};
+    struct wr_ex shape = {.type = type}, **rows = wr_arena_alloc(b->arena, (n + 1u) * sizeof *rows);
+    ok = rows && wr_cols_add(b, &cols, ast->label.text, true, &shape, ast->label.span);
+    for (uint32_t i = 0; ok && i < n; i++) {
+        struct wr_value v = {.type = type, .r = at + i * step};
+        if (!real)
+            v.i = end[0]->value.i + (int64_t)i * end[2]->value.i;
+        rows[i] = wr_ex_const(b, &v, ast->span);
+        ok = rows[i] != NULL;
+    }
+    return ok ? rows_op(b, &cols, rows, n, ast->span) : NULL;
+}
+
+/* ---- union
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+enum { MAX_LEGS = 64 };
+
+static bool leg_is_missing(const struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    enum wr_table table;
+    while (ast->kind == WR_KQL_SUBQUERY && ast->query->ops[0]->kind == WR_KQL_SOURCE)
+        ast = ast->query->ops[0]->args[0];
+    if (ast->kind != WR_KQL_NAME || wr_table_find(ast->name.text, ast->name.len, &table))
+        return false;
+    for (uint32_t i = 0; i < b->nlets; i++)
+        if (strcmp(b->lets[i].ast->name.text, ast->name.text) == 0)
+            return false;
+    return true;
+}
+
+static const char *leg_name(struct wr_binder *b, const struct wr_kql_ex *ast, uint32_t i)
+{
+    if (ast && ast->kind == WR_KQL_NAME)
+        return ast->name.text;
+    for (uint32_t o = 0; ast && ast->kind == WR_KQL_SUBQUERY && o < ast->query->nops; o++)
+        if (ast->query->ops[o]->kind == WR_KQL_AS)
+            return ast->query->ops[o]->label.text;
+    char buf[32];
+    snprintf(buf, sizeof buf, "union_arg%u", i);
+    return wr_arena_strndup(b->arena, buf, strlen(buf));
+}
+
+/* Column of a leg by name and type; another type under the same name is another column. */
+static uint16_t leg_column(const struct wr_op *leg, const char *name, enum wr_type type)
+{
+    for (uint16_t i = 0; i < leg->schema->ncols; i++)
+        if (!leg->schema->cols[i].hidden && strcmp(leg->schema->cols[i].name, name) == 0 &&
+            leg->schema->cols[i].type == type)
+            return i;
+    return WR_NO_COL;
+}
+
+struct union_col {
+    const char *name; /* in the legs */
+    enum wr_type type;
+    bool clash; /* another leg has it with another type: name_type */
+};
+
+static uint32_t collect(struct wr_op *const *legs, uint32_t nlegs, bool inner,
+                        struct union_col *cols)
+{
+    uint32_t n = 0;
+    for (uint32_t l = 0; l < nlegs; l++)
+        for (uint16_t i = 0; i < legs[l]->schema->ncols && n < WR_MAX_COLS; i++) {
+            const struct wr_coldef *def = &legs[l]->schema->cols[i];
+            bool known = def->hidden, clash = false;
+            for (uint32_t k = 0; k < n; k++) {
+                bool same = strcmp(cols[k].name, def->name) == 0;
+                known |= same && cols[k].type == def->type;
+                clash |= same && cols[k].type != def->type;
+            }
+            for (uint32_t m = 0; inner && m < nlegs; m++)
+                known |= leg_column(legs[m], def->name, def->type) == WR_NO_COL;
+            if (known)
+                continue;
+            for (uint32_t k = 0; clash && k < n; k++)
+                cols[k].clash |= strcmp(cols[k].name, def->name) == 0;
+            cols[n++] = (struct union_col){def->name, def->type, clash};
+        }
+    return n;
+}
+
+/* One leg's columns in the union's order. */
+static struct wr_op *leg_map(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *leg,
+                             const char *name, const struct union_col *want, uint32_t n)
+{
+    struct wr_cols cols = {0};
+    char text[256];
+    if (ast->withsource.text) {
+        struct wr_value v = {.type = WR_STRING, .s = wr_str_borrow(name, strlen(name))};
+        struct wr_ex *ex = wr_ex_const(b, &v, ast->span);
+        if (!ex || !wr_cols_add(b, &cols, ast->withsource.text, true, ex, ast->withsource.span))
+            return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct wr_value null = {.type = want[i].type, .null = want[i].type != WR_STRING};
+        uint16_t at = leg_column(leg, want[i].name, want[i].type);
+        struct wr_ex *ex = at == WR_NO_COL ? wr_ex_const(b, &null, ast->span)
+                                           : wr_ex_col(b, leg->schema, at, ast->span);
+        snprintf(text, sizeof text, want[i].clash ? "%.200s_%s" : "%.200s", want[i].name,
+                 wr_type_name(want[i].type));
+        if (!ex || !wr_cols_add(b, &cols, text, false, ex, ast->span))
+            return NULL;
+    }
+    return wr_op_map(b, &cols, leg, ast->span);
+}
+
+static uint32_t bind_legs(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input,
+                          struct wr_op **legs, const char **names)
+{
+    uint32_t n = 0;
+    bool ok = true;
+    if (input) {
+        names[n] = leg_name(b, NULL, 0);
+        legs[n++] = input;
+    }
+    for (uint32_t i = 0; i < ast->nargs; i++) {
+        const struct wr_kql_ex *arg = ast->args[i];
+        if (arg->kind == WR_KQL_PATTERN || arg->kind == WR_KQL_STAR) {
+            wr_bind_unsupported(b, arg->span, "a pattern of tables", NULL);
+            ok = false;
+            continue;
+        }
+        if (ast->isfuzzy && leg_is_missing(b, arg)) {
+            wr_diag_add(b->diags, WR_WARNING, b->source, arg->span,
+                        "this table is not here; isfuzzy leaves it out");
+            continue;
+        }
+        names[n] = leg_name(b, arg, i + (input != NULL));
+        legs[n] = wr_bind_source(b, arg);
+        ok = legs[n] && ok;
+        n += legs[n] != NULL;
+    }
+    if (ok && !n)
+        wr_bind_error(b, ast->span, "none of the union's tables is here");
+    return ok ? n : 0;
+}
+
+struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    if (ast->nargs > MAX_LEGS) {
+        wr_bind_error(b, ast->span, "too many tables in one union (64 are read)");
+        return NULL;
+    }
+    struct wr_op **legs = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *legs);
+    const char **names = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *names);
+    struct union_col *cols = wr_arena_alloc(b->arena, WR_MAX_COLS * sizeof *cols);
+    struct wr_op *op = wr_op_new(b, WR_OP_UNION, NULL, ast->span);
+    uint32_t n = legs && names && cols && op ? bind_legs(b, ast, input, legs, names) : 0;
+    if (!n)
+        return NULL;
+    uint32_t ncols = collect(legs, n, ast->inner, cols);
+    for (uint32_t i = 0; i < n; i++) {
+        legs[i] = leg_map(b, ast, legs[i], names[i], cols, ncols);
+        if (!legs[i])
+            return NULL;
+    }
+    op->inputs = legs;
+    op->ninputs = n;
+    op->schema = legs[0]->schema;
+    return op;
+}

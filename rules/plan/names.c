@@ -1,0 +1,171 @@
+/* Names of result columns, as Kusto's binder gives them. */
+#include "rules/plan/bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint32_t wr_cols_find(const struct wr_cols *cols, const char *name)
+{
+    for (uint32_t i = 0; i < cols->n; i++)
+        if (strcmp(cols->def[i].name, name) == 0)
+            return i;
+    return UINT32_MAX;
+}
+
+static bool grow(struct wr_binder *b, struct wr_cols *cols)
+{
+    uint32_t cap = cols->cap ? 4 * cols->cap : 16;
+    struct wr_coldef *def = wr_arena_alloc(b->arena, cap * sizeof *def);
+    struct wr_ex **ex = wr_arena_alloc(b->arena, cap * sizeof *ex);
+    bool *named = wr_arena_alloc(b->arena, cap * sizeof *named);
+    if (!def || !ex || !named)
+        return wr_bind_nomem(b);
+    if (cols->n) {
+        memcpy(def, cols->def, cols->n * sizeof *def);
+        memcpy(ex, cols->ex, cols->n * sizeof *ex);
+        memcpy(named, cols->named, cols->n * sizeof *named);
+    }
+    *cols = (struct wr_cols){def, ex, named, cols->n, cap};
+    return true;
+}
+
+/* A generated name that is taken gets the least free number. */
+static const char *free_name(struct wr_binder *b, const struct wr_cols *cols, const char *name)
+{
+    char buf[256];
+    for (uint32_t i = 0; i <= cols->n; i++) {
+        snprintf(buf, sizeof buf, i ? "%.200s%u" : "%.200s", name, i);
+        if (wr_cols_find(cols, buf) == UINT32_MAX)
+            break;
+    }
+    return wr_arena_strndup(b->arena, buf, strlen(buf));
+}
+
+bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bool named,
+                 struct wr_ex *ex, struct wr_span span)
+{
+    char column[24];
+    if (cols->n == WR_MAX_COLS) {
+        wr_bind_error(b, span, "too many columns (256 are kept)");
+        return false;
+    }
+    if (cols->n == cols->cap && !grow(b, cols))
+        return false;
+    if (named && wr_cols_find(cols, name) != UINT32_MAX) {
+        struct wr_diag *d = wr_bind_error(b, span, "a second column '%s'", name);
+        wr_diag_hint(b->diags, d, "give each result a name of its own");
+        return false;
+    }
+    for (uint32_t i = 1; !name; i++) {
+        snprintf(column, sizeof column, "Column%u", i);
+        if (wr_cols_find(cols, column) == UINT32_MAX)
+            name = column;
+    }
+    const char *own = free_name(b, cols, name);
+    if (!own)
+        return wr_bind_nomem(b);
+    cols->def[cols->n] =
+        (struct wr_coldef){.name = own, .type = ex->type, .store = (uint16_t)cols->n};
+    cols->ex[cols->n] = ex;
+    cols->named[cols->n++] = named;
+    return true;
+}
+
+const struct wr_schema *wr_cols_schema(struct wr_binder *b, const struct wr_cols *cols)
+{
+    struct wr_schema *schema = wr_arena_alloc(b->arena, sizeof *schema);
+    if (!schema) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    *schema = (struct wr_schema){.name = "", .cols = cols->def, .ncols = (uint16_t)cols->n};
+    return schema;
+}
+
+static const char *join(struct wr_binder *b, const char *before, const char *after)
+{
+    char buf[256];
+    int n = snprintf(buf, sizeof buf, "%.120s%.120s", before, after);
+    return wr_arena_strndup(b->arena, buf, (size_t)n);
+}
+
+static bool one_of(const char *name, const char *words)
+{
+    char key[64];
+    snprintf(key, sizeof key, " %.60s ", name);
+    return strstr(words, key) != NULL;
+}
+
+/* A column or a path into one: y.k is y_k, y[0].q is y_0_q. */
+static const char *path_name(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    if (ast->kind == WR_KQL_NAME)
+        return ast->name.text;
+    if (ast->kind != WR_KQL_PATH && ast->kind != WR_KQL_INDEX)
+        return NULL;
+    const char *object = path_name(b, ast->args[0]);
+    object = object ? join(b, object, "_") : NULL;
+    if (!object || ast->kind == WR_KQL_PATH)
+        return object ? join(b, object, ast->name.text) : NULL;
+    const struct wr_value *index = &ast->args[1]->value;
+    char text[64];
+    if (ast->args[1]->kind != WR_KQL_LITERAL)
+        return NULL;
+    if (index->type == WR_STRING)
+        snprintf(text, sizeof text, "%.*s", (int)(index->s.len < 60 ? index->s.len : 60),
+                 wr_str_data(&index->s));
+    else
+        snprintf(text, sizeof text, "%lld", (long long)index->i);
+    return join(b, object, text);
+}
+
+static const char *agg_prefix(const char *agg)
+{
+    static const struct {
+        const char *agg, *prefix;
+    } other[] = {{"make_set", "set_"},    {"make_list", "list_"},    {"make_bag", "bag_"},
+                 {"make_set_if", "set_"}, {"make_list_if", "list_"}, {"makeset", "set_"},
+                 {"makelist", "list_"},   {"take_any", ""},          {"arg_max", "max_"},
+                 {"arg_min", "min_"}};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        if (strcmp(other[i].agg, agg) == 0)
+            return other[i].prefix;
+    return NULL;
+}
+
+static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    const char *prefix = agg_prefix(ast->name.text);
+    if (!prefix)
+        prefix = join(b, ast->name.text, "_");
+    const char *arg = ast->nargs ? path_name(b, ast->args[0]) : NULL;
+    return prefix ? join(b, prefix, arg ? arg : "") : NULL;
+}
+
+const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    static const char takes_first[] = " bin floor bin_at startofday startofweek startofmonth "
+                                      "startofyear endofday split tostring toint tolong toreal "
+                                      "todouble tobool todatetime totimespan todecimal toguid "
+                                      "tohex parse_json todynamic parse_xml parse_csv "
+                                      "format_datetime format_timespan format_bytes round abs "
+                                      "ceiling sqrt pow exp log log2 log10 ";
+    const char *path = path_name(b, ast);
+    if (path || ast->kind != WR_KQL_CALL || ast->is_op)
+        return path;
+    const char *name = ast->name.text;
+    if (wr_agg_find(name, ast->name.len) && !wr_fn_find(name, ast->name.len))
+        return agg_name(b, ast);
+    if (!ast->nargs)
+        return NULL;
+    if (one_of(name, takes_first))
+        return wr_name_of(b, ast->args[0]);
+    if (strncmp(name, "column", 6) == 0 && ast->args[0]->kind == WR_KQL_LITERAL) {
+        const struct wr_str *s = &ast->args[0]->value.s;
+        return wr_arena_strndup(b->arena, wr_str_data(s), s->len);
+    }
+    const char *inner =
+        one_of(name, " strlen string_size gettype ") ? path_name(b, ast->args[0]) : NULL;
+    return inner ? join(b, strcmp(name, "gettype") == 0 ? "type_" : join(b, name, "_"), inner)
+                 : NULL;
+}

@@ -1,0 +1,212 @@
+/* Drops what nothing reads: columns of extend and project, aggregates, columns of tables. What is
+ * left of a table's columns becomes scan->wanted (scans.c). Expressions are copied, never changed:
+ * others may share them. */
+#include "rules/plan/bind.h"
+
+#include <string.h>
+
+/* Where an operator's columns went: new number of old column, or WR_NO_COL. */
+struct moved {
+    uint16_t to[WR_MAX_COLS];
+};
+
+void wr_ex_columns(const struct wr_ex *ex, struct wr_colset *set)
+{
+    if (ex->kind == WR_EX_COL)
+        wr_colset_add(set, ex->col);
+    for (uint32_t i = 0; i < ex->nargs; i++)
+        wr_ex_columns(ex->args[i], set);
+}
+
+static struct wr_ex *move_ex(struct wr_binder *b, const struct wr_ex *ex, const struct moved *moved)
+{
+    struct wr_ex *copy = wr_arena_alloc(b->arena, sizeof *copy);
+    if (!copy) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    *copy = *ex;
+    if (ex->kind == WR_EX_COL)
+        copy->col = moved->to[ex->col];
+    struct wr_ex **args = ex->nargs ? wr_arena_alloc(b->arena, ex->nargs * sizeof *args) : NULL;
+    if (ex->nargs && !args)
+        return NULL;
+    for (uint32_t i = 0; i < ex->nargs; i++) {
+        args[i] = move_ex(b, ex->args[i], moved);
+        if (!args[i])
+            return NULL;
+    }
+    copy->args = args;
+    return copy;
+}
+
+static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                  struct moved *ret);
+
+static void identity(const struct wr_schema *schema, struct moved *ret)
+{
+    for (uint16_t i = 0; i < schema->ncols; i++)
+        ret->to[i] = i;
+}
+
+/* The schema without columns that were dropped; `moved` says where the others go. */
+static const struct wr_schema *kept_schema(struct wr_binder *b, const struct wr_schema *old,
+                                           const struct moved *moved)
+{
+    struct wr_schema *schema = wr_arena_alloc(b->arena, sizeof *schema);
+    struct wr_coldef *cols = wr_arena_alloc(b->arena, (old->ncols + 1u) * sizeof *cols);
+    if (!schema || !cols) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    *schema = (struct wr_schema){.name = "", .cols = cols};
+    for (uint16_t i = 0; i < old->ncols; i++)
+        if (moved->to[i] != WR_NO_COL) {
+            cols[moved->to[i]] = old->cols[i];
+            cols[moved->to[i]].store = moved->to[i];
+            schema->ncols++;
+        }
+    return schema;
+}
+
+static bool prune_map(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                      struct moved *ret)
+{
+    struct wr_colset below = {0};
+    struct moved in;
+    uint16_t n = 0;
+    for (uint16_t i = 0; i < op->schema->ncols; i++) {
+        ret->to[i] = wr_colset_has(need, i) ? n++ : (uint16_t)WR_NO_COL;
+        if (ret->to[i] != WR_NO_COL)
+            wr_ex_columns(op->cols[i], &below);
+    }
+    struct wr_ex **cols = wr_arena_alloc(b->arena, (n + 1u) * sizeof *cols);
+    if (!cols || !prune(b, op->input, &below, &in))
+        return cols != NULL ? false : wr_bind_nomem(b);
+    for (uint16_t i = 0; i < op->schema->ncols; i++)
+        if (ret->to[i] != WR_NO_COL) {
+            cols[ret->to[i]] = move_ex(b, op->cols[i], &in);
+            if (!cols[ret->to[i]])
+                return false;
+        }
+    op->schema = kept_schema(b, op->schema, ret);
+    op->cols = cols;
+    return op->schema != NULL;
+}
+
+/* Keys stay, they make the groups; an aggregate that nothing reads goes. */
+static bool prune_summarize(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                            struct moved *ret)
+{
+    struct wr_colset below = {0};
+    struct moved in;
+    uint32_t naggs = 0;
+    struct wr_agg_call *aggs = wr_arena_alloc(b->arena, (op->naggs + 1) * sizeof *aggs);
+    struct wr_ex **keys = wr_arena_alloc(b->arena, (op->nkeys + 1) * sizeof *keys);
+    if (!aggs || !keys)
+        return wr_bind_nomem(b);
+    for (uint32_t i = 0; i < op->nkeys; i++) {
+        ret->to[i] = (uint16_t)i;
+        wr_ex_columns(op->cols[i], &below);
+    }
+    for (uint32_t i = 0; i < op->naggs; i++) {
+        bool keep = wr_colset_has(need, (uint16_t)(op->nkeys + i));
+        ret->to[op->nkeys + i] = keep ? (uint16_t)(op->nkeys + naggs) : (uint16_t)WR_NO_COL;
+        if (!keep)
+            continue;
+        aggs[naggs++] = op->aggs[i];
+        for (uint32_t a = 0; a < op->aggs[i].nargs; a++)
+            wr_ex_columns(op->aggs[i].args[a], &below);
+    }
+    if (!prune(b, op->input, &below, &in))
+        return false;
+    for (uint32_t i = 0; i < op->nkeys; i++)
+        if (!(keys[i] = move_ex(b, op->cols[i], &in)))
+            return false;
+    for (uint32_t i = 0; i < naggs; i++) {
+        struct wr_ex **args = wr_arena_alloc(b->arena, (aggs[i].nargs + 1) * sizeof *args);
+        if (!args)
+            return wr_bind_nomem(b);
+        for (uint32_t a = 0; a < aggs[i].nargs; a++)
+            if (!(args[a] = move_ex(b, aggs[i].args[a], &in)))
+                return false;
+        aggs[i].args = args;
+    }
+    op->schema = kept_schema(b, op->schema, ret);
+    op->cols = keys;
+    op->aggs = aggs;
+    op->naggs = naggs;
+    return op->schema != NULL;
+}
+
+static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                        struct moved *ret)
+{
+    for (uint32_t i = 0; i < op->ninputs;
+         i++) /* each leg is a MAP of the same columns: all move alike */
+        if (!prune(b, op->inputs[i], need, ret))
+            return false;
+    op->schema = op->inputs[0]->schema;
+    return true;
+}
+
+/* where, sort, take: what they read is needed too, and columns keep their meaning. */
+static bool prune_filter(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                         struct moved *ret)
+{
+    struct wr_colset below = *need;
+    if (op->pred)
+        wr_ex_columns(op->pred, &below);
+    for (uint32_t i = 0; i < op->nsort; i++)
+        wr_ex_columns(op->keys[i].ex, &below);
+    if (!prune(b, op->input, &below, ret))
+        return false;
+    op->schema = op->input->schema;
+    if (op->pred && !(op->pred = move_ex(b, op->pred, ret)))
+        return false;
+    struct wr_sort_key *keys = wr_arena_alloc(b->arena, (op->nsort + 1) * sizeof *keys);
+    if (!keys)
+        return wr_bind_nomem(b);
+    for (uint32_t i = 0; i < op->nsort; i++) {
+        keys[i] = op->keys[i];
+        if (!(keys[i].ex = move_ex(b, op->keys[i].ex, ret)))
+            return false;
+    }
+    op->keys = keys;
+    return true;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                  struct moved *ret)
+{
+    switch (op->kind) {
+    case WR_OP_MAP:
+        return prune_map(b, op, need, ret);
+    case WR_OP_SUMMARIZE:
+        return prune_summarize(b, op, need, ret);
+    case WR_OP_UNION:
+        return prune_union(b, op, need, ret);
+    case WR_OP_SCAN: {
+        struct wr_scan *scan = &b->plan->scans[op->table];
+        for (size_t i = 0; i < sizeof need->bits / sizeof *need->bits; i++)
+            scan->wanted.bits[i] |= need->bits[i];
+        identity(op->schema, ret);
+        return true;
+    }
+    case WR_OP_ROWS:
+        identity(op->schema, ret);
+        return true;
+    default:
+        return prune_filter(b, op, need, ret);
+    }
+}
+
+bool wr_plan_prune(struct wr_binder *b)
+{
+    struct wr_colset all = {0};
+    struct moved moved;
+    for (uint16_t i = 0; i < b->plan->root->schema->ncols; i++)
+        wr_colset_add(&all, i);
+    return prune(b, b->plan->root, &all, &moved);
+}

@@ -1,0 +1,352 @@
+/* How a plan can run on a stream: its window, and what stands in the way.
+ *
+ *   SCAN, (WHERE|MAP)*                              stateless: each row that passes is a result
+ *   SCAN, (WHERE|MAP)*, SUMMARIZE, (WHERE|MAP|SORT|TAKE)*   incremental: panes of partial
+ * aggregates
+ *
+ * `Timestamp > ago(x)` over the table is the window. Everything else that names now() would change
+ * while nothing arrives, so it stands in the way of panes. SentBytes and ReceivedBytes grow while a
+ * connection lives: an amendment can be added to a sum, but cannot take back what a comparison let
+ * through. */
+#include "rules/plan/bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_CHAIN = 512, MAX_CONJUNCTS = 256 };
+
+struct stream {
+    struct wr_binder *b;
+    const struct wr_op *chain[MAX_CHAIN]; /* the table first */
+    uint32_t n, sum;                      /* chain[sum] is the summarize; n when there is none */
+    uint16_t
+        time[WR_MAX_COLS]; /* of the operator at hand: 1 where the column is the table's time */
+    struct wr_colset mutable_cols;
+    bool uses_now;
+};
+
+static bool in_the_way(struct stream *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool in_the_way(struct stream *s, const char *fmt, ...)
+{
+    struct wr_plan *plan = s->b->plan;
+    struct wr_buf text = {0};
+    if (!plan->why) {
+        va_list ap;
+        va_start(ap, fmt);
+        wr_buf_vfmt(&text, fmt, ap);
+        va_end(ap);
+        plan->why = wr_arena_strndup(plan->arena, text.data ? text.data : "", text.len);
+        wr_buf_fini(&text);
+    }
+    return false;
+}
+
+static uint16_t time_column(enum wr_table table)
+{
+    return table == WR_TABLE_SYSLOG  ? (uint16_t)WR_SYSLOG_TimeGenerated
+           : table == WR_TABLE_FLOWS ? (uint16_t)WR_FLOWS_Timestamp
+                                     : (uint16_t)WR_DNE_Timestamp;
+}
+
+static bool has_connections(enum wr_table table)
+{
+    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS;
+}
+
+static bool names_now(const struct wr_ex *ex)
+{
+    if (ex->kind == WR_EX_CALL && ex->fn->flags & WR_FN_PER_RUN)
+        return true;
+    for (uint32_t i = 0; i < ex->nargs; i++)
+        if (names_now(ex->args[i]))
+            return true;
+    return false;
+}
+
+static bool names_mutable(const struct stream *s, const struct wr_ex *ex)
+{
+    if (ex->kind == WR_EX_COL)
+        return wr_colset_has(&s->mutable_cols, ex->col);
+    for (uint32_t i = 0; i < ex->nargs; i++)
+        if (names_mutable(s, ex->args[i]))
+            return true;
+    return false;
+}
+
+/* ---- the window
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static bool is_call(const struct wr_ex *ex, const char *name, uint32_t nargs)
+{
+    return ex->kind == WR_EX_CALL && ex->nargs == nargs && strcmp(ex->fn->name, name) == 0;
+}
+
+static bool span_const(const struct wr_ex *ex, int64_t *ret)
+{
+    *ret = ex->value.i;
+    return ex->kind == WR_EX_CONST && ex->type == WR_TIMESPAN && !ex->value.null;
+}
+
+/* `ex` is now() less *ret ticks. */
+static bool before_now(const struct wr_ex *ex, int64_t *ret)
+{
+    int64_t t, rest;
+    *ret = 0;
+    if (is_call(ex, "now", 0))
+        return true;
+    if (is_call(ex, "ago", 1))
+        return span_const(ex->args[0], ret);
+    bool minus = is_call(ex, "-", 2), plus = is_call(ex, "+", 2);
+    if ((!minus && !plus) || !span_const(ex->args[1], &t) || !before_now(ex->args[0], &rest))
+        return false;
+    return minus ? !__builtin_add_overflow(rest, t, ret) : !__builtin_sub_overflow(rest, t, ret);
+}
+
+static bool is_time(const struct stream *s, const struct wr_ex *ex)
+{
+    return ex->kind == WR_EX_COL && s->time[ex->col];
+}
+
+static void set_window(struct stream *s, const struct wr_ex *bound, int64_t ticks, bool closed)
+{
+    struct wr_plan *plan = s->b->plan;
+    if (ticks <= 0 || (plan->window && plan->window <= ticks))
+        return;
+    uint32_t line, col;
+    char text[128];
+    const struct wr_source *src = s->b->source;
+    wr_source_locate(src, bound->span.at, &line, &col);
+    int n = bound->span.len < 60 ? (int)bound->span.len : 60;
+    snprintf(text, sizeof text, "%.*s at line %u", n, src->text + bound->span.at, line);
+    plan->window = ticks;
+    plan->window_from = wr_arena_strndup(plan->arena, text, strlen(text));
+    if (closed)
+        wr_diag_add(s->b->diags, WR_NOTE, src, bound->span,
+                    "on a stream the window begins just after this instant: '>=' runs as '>'");
+}
+
+/* True when `ex` is part of the window and need not be tested row by row. */
+static bool take_window(struct stream *s, const struct wr_ex *ex)
+{
+    int64_t t;
+    if (ex->kind == WR_EX_CALL && ex->nargs == 3 && strcmp(ex->fn->name, "between") == 0 &&
+        is_time(s, ex->args[0])) {
+        int64_t upper;
+        if (before_now(ex->args[1], &t) && before_now(ex->args[2], &upper) && upper <= 0) {
+            set_window(s, ex->args[1], t, true);
+            return true;
+        }
+        return false;
+    }
+    if (ex->kind != WR_EX_CALL || ex->nargs != 2 || (*ex->fn->name != '<' && *ex->fn->name != '>'))
+        return false;
+    bool flipped = is_time(s, ex->args[1]), closed = ex->fn->name[1] == '=';
+    const struct wr_ex *col = ex->args[flipped], *bound = ex->args[!flipped];
+    bool lower = (*ex->fn->name == '>') != flipped;
+    if (!is_time(s, col) || !before_now(bound, &t))
+        return false;
+    if (lower && t > 0)
+        set_window(s, bound, t, closed);
+    return lower ? t > 0 : t <= 0;
+}
+
+static uint32_t conjuncts(struct wr_ex *ex, struct wr_ex **out, uint32_t n)
+{
+    if (is_call(ex, "and", 2)) {
+        n = conjuncts(ex->args[0], out, n);
+        return conjuncts(ex->args[1], out, n);
+    }
+    if (n < MAX_CONJUNCTS)
+        out[n] = ex;
+    return n + 1;
+}
+
+/* The predicate without its window; *ret NULL when nothing is left. */
+static bool strip_window(struct stream *s, struct wr_ex *pred, struct wr_ex **ret)
+{
+    struct wr_ex *all[MAX_CONJUNCTS];
+    uint32_t n = conjuncts(pred, all, 0), left = 0;
+    if (n > MAX_CONJUNCTS) {
+        *ret = pred;
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (!take_window(s, all[i]))
+            all[left++] = all[i];
+    *ret = left == n ? pred : NULL;
+    for (uint32_t i = 0; left < n && i < left; i++) {
+        struct wr_ex *const both[] = {*ret, all[i]};
+        *ret = *ret ? wr_ex_call(s->b, "and", both, 2, pred->span) : all[i];
+        if (!*ret)
+            return false;
+    }
+    return true;
+}
+
+/* ---- the chain
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static bool collect(struct stream *s, const struct wr_op *root)
+{
+    uint32_t n = 0;
+    for (const struct wr_op *op = root; op; op = op->input)
+        n++;
+    if (n > MAX_CHAIN)
+        return in_the_way(s, "it has too many operators");
+    s->n = n;
+    for (const struct wr_op *op = root; op; op = op->input)
+        s->chain[--n] = op;
+    if (s->chain[0]->kind == WR_OP_UNION)
+        return in_the_way(s, "a union of tables runs in batch only, for now");
+    if (s->chain[0]->kind != WR_OP_SCAN)
+        return in_the_way(s, "it reads no table");
+    s->sum = s->n;
+    for (uint32_t i = s->n; i-- > 1;)
+        if (s->chain[i]->kind == WR_OP_SUMMARIZE)
+            s->sum = i;
+    return true;
+}
+
+static bool shape_fits(struct stream *s)
+{
+    for (uint32_t i = 1; i < s->n; i++) {
+        enum wr_op_kind kind = s->chain[i]->kind;
+        if (kind == WR_OP_SUMMARIZE && i != s->sum)
+            return in_the_way(s,
+                              "a summarize over the result of another runs in batch only, for now");
+        if (kind == WR_OP_SORT && i < s->sum && s->sum < s->n)
+            return in_the_way(s, "a sort stands before the summarize");
+        if (kind == WR_OP_TAKE && i < s->sum)
+            return in_the_way(s,
+                              "take and top need all rows of a result, which a stream never has");
+    }
+    return true;
+}
+
+static void through_map(struct stream *s, const struct wr_op *op)
+{
+    uint16_t time[WR_MAX_COLS] = {0};
+    struct wr_colset grows = {0};
+    for (uint16_t i = 0; i < op->schema->ncols; i++) {
+        time[i] = is_time(s, op->cols[i]);
+        if (names_mutable(s, op->cols[i]))
+            wr_colset_add(&grows, i);
+        if (op->cols[i]->kind != WR_EX_COL && names_mutable(s, op->cols[i]) && s->sum < s->n)
+            in_the_way(s,
+                       "column '%s' is made from bytes that still grow; only sum() of them can "
+                       "follow a stream",
+                       op->schema->cols[i].name);
+        s->uses_now |= names_now(op->cols[i]);
+    }
+    memcpy(s->time, time, sizeof time);
+    s->mutable_cols = grows;
+}
+
+static bool aggregates_fit(struct stream *s, const struct wr_op *op)
+{
+    for (uint32_t i = 0; i < op->nkeys; i++) {
+        if (names_mutable(s, op->cols[i]))
+            return in_the_way(
+                s, "'by' has bytes that still grow; only sum() of them can follow a stream");
+        s->uses_now |= names_now(op->cols[i]);
+    }
+    for (uint32_t i = 0; i < op->naggs; i++) {
+        const struct wr_agg_call *agg = &op->aggs[i];
+        bool direct = agg->agg->kind == WR_AGG_SUM && agg->args[0]->kind == WR_EX_COL;
+        if (!agg->agg->incremental)
+            return in_the_way(s, "%s() of a %s cannot be kept over a moving window yet",
+                              agg->agg->name,
+                              agg->nargs ? wr_type_name(agg->args[0]->type) : "row");
+        for (uint32_t a = 0; a < agg->nargs; a++) {
+            s->uses_now |= names_now(agg->args[a]);
+            if (!direct && names_mutable(s, agg->args[a]))
+                return in_the_way(
+                    s, "%s() reads bytes that still grow; only sum() of them can follow a stream",
+                    agg->agg->name);
+        }
+    }
+    return true;
+}
+
+static bool where_fits(struct stream *s, const struct wr_ex *pred)
+{
+    s->uses_now |= names_now(pred);
+    if (!names_mutable(s, pred))
+        return true;
+    if (s->sum < s->n)
+        return in_the_way(
+            s, "a where reads bytes that still grow; only sum() of them can follow a stream");
+    wr_diag_add(s->b->diags, WR_WARNING, s->b->source, pred->span,
+                "the bytes of a connection grow while it lives: this sees each version of them");
+    return true;
+}
+
+/* Copies one operator onto the stream's tree; *top is what it stands on. */
+static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
+{
+    const struct wr_op *op = s->chain[i];
+    struct wr_ex *pred = op->pred;
+    if (op->kind == WR_OP_WHERE && i < s->sum) {
+        if (!strip_window(s, op->pred, &pred) || (pred && !where_fits(s, pred)))
+            return false;
+        if (!pred)
+            return true;
+    } else if (op->kind == WR_OP_MAP && i < s->sum) {
+        through_map(s, op);
+    } else if (op->kind == WR_OP_SUMMARIZE) {
+        if (!aggregates_fit(s, op))
+            return false;
+    } else if (op->kind == WR_OP_SORT && s->sum == s->n) {
+        return true; /* single rows need no order */
+    } else {
+        s->uses_now |= pred && names_now(pred);
+        for (uint16_t c = 0; op->kind == WR_OP_MAP && c < op->schema->ncols; c++)
+            s->uses_now |= names_now(op->cols[c]);
+    }
+    struct wr_op *copy = wr_arena_alloc(s->b->arena, sizeof *copy);
+    if (!copy)
+        return wr_bind_nomem(s->b);
+    *copy = *op;
+    copy->pred = pred;
+    copy->input = *top;
+    *top = copy;
+    if (op->kind == WR_OP_SUMMARIZE)
+        s->b->plan->summarize = copy;
+    return true;
+}
+
+bool wr_plan_stream(struct wr_binder *b)
+{
+    struct stream *s = wr_arena_alloc(b->arena, sizeof *s);
+    struct wr_plan *plan = b->plan;
+    if (!s)
+        return wr_bind_nomem(b);
+    s->b = b;
+    uint32_t errors = b->diags->nerrors;
+    plan->mode = WR_MODE_BATCH;
+    plan->time_col = WR_NO_COL;
+    if (!collect(s, plan->root) || !shape_fits(s))
+        return true;
+    enum wr_table table = s->chain[0]->table;
+    plan->time_col = time_column(table);
+    s->time[plan->time_col] = 1;
+    if (has_connections(table)) {
+        wr_colset_add(&s->mutable_cols, WR_DNE_SentBytes);
+        wr_colset_add(&s->mutable_cols, WR_DNE_ReceivedBytes);
+    }
+    struct wr_op *top = NULL;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!add_op(s, i, &top))
+            return b->diags->nerrors == errors;
+    if (s->uses_now && s->sum < s->n)
+        in_the_way(s, "now() or ago() is read outside of the window's lower bound");
+    if (plan->why)
+        return true;
+    plan->stream = top;
+    plan->mode = s->sum < s->n ? WR_MODE_INCREMENTAL : WR_MODE_STATELESS;
+    return true;
+}
