@@ -158,3 +158,40 @@ Test(config, state_directory_from_the_environment)
     cr_assert_geq(config.workers, 1);
     cr_assert_leq(config.workers, 4);
 }
+
+/* The commented example must hold every setting with its default: without the comment marks it changes nothing. */
+Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
+{
+    char path[4096], line[512];
+    snprintf(path, sizeof path, "%s/deploy/weir.yaml", WR_SOURCE_DIR);
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f);
+    struct wr_buf bare = {0}, open = {0};
+    while (fgets(line, sizeof line, f)) {
+        wr_buf_str(&bare, line);
+        wr_buf_str(&open, line[0] == '#' && (line[1] != ' ' || line[2] == ' ') ? line + 1 : line);
+    }
+    fclose(f);
+    wr_buf_char(&bare, '\0');
+    wr_buf_char(&open, '\0');
+    cr_assert_eq(load(bare.data), WR_OK, "%s", said());
+    struct wr_config before = config;
+    cr_assert_eq(load(open.data), WR_OK, "%s", said());
+    cr_assert_eq(config.nlisten, before.nlisten);
+    cr_assert_eq(config.memory_bytes, before.memory_bytes);
+    cr_assert_eq(config.receive_buffer_bytes, before.receive_buffer_bytes);
+    cr_assert_eq(config.max_connections, before.max_connections);
+    cr_assert_eq(config.max_connections_per_peer, before.max_connections_per_peer);
+    cr_assert_eq(config.batch_rows, before.batch_rows);
+    cr_assert_eq(config.realert_ns, before.realert_ns);
+    cr_assert_eq(config.endpoint_wait_ns, before.endpoint_wait_ns);
+    cr_assert_eq(config.commit_ns, before.commit_ns);
+    cr_assert_eq(config.snapshot_ns, before.snapshot_ns);
+    cr_assert_eq(config.snapshot_log_bytes, before.snapshot_log_bytes);
+    cr_assert_eq(config.retention_ns, before.retention_ns);
+    cr_assert_eq(config.orphans, before.orphans);
+    cr_assert_eq(config.endpoint, before.endpoint);
+    cr_assert_eq(config.nforward, 1);
+    wr_buf_fini(&bare);
+    wr_buf_fini(&open);
+}
