@@ -152,8 +152,9 @@ static void exporters(const struct wr_owner *o, struct wr_buf *out)
 
 static void log_parser(const struct wr_log_stats *l, const struct wr_framing *framing, struct wr_buf *out)
 {
-    head(out, "weir_syslog_total", "counter", "syslog and JSON messages, by what became of them");
-#define X(name) wr_buf_fmt(out, "weir_syslog_total{what=\"" #name "\"} %" PRIu64 "\n", l->name);
+#define X(name)                                                                                                        \
+    one(out, "weir_log_" #name "_total", "counter", "syslog and JSON messages: " #name ", see docs/operations.md",     \
+        l->name);
     WR_LOG_COUNTERS(X)
 #undef X
     head(out, "weir_framing_total", "counter", "syslog streams: how messages were told apart");
@@ -202,11 +203,11 @@ static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
         o->stats.alerts_unstored);
     one(out, "weir_alerts_dead_total", "counter", "alerts forgotten before some receiver had them", st.dead);
     one(out, "weir_store_errors_total", "counter", "failed writes of the alert store", o->stats.store_errors);
-    one(out, "weir_log_records_total", "counter", "inputs given to the log", o->state.wal.records);
-    one(out, "weir_log_unlogged_total", "counter", "of them, not written: the log failed", o->state.wal.unlogged);
-    one(out, "weir_log_errors_total", "counter", "failed writes and syncs of the log", o->state.wal.errors);
-    one(out, "weir_log_syncs_total", "counter", "group commits", o->stats.syncs);
-    one(out, "weir_log_durable", "gauge", "1 while the log can be written", o->state.wal.fd >= 0);
+    one(out, "weir_wal_records_total", "counter", "inputs given to the log", o->state.wal.records);
+    one(out, "weir_wal_unlogged_total", "counter", "of them, not written: the log failed", o->state.wal.unlogged);
+    one(out, "weir_wal_errors_total", "counter", "failed writes and syncs of the log", o->state.wal.errors);
+    one(out, "weir_wal_syncs_total", "counter", "group commits", o->stats.syncs);
+    one(out, "weir_wal_durable", "gauge", "1 while the log can be written", o->state.wal.fd >= 0);
     one(out, "weir_snapshots_total", "counter", "snapshots written", o->state.snapshots);
     one(out, "weir_snapshot_errors_total", "counter", "snapshots that could not be written",
         o->state.snapshot_errors);

@@ -1,0 +1,100 @@
+#!/bin/sh
+# run.sh VARIANT WEIR ROOT: the lab, live, through the real program: endpoint events over syslog TCP, then the flows of
+# the same connections from softflowd. Whatever is varied, the alerts are the same: the six rows of lab-seed-rows.json.
+# Variants:
+#   workers-N, batch-N   N workers, N rows a batch
+#   kill       kill -9 in the middle of the events and again among the flows; the ids are those of an undisturbed run
+#   restart    SIGTERM in the middle; the same
+#   torn       kill -9, then the log's last bytes are cut off: a tick of the clock was being written
+#   reload     a bad rule and a good one over SIGHUP in the middle
+variant=$1 WEIR=$2 ROOT=$3
+. "$ROOT/tests/support/live.sh"
+lab=$ROOT/tests/data/mail
+mkdir "$dir/lab"
+offset=$(python3 "$ROOT/deploy/lab_shift.py" "$lab" "$dir/lab")
+total=$(wc -l <"$dir/lab/lab-endpoint.jsonl")
+workers=1 batch=1024
+
+# send_events FROM TO: lines of the endpoint events; returns when weir has parsed them.
+send_events() {
+    before=$(live_metric weir_log_frames_total)
+    sed -n "$1,$2p" "$dir/lab/lab-endpoint.jsonl" >"$dir/part"
+    python3 - "$dir/part" "$syslog" <<'PY'
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+s.sendall(open(sys.argv[1], "rb").read())
+s.shutdown(socket.SHUT_WR)
+s.recv(1)
+PY
+    want=$((before + $2 - $1 + 1))
+    events_there() { [ "$(live_metric weir_log_frames_total)" -ge "$want" ] && [ "$(live_metric weir_ring_bytes)" -eq 0 ]; }
+    live_until 10 events_there || live_fail "$(live_metric weir_log_frames_total) of $want events arrived"
+}
+send_flows() {
+    softflowd -r "$dir/lab/lab.pcap" -n "127.0.0.1:$flow" -v 10 -A milli \
+        -p "$dir/softflowd.pid" -c "$dir/softflowd.ctl" >"$dir/exporter.log" 2>&1 || live_fail "softflowd: $(cat "$dir/exporter.log")"
+}
+kill_9() {
+    kill -9 "$weir_pid"
+    wait "$weir_pid" 2>/dev/null || true
+    weir_pid=""
+}
+begin() { live_start --workers "$workers" --batch-rows "$batch"; }
+right() { python3 "$ROOT/tests/support/lab.py" rows "$alerts" "$lab" "$offset" >"$dir/diff"; }
+ids() { "$WEIR" alerts --state "$dir/state" | jq -r 'select(.kind == "raised") | .alert_id' | sort; }
+finish() {
+    live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
+    live_stop
+    ids >"$dir/ids"
+    [ "$(uniq "$dir/ids" | wc -l)" -eq 6 ] || live_fail "$variant: $(uniq "$dir/ids" | wc -l) alert ids, not 6"
+    [ -z "$(uniq -d "$dir/ids")" ] || live_fail "$variant: raised twice: $(uniq -d "$dir/ids")"
+}
+
+# An undisturbed run of the same input says which ids must come.
+begin
+send_events 1 "$total"
+send_flows
+finish
+cp "$dir/ids" "$dir/want"
+rm -rf "$dir/state" && mkdir "$dir/state"
+: >"$alerts"
+
+half=$((total / 2)) third=$((total / 3))
+case $variant in
+workers-*) workers=${variant#workers-}; begin; send_events 1 "$total"; send_flows ;;
+batch-*) batch=${variant#batch-}; begin; send_events 1 "$total"; send_flows ;;
+kill)
+    begin; send_events 1 "$half"; kill_9
+    begin; send_events $((half + 1)) "$total"; kill_9
+    begin; send_flows
+    live_until 15 right || true
+    kill_9; begin ;;
+restart)
+    begin; send_events 1 "$third"; live_stop
+    begin; send_events $((third + 1)) "$total"; send_flows
+    live_stop; begin ;;
+torn)
+    begin; send_events 1 "$half"; sleep 0.5; kill_9
+    log=$(ls "$dir"/state/log-* | tail -n 1)
+    truncate -s -5 "$log"
+    begin; send_events $((half + 1)) "$total"; send_flows
+    [ "$(live_metric weir_recovery_torn_bytes)" -gt 0 ] || live_fail "no torn bytes were seen" ;;
+reload)
+    cp -r "$ROOT/rules/library" "$dir/rules"
+    sed -i "s|^rules:.*|rules: [\"$dir/rules\"]|" "$dir/weir.yaml"
+    begin; send_events 1 "$third"
+    echo 'DeviceNetworkEvents | wher true' >"$dir/rules/bad.kql"
+    kill -HUP "$weir_pid"
+    refused() { [ "$(live_metric weir_reload_errors_total)" -eq 1 ]; }
+    live_until 5 refused || live_fail "a bad rule was taken"
+    send_events $((third + 1)) "$half"
+    rm "$dir/rules/bad.kql"
+    kill -HUP "$weir_pid"
+    taken() { [ "$(live_metric weir_reloads_total)" -eq 1 ]; }
+    live_until 5 taken || live_fail "good rules were refused"
+    send_events $((half + 1)) "$total"; send_flows ;;
+*) live_fail "no such variant: $variant" ;;
+esac
+finish
+cmp "$dir/ids" "$dir/want" || live_fail "$variant: other ids than in the undisturbed run"
+echo "$variant: the same six ids, none twice"
