@@ -183,6 +183,7 @@ static bool rfc5424(struct cur *c, struct wr_header *h)
         nil_word(&p); /* MSGID has no column */
         h->sd = structured_data(&p);
     }
+    blanks(&p); /* rsyslog sends two */
     if (starts(&p, "\xef\xbb\xbf"))
         p.at += 3;
     *c = p;

@@ -322,3 +322,35 @@ Test(log, the_labs_events_all_become_rows)
     close_rows(&f);
     free(text);
 }
+
+Test(log, what_rsyslog_sends_is_understood_in_each_of_its_forms)
+{
+    static const char *const names[] = {"rsyslog-octet.bin", "rsyslog-lines.bin", "rsyslog-5424.bin"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[256];
+        snprintf(path, sizeof path, WR_SOURCE_DIR "/tests/data/log/%s", names[i]);
+        size_t len, at = 0, n;
+        char *text = read_file(path, &len);
+        struct fixture f = open_rows(false, 3);
+        struct wr_framing framing = {0};
+        const char *frame;
+        while (at < len) {
+            at += wr_framing_next(&framing, text + at, len - at, true, &frame, &n);
+            if (frame)
+                feed(&f, frame, n);
+        }
+        cr_expect_eq(framing.stats.framed_octet, i == 0 ? 4 : 0);
+        cr_assert_eq(f.events->nrows, 2, "%s", names[i]);
+        cr_assert_eq(f.lines->nrows, 2, "%s", names[i]);
+        EXPECT_CELL(f.events, WR_DNE_Timestamp, 0, "2026-11-24T15:00:00.1230000Z");
+        EXPECT_CELL(f.events, WR_DNE_DeviceName, 0, "lin1");
+        EXPECT_CELL(f.events, WR_DNE_RemotePort, 0, "587");
+        EXPECT_CELL(f.events, WR_DNE_DeviceName, 1, "lab-ws01.lab.example");
+        EXPECT_CELL(f.lines, WR_SYSLOG_SyslogMessage, 0, "plain text \xc3\xa9");
+        EXPECT_CELL(f.lines, WR_SYSLOG_HostName, 0, "vm");
+        EXPECT_CELL(f.lines, WR_SYSLOG_ProcessName, 0, "su");
+        EXPECT_CELL(f.lines, WR_SYSLOG_ParseError, 1, "no_mapping");
+        close_rows(&f);
+        free(text);
+    }
+}
