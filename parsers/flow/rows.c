@@ -68,7 +68,7 @@ static void pick_two_ports(struct chunk *c)
         x = __builtin_bswap16(x);
         y = __builtin_bswap16(y);
         c->rec[n] = at;
-        n += (ports[x >> 6] >> (x & 63) | ports[y >> 6] >> (y & 63)) & 1;
+        n += (uint32_t)((ports[x >> 6] >> (x & 63) | ports[y >> 6] >> (y & 63)) & 1);
     }
     c->seen += (uint32_t)(at - c->at) / stride;
     c->at = at;

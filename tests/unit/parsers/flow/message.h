@@ -122,7 +122,7 @@ static inline void bench_end(struct bench *b)
     wr_flow_vec_fini(&b->vec);
 }
 
-static inline bool send(struct bench *b, const struct message *m)
+static inline bool bench_send(struct bench *b, const struct message *m)
 {
     return wr_flow_decode(b->dec, &b->peer, m->at, m->len, b->now_ns, &b->vec);
 }

@@ -9,7 +9,7 @@ static struct message m;
 
 static const struct wr_flow *only(struct bench *b)
 {
-    cr_assert(send(b, &m));
+    cr_assert(bench_send(b, &m));
     cr_assert_eq(b->vec.n, 1, "%u rows", b->vec.n);
     return b->vec.at;
 }
@@ -132,7 +132,7 @@ Test(decode, fields_after_variable_lengths_are_found)
     }
     put(&m, 0, 3); /* padding */
     set_end(&m);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_assert_eq(b.vec.n, 3);
     for (unsigned i = 0; i < 3; i++) {
         cr_expect_eq(wr_be(b.vec.at[i].src, 4), i * 300 + 1);
@@ -196,7 +196,7 @@ Test(decode, firewall_events)
         put(&m, EXPORT_S * UINT64_C(1000) - 5, 8);
     }
     set_end(&m);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_assert_eq(b.vec.n, 2);
     cr_expect_eq(b.vec.at[0].flags, WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN);
     cr_expect_eq(b.vec.at[1].flags, b.vec.at[0].flags | WR_FLOW_DENIED);
@@ -319,7 +319,7 @@ static void options_rate(struct bench *b, uint16_t version, uint32_t scope_ie, u
     put(&m, id, 2);
     put(&m, rate, 4);
     set_end(&m);
-    cr_assert(send(b, &m));
+    cr_assert(bench_send(b, &m));
 }
 
 static uint32_t rate_of(struct bench *b, uint16_t version, uint8_t sampler, uint16_t interface)
@@ -332,7 +332,7 @@ static uint32_t rate_of(struct bench *b, uint16_t version, uint8_t sampler, uint
     put(&m, sampler, 1);
     put(&m, interface, 2);
     set_end(&m);
-    cr_assert(send(b, &m));
+    cr_assert(bench_send(b, &m));
     return b->vec.at[b->vec.n - 1].sampling;
 }
 
@@ -371,20 +371,20 @@ Test(decode, a_scan_keeps_what_either_port_matches)
     add_flow(&m, 1, 2, 587, 50000, 5);
     add_flow(&m, 1, 2, 0, 0, 5);
     set_end(&m);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_expect_eq(b.vec.n, 2);
     cr_expect_eq(wr_flow_decoder_stats(b.dec)->filtered_early, 2);
     struct wr_branch both[] = {branch, {0}};
     scan = (struct wr_scan){.branches = both, .nbranches = 2};
     cr_assert_eq(wr_flow_decoder_scan(b.dec, &scan), WR_OK);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_expect_eq(b.vec.n, 6, "a branch without ports wants every record");
     scan.nbranches = 0;
     cr_assert_eq(wr_flow_decoder_scan(b.dec, &scan), WR_OK);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_expect_eq(b.vec.n, 6, "no rule reads the table");
     cr_assert_eq(wr_flow_decoder_scan(b.dec, NULL), WR_OK);
-    cr_assert(send(&b, &m));
+    cr_assert(bench_send(&b, &m));
     cr_expect_eq(b.vec.n, 10);
     bench_end(&b);
 }

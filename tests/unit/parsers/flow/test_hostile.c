@@ -8,7 +8,7 @@ static void expect_whole(struct bench *b, enum wr_flow_reject why, const char *w
     uint64_t was = rejected(b, why);
     const struct wr_flow_stats *s = wr_flow_decoder_stats(b->dec);
     uint64_t whole = s->rejected_messages;
-    cr_expect_not(send(b, &m), "%s was taken", what);
+    cr_expect_not(bench_send(b, &m), "%s was taken", what);
     cr_expect_eq(rejected(b, why), was + 1, "%s: not counted", what);
     cr_expect_eq(s->rejected_messages, whole + 1, "%s: not counted as a message", what);
 }
@@ -17,7 +17,7 @@ static void expect_whole(struct bench *b, enum wr_flow_reject why, const char *w
 static void expect_part(struct bench *b, enum wr_flow_reject why, const char *what)
 {
     uint64_t was = rejected(b, why);
-    cr_expect(send(b, &m), "%s refused the message", what);
+    cr_expect(bench_send(b, &m), "%s refused the message", what);
     cr_expect_eq(rejected(b, why), was + 1, "%s: not counted", what);
 }
 
@@ -164,12 +164,12 @@ Test(hostile, exporters_are_capped_and_the_quiet_ones_make_room)
     TEMPLATE(&m, 256, FLOW_FIELDS);
     for (uint8_t i = 1; i <= 2; i++) {
         b.peer = peer_of(i, 9);
-        cr_expect(send(&b, &m));
+        cr_expect(bench_send(&b, &m));
     }
     b.peer = peer_of(3, 9);
     expect_whole(&b, WR_FLOW_REJECT_exporter_cap, "a third exporter");
     b.now_ns += INT64_C(3600) * 1000000000;
-    cr_expect(send(&b, &m));
+    cr_expect(bench_send(&b, &m));
     bench_end(&b);
 }
 
@@ -179,7 +179,7 @@ Test(hostile, templates_of_a_stream_are_capped)
     for (unsigned id = 256; id < 256 + 1025; id++) {
         begin(&m, 10, 0, 0);
         TEMPLATE(&m, (uint16_t)id, 8, 4);
-        cr_expect(send(&b, &m));
+        cr_expect(bench_send(&b, &m));
     }
     cr_expect_gt(rejected(&b, WR_FLOW_REJECT_exporter_cap), 0);
     cr_expect_leq(wr_flow_decoder_stats(b.dec)->templates, 1024);
@@ -198,7 +198,7 @@ Test(hostile, memory_is_bounded_under_a_flood_of_templates)
         set(&m, 999);
         put(&m, i, 4);
         set_end(&m);
-        send(&b, &m);
+        bench_send(&b, &m);
     }
     wr_flow_decoder_metrics(b.dec, &out);
     wr_buf_char(&out, 0);
