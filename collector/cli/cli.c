@@ -2,6 +2,7 @@
 
 #include "collector/cli/args.h"
 #include "collector/cli/out.h"
+#include "collector/cli/run.h"
 
 #include <signal.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"run", wr_cmd_run, "receive flows and syslog, run the rules, send alerts: the daemon"},
     {"check", wr_cmd_check, "say what is wrong in rules and configuration, and where"},
     {"explain", wr_cmd_explain, "show how a rule runs: plan, pushdown, window, memory bound"},
     {"replay", wr_cmd_replay, "run the rules over captures and logs; print the alerts"},

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 run 0 "$WEIR" --help
-for command in check explain replay query decode alerts; do
+for command in run check explain replay query decode alerts; do
     has out "  $command "
     cp "$TMP/out" "$TMP/help"
     run 0 "$WEIR" $command --help
