@@ -160,6 +160,20 @@ static struct dnf *dnf_of(struct wr_arena *arena, const struct wr_ex *ex, const 
     return d;
 }
 
+/* The values of a predicate, from scratch memory to the plan's. */
+static bool keep_values(struct wr_arena *arena, struct wr_pred *pred)
+{
+    bool integer = pred->op == WR_PRED_IN_INT;
+    size_t size = pred->n * (integer ? sizeof *pred->ints : sizeof *pred->strs);
+    void *kept = wr_arena_alloc(arena, size);
+    if (!kept)
+        return false;
+    memcpy(kept, integer ? (const void *)pred->ints : (const void *)pred->strs, size);
+    pred->ints = integer ? kept : NULL;
+    pred->strs = integer ? NULL : kept;
+    return true;
+}
+
 static bool publish(struct wr_binder *b, struct source *s)
 {
     if (!s->open)
@@ -181,6 +195,9 @@ static bool publish(struct wr_binder *b, struct source *s)
         if (!preds)
             return wr_bind_nomem(b);
         memcpy(preds, s->dnf.at[i].pred, s->dnf.at[i].n * sizeof *preds);
+        for (uint32_t k = 0; k < s->dnf.at[i].n; k++)
+            if (!keep_values(b->arena, &preds[k]))
+                return wr_bind_nomem(b);
         all[n++] = (struct wr_branch){preds, s->dnf.at[i].n};
     }
     scan->branches = all;
