@@ -5,10 +5,26 @@
 #include <string.h>
 #include <strings.h>
 
+/* By hand: two addresses in every row, and inet_ntop goes through sprintf. */
+static void text_v4(const uint8_t *addr, char *out)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned v = addr[i];
+        if (v >= 100)
+            *out++ = (char)('0' + v / 100);
+        if (v >= 10)
+            *out++ = (char)('0' + v / 10 % 10);
+        *out++ = (char)('0' + v % 10);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
 void wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_TEXT])
 {
-    ret_text[0] = '\0';
-    (void)inet_ntop(v6 ? AF_INET6 : AF_INET, addr, ret_text, WR_ADDRESS_TEXT);
+    if (!v6)
+        text_v4(addr, ret_text);
+    else if (!inet_ntop(AF_INET6, addr, ret_text, WR_ADDRESS_TEXT))
+        ret_text[0] = '\0';
 }
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};

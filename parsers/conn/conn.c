@@ -171,6 +171,7 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
     }
     struct wr_entry *e = wr_entry_at(conn, i);
     bool first = !(e->flags & WR_CONN_FLOW), dup;
+    int64_t start = e->start;
     err = wr_count_record(conn, e, &rec, flow, &dup);
     if (err)
         return err;
@@ -182,7 +183,8 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
         conn->stats.matched++;
     if (second != WR_NONE && (err = merge(conn, i, second, &i)))
         return err;
-    wr_table_rechain(conn, i);
+    if (second != WR_NONE || e->start != start)
+        wr_table_rechain(conn, i);
     wr_table_touch(conn, i);
     return react(conn, i);
 }

@@ -42,12 +42,15 @@ void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
     bool v6 = flow->flags & WR_FLOW_V6;
     size_t n = v6 ? 16 : 4;
     *r = (struct wr_record){.key = {.proto = flow->proto, .v6 = v6}};
+    /* exporters put ICMP's type and code into the ports, and a reply has another type than its request */
+    bool icmp = flow->proto == 1 || flow->proto == 58;
+    uint16_t sport = icmp ? 0 : flow->sport, dport = icmp ? 0 : flow->dport;
     int cmp = memcmp(flow->src, flow->dst, n);
-    r->src = cmp > 0 || (cmp == 0 && flow->sport > flow->dport);
+    r->src = cmp > 0 || (cmp == 0 && sport > dport);
     memcpy(r->key.addr[r->src], flow->src, n);
     memcpy(r->key.addr[!r->src], flow->dst, n);
-    r->key.port[r->src] = flow->sport;
-    r->key.port[!r->src] = flow->dport;
+    r->key.port[r->src] = sport;
+    r->key.port[!r->src] = dport;
     r->start = clamp_time(flow->start_ns);
     r->end = clamp_time(flow->end_ns);
     if (r->end < r->start)

@@ -1,15 +1,16 @@
-/* The table as bytes. Entries stand in the order of their lists and are numbered by it; chains and indexes are
- * rebuilt. Loading trusts nothing: a table is built beside the old one and takes its place when every number is
- * in range, every list holds what it may, and every packed row reads back.
+/* The table as bytes. Entries stand in the order of memory, which is much faster than that of any list, and are
+ * numbered by it; chains and indexes are rebuilt. Loading trusts nothing: a table is built beside the old one and
+ * takes its place when every number is in range, every list holds what it may, and every packed row reads back.
  *
- *   magic, columns, mode | counters, clock | quick list: entries | slow list: entries
- *   hold list, pair list: entry numbers | due lists: (entry number, row's place in it) or a whole image */
+ *   magic, columns, mode | counters, clock | entries with their counters and rows
+ *   quick list, slow list, hold list, pair list: entry numbers
+ *   due lists: (entry number, row's place in it) or a whole image */
 #include "parsers/conn/table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x314e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
+enum { MAGIC = 0x324e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 /* Reads a number that must not pass `max`. */
@@ -302,7 +303,7 @@ static enum wr_err load_rows(struct wr_conn *c, struct wr_rd *rd, uint32_t i)
     return rows_are_sound(c, e) ? WR_OK : WR_ECORRUPT;
 }
 
-static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd, uint8_t list, uint32_t *ret_i)
+static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
 {
     uint32_t i = wr_pool_take(&c->entries);
     if (i == WR_NONE)
@@ -310,6 +311,7 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd, uint8_t list,
     struct wr_entry *e = wr_entry_at(c, i);
     e->point.next = e->point.total = e->older = e->rows = WR_NONE;
     e->wait = WR_WAIT_NOT;
+    e->lru = WR_LRU_NOT;
     enum wr_err err = load_fields(c, rd, e);
     if (!err)
         err = load_counters(c, rd, e);
@@ -317,11 +319,9 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd, uint8_t list,
         err = load_rows(c, rd, i);
     if (err)
         return err;
-    wr_table_enlist_lru(c, i, list);
     bool chained = !e->unchained;
     e->unchained = 1;
     c->stats.live++;
-    *ret_i = i;
     return !chained || wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
 }
 
@@ -336,6 +336,14 @@ static uint8_t place_of(const struct wr_conn *c, uint32_t r)
 
 static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_t *number)
 {
+    for (int list = 0; list < 2; list++) {
+        uint32_t n = 0;
+        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_entry_at(c, i)->lru_next)
+            n++;
+        wr_buf_u32(out, n);
+        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_entry_at(c, i)->lru_next)
+            wr_buf_u32(out, number[i]);
+    }
     for (int list = 0; list < 2; list++) {
         uint32_t n = 0;
         for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
@@ -379,23 +387,32 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     wr_buf_u64(out, (uint64_t)conn->now);
     wr_buf_u8(out, conn->seen_event);
     uint32_t next = 0;
-    for (int list = 0; list < 2; list++) {
-        uint32_t n = 0;
-        for (uint32_t i = conn->lru[list].head; i != WR_NONE; i = wr_entry_at(conn, i)->lru_next) {
-            number[i] = next++;
-            n++;
-        }
-        wr_buf_u32(out, n);
-        for (uint32_t i = conn->lru[list].head; i != WR_NONE; i = wr_entry_at(conn, i)->lru_next)
-            put_entry(out, conn, wr_entry_at(conn, i));
+    wr_buf_u32(out, (uint32_t)conn->stats.live);
+    for (uint32_t i = 0; i < conn->entries.n; i++) {
+        const struct wr_entry *e = wr_entry_at(conn, i);
+        if (e->lru == WR_LRU_NOT)
+            continue;
+        number[i] = next++;
+        put_entry(out, conn, e);
     }
     put_lists(out, conn, number);
     free(number);
 }
 
 /* In a fresh table, an entry's number is its place in the file. */
-static enum wr_err load_waits(struct wr_conn *c, struct wr_rd *rd)
+static enum wr_err load_lists(struct wr_conn *c, struct wr_rd *rd)
 {
+    uint32_t listed = 0;
+    for (uint8_t list = 0; list < 2; list++)
+        for (uint32_t n = wr_rd_u32(rd); n; n--) {
+            uint32_t i = wr_rd_u32(rd);
+            if (rd->err || i >= c->entries.n || wr_entry_at(c, i)->lru != WR_LRU_NOT)
+                return WR_ECORRUPT;
+            wr_table_enlist_lru(c, i, list);
+            listed++;
+        }
+    if (listed != c->entries.n)
+        return WR_ECORRUPT;
     for (uint8_t list = 0; list < 2; list++)
         for (uint32_t n = wr_rd_u32(rd); n; n--) {
             uint32_t i = wr_rd_u32(rd);
@@ -437,13 +454,11 @@ static enum wr_err load_due(struct wr_conn *c, struct wr_rd *rd, uint8_t table)
 
 static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)
 {
-    for (uint8_t list = 0; list < 2; list++)
-        for (uint32_t i, n = wr_rd_u32(rd); n; n--) {
-            enum wr_err err = load_entry(c, rd, list, &i);
-            if (err)
-                return err;
-        }
-    enum wr_err err = load_waits(c, rd);
+    enum wr_err err = WR_OK;
+    for (uint32_t n = wr_rd_u32(rd); !err && n; n--)
+        err = load_entry(c, rd);
+    if (!err)
+        err = load_lists(c, rd);
     for (uint8_t table = 0; !err && table < 2; table++)
         for (uint32_t n = wr_rd_u32(rd); !err && n; n--)
             err = load_due(c, rd, table);

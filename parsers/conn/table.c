@@ -39,10 +39,13 @@ static void unlist_lru(struct wr_conn *c, const struct wr_entry *e)
 void wr_table_touch(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    e->touched = c->now;
-    unlist_lru(c, e);
     bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
-    wr_table_enlist_lru(c, i, open ? WR_LRU_SLOW : WR_LRU_QUICK);
+    uint8_t list = open ? WR_LRU_SLOW : WR_LRU_QUICK;
+    e->touched = c->now;
+    if (e->lru == list && e->lru_next == WR_NONE)
+        return;
+    unlist_lru(c, e);
+    wr_table_enlist_lru(c, i, list);
 }
 
 void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list)
@@ -138,6 +141,10 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     WR_ASSERT(wr_table_link(c, i)); /* its slot has just become free */
 }
 
+_Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_crow) + 2 * sizeof(struct wr_slot) * 8 / 3 <= WR_CONN_BYTES,
+               "an index is at least 3/8 full once it has grown");
+_Static_assert(sizeof(struct wr_point) <= 64 && sizeof(struct wr_total) <= 48, "as conn.h says");
+
 static enum wr_err evict(struct wr_conn *c)
 {
     uint32_t a = c->lru[WR_LRU_QUICK].head, b = c->lru[WR_LRU_SLOW].head;
@@ -166,6 +173,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64
     e->unchained = 1;
     e->born = c->next_born++;
     if (!wr_table_link(c, i)) {
+        e->lru = WR_LRU_NOT;
         wr_pool_give(&c->entries, i);
         return WR_ENOMEM;
     }
@@ -215,6 +223,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
         return err;
     wr_table_unwait(c, i);
     unlist_lru(c, e);
+    e->lru = WR_LRU_NOT;
     unchain(c, i);
     wr_table_free_counters(c, e);
     wr_pool_give(&c->entries, i);

@@ -471,3 +471,20 @@ Test(conn, absurd_times_are_taken_as_they_can_be)
     cr_expect_eq(k->row[0].sent, INT64_MAX);
     kit_free(k);
 }
+
+Test(conn, an_icmp_request_and_its_reply_are_one_connection)
+{
+    struct kit *k = kit_new(NETWORK_ONLY);
+    struct wr_flow up = flow(true, 0, 0, 0, 84), down = flow(false, 1, 1, 0, 84);
+    up.proto = down.proto = 1;
+    up.sport = down.sport = 0;
+    up.dport = 0x0800;
+    down.dport = 0;
+    kit_flow(k, down);
+    kit_flow(k, up);
+    cr_assert_eq(k->n, 1);
+    expect_row(k, 0, 84, 84, "ConnectionSuccess");
+    cr_expect_str_eq(k->row[0].local, "10.0.0.1", "the earlier began");
+    cr_expect_str_eq(k->row[0].protocol, "Icmp");
+    kit_free(k);
+}
