@@ -273,32 +273,67 @@ void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const 
             merge_one(&layout->agg[a], UINT64_C(1) << a, dst, src);
 }
 
-bool wr_agg_retract(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src)
+/* -1, 0, 1 of two slots of a minimum or maximum. */
+static int compare_slots(const struct wr_agg_place *p, const union wr_slot *x, const union wr_slot *y)
 {
-    bool exact = true;
-    for (uint32_t a = 0; a < layout->naggs; a++) {
-        const struct wr_agg_place *p = &layout->agg[a];
-        union wr_slot *d = dst + p->first;
-        const union wr_slot *s = src + p->first;
-        if (!slots_of(p))
-            continue;
-        if (p->kind == WR_AGG_COUNTIF || ((p->kind == WR_AGG_SUM || p->kind == WR_AGG_SUMIF) && p->in != WR_REAL)) {
-            d->u -= s->u;
-        } else if (p->kind == WR_AGG_SUM || p->kind == WR_AGG_SUMIF) {
+    return p->in == WR_REAL ? (x->r > y->r) - (x->r < y->r) : (x->i > y->i) - (x->i < y->i);
+}
+
+/* The old value was not the extreme, or the new one takes its place. */
+static bool extreme_stands(const struct wr_agg_place *p, uint64_t bit, const union wr_slot *dst,
+                           const union wr_slot *old, const union wr_slot *new)
+{
+    if (!(old[0].u & bit) || compare_slots(p, dst + p->first, old + p->first) != 0)
+        return true;
+    if (!new || !(new[0].u & bit))
+        return false;
+    int cmp = compare_slots(p, new + p->first, old + p->first);
+    return p->kind == WR_AGG_MIN ? cmp <= 0 : cmp >= 0;
+}
+
+static bool amend_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst, const union wr_slot *old,
+                      const union wr_slot *new)
+{
+    union wr_slot *d = dst + p->first;
+    const union wr_slot *s = old + p->first;
+    bool real = p->in == WR_REAL, exact = true;
+    switch (p->kind) {
+    case WR_AGG_COUNTIF:
+        d->i -= s->i;
+        break;
+    case WR_AGG_SUM:
+    case WR_AGG_SUMIF:
+    case WR_AGG_AVG:
+        if (real) {
             add_real(d, -s[0].r);
             d[1].r -= s[1].r;
         } else if (p->kind == WR_AGG_AVG) {
-            if (p->in == WR_REAL)
-                add_real(d, -s[0].r);
-            else
-                add_wide(d, -wide(s));
-            d[2].i -= s[2].i;
-        } else if (p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX) {
-            exact &= !(src[0].u >> a & 1) || d->u != s->u; /* it was not the extreme */
+            add_wide(d, -wide(s));
         } else {
-            exact = false;
+            d->u -= s->u;
         }
+        if (p->kind == WR_AGG_AVG)
+            d[2].i -= s[2].i;
+        break;
+    case WR_AGG_MIN:
+    case WR_AGG_MAX:
+        exact = extreme_stands(p, bit, dst, old, new);
+        break;
+    default:
+        return !memcmp(s, new ? new + p->first : s, slots_of(p) * sizeof *s) && new; /* cannot be taken back */
     }
+    if (new)
+        merge_one(p, bit, dst, new);
+    return exact;
+}
+
+bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *old,
+                  const union wr_slot *new)
+{
+    bool exact = true;
+    for (uint32_t a = 0; a < layout->naggs; a++)
+        if (slots_of(&layout->agg[a]))
+            exact &= amend_one(&layout->agg[a], UINT64_C(1) << a, dst, old, new);
     return exact;
 }
 

@@ -49,9 +49,10 @@ struct wr_agg_args {
 bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args, uint32_t row,
                 struct wr_arena *arena);
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
-/* Takes one row's state out again: counts, sums, averages. False when a minimum, maximum or deviation was touched, which
- * cannot be undone. */
-bool wr_agg_retract(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
+/* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not exact: an old
+ * minimum, maximum or deviation cannot be undone. */
+bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *old,
+                  const union wr_slot *new);
 /* True when the row counts in the distinct set of aggregate `a` (not null, predicate true). */
 bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args, uint32_t row);
 /* Adds the row to the set of aggregate `a`; flattens arrays of make_set. */

@@ -1,0 +1,248 @@
+/* Rules of a set, each with its own stream. State is saved with a header per rule:
+ *   "WRE1", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
+#include "rules/exec/stream.h"
+
+#include "base/ticks.h"
+#include "rules/load/rule.h"
+#include "rules/rules.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+struct wr_engine {
+    struct wr_ruleset *set;
+    struct wr_engine_opts opts;
+    struct wr_hash_key secret;
+    struct wr_stream **stream; /* one a rule */
+    uint32_t n;
+};
+
+static const size_t default_memory = (size_t)256 << 20;
+
+static struct wr_stream *stream_for(const struct wr_engine *e, uint32_t i)
+{
+    const struct wr_rule *rule = wr_ruleset_rule(e->set, i);
+    struct wr_stream_opts opts = {.rule_id = rule->id,
+                                  .rule_version = rule->version,
+                                  .realert = e->opts.realert_ticks,
+                                  .memory_bytes = e->opts.memory_bytes / (e->n ? e->n : 1),
+                                  .secret = e->secret};
+    return wr_stream_new(rule->plan, &opts);
+}
+
+static bool fill(struct wr_engine *e, struct wr_stream **list)
+{
+    for (uint32_t i = 0; i < e->n; i++)
+        if (!(list[i] = stream_for(e, i)))
+            return false;
+    return true;
+}
+
+static void streams_free(struct wr_stream **list, uint32_t n)
+{
+    for (uint32_t i = 0; list && i < n; i++)
+        wr_stream_free(list[i]);
+    free(list);
+}
+
+struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_opts *opts)
+{
+    struct wr_engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->set = wr_ruleset_ref(set);
+    if (opts)
+        e->opts = *opts;
+    if (!e->opts.memory_bytes)
+        e->opts.memory_bytes = default_memory;
+    if (e->opts.realert_ticks <= 0)
+        e->opts.realert_ticks = WR_TICKS_HOUR;
+    e->n = wr_ruleset_count(set);
+    e->stream = calloc(e->n + 1, sizeof(struct wr_stream *));
+    if (!e->stream || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret || !fill(e, e->stream)) {
+        wr_engine_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void wr_engine_free(struct wr_engine *engine)
+{
+    if (!engine)
+        return;
+    streams_free(engine->stream, engine->n);
+    wr_ruleset_unref(engine->set);
+    free(engine);
+}
+
+enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch, int64_t now)
+{
+    for (uint32_t i = 0; i < engine->n; i++) {
+        enum wr_err err = wr_stream_reads(engine->stream[i], table) ? wr_stream_consume(engine->stream[i], batch, now)
+                                                                    : wr_stream_advance(engine->stream[i], now);
+        if (err)
+            return err;
+    }
+    return WR_OK;
+}
+
+enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now)
+{
+    for (uint32_t i = 0; i < engine->n; i++) {
+        enum wr_err err = wr_stream_advance(engine->stream[i], now);
+        if (err)
+            return err;
+    }
+    return WR_OK;
+}
+
+static const char *text_in(struct wr_arena *arena, const char *text)
+{
+    const char *copy = text ? wr_arena_strndup(arena, text, strlen(text)) : NULL;
+    return copy ? copy : "";
+}
+
+static const char *const *list_in(struct wr_arena *arena, const char *const *list, uint32_t *n)
+{
+    const char **copy = wr_arena_alloc(arena, (*n + 1) * sizeof(const char *));
+    if (!copy)
+        *n = 0;
+    for (uint32_t i = 0; i < *n; i++)
+        copy[i] = text_in(arena, list[i]);
+    return copy;
+}
+
+/* What the rule's file says. The alert owns copies: it may outlive the rule set. */
+static void decorate(struct wr_alert *a, const struct wr_rule *rule)
+{
+    a->rule_id = text_in(a->arena, rule->id);
+    a->rule_name = text_in(a->arena, rule->name);
+    a->rule_version = text_in(a->arena, rule->version);
+    a->severity = text_in(a->arena, rule->severity);
+    a->confidence = text_in(a->arena, rule->confidence);
+    a->description = text_in(a->arena, rule->description);
+    a->ntactics = rule->ntactics;
+    a->tactics = list_in(a->arena, rule->tactics, &a->ntactics);
+    a->ntechniques = rule->ntechniques;
+    a->techniques = list_in(a->arena, rule->techniques, &a->ntechniques);
+    a->entities = wr_arena_alloc(a->arena, (rule->nentities + 1) * sizeof *a->entities);
+    for (uint32_t i = 0; a->entities && i < rule->nentities; i++) {
+        if (rule->entities[i].col >= a->ncells)
+            continue;
+        a->entities[a->nentities].type = text_in(a->arena, rule->entities[i].type);
+        a->entities[a->nentities].identifier = text_in(a->arena, rule->entities[i].identifier);
+        a->entities[a->nentities++].cell = rule->entities[i].col;
+    }
+}
+
+static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(struct wr_stream *))
+{
+    struct wr_alert *list = NULL, **end = &list;
+    for (uint32_t i = 0; i < e->n; i++) {
+        *end = from(e->stream[i]);
+        for (; *end; end = &(*end)->next)
+            decorate(*end, wr_ruleset_rule(e->set, i));
+    }
+    return list;
+}
+
+struct wr_alert *wr_engine_alerts(struct wr_engine *engine)
+{
+    return gather(engine, wr_stream_alerts);
+}
+
+struct wr_alert *wr_engine_firing(struct wr_engine *engine)
+{
+    return gather(engine, wr_stream_firing);
+}
+
+struct wr_engine_stats wr_engine_stats(const struct wr_engine *engine)
+{
+    struct wr_engine_stats sum = {0};
+    for (uint32_t i = 0; i < engine->n; i++)
+        wr_stream_stats(engine->stream[i], &sum);
+    return sum;
+}
+
+void wr_engine_save(const struct wr_engine *engine, struct wr_buf *out)
+{
+    struct wr_buf state = {0};
+    wr_buf_add(out, "WRE1", 4);
+    wr_buf_u32(out, engine->n);
+    for (uint32_t i = 0; i < engine->n; i++) {
+        const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
+        wr_buf_reset(&state);
+        wr_stream_save(engine->stream[i], &state);
+        wr_buf_blob(out, rule->id, (uint32_t)strlen(rule->id));
+        wr_buf_blob(out, rule->version, (uint32_t)strlen(rule->version));
+        wr_buf_u64(out, rule->plan->hash[0]);
+        wr_buf_u64(out, rule->plan->hash[1]);
+        wr_buf_u32(out, wr_crc32c(0, state.data ? state.data : "", state.len));
+        if (state.len > UINT32_MAX)
+            state.err = WR_ELIMIT;
+        wr_buf_blob(out, state.data, (uint32_t)state.len);
+        if (state.err)
+            out->err = state.err;
+    }
+    wr_buf_fini(&state);
+}
+
+struct saved {
+    const uint8_t *id, *version, *state;
+    uint32_t id_len, version_len, state_len;
+    uint64_t hash[2];
+};
+
+static bool saved_read(struct wr_rd *rd, struct saved *v)
+{
+    v->id = wr_rd_blob(rd, &v->id_len);
+    v->version = wr_rd_blob(rd, &v->version_len);
+    v->hash[0] = wr_rd_u64(rd);
+    v->hash[1] = wr_rd_u64(rd);
+    uint32_t crc = wr_rd_u32(rd);
+    v->state = wr_rd_blob(rd, &v->state_len);
+    return !rd->err && wr_crc32c(0, v->state, v->state_len) == crc;
+}
+
+static bool is_text(const uint8_t *p, uint32_t len, const char *text)
+{
+    return strlen(text) == len && memcmp(p, text, len) == 0;
+}
+
+enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t len)
+{
+    struct wr_rd rd = wr_rd_init(bytes, len);
+    const uint8_t *magic = wr_rd_take(&rd, 4);
+    uint32_t n = wr_rd_u32(&rd);
+    if (!magic || memcmp(magic, "WRE1", 4) != 0 || rd.err)
+        return WR_ECORRUPT;
+    struct wr_stream **list = calloc(engine->n + 1, sizeof(struct wr_stream *));
+    bool *taken = calloc(engine->n + 1, sizeof *taken);
+    enum wr_err err = list && taken && fill(engine, list) ? WR_OK : WR_ENOMEM;
+    for (uint32_t k = 0; k < n && !err; k++) {
+        struct saved v;
+        if (!saved_read(&rd, &v)) {
+            err = WR_ECORRUPT;
+            break;
+        }
+        for (uint32_t i = 0; i < engine->n && !err; i++) {
+            const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
+            if (taken[i] || !is_text(v.id, v.id_len, rule->id) || !is_text(v.version, v.version_len, rule->version) ||
+                v.hash[0] != rule->plan->hash[0] || v.hash[1] != rule->plan->hash[1])
+                continue;
+            taken[i] = true;
+            err = wr_stream_load(list[i], v.state, v.state_len);
+            break;
+        }
+    }
+    if (!err && rd.at != rd.end)
+        err = WR_ECORRUPT;
+    if (!err) { /* all of it is right: now it counts */
+        struct wr_stream **old = engine->stream;
+        engine->stream = list;
+        list = old;
+    }
+    streams_free(list, engine->n);
+    free(taken);
+    return err;
+}

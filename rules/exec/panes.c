@@ -1,0 +1,267 @@
+#include "rules/exec/state.h"
+
+#include <stdlib.h>
+
+static int64_t pane_of(const struct wr_stream *s, int64_t ts)
+{
+    /* ceil(ts / g) - 1 = floor((ts - 1) / g) */
+    int64_t t = ts - 1, q = t / s->pane;
+    return q - (t % s->pane < 0);
+}
+
+static int64_t raw_ts(const struct wr_stream *s, struct group *g, uint32_t n)
+{
+    return (int64_t)raw_at(s, g, n)[0];
+}
+
+static union wr_slot *raw_state(const struct wr_stream *s, uint64_t *raw)
+{
+    return (union wr_slot *)(raw + s->raw_slots);
+}
+
+static union wr_slot *pane_state(uint64_t *pane)
+{
+    return (union wr_slot *)(pane + PANE_SLOTS);
+}
+
+/* The pane `id`, made when it is not there; NULL when out of memory. */
+static uint64_t *pane_get(struct wr_stream *s, struct ext *x, int64_t id)
+{
+    uint32_t i = x->npanes;
+    while (i > 0 && (int64_t)pane_at(s, x, i - 1)[PANE_ID] > id)
+        i--;
+    if (i > 0 && (int64_t)pane_at(s, x, i - 1)[PANE_ID] == id)
+        return pane_at(s, x, i - 1);
+    if (x->npanes == x->cpanes) {
+        uint32_t cap = x->cpanes ? x->cpanes + x->cpanes / 2 + 1 : 2;
+        uint64_t *panes = realloc(x->panes, (size_t)cap * s->pane_words * 8);
+        if (!panes)
+            return NULL;
+        s->bytes += (size_t)(cap - x->cpanes) * s->pane_words * 8;
+        x->panes = panes;
+        x->cpanes = cap;
+    }
+    uint64_t *p = pane_at(s, x, i);
+    memmove(p + s->pane_words, p, (size_t)(x->npanes - i) * s->pane_words * 8);
+    memset(p, 0, (size_t)s->pane_words * 8);
+    p[PANE_ID] = (uint64_t)id;
+    p[PANE_FIRST] = (uint64_t)INT64_MAX;
+    p[PANE_LAST] = (uint64_t)INT64_MIN;
+    x->npanes++;
+    s->npanes++;
+    return p;
+}
+
+static void pane_drop(struct wr_stream *s, struct ext *x, uint32_t n)
+{
+    uint64_t *p = pane_at(s, x, n);
+    x->pane_rows -= p[PANE_N];
+    memmove(p, p + s->pane_words, (size_t)(x->npanes - n - 1) * s->pane_words * 8);
+    x->npanes--;
+    s->npanes--;
+}
+
+static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
+{
+    uint64_t *p = wr_group_ext(s, g) ? pane_get(s, g->ext, pane_of(s, ts)) : NULL;
+    if (!p)
+        return WR_ENOMEM;
+    p[PANE_N]++;
+    g->ext->pane_rows++;
+    if (ts < (int64_t)p[PANE_FIRST])
+        p[PANE_FIRST] = (uint64_t)ts;
+    if (ts > (int64_t)p[PANE_LAST])
+        p[PANE_LAST] = (uint64_t)ts;
+    wr_agg_merge(&s->layout, pane_state(p), slots);
+    return WR_OK;
+}
+
+/* The older half of a full raw block goes into panes. */
+static enum wr_err fold_half(struct wr_stream *s, struct group *g)
+{
+    uint32_t n = g->nraw / 2u;
+    for (uint32_t i = 0; i < n; i++) {
+        enum wr_err err = fold(s, g, raw_ts(s, g, i), raw_state(s, raw_at(s, g, i)));
+        if (err)
+            return err;
+    }
+    memmove(g->raw, raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
+    g->nraw = (uint8_t)(g->nraw - n);
+    return WR_OK;
+}
+
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, uint64_t rowid,
+                           const union wr_slot *slots)
+{
+    struct group *to = *g;
+    const struct ext *x = to->ext;
+    /* Raw rows are newer than every pane: older ones that come late go to theirs. */
+    if (x && x->npanes && ts <= (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST])
+        return fold(s, to, ts, slots);
+    if (to->nraw == to->craw && to->craw < s->raw_max) {
+        to = wr_group_grow(s, to);
+        if (!to)
+            return WR_ENOMEM;
+        *g = to;
+    } else if (to->nraw == to->craw) {
+        if (ts < raw_ts(s, to, 0))
+            return fold(s, to, ts, slots);
+        enum wr_err err = fold_half(s, to);
+        if (err)
+            return err;
+        if (ts <= (int64_t)pane_at(s, to->ext, to->ext->npanes - 1)[PANE_LAST])
+            return fold(s, to, ts, slots);
+    }
+    uint32_t i = to->nraw;
+    while (i > 0 && raw_ts(s, to, i - 1) > ts)
+        i--;
+    uint64_t *raw = raw_at(s, to, i);
+    memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
+    raw[0] = (uint64_t)ts;
+    if (s->has_rowid)
+        raw[1] = rowid;
+    if (s->layout.nslots)
+        memcpy(raw + s->raw_slots, slots, s->layout.nslots * sizeof *slots);
+    to->nraw++;
+    return WR_OK;
+}
+
+static bool amend_pane(struct wr_stream *s, struct ext *x, int64_t ts, const union wr_slot *old,
+                       const union wr_slot *new)
+{
+    int64_t id = pane_of(s, ts);
+    for (uint32_t i = x->npanes; i-- > 0;) {
+        uint64_t *p = pane_at(s, x, i);
+        if ((int64_t)p[PANE_ID] != id)
+            continue;
+        if (!wr_agg_amend(&s->layout, pane_state(p), old, new))
+            x->approx = true;
+        if (new)
+            return true;
+        if (ts == (int64_t)p[PANE_FIRST] || ts == (int64_t)p[PANE_LAST])
+            x->approx = true; /* whether another row has this time is not known */
+        p[PANE_N]--;
+        x->pane_rows--;
+        if (p[PANE_N] == 0)
+            pane_drop(s, x, i);
+        return true;
+    }
+    return false;
+}
+
+bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t rowid, const union wr_slot *old,
+                   const union wr_slot *new)
+{
+    for (uint32_t i = g->nraw; i-- > 0;) {
+        uint64_t *raw = raw_at(s, g, i);
+        if ((int64_t)raw[0] != ts || (s->has_rowid && raw[1] != rowid))
+            continue;
+        if (new) {
+            if (s->layout.nslots)
+                memcpy(raw + s->raw_slots, new, s->layout.nslots * sizeof *new);
+            return true;
+        }
+        memmove(raw, raw + s->raw_words, (size_t)(g->nraw - i - 1u) * s->raw_words * 8);
+        g->nraw--;
+        return true;
+    }
+    return g->ext && amend_pane(s, g->ext, ts, old, new);
+}
+
+void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
+{
+    int64_t bound = edge(s, t);
+    uint32_t n = 0;
+    if (!s->window)
+        return;
+    while (n < g->nraw && raw_ts(s, g, n) <= bound)
+        n++;
+    if (n) {
+        memmove(g->raw, raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
+        g->nraw = (uint8_t)(g->nraw - n);
+    }
+    struct ext *x = g->ext;
+    if (!x)
+        return;
+    while (x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] <= bound)
+        pane_drop(s, x, 0);
+    for (uint32_t a = 0; a < s->layout.naggs; a++) {
+        uint8_t d = s->layout.agg[a].dset;
+        if (d != WR_NO_DSET && x->dsets[d].n) {
+            s->bytes -= wr_dset_bytes(&x->dsets[d]);
+            wr_dset_expire(&x->dsets[d], s->layout.agg[a].in, bound);
+            s->bytes += wr_dset_bytes(&x->dsets[d]);
+        }
+    }
+}
+
+/* Whether a pane counts at `t`: all of it, none, or, when the edge cuts it, as state.h says. */
+static bool pane_counts(const uint64_t *p, int64_t bound, bool firing)
+{
+    return (int64_t)(firing ? p[PANE_LAST] : p[PANE_FIRST]) > bound;
+}
+
+uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firing, int64_t *ret_first,
+                     int64_t *ret_last)
+{
+    int64_t bound = edge(s, t);
+    uint64_t n = 0;
+    *ret_first = INT64_MAX;
+    *ret_last = INT64_MIN;
+    memset(s->sum_slots, 0, (s->layout.nslots + 1) * sizeof *s->sum_slots);
+    for (uint32_t i = 0; g->ext && i < g->ext->npanes; i++) {
+        uint64_t *p = pane_at(s, g->ext, i);
+        if (!pane_counts(p, bound, firing))
+            continue;
+        n += p[PANE_N];
+        wr_agg_merge(&s->layout, s->sum_slots, pane_state(p));
+        if ((int64_t)p[PANE_FIRST] < *ret_first)
+            *ret_first = (int64_t)p[PANE_FIRST];
+        if ((int64_t)p[PANE_LAST] > *ret_last)
+            *ret_last = (int64_t)p[PANE_LAST];
+    }
+    for (uint32_t i = 0; i < g->nraw; i++) {
+        int64_t ts = raw_ts(s, g, i);
+        if (ts <= bound && s->window)
+            continue;
+        n++;
+        wr_agg_merge(&s->layout, s->sum_slots, raw_state(s, raw_at(s, g, i)));
+        if (ts < *ret_first)
+            *ret_first = ts;
+        if (ts > *ret_last)
+            *ret_last = ts;
+    }
+    return n;
+}
+
+static void sooner(int64_t *best, int64_t t, int64_t now)
+{
+    if (t > now && t < *best)
+        *best = t;
+}
+
+int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool firing)
+{
+    int64_t next = INT64_MAX;
+    if (!s->window)
+        return next;
+    if (g->nraw)
+        sooner(&next, raw_ts(s, g, 0) + s->window, t);
+    const struct ext *x = g->ext;
+    for (uint32_t i = 0; x && i < x->npanes && i < 2; i++) {
+        const uint64_t *p = pane_at(s, x, i);
+        sooner(&next, (int64_t)(firing ? p[PANE_LAST] : p[PANE_FIRST]) + s->window, t);
+    }
+    for (uint32_t d = 0; x && d < s->layout.ndsets; d++)
+        for (uint32_t i = 0; i < x->dsets[d].n; i++)
+            sooner(&next, x->dsets[d].val[i].seen + s->window, t);
+    return next;
+}
+
+int64_t wr_rows_newest(const struct wr_stream *s, struct group *g)
+{
+    if (g->nraw)
+        return raw_ts(s, g, g->nraw - 1u);
+    const struct ext *x = g->ext;
+    return x && x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
+}

@@ -1,0 +1,341 @@
+#include "rules/exec/key.h"
+#include "rules/exec/state.h"
+#include "rules/fn/kernel.h"
+
+#include <stdlib.h>
+
+void wr_firing_free(struct wr_stream *s, struct firing *f)
+{
+    if (!f)
+        return;
+    s->bytes -= sizeof *f + f->cells.cap;
+    wr_buf_fini(&f->cells);
+    free(f);
+}
+
+/* One aggregate of a group into row 0 of its column. */
+static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint64_t n, int64_t first, int64_t last,
+                    struct wr_vec *cols)
+{
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    struct wr_vec *out = &cols[s->summarize->nkeys + a];
+    static const struct wr_dset none;
+    if (p->by_key)
+        wr_put_i(out, 0, wr_vec_valid(&cols[p->by_key - 1], 0));
+    else if (p->of_time)
+        wr_put_i(out, 0, p->kind == WR_AGG_MIN ? first : last);
+    else
+        wr_agg_final(&s->row_ev, &s->layout, a, s->sum_slots, n,
+                     p->dset == WR_NO_DSET ? NULL : g->ext ? &g->ext->dsets[p->dset] : &none, out, 0);
+}
+
+bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, struct wr_chunk *ret_chunk,
+                  int64_t *ret_first, int64_t *ret_last)
+{
+    const struct wr_op *op = s->summarize;
+    wr_arena_reset(s->row_arena);
+    s->row_ev = (struct wr_eval){.arena = s->row_arena, .now = t, .nrows = 1};
+    wr_rows_prune(s, g, t);
+    uint64_t n = wr_rows_sum(s, g, t, firing, ret_first, ret_last);
+    if (!n)
+        return false;
+    struct wr_vec *cols = wr_arena_alloc(s->row_arena, (op->schema->ncols + 1u) * sizeof *cols);
+    uint16_t *row = wr_arena_alloc(s->row_arena, sizeof *row);
+    for (uint16_t c = 0; cols && c < op->schema->ncols; c++) {
+        struct wr_vec *v = wr_vec_new(&s->row_ev, op->schema->cols[c].type);
+        if (v)
+            cols[c] = *v;
+    }
+    if (!cols || !row || s->row_ev.err) {
+        s->row_ev.err = WR_ENOMEM;
+        return false;
+    }
+    wr_key_unpack(key_of(s, g), cols, op->nkeys, 0);
+    for (uint32_t a = 0; a < op->naggs; a++)
+        put_agg(s, g, a, n, *ret_first, *ret_last, cols);
+    *ret_chunk = (struct wr_chunk){.schema = op->schema, .col = cols, .nrows = 1, .sel = {row, 1}};
+    for (uint32_t i = 0; i < s->nsuffix && ret_chunk->sel.n && !s->row_ev.err; i++)
+        wr_op_apply(&s->row_ev, s->suffix[i], ret_chunk);
+    return ret_chunk->sel.n == 1 && !s->row_ev.err;
+}
+
+/* ---- a row as bytes: to see whether it changed, and to say it once more when the group has left ---- */
+
+static void cells_pack(const struct wr_stream *s, const struct wr_vec *cols, uint32_t row, struct wr_buf *out)
+{
+    for (uint16_t c = 0; c < s->out_schema->ncols; c++) {
+        const struct wr_vec *v = &cols[c];
+        bool null = (!v->i && !v->r && !v->s) || !wr_vec_valid(v, row);
+        wr_buf_u8(out, null);
+        if (null)
+            continue;
+        if (v->s) {
+            wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
+            continue;
+        }
+        uint64_t bits = 0;
+        memcpy(&bits, v->r ? (const void *)&v->r[row] : (const void *)&v->i[row], sizeof bits);
+        wr_buf_u64(out, bits);
+    }
+}
+
+/* False when the bytes are not one row of the rule's columns. */
+static bool cells_unpack(const struct wr_stream *s, const void *bytes, size_t len, struct wr_alert *a)
+{
+    struct wr_rd rd = wr_rd_init(bytes, len);
+    uint16_t n = s->out_schema->ncols;
+    a->cells = wr_arena_alloc(a->arena, (n + 1u) * sizeof *a->cells);
+    if (!a->cells)
+        return false;
+    for (uint16_t c = 0; c < n; c++) {
+        const struct wr_coldef *def = &s->out_schema->cols[c];
+        struct wr_alert_cell *cell = &a->cells[c];
+        *cell = (struct wr_alert_cell){.name = wr_arena_strndup(a->arena, def->name, strlen(def->name)),
+                                       .type = def->type, .null = wr_rd_u8(&rd) != 0};
+        if (!cell->name)
+            return false;
+        if (cell->null)
+            continue;
+        if (wr_type_is_str(def->type)) {
+            uint32_t size;
+            const uint8_t *p = wr_rd_blob(&rd, &size);
+            if (rd.err || !wr_str_copy(a->arena, (const char *)p, size, &cell->s))
+                return false;
+            continue;
+        }
+        uint64_t bits = wr_rd_u64(&rd);
+        if (def->type == WR_REAL)
+            memcpy(&cell->r, &bits, sizeof cell->r);
+        else
+            cell->i = (int64_t)bits;
+    }
+    a->ncells = n;
+    return !rd.err && rd.at == rd.end;
+}
+
+bool wr_cells_check(const struct wr_stream *s, const void *bytes, size_t len)
+{
+    struct wr_alert a = {.arena = wr_arena_new(1024)};
+    bool ok = a.arena && cells_unpack(s, bytes, len, &a);
+    wr_arena_free(a.arena);
+    return ok;
+}
+
+static struct wr_alert *alert_new(struct wr_stream *s, enum wr_alert_kind kind, const char *id, uint32_t seq,
+                                  const struct wr_buf *cells)
+{
+    struct wr_arena *arena = wr_arena_new(1024);
+    struct wr_alert *a = arena ? wr_arena_alloc(arena, sizeof *a) : NULL;
+    if (!a) {
+        wr_arena_free(arena);
+        return NULL;
+    }
+    *a = (struct wr_alert){.arena = arena, .seq = seq, .kind = kind};
+    memcpy(a->id, id, sizeof a->id);
+    if (cells->err || !cells_unpack(s, cells->data, cells->len, a)) {
+        wr_alert_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+static void emit(struct wr_stream *s, struct wr_alert *a)
+{
+    *s->alerts_end = a;
+    s->alerts_end = &a->next;
+    s->stats.raised += a->kind == WR_ALERT_RAISED;
+    s->stats.updated += a->kind == WR_ALERT_UPDATED;
+    s->stats.resolved += a->kind == WR_ALERT_RESOLVED;
+}
+
+/* What the group adds: window, times, samples. */
+static void alert_times(struct wr_stream *s, struct group *g, const struct firing *f, int64_t t, int64_t first,
+                        int64_t last, struct wr_alert *a)
+{
+    a->raised_at = f->raised_at;
+    a->window_start = s->window ? t - s->window : 0;
+    a->window_end = s->window ? t : 0;
+    a->first_seen = first == INT64_MAX ? 0 : first;
+    a->last_seen = last == INT64_MIN ? 0 : last;
+    a->exact = !g->ext->approx && t >= s->inexact_until;
+    for (uint32_t i = g->nraw; s->has_rowid && i-- > 0 && a->nsamples < 5;)
+        if (raw_at(s, g, i)[1])
+            a->sample_rows[a->nsamples++] = raw_at(s, g, i)[1];
+}
+
+/* 128 bits that name the alert for ever: rule, version, key, time of crossing. */
+static void make_id(struct wr_stream *s, const void *key, size_t len, int64_t t_cross, char id[33])
+{
+    struct wr_buf text = {0};
+    uint8_t digest[32];
+    wr_buf_blob(&text, s->opts.rule_id, (uint32_t)strlen(s->opts.rule_id));
+    wr_buf_blob(&text, s->opts.rule_version, (uint32_t)strlen(s->opts.rule_version));
+    wr_buf_blob(&text, key, (uint32_t)len);
+    wr_buf_u64(&text, (uint64_t)t_cross);
+    wr_sha256(text.data ? text.data : "", text.len, digest);
+    wr_hex(digest, 16, id);
+    wr_buf_fini(&text);
+}
+
+static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t, int64_t t_cross,
+                         int64_t first, int64_t last)
+{
+    struct firing *f = wr_group_ext(s, g) ? calloc(1, sizeof *f) : NULL;
+    if (!f)
+        return WR_ENOMEM;
+    f->t_cross = t_cross;
+    f->raised_at = f->emitted_at = t;
+    make_id(s, key_of(s, g), g->key_len, t_cross, f->id);
+    cells_pack(s, chunk->col, chunk->sel.row[0], &f->cells);
+    struct wr_alert *a = alert_new(s, WR_ALERT_RAISED, f->id, 0, &f->cells);
+    if (!a) {
+        wr_buf_fini(&f->cells);
+        free(f);
+        return WR_ENOMEM;
+    }
+    s->bytes += sizeof *f + f->cells.cap;
+    g->ext->firing = f;
+    alert_times(s, g, f, t, first, last, a);
+    emit(s, a);
+    return WR_OK;
+}
+
+static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t, enum why why,
+                          int64_t first, int64_t last)
+{
+    struct firing *f = g->ext->firing;
+    bool may_early = why == WHY_EARLY && !f->early;
+    if (why == WHY_ROW || why == WHY_EARLY)
+        f->dirty = true;
+    if (!f->dirty || (t - f->emitted_at < s->opts.realert && !may_early))
+        return WR_OK;
+    struct wr_buf cells = {0};
+    cells_pack(s, chunk->col, chunk->sel.row[0], &cells);
+    f->dirty = false;
+    if (!cells.err && cells.len == f->cells.len && memcmp(cells.data, f->cells.data, cells.len) == 0) {
+        wr_buf_fini(&cells);
+        return WR_OK; /* the row is as it was: nothing to say */
+    }
+    struct wr_alert *a = alert_new(s, WR_ALERT_UPDATED, f->id, f->seq + 1, &cells);
+    if (!a) {
+        wr_buf_fini(&cells);
+        return WR_ENOMEM;
+    }
+    s->bytes += cells.cap - f->cells.cap;
+    wr_buf_fini(&f->cells);
+    f->cells = cells;
+    f->seq++;
+    f->emitted_at = t;
+    f->early |= may_early;
+    alert_times(s, g, f, t, first, last, a);
+    emit(s, a);
+    return WR_OK;
+}
+
+enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t)
+{
+    struct firing *f = g->ext->firing;
+    struct wr_alert *a = alert_new(s, WR_ALERT_RESOLVED, f->id, f->seq + 1, &f->cells);
+    if (!a)
+        return WR_ENOMEM;
+    int64_t first, last;
+    (void)wr_rows_sum(s, g, t, true, &first, &last);
+    alert_times(s, g, f, t, first, last, a);
+    emit(s, a);
+    wr_firing_free(s, f);
+    g->ext->firing = NULL;
+    return WR_OK;
+}
+
+enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, int64_t t_cross, enum why why)
+{
+    struct firing *f = g->ext ? g->ext->firing : NULL;
+    struct wr_chunk chunk;
+    int64_t first, last;
+    enum wr_err err = WR_OK;
+    bool passes = wr_group_row(s, g, t, f != NULL, &chunk, &first, &last);
+    if (s->row_ev.err)
+        return s->row_ev.err;
+    if (passes && !f)
+        err = raise(s, g, &chunk, t, t_cross, first, last);
+    else if (passes)
+        err = update(s, g, &chunk, t, why, first, last);
+    else if (f)
+        err = wr_group_resolve(s, g, t);
+    if (err)
+        return err;
+    f = g->ext ? g->ext->firing : NULL;
+    int64_t next = f || !s->rising ? wr_rows_next(s, g, t, f != NULL) : INT64_MAX;
+    if (f && f->dirty && f->emitted_at + s->opts.realert < next)
+        next = f->emitted_at + s->opts.realert;
+    return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
+}
+
+enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,
+                               uint64_t rowid)
+{
+    struct wr_buf cells = {0}, key = {0};
+    char id[33];
+    cells_pack(s, chunk->col, row, &cells);
+    /* The row's own number; without one its place among the rule's alerts tells equal rows apart. */
+    wr_buf_u64(&key, rowid ? rowid : s->stateless_rows);
+    s->stateless_rows++;
+    wr_buf_add(&key, cells.data, cells.len);
+    make_id(s, key.data, key.len, ts, id);
+    struct wr_alert *a = key.err ? NULL : alert_new(s, WR_ALERT_RAISED, id, 0, &cells);
+    wr_buf_fini(&cells);
+    wr_buf_fini(&key);
+    if (!a)
+        return WR_ENOMEM;
+    a->raised_at = s->now;
+    a->first_seen = a->last_seen = ts;
+    a->exact = true;
+    if (rowid)
+        a->sample_rows[a->nsamples++] = rowid;
+    emit(s, a);
+    return WR_OK;
+}
+
+static struct wr_alert *firing_alert(struct wr_stream *s, struct group *g)
+{
+    struct firing *f = g->ext->firing;
+    struct wr_chunk chunk;
+    int64_t first, last;
+    if (!wr_group_row(s, g, s->now, true, &chunk, &first, &last))
+        return NULL;
+    struct wr_buf cells = {0};
+    cells_pack(s, chunk.col, chunk.sel.row[0], &cells);
+    bool same = cells.len == f->cells.len && memcmp(cells.data, f->cells.data, cells.len) == 0;
+    uint32_t seq = f->seq + !same;
+    struct wr_alert *a = alert_new(s, seq ? WR_ALERT_UPDATED : WR_ALERT_RAISED, f->id, seq, &cells);
+    wr_buf_fini(&cells);
+    if (a)
+        alert_times(s, g, f, s->now, first, last, a);
+    return a;
+}
+
+static int by_crossing(const void *x, const void *y, void *arg)
+{
+    const struct group *a = *(struct group *const *)x, *b = *(struct group *const *)y;
+    int64_t ta = a->ext->firing->raised_at, tb = b->ext->firing->raised_at;
+    return ta != tb ? (ta > tb) - (ta < tb) : wr_group_compare(arg, a, b);
+}
+
+struct wr_alert *wr_stream_firing(struct wr_stream *stream)
+{
+    struct wr_alert *list = NULL, **end = &list;
+    struct group **firing = malloc((stream->ngroups + 1) * sizeof(struct group *));
+    uint32_t n = 0;
+    for (uint32_t i = 0; firing && i < stream->ngroups; i++)
+        if (stream->dense[i]->ext && stream->dense[i]->ext->firing)
+            firing[n++] = stream->dense[i];
+    if (n)
+        qsort_r(firing, n, sizeof(struct group *), by_crossing, stream);
+    for (uint32_t i = 0; i < n; i++) {
+        *end = firing_alert(stream, firing[i]);
+        if (*end)
+            end = &(*end)->next;
+    }
+    free(firing);
+    return list;
+}

@@ -1,0 +1,185 @@
+/* State of one streaming rule, private to rules/exec/stream*.c.
+ *
+ *   index: hash -> place      group (24 bytes)   raw rows, oldest first      key
+ *   [tag, place] ───────────► ext hash ...       [ts, row id, slots] ...     packed
+ *                              │
+ *                              └► panes [id, n, first, last, slots] ..., distinct sets, alert
+ *
+ * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact at
+ * every instant. When the raw block is full its older half folds into panes of `pane` ticks: left-open intervals
+ * (p*g, (p+1)*g], because the window's bound is strict. A pane that the window's edge cuts (between its
+ * first row and its last) is left out when asking whether a group begins to fire and kept when asking whether it still
+ * does; elsewhere, so at every pane-aligned instant, both are exact. Groups lie in order of arrival; nothing that shows depends on the hash.
+ *
+ * Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count < k, averages):
+ * every group of theirs is in the heap, and each row is evaluated. */
+#ifndef WR_RULES_EXEC_STATE_H
+#define WR_RULES_EXEC_STATE_H
+
+#include "rules/exec/agg.h"
+#include "rules/exec/eval.h"
+#include "rules/exec/stream.h"
+
+#include "base/ticks.h"
+
+enum {
+    RAW_MIN = 12,       /* rows; half of them stay after a fold: enough for the samples of an alert */
+    NEED_MAX = 64,      /* thresholds up to here are exact at every instant */
+    DISTINCT_MAX = 4096 /* values a group's set keeps */
+};
+#define FUTURE_MAX (5 * WR_TICKS_MINUTE)
+
+/* One alert that fires. */
+struct firing {
+    char id[33];
+    uint32_t seq;
+    int64_t t_cross, raised_at, emitted_at;
+    bool dirty; /* rows came since it was sent */
+    bool early; /* the one early update was sent */
+    struct wr_buf cells; /* the row as last sent, packed */
+};
+
+struct ext {
+    uint64_t *panes; /* npanes * pane_words, ascending by id */
+    uint32_t npanes, cpanes;
+    uint64_t pane_rows;
+    struct wr_dset *dsets;
+    struct firing *firing;
+    bool approx; /* something could not be undone, or values were given up */
+};
+
+struct group {
+    struct ext *ext;
+    uint32_t hash;
+    uint32_t at;   /* place in `dense` */
+    uint32_t heap; /* place in the heap + 1 */
+    uint16_t key_len;
+    uint8_t nraw, craw;
+    uint64_t raw[]; /* craw * raw_words; then the key */
+};
+
+struct slot {
+    uint32_t hash, at; /* at + 1; 0 empty */
+};
+
+struct due {
+    int64_t t;
+    uint32_t at;
+};
+
+/* count > k and the like: fewer rows or values than `min` cannot pass. */
+struct quick {
+    uint8_t agg;
+    int64_t min;
+};
+
+struct wr_stream {
+    const struct wr_plan *plan;
+    struct wr_stream_opts opts;
+    enum wr_table table;
+    const struct wr_op *prefix[64], *suffix[64]; /* in the order of the rows */
+    uint32_t nprefix, nsuffix;
+    const struct wr_op *summarize; /* NULL: stateless */
+    const struct wr_schema *out_schema;
+    struct wr_agg_layout layout;
+    uint32_t raw_words, pane_words, raw_slots, pane_slots, raw_max;
+    bool has_rowid, has_amend, rising;
+    struct quick quick[16];
+    uint32_t nquick;
+    int64_t need_rows, window, pane;
+
+    int64_t now, inexact_until;
+    uint64_t stateless_rows;
+    struct group **dense;
+    uint32_t ngroups, cgroups;
+    struct slot *index;
+    uint32_t nindex;
+    struct due *heap;
+    uint32_t nheap, cheap;
+    uint32_t hand;
+    size_t bytes;
+    uint64_t npanes;
+
+    struct wr_arena *batch_arena, *row_arena;
+    struct wr_eval ev, row_ev;
+    union wr_slot *row_slots, *old_slots, *sum_slots;
+    struct wr_buf key;
+    struct wr_alert *alerts, **alerts_end;
+    struct wr_engine_stats stats;
+};
+
+enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
+
+static inline uint64_t *raw_at(const struct wr_stream *s, struct group *g, uint32_t n)
+{
+    return g->raw + (size_t)n * s->raw_words;
+}
+
+static inline const uint8_t *key_of(const struct wr_stream *s, const struct group *g)
+{
+    return (const uint8_t *)(g->raw + (size_t)g->craw * s->raw_words);
+}
+
+static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, uint32_t n)
+{
+    return x->panes + (size_t)n * s->pane_words;
+}
+
+static inline uint64_t group_rows(const struct group *g)
+{
+    return g->nraw + (g->ext ? g->ext->pane_rows : 0);
+}
+
+/* First tick that is still outside of the window at `t`. */
+static inline int64_t edge(const struct wr_stream *s, int64_t t)
+{
+    return s->window ? t - s->window : INT64_MIN;
+}
+
+/* groups.c: where groups lie */
+struct group *wr_group_find(struct wr_stream *s, uint32_t hash, const struct wr_vec *keys, uint32_t row);
+/* A new group; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
+struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len, enum wr_err *ret_err);
+/* Room for one more raw row; the group may move. */
+struct group *wr_group_grow(struct wr_stream *s, struct group *g);
+void wr_group_free(struct wr_stream *s, struct group *g);
+/* Order of keys: the same on every run. */
+int wr_group_compare(const struct wr_stream *s, const struct group *a, const struct group *b);
+bool wr_group_ext(struct wr_stream *s, struct group *g);
+/* When to look at the group again; INT64_MAX: never. */
+bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t);
+/* Frees groups whose rows have all left, a few at a time; evicts while memory is over the bound. */
+void wr_groups_sweep(struct wr_stream *s, uint32_t n);
+enum wr_err wr_groups_make_room(struct wr_stream *s);
+void wr_groups_fini(struct wr_stream *s);
+
+/* panes.c: rows of one group */
+/* Adds one row's state; *g may move. WR_ENOMEM. */
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, uint64_t rowid,
+                           const union wr_slot *slots);
+/* Changes the row of that time: from `old` to `new` (NULL: it goes). False when it is not there any more. */
+bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t rowid, const union wr_slot *old,
+                   const union wr_slot *new);
+/* Drops what left the window at `t`. */
+void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t);
+/* Sum of all that is in the window at `t`: rows, first and last time; state in s->sum_slots. */
+uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firing, int64_t *ret_first,
+                     int64_t *ret_last);
+/* Next time at which that sum can change without a row; INT64_MAX: never. */
+int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool firing);
+int64_t wr_rows_newest(const struct wr_stream *s, struct group *g);
+
+/* raise.c: whether a group fires, and what is said about it */
+enum why { WHY_ROW, WHY_TIME, WHY_EARLY };
+enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, int64_t t_cross, enum why why);
+/* The group's row after the suffix in `ret_chunk` (row_arena); false when it does not pass. */
+bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, struct wr_chunk *ret_chunk,
+                  int64_t *ret_first, int64_t *ret_last);
+enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t);
+/* True when the bytes are one packed row of the rule's columns. */
+bool wr_cells_check(const struct wr_stream *s, const void *bytes, size_t len);
+void wr_firing_free(struct wr_stream *s, struct firing *f);
+enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,
+                               uint64_t rowid);
+
+#endif

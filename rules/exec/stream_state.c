@@ -1,0 +1,267 @@
+/* State of one rule as bytes, and back. What comes from disk is checked as a whole before the stream is used: every
+ * length, order and type. Layout: little-endian; the engine's part has a CRC.
+ *
+ *   u64 now, inexact until, stateless rows; u32 hand, groups; each group:
+ *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
+#include "rules/exec/key.h"
+#include "rules/exec/state.h"
+#include "rules/fn/kernel.h"
+
+#include <stdlib.h>
+
+static void save_words(struct wr_buf *out, const uint64_t *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        wr_buf_u64(out, words[i]);
+}
+
+static void save_set(const struct wr_dset *set, enum wr_type type, struct wr_buf *out)
+{
+    wr_buf_u32(out, set->n);
+    wr_buf_u8(out, set->lost);
+    for (uint32_t i = 0; i < set->n; i++) {
+        struct wr_value v = wr_dset_value(set, type, i);
+        uint64_t bits = (uint64_t)v.i;
+        if (type == WR_REAL)
+            memcpy(&bits, &v.r, sizeof bits);
+        wr_buf_u64(out, (uint64_t)set->val[i].seen);
+        if (wr_type_is_str(type))
+            wr_buf_blob(out, wr_str_data(&v.s), v.s.len);
+        else
+            wr_buf_u64(out, bits);
+    }
+}
+
+static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_buf *out)
+{
+    wr_buf_u32(out, x->npanes);
+    save_words(out, x->panes, (size_t)x->npanes * s->pane_words);
+    wr_buf_u8(out, x->approx);
+    for (uint32_t a = 0; a < s->layout.naggs; a++)
+        if (s->layout.agg[a].dset != WR_NO_DSET)
+            save_set(&x->dsets[s->layout.agg[a].dset], s->layout.agg[a].in, out);
+    const struct firing *f = x->firing;
+    wr_buf_u8(out, f != NULL);
+    if (!f)
+        return;
+    wr_buf_add(out, f->id, 32);
+    wr_buf_u32(out, f->seq);
+    wr_buf_u64(out, (uint64_t)f->t_cross);
+    wr_buf_u64(out, (uint64_t)f->raised_at);
+    wr_buf_u64(out, (uint64_t)f->emitted_at);
+    wr_buf_u8(out, f->dirty);
+    wr_buf_u8(out, f->early);
+    wr_buf_blob(out, f->cells.data, (uint32_t)f->cells.len);
+}
+
+void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out)
+{
+    const struct wr_stream *s = stream;
+    wr_buf_u64(out, (uint64_t)s->now);
+    wr_buf_u64(out, (uint64_t)s->inexact_until);
+    wr_buf_u64(out, s->stateless_rows);
+    wr_buf_u32(out, s->hand);
+    wr_buf_u32(out, s->ngroups);
+    for (uint32_t i = 0; i < s->ngroups; i++) {
+        const struct group *g = s->dense[i];
+        wr_buf_blob(out, key_of(s, g), g->key_len);
+        wr_buf_u32(out, g->nraw);
+        save_words(out, g->raw, (size_t)g->nraw * s->raw_words);
+        wr_buf_u8(out, g->ext != NULL);
+        if (g->ext)
+            save_ext(s, g->ext, out);
+    }
+}
+
+/* Sums of times stay in 64 bits. */
+static bool is_time(int64_t t)
+{
+    return t >= 0 && t <= WR_TICKS_MAX + FUTURE_MAX;
+}
+
+static bool load_words(struct wr_rd *rd, uint64_t *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        words[i] = wr_rd_u64(rd);
+    return !rd->err;
+}
+
+static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set, const struct wr_agg_place *p)
+{
+    uint32_t n = wr_rd_u32(rd);
+    uint8_t lost = wr_rd_u8(rd);
+    if (rd->err || n > DISTINCT_MAX || lost > 1)
+        return WR_ECORRUPT;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t seen = (int64_t)wr_rd_u64(rd), bits = 0;
+        struct wr_str text = {0};
+        double real;
+        struct wr_vec one = {.type = p->in};
+        if (wr_type_is_str(p->in)) {
+            uint32_t size;
+            const uint8_t *bytes = wr_rd_blob(rd, &size);
+            if (rd->err)
+                return WR_ECORRUPT;
+            text = wr_str_borrow((const char *)bytes, size);
+            one.s = &text;
+        } else {
+            bits = (int64_t)wr_rd_u64(rd);
+            memcpy(&real, &bits, sizeof real);
+            one.i = p->in == WR_REAL ? NULL : &bits;
+            one.r = p->in == WR_REAL ? &real : NULL;
+        }
+        if (rd->err || !is_time(seen))
+            return WR_ECORRUPT;
+        enum wr_err err = wr_dset_add(set, &s->opts.secret, &one, 0, seen, p->kind != WR_AGG_MAKE_LIST, DISTINCT_MAX);
+        if (err)
+            return err;
+    }
+    if (set->n != n)
+        return WR_ECORRUPT; /* a value stood twice */
+    set->lost = lost;
+    s->bytes += wr_dset_bytes(set);
+    return WR_OK;
+}
+
+static enum wr_err load_firing(struct wr_stream *s, struct wr_rd *rd, struct ext *x)
+{
+    struct firing *f = calloc(1, sizeof *f);
+    if (!f)
+        return WR_ENOMEM;
+    x->firing = f;
+    s->bytes += sizeof *f;
+    const uint8_t *id = wr_rd_take(rd, 32);
+    if (id)
+        memcpy(f->id, id, 32);
+    f->seq = wr_rd_u32(rd);
+    f->t_cross = (int64_t)wr_rd_u64(rd);
+    f->raised_at = (int64_t)wr_rd_u64(rd);
+    f->emitted_at = (int64_t)wr_rd_u64(rd);
+    f->dirty = wr_rd_u8(rd) != 0;
+    f->early = wr_rd_u8(rd) != 0;
+    uint32_t n;
+    const uint8_t *cells = wr_rd_blob(rd, &n);
+    if (rd->err || !is_time(f->emitted_at))
+        return WR_ECORRUPT;
+    wr_buf_add(&f->cells, cells, n);
+    s->bytes += f->cells.cap;
+    if (f->cells.err)
+        return WR_ENOMEM;
+    return wr_cells_check(s, f->cells.data, f->cells.len) ? WR_OK : WR_ECORRUPT;
+}
+
+static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group *g)
+{
+    struct ext *x = g->ext;
+    uint32_t n = wr_rd_u32(rd);
+    if (rd->err || n > (size_t)(rd->end - rd->at) / (8 * s->pane_words))
+        return WR_ECORRUPT;
+    if (n) {
+        x->panes = malloc((size_t)n * s->pane_words * 8);
+        if (!x->panes)
+            return WR_ENOMEM;
+        x->cpanes = x->npanes = n;
+        s->npanes += n;
+        s->bytes += (size_t)n * s->pane_words * 8;
+        if (!load_words(rd, x->panes, (size_t)n * s->pane_words))
+            return WR_ECORRUPT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t *p = pane_at(s, x, i);
+        if (!p[PANE_N] || p[PANE_N] > UINT32_MAX || !is_time((int64_t)p[PANE_FIRST]) ||
+            !is_time((int64_t)p[PANE_LAST]) || (int64_t)p[PANE_FIRST] > (int64_t)p[PANE_LAST] ||
+            (i && (int64_t)p[PANE_ID] <= (int64_t)pane_at(s, x, i - 1)[PANE_ID]))
+            return WR_ECORRUPT;
+        x->pane_rows += p[PANE_N];
+    }
+    x->approx = wr_rd_u8(rd) != 0;
+    for (uint32_t a = 0; a < s->layout.naggs; a++) {
+        if (s->layout.agg[a].dset == WR_NO_DSET)
+            continue;
+        enum wr_err err = load_set(s, rd, &x->dsets[s->layout.agg[a].dset], &s->layout.agg[a]);
+        if (err)
+            return err;
+    }
+    return wr_rd_u8(rd) ? load_firing(s, rd, x) : rd->err ? WR_ECORRUPT : WR_OK;
+}
+
+static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types, struct wr_vec *keys)
+{
+    const struct wr_op *op = s->summarize;
+    uint16_t zero = 0;
+    struct wr_sel first = {&zero, 1};
+    uint64_t hash;
+    uint32_t key_len;
+    const uint8_t *key = wr_rd_blob(rd, &key_len);
+    if (rd->err || !wr_key_check(key, key_len, types, op->nkeys))
+        return WR_ECORRUPT;
+    for (uint32_t k = 0; k < op->nkeys; k++)
+        if (keys[k].valid)
+            keys[k].valid[0] = 0;
+    wr_key_unpack(key, keys, op->nkeys, 0);
+    wr_key_hash(&s->opts.secret, keys, op->nkeys, &first, &hash);
+    uint32_t nraw = wr_rd_u32(rd);
+    if (rd->err || nraw > s->raw_max || wr_group_find(s, (uint32_t)(hash >> 32), keys, 0))
+        return WR_ECORRUPT;
+    enum wr_err err;
+    struct group *g = wr_group_new(s, (uint32_t)(hash >> 32), key, key_len, &err);
+    if (!g)
+        return err == WR_ELIMIT ? WR_ECORRUPT : err;
+    while (g->craw < nraw)
+        if (!(g = wr_group_grow(s, g)))
+            return WR_ENOMEM;
+    if (!load_words(rd, g->raw, (size_t)nraw * s->raw_words))
+        return WR_ECORRUPT;
+    g->nraw = (uint8_t)nraw;
+    for (uint32_t i = 0; i < nraw; i++)
+        if (!is_time((int64_t)raw_at(s, g, i)[0]) ||
+            (i && (int64_t)raw_at(s, g, i)[0] < (int64_t)raw_at(s, g, i - 1)[0]))
+            return WR_ECORRUPT;
+    if (!wr_rd_u8(rd))
+        return rd->err || s->layout.ndsets ? WR_ECORRUPT : WR_OK;
+    if (!wr_group_ext(s, g))
+        return WR_ENOMEM;
+    err = load_ext(s, rd, g);
+    const struct firing *f = g->ext->firing;
+    if (err || (!f && s->rising))
+        return err;
+    int64_t next = wr_rows_next(s, g, s->now, f != NULL);
+    if (f && f->dirty && f->emitted_at + s->opts.realert < next)
+        next = f->emitted_at + s->opts.realert;
+    return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
+}
+
+enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t len)
+{
+    struct wr_stream *s = stream;
+    struct wr_rd rd = wr_rd_init(bytes, len);
+    s->now = (int64_t)wr_rd_u64(&rd);
+    s->inexact_until = (int64_t)wr_rd_u64(&rd);
+    s->stateless_rows = wr_rd_u64(&rd);
+    s->hand = wr_rd_u32(&rd);
+    uint32_t n = wr_rd_u32(&rd);
+    if (rd.err || s->now < 0 || s->now > WR_TICKS_MAX || (!s->summarize && n))
+        return WR_ECORRUPT;
+    if (!s->summarize)
+        return rd.at == rd.end ? WR_OK : WR_ECORRUPT;
+    const struct wr_op *op = s->summarize;
+    s->row_ev = (struct wr_eval){.arena = s->row_arena, .nrows = 1};
+    wr_arena_reset(s->row_arena);
+    enum wr_type *types = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *types);
+    struct wr_vec *keys = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *keys);
+    if (!types || !keys)
+        return WR_ENOMEM;
+    for (uint32_t k = 0; k < op->nkeys; k++) {
+        types[k] = op->schema->cols[k].type;
+        struct wr_vec *v = wr_vec_new(&s->row_ev, types[k]);
+        if (!v)
+            return WR_ENOMEM;
+        keys[k] = *v;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        enum wr_err err = load_group(s, &rd, types, keys);
+        if (err)
+            return err;
+    }
+    return rd.at == rd.end ? WR_OK : WR_ECORRUPT;
+}
