@@ -1,0 +1,181 @@
+// weir's Forward client against FluentServer of @fluent-org/logger. Each scenario starts a receiver, lets `send` store
+// K alerts and forward them until all are acknowledged, and compares what arrived: every alert at least once, and
+// after de-duplication by (alert_id, seq) each exactly once. The relay between them loses acknowledgements and cuts
+// connections; the receiver itself is never changed.
+//
+//   node interop.js SEND CERT KEY OTHER_CERT
+'use strict';
+const assert = require('assert');
+const net = require('net');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { spawn } = require('child_process');
+const { FluentServer } = require('@fluent-org/logger');
+
+const [send, certFile, keyFile, otherCertFile] = process.argv.slice(2);
+const COUNT = 500;
+const security = { serverHostname: 'agg-1', sharedKey: 'secret', authorize: true, userDict: { bob: 'pw' } };
+
+async function receiver(options) {
+  const server = new FluentServer({ listenOptions: { port: 0, host: '127.0.0.1' }, ...options });
+  const entries = [];
+  server.on('entry', (tag, time, record) => entries.push({ tag, time, record }));
+  await server.listen();
+  return { server, entries, port: server.port };
+}
+
+// Relay to `target`. plan(n) says what happens to the n-th connection (from 1): {mute: true} loses everything the
+// receiver says, {cutAfter: bytes} ends the connection in the middle of what weir sends.
+async function relay(target, plan) {
+  const sockets = new Set();
+  const stats = { connections: 0, lostAnswers: 0, cuts: 0 };
+  const onClient = client => {
+    const rule = plan(++stats.connections) || {};
+    const upstream = net.connect(target, '127.0.0.1');
+    let passed = 0;
+    for (const s of [client, upstream]) {
+      sockets.add(s);
+      s.on('error', () => {});
+      s.on('close', () => { sockets.delete(s); client.destroy(); upstream.destroy(); });
+    }
+    client.on('data', bytes => {
+      if (rule.cutAfter !== undefined && passed + bytes.length > rule.cutAfter) {
+        upstream.write(bytes.subarray(0, rule.cutAfter - passed), () => { stats.cuts++; client.destroy(); });
+        return;
+      }
+      passed += bytes.length;
+      upstream.write(bytes);
+    });
+    upstream.on('data', bytes => {
+      if (rule.mute) stats.lostAnswers++;
+      else client.write(bytes);
+    });
+  };
+  let server = net.createServer(onClient);
+  await new Promise(r => server.listen(0, '127.0.0.1', r));
+  const port = server.address().port;
+  return {
+    port,
+    stats,
+    // gone: the port refuses connections until back()
+    gone: () => new Promise(r => { server.close(r); for (const s of sockets) s.destroy(); }),
+    back: () => new Promise(r => { server = net.createServer(onClient); server.listen(port, '127.0.0.1', r); }),
+    close: () => new Promise(r => { server.close(r); for (const s of sockets) s.destroy(); }),
+  };
+}
+
+function run(args) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-forward-'));
+  return new Promise(resolve => {
+    const child = spawn(send, [path.join(dir, 'alerts.db'), String(COUNT), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.on('data', d => { out += d; });
+    child.on('close', code => {
+      fs.rmSync(dir, { recursive: true, force: true });
+      resolve({ code, stats: JSON.parse(out || '{}') });
+    });
+  });
+}
+
+function expectAll(name, { code, stats }, entries) {
+  assert.strictEqual(code, 0, `${name}: send ended with ${code}: ${JSON.stringify(stats)}`);
+  assert.strictEqual(stats.acknowledged, COUNT, name);
+  const seen = new Map();
+  for (const { tag, time, record } of entries) {
+    assert.strictEqual(tag, 'weir.alert');
+    const key = `${record.alert_id}/${record.seq}`;
+    const text = JSON.stringify(record);
+    if (seen.has(key)) assert.strictEqual(seen.get(key), text, `${name}: ${key} came twice and differs`);
+    seen.set(key, text);
+    const n = parseInt(record.alert_id, 16);
+    assert.strictEqual(record.columns.Number, n);
+    assert.deepStrictEqual(record.columns.Peers, ['203.0.113.25', { port: 587, tls: null }]);
+    assert.strictEqual(record.columns.Text, 'é "quoted"\n');
+    assert.strictEqual(record.message, 'Mail by an odd process: mail-ws-7');
+    assert.strictEqual(time.epoch ?? time._epoch, 1767225600 + n, 'entry time');
+  }
+  assert.strictEqual(seen.size, COUNT, `${name}: ${seen.size} different alerts of ${COUNT}`);
+  for (let n = 1; n <= COUNT; n++) assert(seen.has(`${n.toString(16).padStart(32, '0')}/0`), `${name}: alert ${n}`);
+  console.log(`${name}: ${COUNT} alerts, ${entries.length} entries, ${stats.retried} retried, ${stats.errors} errors`);
+}
+
+async function plain() {
+  const r = await receiver({});
+  const result = await run(['--port', r.port]);
+  await r.server.close();
+  expectAll('ack', result, r.entries);
+  assert.strictEqual(r.entries.length, COUNT);
+}
+
+async function stalls() {
+  const r = await receiver({});
+  const line = await relay(r.port, n => ({ mute: n <= 2 }));
+  const result = await run(['--port', line.port, '--ack-timeout', '300']);
+  await line.close();
+  await r.server.close();
+  expectAll('stall', result, r.entries);
+  assert(line.stats.lostAnswers > 0 && r.entries.length > COUNT, 'nothing was sent twice: the test tests nothing');
+  assert(result.stats.retried > 0 && result.stats.errors >= 2);
+}
+
+async function drops() {
+  const r = await receiver({});
+  const line = await relay(r.port, n => (n <= 3 ? { cutAfter: 20000 * n + 777 } : {}));
+  const running = run(['--port', line.port]);
+  while (line.stats.cuts < 1) await new Promise(s => setTimeout(s, 5));
+  await line.gone();
+  await new Promise(s => setTimeout(s, 400));
+  await line.back();
+  const result = await running;
+  await line.close();
+  await r.server.close();
+  expectAll('drop', result, r.entries);
+  assert(line.stats.cuts >= 3, 'three connections should have been cut');
+}
+
+async function shared() {
+  const r = await receiver({ security });
+  const result = await run(['--port', r.port, '--key', 'secret', '--user', 'bob', '--password', 'pw']);
+  expectAll('key', result, r.entries);
+  r.entries.length = 0;
+  for (const [wrong, text] of [
+    [['--key', 'Secret', '--user', 'bob', '--password', 'pw'], /handshake refused/],
+    [['--key', 'secret', '--user', 'bob', '--password', 'no'], /handshake refused/],
+    [[], /asks for a shared key/],
+  ]) {
+    const { code, stats } = await run(['--port', r.port, '--limit', '700', ...wrong]);
+    assert.strictEqual(code, 1);
+    assert.match(stats.last_error, text);
+    assert.strictEqual(r.entries.length, 0, 'alerts were told to a receiver that did not let us in');
+  }
+  await r.server.close();
+  console.log('key: wrong key, wrong password and no key are refused, and said');
+}
+
+async function secured() {
+  const r = await receiver({ security, tlsOptions: { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) } });
+  const key = ['--port', r.port, '--key', 'secret', '--user', 'bob', '--password', 'pw', '--tls'];
+  const result = await run([...key, '--ca', certFile, '--tls-name', 'receiver.test']);
+  expectAll('tls', result, r.entries);
+  r.entries.length = 0;
+  const byAddress = await run([...key, '--ca', certFile]);
+  expectAll('tls by address', byAddress, r.entries);
+  r.entries.length = 0;
+  for (const wrong of [['--ca', certFile, '--tls-name', 'other.test'], ['--ca', otherCertFile], []]) {
+    const { code, stats } = await run([...key, '--limit', '700', ...wrong]);
+    assert.strictEqual(code, 1);
+    assert.match(stats.last_error, /certificate is refused/);
+    assert.strictEqual(r.entries.length, 0);
+  }
+  await r.server.close();
+  console.log('tls: another name, another authority and the system authorities are refused');
+}
+
+(async () => {
+  for (const scenario of [plain, stalls, drops, shared, secured]) await scenario();
+  process.exit(0);
+})().catch(e => {
+  console.error(e);
+  process.exit(1);
+});
