@@ -237,6 +237,10 @@ static const struct error_case errors[] = {
      "no_mapping"}, /* a firewall's event: no process */
     {XML("Microsoft-Windows-Security-Auditing", XDATA), "no_mapping"},
     {"<Event>nothing", "no_mapping"},
+    {"{\"Timestamp\":\"2023-11-14\",\"ActionType\":\"LogonSuccess\",\"Protocol\":\"NTLM\",\"LocalIP\":\"1.1."
+     "1.1\","
+     "\"LogonType\":\"Network\"}",
+     "no_mapping"}, /* a row of DeviceLogonEvents */
     {XML("Linux-Sysmon", "<Data Name=\"SourceIp\">10.0.0.1</Data>"), "missing_field"},
 };
 
@@ -253,5 +257,119 @@ Test(events, what_no_mapping_takes_is_a_line_with_the_reason)
     cr_expect_eq(s->unparsed_json, 4);
     cr_expect_eq(s->unparsed_missing_field, 6);
     cr_expect_eq(s->mapped, 0);
+    close_rows(&f);
+}
+
+Test(events, times_come_as_text_and_as_numbers_of_any_unit)
+{
+    static const struct {
+        const char *given, *want;
+    } times[] = {
+        {"1700000000", "2023-11-14T22:13:20.0000000Z"},
+        {"1700000000123", "2023-11-14T22:13:20.1230000Z"},
+        {"1700000000123456", "2023-11-14T22:13:20.1234560Z"},
+        {"1700000000123456789", "2023-11-14T22:13:20.1234567Z"},
+        {"1700000000.123", "2023-11-14T22:13:20.1230000Z"},
+        {"1700000000123.0", "2023-11-14T22:13:20.1230000Z"},
+        {"\"1700000000\"", "2023-11-14T22:13:20.0000000Z"},
+        {"\"1700000000.123\"", "2023-11-14T22:13:20.1230000Z"},
+        {"\"1700000000123456789\"", "2023-11-14T22:13:20.1234567Z"},
+        {"\" 2023-11-14 22:13:20.123 \"", "2023-11-14T22:13:20.1230000Z"},
+        {"\"2023-11-14T22:13:20.123000+0000\"", "2023-11-14T22:13:20.1230000Z"},
+        {"-1", NULL},
+        {"1e300", NULL},
+        {"18446744073709551615", NULL},
+        {"\"99999999999999999999\"", NULL},
+        {"\"yesterday\"", NULL},
+        {"\"\"", NULL},
+        {"true", NULL},
+        {"{}", NULL},
+        {"9223372036854775807", "2262-04-11T23:47:16.8547758Z"},
+    };
+    struct fixture f = open_rows(false, 1);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        char line[300];
+        snprintf(line, sizeof line,
+                 "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":\"x\",\"Timestamp\":%s}", times[i].given);
+        feed_alone(&f, line);
+        cr_assert_eq(f.events->nrows, times[i].want != NULL, "%s", times[i].given);
+        if (times[i].want)
+            cr_expect_str_eq(cell(f.events, WR_DNE_Timestamp, 0), times[i].want, "%s: %s", times[i].given,
+                             cell(f.events, WR_DNE_Timestamp, 0));
+    }
+    close_rows(&f);
+}
+
+Test(events, a_text_column_takes_numbers_and_truth_values)
+{
+    static const char *const given[] = {
+        "true", "false", "-5", "1.5", "18446744073709551615", "[1, {\"a\": null}]"};
+    static const char *const want[] = {
+        "true", "false", "-5", "1.5", "18446744073709551615", "[1,{\"a\":null}]"};
+    struct fixture f = open_rows(false, 1);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        char line[300];
+        snprintf(line, sizeof line,
+                 "{\"Type\":\"DeviceNetworkEvents\",\"ActionType\":%s,\"Timestamp\":\"2026-11-24\","
+                 "\"RemotePort\":%s}",
+                 given[i], given[i]);
+        feed_alone(&f, line);
+        cr_assert_eq(f.events->nrows, 1);
+        EXPECT_CELL(f.events, WR_DNE_ActionType, 0, want[i]);
+        EXPECT_CELL(f.events, WR_DNE_RemotePort, 0, i == 0 ? "1" : i == 1 ? "0" : "null");
+    }
+    close_rows(&f);
+}
+
+Test(events, xml_references_become_characters_and_broken_ones_stay)
+{
+    static const struct {
+        const char *given, *want;
+    } texts[] = {
+        {"&lt;&gt;&quot;&apos;&amp;", "<>\"'&"},
+        {"&#65;&#x42;&#xe9;&#8364;&#128512;", "AB\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+        {"a & b", "a & b"},
+        {"&#;&#x;&#xzz;&nope;", "&#;&#x;&#xzz;&nope;"},
+        {"&#xd800;&#0;&#x110000;", "&#xd800;&#0;&#x110000;"},
+        {"&", "&"},
+        {"&#99999999999999;", "&#99999999999999;"},
+        {"&amp;lt;", "&lt;"},
+    };
+    struct fixture f = open_rows(false, 1);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char line[1500];
+        snprintf(line, sizeof line, XML("Linux-Sysmon", XDATA "<Data Name=\"CommandLine\">%s</Data>"),
+                 texts[i].given);
+        feed_alone(&f, line);
+        cr_assert_eq(f.events->nrows, 1, "%s", texts[i].given);
+        EXPECT_CELL(f.events, WR_DNE_InitiatingProcessCommandLine, 0, texts[i].want);
+    }
+    close_rows(&f);
+}
+
+Test(events, addresses_have_their_kind)
+{
+    static const struct {
+        const char *ip, *kind;
+    } ips[] = {{"127.9.9.9", "Loopback"},        {"10.0.0.1", "Private"},
+               {"172.31.0.1", "Private"},        {"172.32.0.1", "Public"},
+               {"192.168.1.1", "Private"},       {"169.254.1.1", "Private"},
+               {"0.0.0.0", "Reserved"},          {"239.1.1.1", "Reserved"},
+               {"255.255.255.255", "Broadcast"}, {"::1", "Loopback"},
+               {"fe80::1", "Private"},           {"fd00::1", "Private"},
+               {"ff02::1", "Reserved"},          {"::ffff:10.0.0.1", "FourToSixMapping"},
+               {"2001:db8::1", "Public"}};
+    struct fixture f = open_rows(false, 1);
+    for (size_t i = 0; i < sizeof ips / sizeof *ips; i++) {
+        char line[600];
+        snprintf(line, sizeof line,
+                 "{\"EventID\":3,\"SourceName\":\"Microsoft-Windows-Sysmon\",\"UtcTime\":\"2023-11-14\","
+                 "\"Initiated\":true,\"SourceIp\":\"10.0.0.9\",\"DestinationIp\":\"%s\"}",
+                 ips[i].ip);
+        feed_alone(&f, line);
+        cr_assert_eq(f.events->nrows, 1, "%s", ips[i].ip);
+        EXPECT_CELL(f.events, WR_DNE_RemoteIP, 0, ips[i].ip);
+        EXPECT_CELL(f.events, WR_DNE_RemoteIPType, 0, ips[i].kind);
+    }
     close_rows(&f);
 }

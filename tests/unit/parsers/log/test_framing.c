@@ -108,8 +108,7 @@ Test(framing, a_wrong_count_loses_no_byte_at_any_split)
 Test(framing, an_oversize_frame_gives_its_beginning_and_the_next_frame_is_whole)
 {
     static const char *const big[] = {"<13>0123456789abcdef\n<14>ok\n", "20 <13>0123456789abcdef<14>ok\n",
-                                      "{\"a\":\"0123456789abcdef\"}\n<14>ok\n",
-                                      "<13>012345\n<14>ok\n"};
+                                      "{\"a\":\"0123456789abcdef\"}\n<14>ok\n", "<13>012345\n<14>ok\n"};
     static const char *const want[] = {"<13>012345|<14>ok|", "<13>012345|<14>ok|", "{\"a\":\"0123|<14>ok|",
                                        "<13>012345|<14>ok|"};
     for (size_t i = 0; i < 4; i++)
