@@ -13,6 +13,7 @@ static void unlink_held(struct wr_flow_decoder *dec, struct wr_exporter *x, stru
         x->held_end = at;
     size_t size = sizeof *h + h->len;
     x->held_bytes -= size;
+    x->nheld--;
     dec->held_bytes -= size;
     dec->bytes -= size;
     free(h);
@@ -55,18 +56,24 @@ void wr_held_forget(struct wr_flow_decoder *dec, struct wr_exporter *x, const st
     }
 }
 
+/* The exporter's own oldest go; others' only when they are over their time. */
+static bool make_room(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t size, int64_t now_ns)
+{
+    while (x->held && (x->held_bytes + size > WR_FLOW_HELD_EXPORTER || x->nheld >= WR_FLOW_HELD_COUNT))
+        drop_oldest(dec, x);
+    if (dec->held_bytes + size > WR_FLOW_HELD_ALL)
+        expire_all(dec, now_ns);
+    return dec->held_bytes + size <= WR_FLOW_HELD_ALL && dec->bytes + size <= dec->memory_bytes;
+}
+
 void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint32_t len)
 {
     struct wr_flow_decoder *dec = msg->dec;
     struct wr_exporter *x = msg->exporter;
     size_t size = sizeof(struct wr_held) + len;
-    while (x->held && x->held_bytes + size > WR_FLOW_HELD_EXPORTER)
-        drop_oldest(dec, x);
     WR_COUNT(msg, sets_held, 1);
-    if (dec->held_bytes + size > WR_FLOW_HELD_ALL)
-        expire_all(dec, msg->now_ns);
     struct wr_held *h = NULL;
-    if (dec->held_bytes + size <= WR_FLOW_HELD_ALL && dec->bytes + size <= dec->memory_bytes)
+    if (msg->holds++ < WR_FLOW_MAX_HOLDS && make_room(dec, x, size, msg->now_ns))
         h = malloc(size);
     if (!h) {
         WR_COUNT(msg, sets_dropped, 1);
@@ -82,6 +89,7 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
     *x->held_end = h;
     x->held_end = &h->next;
     x->held_bytes += size;
+    x->nheld++;
     dec->held_bytes += size;
     dec->bytes += size;
 }

@@ -140,7 +140,7 @@ bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why)
     const struct wr_stream *last = msg->dec->last; /* datagrams of one exporter come in trains */
     bool same = last && memcmp(&last->key, &scan.key, sizeof scan.key) == 0;
     msg->stream = same ? msg->dec->last : wr_stream_find(msg->dec, &scan.key);
-    msg->dec->nnew = 0;
+    msg->dec->nnew = msg->dec->guesses = 0;
     while (msg->len - at >= 4) {
         const uint8_t *p = msg->data + at;
         size_t left = msg->len - at, len = (size_t)wr_be(p + 2, 2);

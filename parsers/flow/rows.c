@@ -1,13 +1,13 @@
-/* Data records -> flow rows, up to 32 records at a time and a column at a time, so that what to do is decided once
- * per column and not once per value:
+/* Data records -> flow rows, up to 32 records at a time and a column at a time, so that what to do is decided
+ * once per column and not once per value:
  *
- *   1  pick    where the next records begin; with a port filter only those that pass, which costs two loads each
- *   2  base    the flow row as far as the message settles it
- *   3  load    for each step of the plan: its value of every record, into the rows or into v[record][target]
- *   4  conclude  record by record: what the values mean together
+ *   1  pick    where the next records begin; with a port filter only those that pass, which costs two loads
+ * each 2  base    the flow row as far as the message settles it 3  load    for each step of the plan: its
+ * value of every record, into the rows or into v[record][target] 4  conclude  record by record: what the
+ * values mean together
  *
- * A record with variable-length fields is walked once; the ends of those fields are its anchors, and a step reads
- * at a fixed distance from one of them. */
+ * A record with variable-length fields is walked once; the ends of those fields are its anchors, and a step
+ * reads at a fixed distance from one of them. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>

@@ -68,6 +68,7 @@ void wr_sets_apply(struct wr_msg *msg, size_t at)
 {
     struct wr_flow_decoder *dec = msg->dec;
     uint32_t next = 0;
+    dec->guesses = 0;
     wr_held_expire(dec, msg->exporter, msg->now_ns);
     while (msg->len - at >= 4) {
         const uint8_t *p = msg->data + at;

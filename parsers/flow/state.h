@@ -22,6 +22,8 @@ enum {
     WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
     WR_FLOW_MAX_SAMPLERS = 1024,  /* per exporter */
     WR_FLOW_MAX_RECORD = 65515,   /* longest record that fits a message with its headers */
+    WR_FLOW_MAX_GUESSES = 64,      /* searches of other streams in one message */
+    WR_FLOW_MAX_HOLDS = 256,       /* data sets of one message that may wait */
     WR_FLOW_CHUNK = 32,            /* records decoded together */
     WR_FLOW_ANCHORS = 2048,        /* at least a record of nothing but variable-length fields */
     WR_FLOW_LIST_DEPTH = 4,
@@ -29,6 +31,7 @@ enum {
     WR_FLOW_MESSAGE_ITEMS = 8192,     /* in all lists of a message */
     WR_FLOW_EXPORTER_BYTES = 1 << 20, /* templates of one exporter */
     WR_FLOW_HELD_EXPORTER = 256 << 10,
+    WR_FLOW_HELD_COUNT = 1024, /* data sets of one exporter */
     WR_FLOW_HELD_ALL = 16 << 20,
 };
 #define WR_SECOND_NS INT64_C(1000000000)
@@ -108,7 +111,7 @@ struct wr_exporter {
     uint8_t addr[16];
     struct wr_exporter *next_hash;
     struct wr_stream *streams;
-    uint32_t nstreams;
+    uint32_t nstreams, nheld;
     int64_t used_ns;
     size_t bytes, held_bytes;
     struct wr_held *held;
@@ -130,6 +133,7 @@ struct wr_flow_decoder {
     struct wr_stream **streams;
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *v5;
+    uint32_t guesses; /* in the message in hand */
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     bool keep_none;
     struct wr_pend *pends; /* templates of the message in hand, in message order */
@@ -154,6 +158,7 @@ struct wr_msg {
     int64_t export_ns, now_ns;
     uint32_t records;    /* decoded, options included */
     uint32_t list_items; /* written so far, of the whole message */
+    uint32_t holds;
     bool unknown_sets;
     struct wr_flow_vec *rows;
     struct wr_buf *json;
@@ -180,7 +185,7 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter)
 struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id);
 /* As above, else a stored one, else that of the only other stream with one (line cards): borrowed. `stream`
  * may be NULL. */
-struct wr_tmpl *wr_tmpl_for(const struct wr_flow_decoder *dec, const struct wr_stream *stream,
+struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream *stream,
                             const struct wr_stream_key *key, uint16_t id, uint32_t body);
 /* Takes `tmpl`; false (and freed) when a cap refuses it. */
 bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *stream, struct wr_tmpl *tmpl);

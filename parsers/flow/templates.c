@@ -129,12 +129,13 @@ static bool may_borrow(const struct wr_tmpl *tmpl, uint32_t body)
     return body >= tmpl->min_len && body % tmpl->min_len < 4;
 }
 
-struct wr_tmpl *wr_tmpl_for(const struct wr_flow_decoder *dec, const struct wr_stream *stream,
+struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream *stream,
                             const struct wr_stream_key *key, uint16_t id, uint32_t body)
 {
     struct wr_tmpl *own = stream ? wr_stream_tmpl(stream, id) : NULL;
-    if (own || key->session)
+    if (own || key->session || dec->guesses >= WR_FLOW_MAX_GUESSES)
         return own;
+    dec->guesses++;
     const struct wr_exporter *x = wr_exporter_find(dec, key->addr);
     struct wr_tmpl *only = NULL;
     for (const struct wr_stream *s = x ? x->streams : NULL; s; s = s->next_sibling) {

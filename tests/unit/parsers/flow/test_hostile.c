@@ -281,3 +281,19 @@ Test(hostile, frame_finds_messages_of_a_stream)
     cr_expect_eq(wr_flow_frame((const uint8_t *)"GET ", 1), -1);
     cr_expect_eq(wr_flow_frame((const uint8_t[]){0, 9}, 2), -1);
 }
+
+Test(hostile, a_message_of_nothing_but_unknown_sets_is_bounded_work)
+{
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 0);
+    for (unsigned id = 1000; m.len + 5 < 65500; id++) {
+        set(&m, (uint16_t)(id % 60000 + 256));
+        put(&m, 0, 1);
+        set_end(&m);
+    }
+    cr_expect(bench_send(&b, &m));
+    const struct wr_flow_stats *s = wr_flow_decoder_stats(b.dec);
+    cr_expect_gt(s->sets_held, 13000);
+    cr_expect_leq(s->sets_held - s->sets_dropped, 256, "few of one message wait");
+    bench_end(&b);
+}
