@@ -5,8 +5,9 @@
 
 #include <math.h>
 
-/* Slots by kind: sum of integers 1, of reals 2 (Neumaier's compensated pair), average 3 (128-bit or compensated sum,
- * count), deviation 3 (count, mean, squares), min and max 1 or 2 (text), any 2, row of a maximum 2 + 2. */
+/* Slots by kind: sum of integers 1, of reals 2 (Neumaier's compensated pair), average 3 (128-bit or
+ * compensated sum, count), deviation 3 (count, mean, squares), min and max 1 or 2 (text), any 2, row of a
+ * maximum 2 + 2. */
 static uint16_t slots_of(const struct wr_agg_place *p)
 {
     if (p->dset != WR_NO_DSET || p->by_key || p->of_time)
@@ -134,8 +135,8 @@ static bool is_true(const struct wr_vec *v, uint32_t row)
     return wr_vec_valid(v, row) && v->i[row];
 }
 
-static bool add_extreme(const struct wr_agg_place *p, union wr_slot *slots, uint64_t bit, const struct wr_vec *args,
-                        uint32_t row, struct wr_arena *arena)
+static bool add_extreme(const struct wr_agg_place *p, union wr_slot *slots, uint64_t bit,
+                        const struct wr_vec *args, uint32_t row, struct wr_arena *arena)
 {
     union wr_slot *s = slots + p->first;
     int want = p->kind == WR_AGG_MIN || p->kind == WR_AGG_ARG_MIN ? -1 : 1;
@@ -212,8 +213,8 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
     }
 }
 
-bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args, uint32_t row,
-                struct wr_arena *arena)
+bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
+                uint32_t row, struct wr_arena *arena)
 {
     for (uint32_t a = 0; a < layout->naggs; a++)
         if (slots_of(&layout->agg[a]) && !add_one(&layout->agg[a], a, slots, args->arg[a], row, arena))
@@ -221,7 +222,8 @@ bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const 
     return true;
 }
 
-static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst, const union wr_slot *src)
+static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst,
+                      const union wr_slot *src)
 {
     union wr_slot *d = dst + p->first;
     const union wr_slot *s = src + p->first;
@@ -285,14 +287,14 @@ static bool extreme_stands(const struct wr_agg_place *p, uint64_t bit, const uni
 {
     if (!(old[0].u & bit) || compare_slots(p, dst + p->first, old + p->first) != 0)
         return true;
-    if (!new || !(new[0].u & bit))
+    if (!new || !(new[0].u &bit))
         return false;
     int cmp = compare_slots(p, new + p->first, old + p->first);
     return p->kind == WR_AGG_MIN ? cmp <= 0 : cmp >= 0;
 }
 
-static bool amend_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst, const union wr_slot *old,
-                      const union wr_slot *new)
+static bool amend_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst,
+                      const union wr_slot *old, const union wr_slot *new)
 {
     union wr_slot *d = dst + p->first;
     const union wr_slot *s = old + p->first;
@@ -320,7 +322,8 @@ static bool amend_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         exact = extreme_stands(p, bit, dst, old, new);
         break;
     default:
-        return !memcmp(s, new ? new + p->first : s, slots_of(p) * sizeof *s) && new; /* cannot be taken back */
+        return !memcmp(s, new ? new + p->first : s, slots_of(p) * sizeof *s) &&
+               new; /* cannot be taken back */
     }
     if (new)
         merge_one(p, bit, dst, new);
@@ -337,21 +340,23 @@ bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const 
     return exact;
 }
 
-bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args, uint32_t row)
+bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
+                         uint32_t row)
 {
     return wr_vec_valid(&args->arg[a][0], row) &&
            (layout->agg[a].kind != WR_AGG_DCOUNTIF || is_true(&args->arg[a][1], row));
 }
 
-enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
-                                uint32_t row, struct wr_dset *set, const struct wr_hash_key *secret, int64_t seen,
-                                uint32_t limit)
+enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
+                                const struct wr_agg_args *args, uint32_t row, struct wr_dset *set,
+                                const struct wr_hash_key *secret, int64_t seen, uint32_t limit)
 {
     const struct wr_vec *v = &args->arg[a][0];
     enum wr_agg_kind kind = layout->agg[a].kind;
     if (!wr_agg_distinct_row(layout, a, args, row))
         return WR_OK;
-    if (kind != WR_AGG_MAKE_SET || v->type != WR_DYNAMIC || v->s[row].len == 0 || wr_str_data(&v->s[row])[0] != '[')
+    if (kind != WR_AGG_MAKE_SET || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
+        wr_str_data(&v->s[row])[0] != '[')
         return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST, limit);
     struct wr_slice all = {wr_str_data(&v->s[row]), v->s[row].len}, item;
     const char *at = NULL;
@@ -364,8 +369,8 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a, 
     return err;
 }
 
-static void put_list(struct wr_eval *ev, const struct wr_agg_place *p, const struct wr_dset *set, struct wr_vec *out,
-                     uint32_t row)
+static void put_list(struct wr_eval *ev, const struct wr_agg_place *p, const struct wr_dset *set,
+                     struct wr_vec *out, uint32_t row)
 {
     struct wr_buf text = {0};
     uint32_t max = set->n;
@@ -420,8 +425,9 @@ static void put_avg(const struct wr_agg_place *p, const union wr_slot *s, struct
     }
 }
 
-void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32_t a, const union wr_slot *slots,
-                  uint64_t nrows, const struct wr_dset *set, struct wr_vec *out, uint32_t row)
+void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32_t a,
+                  const union wr_slot *slots, uint64_t nrows, const struct wr_dset *set, struct wr_vec *out,
+                  uint32_t row)
 {
     const struct wr_agg_place *p = &layout->agg[a];
     const union wr_slot *s = slots + p->first;

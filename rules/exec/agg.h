@@ -1,5 +1,5 @@
-/* Partial aggregates: a state is a few 8-byte slots, laid out once per summarize. One row, one pane and one group have
- * the same form, so that rows fold into panes and panes into results with one merge.
+/* Partial aggregates: a state is a few 8-byte slots, laid out once per summarize. One row, one pane and one
+ * group have the same form, so that rows fold into panes and panes into results with one merge.
  *
  *   slots: [valid bits, if min/max/avg/... are there] [slots of aggregate 0] [of aggregate 1] ...
  *
@@ -44,23 +44,25 @@ struct wr_agg_args {
     struct wr_vec arg[WR_AGGS_MAX][2];
 };
 
-/* Adds row `row`. Texts (min, max, take_any, arg_max of batch runs) are copied into `arena`; false when memory ran
- * out. Distinct sets are not touched. */
-bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args, uint32_t row,
-                struct wr_arena *arena);
+/* Adds row `row`. Texts (min, max, take_any, arg_max of batch runs) are copied into `arena`; false when
+ * memory ran out. Distinct sets are not touched. */
+bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
+                uint32_t row, struct wr_arena *arena);
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
-/* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not exact: an old
- * minimum, maximum or deviation cannot be undone. */
+/* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not
+ * exact: an old minimum, maximum or deviation cannot be undone. */
 bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *old,
                   const union wr_slot *new);
 /* True when the row counts in the distinct set of aggregate `a` (not null, predicate true). */
-bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args, uint32_t row);
+bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
+                         uint32_t row);
 /* Adds the row to the set of aggregate `a`; flattens arrays of make_set. */
-enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
-                                uint32_t row, struct wr_dset *set, const struct wr_hash_key *secret, int64_t seen,
-                                uint32_t limit) WR_MUST_CHECK;
+enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
+                                const struct wr_agg_args *args, uint32_t row, struct wr_dset *set,
+                                const struct wr_hash_key *secret, int64_t seen, uint32_t limit) WR_MUST_CHECK;
 /* Result of aggregate `a` into row `row` of `out`. `set` is its distinct set or NULL. */
-void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32_t a, const union wr_slot *slots,
-                  uint64_t nrows, const struct wr_dset *set, struct wr_vec *out, uint32_t row);
+void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32_t a,
+                  const union wr_slot *slots, uint64_t nrows, const struct wr_dset *set, struct wr_vec *out,
+                  uint32_t row);
 
 #endif

@@ -105,7 +105,8 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Makes room by giving up the eighth that was seen longest ago: once in many rows, so that a full set stays cheap. */
+/* Makes room by giving up the eighth that was seen longest ago: once in many rows, so that a full set stays
+ * cheap. */
 static enum wr_err shed(struct wr_dset *set, enum wr_type type)
 {
     uint32_t drop = set->n / 8 + 1, n = 0;
@@ -141,8 +142,8 @@ static enum wr_err grow(struct wr_dset *set, bool distinct)
     return distinct && cap > FEW ? reindex(set, cap) : WR_OK;
 }
 
-enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row,
-                        int64_t seen, bool distinct, uint32_t limit)
+enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec,
+                        uint32_t row, int64_t seen, bool distinct, uint32_t limit)
 {
     uint64_t hash = hash_of(secret, vec, row);
     struct wr_dval *have = distinct ? find(set, hash, vec, row) : NULL;

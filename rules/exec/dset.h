@@ -1,5 +1,6 @@
-/* Distinct values with the time each was last seen (dcount, make_set), or every value with its time (make_list). No
- * panes: a value leaves a window when its last sighting does. Order is that of the first sighting. */
+/* Distinct values with the time each was last seen (dcount, make_set), or every value with its time
+ * (make_list). No panes: a value leaves a window when its last sighting does. Order is that of the first
+ * sighting. */
 #ifndef WR_RULES_EXEC_DSET_H
 #define WR_RULES_EXEC_DSET_H
 
@@ -28,10 +29,10 @@ struct wr_dset {
 
 enum { WR_DSET_TEXT_MAX = 1 << 20 };
 
-/* Adds or refreshes one value; `distinct` false: every value stands for itself. At `limit` values (or 1 MiB of text) the
- * one that was seen longest ago goes and `lost` is set. WR_ENOMEM. */
-enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row,
-                        int64_t seen, bool distinct, uint32_t limit) WR_MUST_CHECK;
+/* Adds or refreshes one value; `distinct` false: every value stands for itself. At `limit` values (or 1 MiB
+ * of text) the one that was seen longest ago goes and `lost` is set. WR_ENOMEM. */
+enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec,
+                        uint32_t row, int64_t seen, bool distinct, uint32_t limit) WR_MUST_CHECK;
 /* Drops what was last seen at `bound` or before. */
 void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound);
 void wr_dset_fini(struct wr_dset *set, enum wr_type type);

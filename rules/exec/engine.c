@@ -59,7 +59,8 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
     e->stream = calloc(e->n + 1, sizeof(struct wr_stream *));
-    if (!e->stream || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret || !fill(e, e->stream)) {
+    if (!e->stream || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
+        !fill(e, e->stream)) {
         wr_engine_free(e);
         return NULL;
     }
@@ -75,11 +76,13 @@ void wr_engine_free(struct wr_engine *engine)
     free(engine);
 }
 
-enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch, int64_t now)
+enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
+                              int64_t now)
 {
     for (uint32_t i = 0; i < engine->n; i++) {
-        enum wr_err err = wr_stream_reads(engine->stream[i], table) ? wr_stream_consume(engine->stream[i], batch, now)
-                                                                    : wr_stream_advance(engine->stream[i], now);
+        enum wr_err err = wr_stream_reads(engine->stream[i], table)
+                              ? wr_stream_consume(engine->stream[i], batch, now)
+                              : wr_stream_advance(engine->stream[i], now);
         if (err)
             return err;
     }
@@ -227,8 +230,9 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
         }
         for (uint32_t i = 0; i < engine->n && !err; i++) {
             const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
-            if (taken[i] || !is_text(v.id, v.id_len, rule->id) || !is_text(v.version, v.version_len, rule->version) ||
-                v.hash[0] != rule->plan->hash[0] || v.hash[1] != rule->plan->hash[1])
+            if (taken[i] || !is_text(v.id, v.id_len, rule->id) ||
+                !is_text(v.version, v.version_len, rule->version) || v.hash[0] != rule->plan->hash[0] ||
+                v.hash[1] != rule->plan->hash[1])
                 continue;
             taken[i] = true;
             err = wr_stream_load(list[i], v.state, v.state_len);

@@ -24,8 +24,8 @@ static const struct wr_vec *column(struct wr_eval *ev, const struct wr_ex *ex, c
 }
 
 /* Functions that do not look at nulls see only rows in which every argument has a value. */
-static bool without_nulls(struct wr_eval *ev, const struct wr_vec *args, uint32_t nargs, const struct wr_sel *sel,
-                          struct wr_sel *ret_sel)
+static bool without_nulls(struct wr_eval *ev, const struct wr_vec *args, uint32_t nargs,
+                          const struct wr_sel *sel, struct wr_sel *ret_sel)
 {
     bool any = false;
     for (uint32_t a = 0; a < nargs; a++)

@@ -1,12 +1,12 @@
-/* Evaluates bound expressions over a chunk of rows, and runs the operators that keep no state (where, map). Shared by
- * the batch and the incremental executor. */
+/* Evaluates bound expressions over a chunk of rows, and runs the operators that keep no state (where, map).
+ * Shared by the batch and the incremental executor. */
 #ifndef WR_RULES_EXEC_EVAL_H
 #define WR_RULES_EXEC_EVAL_H
 
 #include "rules/plan/plan.h"
 
-/* Rows on their way between operators: columns of `nrows` rows, of which `sel` are alive. Columns may be borrowed
- * from the batch that came in; all of it lives until the run's arena is reset. */
+/* Rows on their way between operators: columns of `nrows` rows, of which `sel` are alive. Columns may be
+ * borrowed from the batch that came in; all of it lives until the run's arena is reset. */
 struct wr_chunk {
     const struct wr_schema *schema;
     const struct wr_vec *col;
@@ -18,9 +18,10 @@ struct wr_chunk {
 const struct wr_vec *wr_ex_eval(struct wr_eval *ev, const struct wr_ex *ex, const struct wr_vec *cols,
                                 const struct wr_sel *sel) WR_MUST_CHECK;
 /* Keeps the rows of `sel` for which `pred` is true. */
-void wr_ex_filter(struct wr_eval *ev, const struct wr_ex *pred, const struct wr_vec *cols, struct wr_sel *sel);
-/* Runs a WR_OP_WHERE or WR_OP_MAP over `chunk` in place: narrows `sel`, which must be the chunk's own, or puts new
- * columns. ev->err says when memory ran out. */
+void wr_ex_filter(struct wr_eval *ev, const struct wr_ex *pred, const struct wr_vec *cols,
+                  struct wr_sel *sel);
+/* Runs a WR_OP_WHERE or WR_OP_MAP over `chunk` in place: narrows `sel`, which must be the chunk's own, or
+ * puts new columns. ev->err says when memory ran out. */
 void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *chunk);
 /* One cell. `row` must be valid. */
 struct wr_value wr_value_at(const struct wr_vec *vec, uint32_t row);

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* What an allocation costs: glibc adds a word and rounds to 16; the same everywhere, so that evictions are too. */
+/* What an allocation costs: glibc adds a word and rounds to 16; the same everywhere, so that evictions are
+ * too. */
 static size_t cost(size_t size)
 {
     return size ? (size + 8 + 15) & ~(size_t)15 : 0;
@@ -90,7 +91,8 @@ struct group *wr_group_find(struct wr_stream *s, uint32_t hash, const struct wr_
     return NULL;
 }
 
-struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len, enum wr_err *ret_err)
+struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len,
+                           enum wr_err *ret_err)
 {
     *ret_err = key_len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
     if (key_len > UINT16_MAX || !index_room(s) || !dense_room(s))
@@ -117,7 +119,8 @@ struct group *wr_group_grow(struct wr_stream *s, struct group *g)
     struct group *new = realloc(g, size);
     if (!new)
         return NULL;
-    memmove(new->raw + (size_t)craw * s->raw_words, new->raw + (size_t)new->craw * s->raw_words, new->key_len);
+    memmove(new->raw + (size_t)craw * s->raw_words, new->raw + (size_t) new->craw * s->raw_words,
+            new->key_len);
     new->craw = (uint8_t)craw;
     s->bytes += cost(size) - cost(old);
     s->dense[at] = new;
@@ -172,7 +175,8 @@ int wr_group_compare(const struct wr_stream *s, const struct group *a, const str
     return cmp ? cmp : (a->key_len > b->key_len) - (a->key_len < b->key_len);
 }
 
-/* Equal times in order of keys: places change when groups are swept, which depends on how rows came in batches. */
+/* Equal times in order of keys: places change when groups are swept, which depends on how rows came in
+ * batches. */
 static bool before(const struct wr_stream *s, struct due a, struct due b)
 {
     return a.t < b.t || (a.t == b.t && wr_group_compare(s, s->dense[a.at], s->dense[b.at]) < 0);

@@ -196,7 +196,8 @@ bool wr_key_check(const uint8_t *packed, size_t len, const enum wr_type *types, 
                 return false;
         } else if (types[k] == WR_REAL) {
             (void)wr_rd_u64(&rd);
-        } else if (!read_varint(&rd, &v) || (wr_type_is_str(types[k]) && v && (v > len || !wr_rd_take(&rd, v)))) {
+        } else if (!read_varint(&rd, &v) ||
+                   (wr_type_is_str(types[k]) && v && (v > len || !wr_rd_take(&rd, v)))) {
             return false;
         }
     }

@@ -3,8 +3,8 @@
  *   packed = null bits (one byte per 8 keys), then each non-null key:
  *            text: varint length, bytes; integer: zigzag varint; real: 8 bytes
  *
- * The hash is keyed (multiply and fold, as wyhash does): keys come from strangers, who do not know the secret. It never
- * decides an order that can be seen. */
+ * The hash is keyed (multiply and fold, as wyhash does): keys come from strangers, who do not know the
+ * secret. It never decides an order that can be seen. */
 #ifndef WR_RULES_EXEC_KEY_H
 #define WR_RULES_EXEC_KEY_H
 

@@ -67,7 +67,8 @@ enum wr_err wr_query_feed(struct wr_query *query, enum wr_table table, struct wr
     return wr_run_feed(query->run, table, batch);
 }
 
-enum wr_err wr_query_run(struct wr_query *query, int64_t now, struct wr_diags *diags, struct wr_result *ret_result)
+enum wr_err wr_query_run(struct wr_query *query, int64_t now, struct wr_diags *diags,
+                         struct wr_result *ret_result)
 {
     const struct wr_rows *rows;
     const char *why;
@@ -78,6 +79,7 @@ enum wr_err wr_query_run(struct wr_query *query, int64_t now, struct wr_diags *d
         wr_diag_add(diags, WR_ERROR, source, span, "%s", why ? why : wr_strerror(err));
         return err;
     }
-    *ret_result = (struct wr_result){.schema = rows->schema, .batches = rows->batch, .nbatches = rows->nbatches};
+    *ret_result =
+        (struct wr_result){.schema = rows->schema, .batches = rows->batch, .nbatches = rows->nbatches};
     return WR_OK;
 }

@@ -14,8 +14,8 @@ void wr_firing_free(struct wr_stream *s, struct firing *f)
 }
 
 /* One aggregate of a group into row 0 of its column. */
-static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint64_t n, int64_t first, int64_t last,
-                    struct wr_vec *cols)
+static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint64_t n, int64_t first,
+                    int64_t last, struct wr_vec *cols)
 {
     const struct wr_agg_place *p = &s->layout.agg[a];
     struct wr_vec *out = &cols[s->summarize->nkeys + a];
@@ -26,7 +26,10 @@ static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint
         wr_put_i(out, 0, p->kind == WR_AGG_MIN ? first : last);
     else
         wr_agg_final(&s->row_ev, &s->layout, a, s->sum_slots, n,
-                     p->dset == WR_NO_DSET ? NULL : g->ext ? &g->ext->dsets[p->dset] : &none, out, 0);
+                     p->dset == WR_NO_DSET ? NULL
+                     : g->ext              ? &g->ext->dsets[p->dset]
+                                           : &none,
+                     out, 0);
 }
 
 bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, struct wr_chunk *ret_chunk,
@@ -91,7 +94,8 @@ static bool cells_unpack(const struct wr_stream *s, const void *bytes, size_t le
         const struct wr_coldef *def = &s->out_schema->cols[c];
         struct wr_alert_cell *cell = &a->cells[c];
         *cell = (struct wr_alert_cell){.name = wr_arena_strndup(a->arena, def->name, strlen(def->name)),
-                                       .type = def->type, .null = wr_rd_u8(&rd) != 0};
+                                       .type = def->type,
+                                       .null = wr_rd_u8(&rd) != 0};
         if (!cell->name)
             return false;
         if (cell->null)
@@ -149,8 +153,8 @@ static void emit(struct wr_stream *s, struct wr_alert *a)
 }
 
 /* What the group adds: window, times, samples. */
-static void alert_times(struct wr_stream *s, struct group *g, const struct firing *f, int64_t t, int64_t first,
-                        int64_t last, struct wr_alert *a)
+static void alert_times(struct wr_stream *s, struct group *g, const struct firing *f, int64_t t,
+                        int64_t first, int64_t last, struct wr_alert *a)
 {
     a->raised_at = f->raised_at;
     a->window_start = s->window ? t - s->window : 0;
@@ -177,8 +181,8 @@ static void make_id(struct wr_stream *s, const void *key, size_t len, int64_t t_
     wr_buf_fini(&text);
 }
 
-static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t, int64_t t_cross,
-                         int64_t first, int64_t last)
+static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
+                         int64_t t_cross, int64_t first, int64_t last)
 {
     struct firing *f = wr_group_ext(s, g) ? calloc(1, sizeof *f) : NULL;
     if (!f)
@@ -200,8 +204,8 @@ static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_c
     return WR_OK;
 }
 
-static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t, enum why why,
-                          int64_t first, int64_t last)
+static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
+                          enum why why, int64_t first, int64_t last)
 {
     struct firing *f = g->ext->firing;
     bool may_early = why == WHY_EARLY && !f->early;

@@ -16,7 +16,8 @@ struct wr_rows {
 void wr_rows_init(struct wr_rows *rows, const struct wr_schema *schema, uint32_t batch_rows);
 void wr_rows_fini(struct wr_rows *rows);
 /* Copies the selected rows of columns laid out as the schema. WR_ENOMEM. */
-enum wr_err wr_rows_add(struct wr_rows *rows, const struct wr_vec *cols, const struct wr_sel *sel) WR_MUST_CHECK;
+enum wr_err wr_rows_add(struct wr_rows *rows, const struct wr_vec *cols,
+                        const struct wr_sel *sel) WR_MUST_CHECK;
 void wr_rows_seal(struct wr_rows *rows);
 /* Where row `n` lies. */
 static inline const struct wr_batch *wr_rows_at(const struct wr_rows *rows, uint64_t n, uint32_t *ret_row)

@@ -14,7 +14,7 @@ struct node {
     const struct wr_op *op;
     struct node *out; /* NULL: the result */
     struct node *input;
-    struct node *next; /* the next input of the same union */
+    struct node *next;         /* the next input of the same union */
     struct wr_rows kept, keys; /* sort: rows and what they are ordered by; result: kept */
     struct wr_schema key_schema;
     struct wr_groups *groups;
@@ -153,8 +153,9 @@ static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chun
     if (err)
         fail(run, n, err, "out of memory");
     if (n->kept.bytes + n->keys.bytes > run->memory)
-        fail(run, n, WR_ELIMIT, n->op ? "the rows to sort need more memory than allowed"
-                                      : "the result needs more memory than allowed");
+        fail(run, n, WR_ELIMIT,
+             n->op ? "the rows to sort need more memory than allowed"
+                   : "the result needs more memory than allowed");
 }
 
 static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
@@ -230,8 +231,8 @@ static void push_rows(struct wr_run *run, struct node *to, const struct wr_rows 
 }
 
 /* -1, 0, 1 of two keys; nulls and NaN go where the key says, NaN nearer to the values. */
-static int compare_key(const struct wr_sort_key *key, const struct wr_vec *a, uint32_t i, const struct wr_vec *b,
-                       uint32_t j)
+static int compare_key(const struct wr_sort_key *key, const struct wr_vec *a, uint32_t i,
+                       const struct wr_vec *b, uint32_t j)
 {
     int out_a = !wr_vec_valid(a, i) ? 2 : a->r && isnan(a->r[i]);
     int out_b = !wr_vec_valid(b, j) ? 2 : b->r && isnan(b->r[j]);

@@ -1,6 +1,6 @@
-/* The batch executor: a plan over rows that were fed, once. Rows are pushed from the leaves through the operators chunk
- * by chunk; sort, summarize and the result keep copies, within one memory bound. It is what `weir query` runs, and
- * what the incremental engine is held against. */
+/* The batch executor: a plan over rows that were fed, once. Rows are pushed from the leaves through the
+ * operators chunk by chunk; sort, summarize and the result keep copies, within one memory bound. It is what
+ * `weir query` runs, and what the incremental engine is held against. */
 #ifndef WR_RULES_EXEC_RUN_H
 #define WR_RULES_EXEC_RUN_H
 
@@ -17,8 +17,8 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
 void wr_run_free(struct wr_run *run);
 /* Keeps a copy of the selected rows. WR_ENOMEM, WR_ELIMIT. */
 enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch) WR_MUST_CHECK;
-/* Runs the plan; may be called again after more rows. The result is borrowed until the next call. On WR_ELIMIT and
- * others `ret_why` says in words what stopped it, and at which operator. */
+/* Runs the plan; may be called again after more rows. The result is borrowed until the next call. On
+ * WR_ELIMIT and others `ret_why` says in words what stopped it, and at which operator. */
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span) WR_MUST_CHECK;
 

@@ -5,14 +5,15 @@
  *                              │
  *                              └► panes [id, n, first, last, slots] ..., distinct sets, alert
  *
- * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact at
- * every instant. When the raw block is full its older half folds into panes of `pane` ticks: left-open intervals
- * (p*g, (p+1)*g], because the window's bound is strict. A pane that the window's edge cuts (between its
- * first row and its last) is left out when asking whether a group begins to fire and kept when asking whether it still
- * does; elsewhere, so at every pane-aligned instant, both are exact. Groups lie in order of arrival; nothing that shows depends on the hash.
+ * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact
+ * at every instant. When the raw block is full its older half folds into panes of `pane` ticks: left-open
+ * intervals (p*g, (p+1)*g], because the window's bound is strict. A pane that the window's edge cuts (between
+ * its first row and its last) is left out when asking whether a group begins to fire and kept when asking
+ * whether it still does; elsewhere, so at every pane-aligned instant, both are exact. Groups lie in order of
+ * arrival; nothing that shows depends on the hash.
  *
- * Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count < k, averages):
- * every group of theirs is in the heap, and each row is evaluated. */
+ * Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count
+ * < k, averages): every group of theirs is in the heap, and each row is evaluated. */
 #ifndef WR_RULES_EXEC_STATE_H
 #define WR_RULES_EXEC_STATE_H
 
@@ -34,8 +35,8 @@ struct firing {
     char id[33];
     uint32_t seq;
     int64_t t_cross, raised_at, emitted_at;
-    bool dirty; /* rows came since it was sent */
-    bool early; /* the one early update was sent */
+    bool dirty;          /* rows came since it was sent */
+    bool early;          /* the one early update was sent */
     struct wr_buf cells; /* the row as last sent, packed */
 };
 
@@ -139,7 +140,8 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 /* groups.c: where groups lie */
 struct group *wr_group_find(struct wr_stream *s, uint32_t hash, const struct wr_vec *keys, uint32_t row);
 /* A new group; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
-struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len, enum wr_err *ret_err);
+struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len,
+                           enum wr_err *ret_err);
 /* Room for one more raw row; the group may move. */
 struct group *wr_group_grow(struct wr_stream *s, struct group *g);
 void wr_group_free(struct wr_stream *s, struct group *g);

@@ -71,8 +71,8 @@ static void shorten(struct wr_stream *s)
     wr_agg_layout_place(&s->layout);
 }
 
-/* What a predicate says about rows that come: true when they can only make it true. Collects the least counts that it
- * asks for while `all` holds (the predicate is one of conjuncts). */
+/* What a predicate says about rows that come: true when they can only make it true. Collects the least counts
+ * that it asks for while `all` holds (the predicate is one of conjuncts). */
 static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bool all)
 {
     const struct wr_op *sum = s->summarize;
@@ -85,7 +85,8 @@ static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bo
     if (and || strcmp(name, "or") == 0)
         return rises(s, ex->args[0], nops, all && and) & rises(s, ex->args[1], nops, all && and);
     bool greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
-    if (greater && ex->args[0]->kind == WR_EX_COL && ex->args[1]->kind == WR_EX_CONST && !ex->args[1]->value.null) {
+    if (greater && ex->args[0]->kind == WR_EX_COL && ex->args[1]->kind == WR_EX_CONST &&
+        !ex->args[1]->value.null) {
         uint16_t col = source_col(s->suffix, nops, ex->args[0]);
         const struct wr_value *v = &ex->args[1]->value;
         uint32_t a = col == WR_NO_COL || col < sum->nkeys ? WR_AGGS_MAX : (uint32_t)col - sum->nkeys;
@@ -193,8 +194,8 @@ struct view {
     bool *in;
 };
 
-static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_vec *cols, const struct wr_sel *sel,
-                 struct view *v)
+static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_vec *cols,
+                 const struct wr_sel *sel, struct view *v)
 {
     *v = (struct view){.chunk = {.schema = b->schema, .col = cols, .nrows = b->nrows}};
     v->chunk.sel.row = wr_arena_alloc(s->ev.arena, (sel->n + 1) * sizeof *sel->row);
@@ -292,7 +293,8 @@ static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
     return t == due || wr_group_schedule(s, g, t) ? WR_OK : WR_ENOMEM;
 }
 
-static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const struct view *v, uint32_t row, int64_t ts)
+static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const struct view *v, uint32_t row,
+                                int64_t ts)
 {
     if (!s->layout.ndsets)
         return WR_OK;
@@ -303,7 +305,8 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
             continue;
         struct wr_dset *set = &g->ext->dsets[s->layout.agg[a].dset];
         s->bytes -= wr_dset_bytes(set);
-        enum wr_err err = wr_agg_distinct_add(&s->layout, a, v->args, row, set, &s->opts.secret, ts, DISTINCT_MAX);
+        enum wr_err err =
+            wr_agg_distinct_add(&s->layout, a, v->args, row, set, &s->opts.secret, ts, DISTINCT_MAX);
         s->bytes += wr_dset_bytes(set);
         if (err)
             return err;

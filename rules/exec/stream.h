@@ -1,5 +1,5 @@
-/* One rule on a stream: the state of its windows, and the alerts that it gives. Knows nothing of rule files: the
- * engine (engine.c) adds their words to the alerts. */
+/* One rule on a stream: the state of its windows, and the alerts that it gives. Knows nothing of rule files:
+ * the engine (engine.c) adds their words to the alerts. */
 #ifndef WR_RULES_EXEC_STREAM_H
 #define WR_RULES_EXEC_STREAM_H
 
@@ -16,12 +16,14 @@ struct wr_stream_opts {
     struct wr_hash_key secret;
 };
 
-/* Borrows the plan, whose mode is not WR_MODE_BATCH. NULL when out of memory or a summarize has too many aggregates. */
+/* Borrows the plan, whose mode is not WR_MODE_BATCH. NULL when out of memory or a summarize has too many
+ * aggregates. */
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts);
 void wr_stream_free(struct wr_stream *stream);
 /* True when the plan reads `table`. */
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table);
-enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch, int64_t now) WR_MUST_CHECK;
+enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch,
+                              int64_t now) WR_MUST_CHECK;
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream);
@@ -30,7 +32,8 @@ void wr_stream_stats(const struct wr_stream *stream, struct wr_engine_stats *sum
 void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out);
 /* Into a new stream only. WR_ECORRUPT: free it. */
 enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t len) WR_MUST_CHECK;
-/* Result of every group at its last time, as the plan's rows, whether it fires or not: for tests against a batch run. */
+/* Result of every group at its last time, as the plan's rows, whether it fires or not: for tests against a
+ * batch run. */
 struct wr_rows;
 enum wr_err wr_stream_rows(struct wr_stream *stream, struct wr_rows *rows) WR_MUST_CHECK;
 

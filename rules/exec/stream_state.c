@@ -1,5 +1,5 @@
-/* State of one rule as bytes, and back. What comes from disk is checked as a whole before the stream is used: every
- * length, order and type. Layout: little-endian; the engine's part has a CRC.
+/* State of one rule as bytes, and back. What comes from disk is checked as a whole before the stream is used:
+ * every length, order and type. Layout: little-endian; the engine's part has a CRC.
  *
  *   u64 now, inexact until, stateless rows; u32 hand, groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
@@ -86,7 +86,8 @@ static bool load_words(struct wr_rd *rd, uint64_t *words, size_t n)
     return !rd->err;
 }
 
-static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set, const struct wr_agg_place *p)
+static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set,
+                            const struct wr_agg_place *p)
 {
     uint32_t n = wr_rd_u32(rd);
     uint8_t lost = wr_rd_u8(rd);
@@ -112,7 +113,8 @@ static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dse
         }
         if (rd->err || !is_time(seen))
             return WR_ECORRUPT;
-        enum wr_err err = wr_dset_add(set, &s->opts.secret, &one, 0, seen, p->kind != WR_AGG_MAKE_LIST, DISTINCT_MAX);
+        enum wr_err err =
+            wr_dset_add(set, &s->opts.secret, &one, 0, seen, p->kind != WR_AGG_MAKE_LIST, DISTINCT_MAX);
         if (err)
             return err;
     }
@@ -185,7 +187,8 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
     return wr_rd_u8(rd) ? load_firing(s, rd, x) : rd->err ? WR_ECORRUPT : WR_OK;
 }
 
-static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types, struct wr_vec *keys)
+static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types,
+                              struct wr_vec *keys)
 {
     const struct wr_op *op = s->summarize;
     uint16_t zero = 0;

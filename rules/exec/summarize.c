@@ -66,8 +66,8 @@ size_t wr_groups_bytes(const struct wr_groups *groups)
            groups->nindex * sizeof *groups->index + groups->dset_bytes;
 }
 
-bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk, struct wr_vec **ret_keys,
-                       struct wr_agg_args **ret_args)
+bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk,
+                       struct wr_vec **ret_keys, struct wr_agg_args **ret_args)
 {
     struct wr_vec *keys = wr_arena_alloc(ev->arena, (op->nkeys + 1) * sizeof *keys);
     struct wr_agg_args *args = wr_arena_alloc(ev->arena, sizeof *args);
@@ -154,7 +154,8 @@ static struct group *group_of(struct wr_groups *g, uint64_t hash, const struct w
     }
 }
 
-static enum wr_err add_row(struct wr_groups *g, struct group *to, const struct wr_agg_args *args, uint32_t row)
+static enum wr_err add_row(struct wr_groups *g, struct group *to, const struct wr_agg_args *args,
+                           uint32_t row)
 {
     to->nrows++;
     if (!wr_agg_add(&g->layout, to->slots, args, row, g->arena))
@@ -215,8 +216,8 @@ enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struc
         wr_key_unpack(g->key, cols, op->nkeys, 0);
         for (uint32_t a = 0; a < op->naggs; a++) {
             const struct wr_agg_place *p = &groups->layout.agg[a];
-            wr_agg_final(ev, &groups->layout, a, g->slots, g->nrows, p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset],
-                         &cols[op->nkeys + a], 0);
+            wr_agg_final(ev, &groups->layout, a, g->slots, g->nrows,
+                         p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset], &cols[op->nkeys + a], 0);
         }
         if (ev->err || wr_rows_add(rows, cols, &first) != WR_OK)
             return WR_ENOMEM;

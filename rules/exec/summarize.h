@@ -13,10 +13,11 @@ void wr_groups_free(struct wr_groups *groups);
 void wr_groups_add(struct wr_groups *groups, struct wr_eval *ev, const struct wr_chunk *chunk);
 size_t wr_groups_bytes(const struct wr_groups *groups);
 /* One row a group; without keys always one. */
-enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struct wr_rows *rows) WR_MUST_CHECK;
+enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev,
+                             struct wr_rows *rows) WR_MUST_CHECK;
 
 /* Keys and arguments of a summarize over one chunk, in the run's arena; false with ev->err set. */
-bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk, struct wr_vec **ret_keys,
-                       struct wr_agg_args **ret_args);
+bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk,
+                       struct wr_vec **ret_keys, struct wr_agg_args **ret_args);
 
 #endif

@@ -1,5 +1,5 @@
-/* Comparison. == and != answer when one side is null (false, true), and are null when both are; order is null when
- * any side is (Kusto: "null values"). Numbers compare as double as soon as one side is real. */
+/* Comparison. == and != answer when one side is null (false, true), and are null when both are; order is null
+ * when any side is (Kusto: "null values"). Numbers compare as double as soon as one side is real. */
 #include "rules/fn/kernel.h"
 
 #include "base/ticks.h"
@@ -27,8 +27,8 @@ static bool same_dynamic(struct wr_eval *ev, const struct wr_vec *a, const struc
 }
 
 /* Both valid. */
-static bool same(struct wr_eval *ev, enum how how, const struct wr_vec *a, const struct wr_vec *b, uint32_t row,
-                 bool nocase)
+static bool same(struct wr_eval *ev, enum how how, const struct wr_vec *a, const struct wr_vec *b,
+                 uint32_t row, bool nocase)
 {
     switch (how) {
     case HOW_INT:
@@ -43,8 +43,8 @@ static bool same(struct wr_eval *ev, enum how how, const struct wr_vec *a, const
     return same_dynamic(ev, a, b, row, nocase);
 }
 
-static void equality(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                     bool negate, bool nocase)
+static void equality(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                     struct wr_vec *out, bool negate, bool nocase)
 {
     const struct wr_vec *a = &args[0], *b = &args[1];
     enum how how = how_of(a, b);
@@ -57,12 +57,12 @@ static void equality(struct wr_eval *ev, const struct wr_vec *args, const struct
     }
 }
 
-#define EQUALITY(name, negate, nocase)                                                                           \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
-                     const struct wr_sel *sel, struct wr_vec *out)                                               \
-    {                                                                                                            \
-        (void)call;                                                                                              \
-        equality(ev, args, sel, out, negate, nocase);                                                            \
+#define EQUALITY(name, negate, nocase)                                                                       \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+                     const struct wr_sel *sel, struct wr_vec *out)                                           \
+    {                                                                                                        \
+        (void)call;                                                                                          \
+        equality(ev, args, sel, out, negate, nocase);                                                        \
     }
 EQUALITY(eq, false, false)
 EQUALITY(ne, true, false)
@@ -101,7 +101,8 @@ static bool real_holds(enum rel rel, double x, double y)
     return x >= y; /* NaN: false at all four */
 }
 
-static bool order_at(struct wr_eval *ev, enum rel rel, const struct wr_vec *a, const struct wr_vec *b, uint32_t row)
+static bool order_at(struct wr_eval *ev, enum rel rel, const struct wr_vec *a, const struct wr_vec *b,
+                     uint32_t row)
 {
     int cmp;
     switch (how_of(a, b)) {
@@ -118,25 +119,26 @@ static bool order_at(struct wr_eval *ev, enum rel rel, const struct wr_vec *a, c
     return wr_scalar_cmp(&x, &y, &cmp) && holds(rel, cmp);
 }
 
-#define ORDER(name, rel)                                                                                         \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
-                     const struct wr_sel *sel, struct wr_vec *out)                                               \
-    {                                                                                                            \
-        (void)call;                                                                                              \
-        WR_EACH (sel, row)                                                                                       \
-            wr_put_i(out, row, order_at(ev, rel, &args[0], &args[1], row));                                      \
+#define ORDER(name, rel)                                                                                     \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+                     const struct wr_sel *sel, struct wr_vec *out)                                           \
+    {                                                                                                        \
+        (void)call;                                                                                          \
+        WR_EACH (sel, row)                                                                                   \
+            wr_put_i(out, row, order_at(ev, rel, &args[0], &args[1], row));                                  \
     }
 ORDER(lt, REL_LT)
 ORDER(le, REL_LE)
 ORDER(gt, REL_GT)
 ORDER(ge, REL_GE)
 
-static void within(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                   bool negate)
+static void within(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                   struct wr_vec *out, bool negate)
 {
     WR_EACH (sel, row)
-        wr_put_i(out, row, (order_at(ev, REL_GE, &args[0], &args[1], row) &&
-                            order_at(ev, REL_LE, &args[0], &args[2], row)) != negate);
+        wr_put_i(out, row,
+                 (order_at(ev, REL_GE, &args[0], &args[1], row) &&
+                  order_at(ev, REL_LE, &args[0], &args[2], row)) != negate);
 }
 
 /* x between (t .. span): t .. t + span, both ends in. */
@@ -150,8 +152,8 @@ static void within_span(const struct wr_vec *args, const struct wr_sel *sel, str
     }
 }
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 KERNEL(between)
 {

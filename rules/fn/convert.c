@@ -7,8 +7,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 KERNEL(tostring)
@@ -133,10 +133,18 @@ static bool suffix_span(const char *text, size_t len, int64_t *ret_v)
     static const struct {
         const char *unit;
         int64_t ticks;
-    } units[] = {{"d", WR_TICKS_DAY},        {"h", WR_TICKS_HOUR},           {"m", WR_TICKS_MINUTE},
-                 {"s", WR_TICKS_SECOND},     {"ms", WR_TICKS_SECOND / 1000}, {"microsecond", 10},
-                 {"tick", 1},                {"min", WR_TICKS_MINUTE},       {"sec", WR_TICKS_SECOND},
-                 {"day", WR_TICKS_DAY},      {"hour", WR_TICKS_HOUR},        {"minute", WR_TICKS_MINUTE},
+    } units[] = {{"d", WR_TICKS_DAY},
+                 {"h", WR_TICKS_HOUR},
+                 {"m", WR_TICKS_MINUTE},
+                 {"s", WR_TICKS_SECOND},
+                 {"ms", WR_TICKS_SECOND / 1000},
+                 {"microsecond", 10},
+                 {"tick", 1},
+                 {"min", WR_TICKS_MINUTE},
+                 {"sec", WR_TICKS_SECOND},
+                 {"day", WR_TICKS_DAY},
+                 {"hour", WR_TICKS_HOUR},
+                 {"minute", WR_TICKS_MINUTE},
                  {"second", WR_TICKS_SECOND}};
     size_t n = 0;
     while (n < len && (wr_is_alnum(text[n]) ? text[n] <= '9' : text[n] == '.' || text[n] == '-'))
@@ -191,8 +199,8 @@ bool wr_text_to_timespan(const char *text, size_t len, int64_t *ret_v)
                 fraction *= 10;
         }
     }
-    int64_t v = day * WR_TICKS_DAY + hour * WR_TICKS_HOUR + minute * WR_TICKS_MINUTE + second * WR_TICKS_SECOND +
-                fraction;
+    int64_t v = day * WR_TICKS_DAY + hour * WR_TICKS_HOUR + minute * WR_TICKS_MINUTE +
+                second * WR_TICKS_SECOND + fraction;
     *ret_v = neg ? -v : v;
     return p == end;
 }

@@ -2,8 +2,8 @@
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 static struct wr_slice json_at(const struct wr_vec *v, uint32_t row)

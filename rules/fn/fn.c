@@ -3,14 +3,19 @@
 #include "rules/fn/kernel.h"
 
 static const struct wr_fn fns[] = {
-#define FN(name_, sig, kernel, prepare_, flags_, page_)                                                          \
-    {.name = (name_), .signature = (sig), .eval = wr_k_##kernel, .prepare = (prepare_), .flags = (flags_), .page = (page_)},
+#define FN(name_, sig, kernel, prepare_, flags_, page_)                                                      \
+    {.name = (name_),                                                                                        \
+     .signature = (sig),                                                                                     \
+     .eval = wr_k_##kernel,                                                                                  \
+     .prepare = (prepare_),                                                                                  \
+     .flags = (flags_),                                                                                      \
+     .page = (page_)},
 #include "rules/fn/functions.def"
 #undef FN
 };
 
 static const struct wr_agg aggs[] = {
-#define AGG(name_, sig, kind_, inc, page_)                                                                       \
+#define AGG(name_, sig, kind_, inc, page_)                                                                   \
     {.name = (name_), .signature = (sig), .kind = WR_AGG_##kind_, .incremental = (inc), .page = (page_)},
 #include "rules/fn/aggregates.def"
 #undef AGG

@@ -1,5 +1,6 @@
-/* Functions and aggregates of KQL as tables (fn/functions.def, fn/aggregates.def): the binder reads signatures, the
- * executors call kernels, docs/kql.md is printed from them. Operators are functions with a symbol as name ("==",
+/* Functions and aggregates of KQL as tables (fn/functions.def, fn/aggregates.def): the binder reads
+ * signatures, the executors call kernels, docs/kql.md is printed from them. Operators are functions with a
+ * symbol as name ("==",
  * "!in~", "has", "+", "and"). */
 #ifndef WR_RULES_FN_FN_H
 #define WR_RULES_FN_FN_H
@@ -27,8 +28,8 @@ struct wr_eval {
     enum wr_err err;        /* a kernel that ran out of memory sets it */
 };
 
-/* Computes `out` (storage for ev->nrows rows, all rows null) for the rows in `sel`. Arguments are vectors of the
- * types in the signature; a constant argument is a vector whose rows are all alike. */
+/* Computes `out` (storage for ev->nrows rows, all rows null) for the rows in `sel`. Arguments are vectors of
+ * the types in the signature; a constant argument is a vector whose rows are all alike. */
 typedef void wr_fn_eval(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,
                         const struct wr_sel *sel, struct wr_vec *out);
 
@@ -40,34 +41,49 @@ typedef void wr_fn_eval(struct wr_eval *ev, const struct wr_ex *call, const stru
  *   ? after a letter: may be left out, with all that follow
  * Example: "==" has "TT:b"; iff "bTT:T"; case "(bT)+T:T"; strcat "*+:s"; "in" "TT+:b"; substring "sll?:s". */
 enum {
-    WR_FN_PER_RUN = 1 << 0,  /* depends on the run (now) but not on rows */
-    WR_FN_NO_FOLD = 1 << 1,  /* rand(), new_guid(): never folded into a constant */
-    WR_FN_LAZY_NULL = 1 << 2 /* handles nulls itself; otherwise any null argument gives null before the kernel runs */
+    WR_FN_PER_RUN = 1 << 0, /* depends on the run (now) but not on rows */
+    WR_FN_NO_FOLD = 1 << 1, /* rand(), new_guid(): never folded into a constant */
+    WR_FN_LAZY_NULL =
+        1 << 2 /* handles nulls itself; otherwise any null argument gives null before the kernel runs */
 };
 
 struct wr_fn {
     const char *name;
     const char *signature;
     wr_fn_eval *eval;
-    /* Optional: called once at bind time; returns what `prepared` becomes (in `arena`); NULL with a message in `ret_why` when
-     * a constant argument is wrong (a bad pattern, say). */
+    /* Optional: called once at bind time; returns what `prepared` becomes (in `arena`); NULL with a message
+     * in `ret_why` when a constant argument is wrong (a bad pattern, say). */
     const void *(*prepare)(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
     uint32_t flags;
     const char *page; /* Kusto page, last part of its address: "case-function" */
 };
 
-/* First overload of a name (operators by symbol), or NULL; the next one of the same name follows with wr_fn_next. Names are
- * case-sensitive as in Kusto. */
+/* First overload of a name (operators by symbol), or NULL; the next one of the same name follows with
+ * wr_fn_next. Names are case-sensitive as in Kusto. */
 const struct wr_fn *wr_fn_find(const char *name, size_t len);
 const struct wr_fn *wr_fn_next(const struct wr_fn *fn);
 /* All of them, for docs and for "did you mean". */
 const struct wr_fn *wr_fn_all(uint32_t *ret_n);
 
-/* Aggregates. State is a fixed-size block per group and pane plus what it keeps in `arena`-like storage of the executor
- * (distinct sets). How each is kept over panes decides whether it can run incrementally. */
+/* Aggregates. State is a fixed-size block per group and pane plus what it keeps in `arena`-like storage of
+ * the executor (distinct sets). How each is kept over panes decides whether it can run incrementally. */
 enum wr_agg_kind {
-    WR_AGG_COUNT, WR_AGG_COUNTIF, WR_AGG_SUM, WR_AGG_SUMIF, WR_AGG_MIN, WR_AGG_MAX, WR_AGG_AVG, WR_AGG_DCOUNT, WR_AGG_DCOUNTIF,
-    WR_AGG_MAKE_SET, WR_AGG_MAKE_LIST, WR_AGG_TAKE_ANY, WR_AGG_ARG_MAX, WR_AGG_ARG_MIN, WR_AGG_STDEV, WR_AGG_VARIANCE,
+    WR_AGG_COUNT,
+    WR_AGG_COUNTIF,
+    WR_AGG_SUM,
+    WR_AGG_SUMIF,
+    WR_AGG_MIN,
+    WR_AGG_MAX,
+    WR_AGG_AVG,
+    WR_AGG_DCOUNT,
+    WR_AGG_DCOUNTIF,
+    WR_AGG_MAKE_SET,
+    WR_AGG_MAKE_LIST,
+    WR_AGG_TAKE_ANY,
+    WR_AGG_ARG_MAX,
+    WR_AGG_ARG_MIN,
+    WR_AGG_STDEV,
+    WR_AGG_VARIANCE,
     WR_AGG_NKINDS
 };
 
@@ -75,7 +91,7 @@ struct wr_agg {
     const char *name;
     const char *signature; /* as for functions; result "l" for count ... */
     enum wr_agg_kind kind;
-    bool incremental;      /* rules/exec can keep it over panes */
+    bool incremental; /* rules/exec can keep it over panes */
     const char *page;
 };
 

@@ -3,8 +3,8 @@
 
 #include "base/ticks.h"
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 static void number(struct wr_buf *out, int64_t v, size_t width)
@@ -111,8 +111,8 @@ static bool format(struct wr_buf *out, int64_t ticks, bool span, const struct wr
     return true;
 }
 
-static void put_format(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                       bool span)
+static void put_format(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                       struct wr_vec *out, bool span)
 {
     struct wr_buf text = {0};
     WR_EACH (sel, row) {

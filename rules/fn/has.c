@@ -1,5 +1,6 @@
-/* Text operators. `has` finds its text with no letter or digit before its first or behind its last character, where
- * that character is itself a letter or digit (Kusto: "string operators"). Without _cs ASCII case is ignored. */
+/* Text operators. `has` finds its text with no letter or digit before its first or behind its last character,
+ * where that character is itself a letter or digit (Kusto: "string operators"). Without _cs ASCII case is
+ * ignored. */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
@@ -51,8 +52,8 @@ static struct wr_slice text_of(const struct wr_vec *v, uint32_t row, struct wr_b
     return (struct wr_slice){tmp->data ? tmp->data : "", tmp->len};
 }
 
-static void text_op(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                    unsigned how, bool negate)
+static void text_op(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                    struct wr_vec *out, unsigned how, bool negate)
 {
     struct wr_buf a = {0}, b = {0};
     WR_EACH (sel, row) {
@@ -68,19 +69,19 @@ static void text_op(struct wr_eval *ev, const struct wr_vec *args, const struct 
     wr_buf_fini(&b);
 }
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
-#define TEXT_OP(name, how)                                                                                       \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)call;                                                                                              \
-        text_op(ev, args, sel, out, how, false);                                                                 \
-    }                                                                                                            \
-    KERNEL(not_##name)                                                                                           \
-    {                                                                                                            \
-        (void)call;                                                                                              \
-        text_op(ev, args, sel, out, how, true);                                                                  \
+#define TEXT_OP(name, how)                                                                                   \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)call;                                                                                          \
+        text_op(ev, args, sel, out, how, false);                                                             \
+    }                                                                                                        \
+    KERNEL(not_##name)                                                                                       \
+    {                                                                                                        \
+        (void)call;                                                                                          \
+        text_op(ev, args, sel, out, how, true);                                                              \
     }
 TEXT_OP(has, TERM_START | TERM_END)
 TEXT_OP(has_cs, TERM_START | TERM_END | CASE)
@@ -115,8 +116,8 @@ static void has_list(struct wr_eval *ev, const struct wr_ex *call, const struct 
     wr_buf_fini(&b);
 }
 
-static void has_array(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                      bool all)
+static void has_array(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                      struct wr_vec *out, bool all)
 {
     struct wr_buf a = {0}, b = {0};
     WR_EACH (sel, row) {

@@ -1,11 +1,12 @@
-/* IPv4 in texts: "a.b.c.d" or "a.b.c.d/n". Anything else is null, IPv6 too (Kusto: "ipv4-is-private function"). */
+/* IPv4 in texts: "a.b.c.d" or "a.b.c.d/n". Anything else is null, IPv6 too (Kusto: "ipv4-is-private
+ * function"). */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
 #include <stdio.h>
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 struct ipv4 {

@@ -34,7 +34,8 @@ static const char *number_end(const char *p, const char *end)
         p++;
     if (p == end || *p < '0' || *p > '9')
         return NULL;
-    while (p < end && ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E' || *p == '+' || *p == '-'))
+    while (p < end &&
+           ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E' || *p == '+' || *p == '-'))
         p++;
     double v;
     return wr_text_to_real(start, (size_t)(p - start), &v) ? p : NULL;
@@ -226,6 +227,11 @@ static bool next_of(struct wr_slice all, char open, const char **at, struct wr_s
 bool wr_json_next(struct wr_slice array, const char **at, struct wr_slice *ret_value)
 {
     return next_of(array, '[', at, NULL, ret_value);
+}
+
+bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key, struct wr_slice *ret_value)
+{
+    return next_of(bag, '{', at, ret_key, ret_value);
 }
 
 static bool key_is(struct wr_slice key, const char *want, size_t len)

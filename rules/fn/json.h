@@ -1,5 +1,6 @@
-/* Dynamic values are JSON text; this reads them in place (a member is a slice of its parent) and writes them. Every
- * walk is bounded by the text and by WR_JSON_DEPTH; what is not JSON answers as missing. Source: RFC 8259. */
+/* Dynamic values are JSON text; this reads them in place (a member is a slice of its parent) and writes them.
+ * Every walk is bounded by the text and by WR_JSON_DEPTH; what is not JSON answers as missing. Source: RFC
+ * 8259. */
 #ifndef WR_RULES_FN_JSON_H
 #define WR_RULES_FN_JSON_H
 
@@ -28,6 +29,9 @@ bool wr_json_element(struct wr_slice array, int64_t index, struct wr_slice *ret_
 int64_t wr_json_count(struct wr_slice array);
 /* Walks an array: `*at` starts as NULL; false at the end. */
 bool wr_json_next(struct wr_slice array, const char **at, struct wr_slice *ret_value);
+
+/* The same for a bag; the key comes with its quotes. */
+bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key, struct wr_slice *ret_value);
 
 /* A cell of any type as a JSON value: times as text, null as null. */
 void wr_json_cell(const struct wr_vec *vec, uint32_t row, struct wr_buf *out);

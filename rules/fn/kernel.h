@@ -6,7 +6,7 @@
 #include "rules/plan/plan.h"
 
 /* `row` takes each selected row in turn. */
-#define WR_EACH(sel, row) \
+#define WR_EACH(sel, row)                                                                                    \
     for (uint32_t row##_k = 0, row; row##_k < (sel)->n && ((row) = (sel)->row[row##_k], true); row##_k++)
 
 static inline void wr_put_i(struct wr_vec *out, uint32_t row, int64_t v)
@@ -40,7 +40,7 @@ void wr_text_at(const struct wr_vec *vec, uint32_t row, struct wr_buf *out);
 enum wr_scalar_kind {
     WR_SC_NULL,
     WR_SC_BOOL,
-    WR_SC_INT,  /* also datetime and timespan */
+    WR_SC_INT, /* also datetime and timespan */
     WR_SC_REAL,
     WR_SC_TEXT,
     WR_SC_OTHER /* array, bag: `s` is the JSON text */
@@ -53,7 +53,8 @@ struct wr_scalar {
     struct wr_str s; /* unescaped text may lie in the run's arena */
 };
 struct wr_scalar wr_scalar_at(struct wr_eval *ev, const struct wr_vec *vec, uint32_t row);
-/* Equality and order over run-time types: numbers by value, text with text; false when they do not compare. */
+/* Equality and order over run-time types: numbers by value, text with text; false when they do not compare.
+ */
 bool wr_scalar_eq(const struct wr_scalar *a, const struct wr_scalar *b, bool nocase);
 bool wr_scalar_cmp(const struct wr_scalar *a, const struct wr_scalar *b, int *ret_cmp);
 

@@ -3,8 +3,8 @@
 
 #include "rules/fn/json.h"
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 /* -1 null, 0, 1 */
@@ -37,14 +37,15 @@ KERNEL(or)
     }
 }
 
-KERNEL(not)
+KERNEL(not )
 {
     (void)ev, (void)call;
     WR_EACH (sel, row)
         wr_put_i(out, row, !args[0].i[row]);
 }
 
-/* One cell over; a null stays one. Widens to real, a string becomes a JSON string where the result is dynamic. */
+/* One cell over; a null stays one. Widens to real, a string becomes a JSON string where the result is
+ * dynamic. */
 static void take_cell(struct wr_eval *ev, const struct wr_vec *from, uint32_t row, struct wr_vec *out)
 {
     if (!wr_vec_valid(from, row))

@@ -1,33 +1,33 @@
-/* Arithmetic. int and long wrap as two's complement; long division truncates toward zero and by zero is null; the
- * remainder is never negative (Kusto: -14 % 12 = 10). */
+/* Arithmetic. int and long wrap as two's complement; long division truncates toward zero and by zero is null;
+ * the remainder is never negative (Kusto: -14 % 12 = 10). */
 #include "rules/fn/kernel.h"
 
 #include "base/ticks.h"
 
 #include <math.h>
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 /* Real when the result is; else 64-bit. */
-#define ARITH(name, int_expr, real_expr)                                                                         \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        WR_EACH (sel, row) {                                                                                     \
-            if (out->r) {                                                                                        \
-                double x = wr_num_at(&args[0], row), y = wr_num_at(&args[1], row);                               \
-                wr_put_r(out, row, real_expr);                                                                   \
-            } else {                                                                                             \
-                uint64_t x = (uint64_t)args[0].i[row], y = (uint64_t)args[1].i[row];                             \
-                wr_put_i(out, row, (int64_t)(int_expr));                                                         \
-            }                                                                                                    \
-        }                                                                                                        \
+#define ARITH(name, int_expr, real_expr)                                                                     \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        WR_EACH (sel, row) {                                                                                 \
+            if (out->r) {                                                                                    \
+                double x = wr_num_at(&args[0], row), y = wr_num_at(&args[1], row);                           \
+                wr_put_r(out, row, real_expr);                                                               \
+            } else {                                                                                         \
+                uint64_t x = (uint64_t)args[0].i[row], y = (uint64_t)args[1].i[row];                         \
+                wr_put_i(out, row, (int64_t)(int_expr));                                                     \
+            }                                                                                                \
+        }                                                                                                    \
     }
 ARITH(add, x + y, x + y)
 ARITH(sub, x - y, x - y)
-ARITH(mul, x * y, x *y)
+ARITH(mul, x *y, x *y)
 
 /* Nearest tick, held at the ends of the range; NaN is no time. */
 static void put_ticks(struct wr_vec *out, uint32_t row, double v)
@@ -46,7 +46,8 @@ KERNEL(add_dynamic)
         struct wr_buf text = {0};
         if (x.kind == WR_SC_INT && y.kind == WR_SC_INT)
             wr_buf_i64(&text, (int64_t)((uint64_t)x.i + (uint64_t)y.i));
-        else if ((x.kind == WR_SC_INT || x.kind == WR_SC_REAL) && (y.kind == WR_SC_INT || y.kind == WR_SC_REAL))
+        else if ((x.kind == WR_SC_INT || x.kind == WR_SC_REAL) &&
+                 (y.kind == WR_SC_INT || y.kind == WR_SC_REAL))
             wr_json_real(&text, x.r + y.r);
         if (text.len)
             wr_put_text(ev, out, row, text.data, text.len);
@@ -132,14 +133,14 @@ KERNEL(abs)
     }
 }
 
-#define REAL1(name, expr)                                                                                        \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        WR_EACH (sel, row) {                                                                                     \
-            double x = wr_num_at(&args[0], row);                                                                 \
-            wr_put_r(out, row, expr);                                                                            \
-        }                                                                                                        \
+#define REAL1(name, expr)                                                                                    \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        WR_EACH (sel, row) {                                                                                 \
+            double x = wr_num_at(&args[0], row);                                                             \
+            wr_put_r(out, row, expr);                                                                        \
+        }                                                                                                    \
     }
 REAL1(sign, (double)((x > 0) - (x < 0)))
 REAL1(ceiling, ceil(x))
@@ -149,15 +150,15 @@ REAL1(exp2, exp2(x))
 REAL1(exp10, pow(10, x))
 
 /* Kusto: null outside the domain. */
-#define REAL1_IF(name, ok, expr)                                                                                 \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        WR_EACH (sel, row) {                                                                                     \
-            double x = wr_num_at(&args[0], row);                                                                 \
-            if (ok)                                                                                              \
-                wr_put_r(out, row, expr);                                                                        \
-        }                                                                                                        \
+#define REAL1_IF(name, ok, expr)                                                                             \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        WR_EACH (sel, row) {                                                                                 \
+            double x = wr_num_at(&args[0], row);                                                             \
+            if (ok)                                                                                          \
+                wr_put_r(out, row, expr);                                                                    \
+        }                                                                                                    \
     }
 REAL1_IF(sqrt, x >= 0, sqrt(x))
 REAL1_IF(log, x > 0, log(x))
@@ -187,14 +188,14 @@ KERNEL(round)
     }
 }
 
-#define TEST1(name, expr)                                                                                        \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        WR_EACH (sel, row) {                                                                                     \
-            double x = wr_num_at(&args[0], row);                                                                 \
-            wr_put_i(out, row, (expr) != 0);                                                                     \
-        }                                                                                                        \
+#define TEST1(name, expr)                                                                                    \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        WR_EACH (sel, row) {                                                                                 \
+            double x = wr_num_at(&args[0], row);                                                             \
+            wr_put_i(out, row, (expr) != 0);                                                                 \
+        }                                                                                                    \
     }
 TEST1(isnan, isnan(x))
 TEST1(isinf, isinf(x))

@@ -1,5 +1,5 @@
-/* in, !in, in~, !in~: an or of equalities. A list of constants becomes a table once, at bind time: open addressing
- * over the values' bits; constants come from the rule's author, so a plain hash is enough. */
+/* in, !in, in~, !in~: an or of equalities. A list of constants becomes a table once, at bind time: open
+ * addressing over the values' bits; constants come from the rule's author, so a plain hash is enough. */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
@@ -28,7 +28,8 @@ static const void *prepare(struct wr_arena *arena, const struct wr_ex *call, boo
 {
     uint32_t nslots = 4;
     for (uint32_t a = 1; a < call->nargs; a++)
-        if (call->args[a]->kind != WR_EX_CONST || call->args[a]->type == WR_REAL || call->args[a]->type == WR_DYNAMIC)
+        if (call->args[a]->kind != WR_EX_CONST || call->args[a]->type == WR_REAL ||
+            call->args[a]->type == WR_DYNAMIC)
             return NULL; /* compared one by one */
     enum wr_type type = call->args[0]->type;
     if (type == WR_REAL || type == WR_DECIMAL || type == WR_DYNAMIC)
@@ -137,22 +138,22 @@ static void membership_array(struct wr_eval *ev, const struct wr_vec *args, cons
     }
 }
 
-#define MEMBER(name, negate, nocase)                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
-                     const struct wr_sel *sel, struct wr_vec *out)                                               \
-    {                                                                                                            \
-        membership(ev, call, args, sel, out, negate, nocase);                                                    \
+#define MEMBER(name, negate, nocase)                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+                     const struct wr_sel *sel, struct wr_vec *out)                                           \
+    {                                                                                                        \
+        membership(ev, call, args, sel, out, negate, nocase);                                                \
     }
 MEMBER(in, false, false)
 MEMBER(not_in, true, false)
 MEMBER(in_nocase, false, true)
 MEMBER(not_in_nocase, true, true)
-#define MEMBER_ARRAY(name, negate, nocase)                                                                       \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
-                     const struct wr_sel *sel, struct wr_vec *out)                                               \
-    {                                                                                                            \
-        (void)call;                                                                                              \
-        membership_array(ev, args, sel, out, negate, nocase);                                                    \
+#define MEMBER_ARRAY(name, negate, nocase)                                                                   \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+                     const struct wr_sel *sel, struct wr_vec *out)                                           \
+    {                                                                                                        \
+        (void)call;                                                                                          \
+        membership_array(ev, args, sel, out, negate, nocase);                                                \
     }
 MEMBER_ARRAY(in_array, false, false)
 MEMBER_ARRAY(not_in_array, true, false)

@@ -9,8 +9,8 @@
 
 enum { TEXT_MAX = 1024 * 1024 }; /* Kusto's limit of one string */
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 static void finish(struct wr_eval *ev, struct wr_buf *text)
@@ -20,8 +20,8 @@ static void finish(struct wr_eval *ev, struct wr_buf *text)
     wr_buf_fini(text);
 }
 
-static void put_case(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                     bool upper)
+static void put_case(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                     struct wr_vec *out, bool upper)
 {
     WR_EACH (sel, row) {
         wr_put_text(ev, out, row, wr_str_data(&args[0].s[row]), args[0].s[row].len);
@@ -29,7 +29,9 @@ static void put_case(struct wr_eval *ev, const struct wr_vec *args, const struct
             return;
         char *p = (char *)(uintptr_t)wr_str_data(&out->s[row]); /* our own copy */
         for (uint32_t i = 0; i < out->s[row].len; i++)
-            p[i] = upper && p[i] >= 'a' && p[i] <= 'z' ? (char)(p[i] & ~0x20) : upper ? p[i] : wr_ascii_lower(p[i]);
+            p[i] = upper && p[i] >= 'a' && p[i] <= 'z' ? (char)(p[i] & ~0x20)
+                   : upper                             ? p[i]
+                                                       : wr_ascii_lower(p[i]);
         if (out->s[row].len > WR_STR_INLINE)
             memcpy(out->s[row].prefix, p, sizeof out->s[row].prefix);
     }
@@ -211,7 +213,8 @@ KERNEL(split)
     finish(ev, &text);
 }
 
-static int64_t index_of(struct wr_slice text, struct wr_slice what, int64_t start, int64_t length, int64_t nth)
+static int64_t index_of(struct wr_slice text, struct wr_slice what, int64_t start, int64_t length,
+                        int64_t nth)
 {
     int64_t total = points(text.p, text.len);
     if (start < 0)
@@ -219,8 +222,9 @@ static int64_t index_of(struct wr_slice text, struct wr_slice what, int64_t star
     if (start > total || nth < 1 || length < -1)
         return length < -1 || nth < 0 ? INT64_MIN : -1;
     size_t from = offset_of(text.p, text.len, start);
-    size_t to = length < 0 || length >= total - start ? text.len
-                                                      : from + offset_of(text.p + from, text.len - from, length);
+    size_t to = length < 0 || length >= total - start
+                    ? text.len
+                    : from + offset_of(text.p + from, text.len - from, length);
     for (size_t at = from; at <= to; at++) {
         const char *hit = find(text.p + at, to - at, what.p, what.len);
         if (!hit)
@@ -241,8 +245,8 @@ KERNEL(indexof)
         wr_text_at(&args[0], row, &a);
         wr_text_at(&args[1], row, &b);
         struct wr_slice text = {a.data ? a.data : "", a.len}, what = {b.data ? b.data : "", b.len};
-        int64_t v = index_of(text, what, call->nargs > 2 ? args[2].i[row] : 0, call->nargs > 3 ? args[3].i[row] : -1,
-                             call->nargs > 4 ? args[4].i[row] : 1);
+        int64_t v = index_of(text, what, call->nargs > 2 ? args[2].i[row] : 0,
+                             call->nargs > 3 ? args[3].i[row] : -1, call->nargs > 4 ? args[4].i[row] : 1);
         if (v != INT64_MIN)
             wr_put_i(out, row, v);
     }

@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#define KERNEL(name)                                                                                             \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                    \
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 static int64_t floor_to(int64_t t, int64_t step)
@@ -65,7 +65,8 @@ static bool start_of(int64_t t, enum unit unit, int64_t n, int64_t *ret_t)
         month = ((int64_t)c.year + n) * 12;
         break;
     }
-    if (month < 12 || month >= 10000 * 12 || !wr_ticks_from_civil((int)(month / 12), (int)(month % 12 + 1), 1, &day0))
+    if (month < 12 || month >= 10000 * 12 ||
+        !wr_ticks_from_civil((int)(month / 12), (int)(month % 12 + 1), 1, &day0))
         return false;
     *ret_t = day0;
     return true;
@@ -81,16 +82,16 @@ static void put_start(const struct wr_ex *call, const struct wr_vec *args, const
     }
 }
 
-#define START(name, unit)                                                                                        \
-    KERNEL(startof##name)                                                                                        \
-    {                                                                                                            \
-        (void)ev;                                                                                                \
-        put_start(call, args, sel, out, unit, false);                                                            \
-    }                                                                                                            \
-    KERNEL(endof##name)                                                                                          \
-    {                                                                                                            \
-        (void)ev;                                                                                                \
-        put_start(call, args, sel, out, unit, true);                                                             \
+#define START(name, unit)                                                                                    \
+    KERNEL(startof##name)                                                                                    \
+    {                                                                                                        \
+        (void)ev;                                                                                            \
+        put_start(call, args, sel, out, unit, false);                                                        \
+    }                                                                                                        \
+    KERNEL(endof##name)                                                                                      \
+    {                                                                                                        \
+        (void)ev;                                                                                            \
+        put_start(call, args, sel, out, unit, true);                                                         \
     }
 START(day, UNIT_DAY)
 START(week, UNIT_WEEK)
@@ -108,20 +109,20 @@ static int64_t day_of_year(int64_t t)
     return start_of(t, UNIT_YEAR, 0, &first) ? (t - first) / WR_TICKS_DAY + 1 : 0;
 }
 
-#define PART(name, expr)                                                                                         \
-    KERNEL(name)                                                                                                 \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        WR_EACH (sel, row) {                                                                                     \
-            int64_t t = args[0].i[row];                                                                          \
-            if (t < 0 || t > WR_TICKS_MAX)                                                                       \
-                continue;                                                                                        \
-            struct wr_civil c = wr_ticks_civil(t);                                                               \
-            (void)c;                                                                                             \
-            wr_put_i(out, row, expr);                                                                            \
-        }                                                                                                        \
+#define PART(name, expr)                                                                                     \
+    KERNEL(name)                                                                                             \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        WR_EACH (sel, row) {                                                                                 \
+            int64_t t = args[0].i[row];                                                                      \
+            if (t < 0 || t > WR_TICKS_MAX)                                                                   \
+                continue;                                                                                    \
+            struct wr_civil c = wr_ticks_civil(t);                                                           \
+            (void)c;                                                                                         \
+            wr_put_i(out, row, expr);                                                                        \
+        }                                                                                                    \
     }
-PART(dayofweek, weekday(t) *WR_TICKS_DAY)
+PART(dayofweek, weekday(t) * WR_TICKS_DAY)
 PART(dayofmonth, c.day)
 PART(dayofyear, day_of_year(t))
 PART(hourofday, c.hour)
@@ -163,8 +164,17 @@ static bool named_part(const struct wr_str *name, int64_t t, int64_t *ret_v)
         *ret_v = day_of_year(t);
         return true;
     }
-    int64_t vals[] = {c.year, (c.month + 2) / 3, c.month, 0, c.day, c.hour, c.minute, c.second,
-                      c.fraction / 10000, c.fraction / 10, (int64_t)c.fraction * 100};
+    int64_t vals[] = {c.year,
+                      (c.month + 2) / 3,
+                      c.month,
+                      0,
+                      c.day,
+                      c.hour,
+                      c.minute,
+                      c.second,
+                      c.fraction / 10000,
+                      c.fraction / 10,
+                      (int64_t)c.fraction * 100};
     int i = part_of(name);
     if (i == 3 || wr_str_eq_nocase(name, &week)) { /* ISO 8601: the week of this week's Thursday */
         int64_t thursday = t - (t / WR_TICKS_DAY % 7) * WR_TICKS_DAY + 3 * WR_TICKS_DAY;
@@ -215,7 +225,8 @@ KERNEL(datetime_add)
         if (parts[i].months) {
             if (!__builtin_mul_overflow(n, parts[i].months, &d) && add_months(t, d, &t))
                 put_time(out, row, t);
-        } else if (!__builtin_mul_overflow(parts[i].ticks ? n : n / 100, parts[i].ticks ? parts[i].ticks : 1, &d) &&
+        } else if (!__builtin_mul_overflow(parts[i].ticks ? n : n / 100, parts[i].ticks ? parts[i].ticks : 1,
+                                           &d) &&
                    !__builtin_add_overflow(t, d, &t)) {
             put_time(out, row, t);
         }
@@ -233,8 +244,9 @@ KERNEL(datetime_diff)
             continue;
         struct wr_civil x = wr_ticks_civil(a), y = wr_ticks_civil(b);
         if (parts[i].months)
-            wr_put_i(out, row, ((int64_t)x.year * 12 + x.month - 1) / parts[i].months -
-                                   ((int64_t)y.year * 12 + y.month - 1) / parts[i].months);
+            wr_put_i(out, row,
+                     ((int64_t)x.year * 12 + x.month - 1) / parts[i].months -
+                         ((int64_t)y.year * 12 + y.month - 1) / parts[i].months);
         else if (i == 3)
             wr_put_i(out, row, (a / WR_TICKS_DAY + 1) / 7 - (b / WR_TICKS_DAY + 1) / 7);
         else if (parts[i].ticks)
@@ -252,12 +264,13 @@ KERNEL(make_datetime)
         for (uint32_t a = 0; a < call->nargs && a < 5; a++)
             v[a] = args[a].i[row];
         double second = call->nargs > 5 ? wr_num_at(&args[5], row) : 0;
-        if (v[0] < 1 || v[0] > 9999 || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] < 0 || v[3] > 23 ||
-            v[4] < 0 || v[4] > 59 || !(second >= 0 && second < 60) ||
+        if (v[0] < 1 || v[0] > 9999 || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] < 0 ||
+            v[3] > 23 || v[4] < 0 || v[4] > 59 || !(second >= 0 && second < 60) ||
             !wr_ticks_from_civil((int)v[0], (int)v[1], (int)v[2], &day0))
             continue;
-        put_time(out, row, day0 + v[3] * WR_TICKS_HOUR + v[4] * WR_TICKS_MINUTE +
-                               llround(second * (double)WR_TICKS_SECOND));
+        put_time(out, row,
+                 day0 + v[3] * WR_TICKS_HOUR + v[4] * WR_TICKS_MINUTE +
+                     llround(second * (double)WR_TICKS_SECOND));
     }
 }
 
@@ -266,13 +279,15 @@ KERNEL(make_timespan)
     (void)ev;
     WR_EACH (sel, row) {
         uint32_t n = call->nargs;
-        int64_t day = n > 3 ? args[0].i[row] : 0, hour = args[n > 3].i[row], minute = args[1 + (n > 3)].i[row];
+        int64_t day = n > 3 ? args[0].i[row] : 0, hour = args[n > 3].i[row],
+                minute = args[1 + (n > 3)].i[row];
         double second = n > 2 ? wr_num_at(&args[n - 1], row) : 0;
         if (day < 0 || day > 10675199 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
             !(second >= 0 && second < 60))
             continue;
-        wr_put_i(out, row, day * WR_TICKS_DAY + hour * WR_TICKS_HOUR + minute * WR_TICKS_MINUTE +
-                               llround(second * (double)WR_TICKS_SECOND));
+        wr_put_i(out, row,
+                 day * WR_TICKS_DAY + hour * WR_TICKS_HOUR + minute * WR_TICKS_MINUTE +
+                     llround(second * (double)WR_TICKS_SECOND));
     }
 }
 
@@ -285,11 +300,11 @@ static void from_unix(const struct wr_vec *args, const struct wr_sel *sel, struc
     }
 }
 
-#define UNIX(name, ticks)                                                                                        \
-    KERNEL(unixtime_##name)                                                                                      \
-    {                                                                                                            \
-        (void)ev, (void)call;                                                                                    \
-        from_unix(args, sel, out, ticks);                                                                        \
+#define UNIX(name, ticks)                                                                                    \
+    KERNEL(unixtime_##name)                                                                                  \
+    {                                                                                                        \
+        (void)ev, (void)call;                                                                                \
+        from_unix(args, sel, out, ticks);                                                                    \
     }
 UNIX(s, 1e7)
 UNIX(ms, 1e4)

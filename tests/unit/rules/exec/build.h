@@ -24,13 +24,15 @@ static inline struct wr_ex *ex_col(struct wr_arena *a, uint16_t col, enum wr_typ
 
 static inline struct wr_ex *ex_long(struct wr_arena *a, int64_t v)
 {
-    struct wr_ex e = {.kind = WR_EX_CONST, .type = WR_LONG, .per_run = true, .value = {.type = WR_LONG, .i = v}};
+    struct wr_ex e = {
+        .kind = WR_EX_CONST, .type = WR_LONG, .per_run = true, .value = {.type = WR_LONG, .i = v}};
     return put(a, &e, sizeof e);
 }
 
 static inline struct wr_ex *ex_null(struct wr_arena *a, enum wr_type type)
 {
-    struct wr_ex e = {.kind = WR_EX_CONST, .type = type, .per_run = true, .value = {.type = type, .null = true}};
+    struct wr_ex e = {
+        .kind = WR_EX_CONST, .type = type, .per_run = true, .value = {.type = type, .null = true}};
     return put(a, &e, sizeof e);
 }
 
@@ -43,13 +45,16 @@ static inline struct wr_ex *ex_text(struct wr_arena *a, const char *text)
 
 static inline struct wr_ex *ex_span(struct wr_arena *a, int64_t ticks)
 {
-    struct wr_ex e = {.kind = WR_EX_CONST, .type = WR_TIMESPAN, .per_run = true, .value = {.type = WR_TIMESPAN, .i = ticks}};
+    struct wr_ex e = {.kind = WR_EX_CONST,
+                      .type = WR_TIMESPAN,
+                      .per_run = true,
+                      .value = {.type = WR_TIMESPAN, .i = ticks}};
     return put(a, &e, sizeof e);
 }
 
 /* The overload with this signature; `n` arguments follow. */
-static inline struct wr_ex *ex_call(struct wr_arena *a, const char *name, const char *sig, enum wr_type type, uint32_t n,
-                                    ...)
+static inline struct wr_ex *ex_call(struct wr_arena *a, const char *name, const char *sig, enum wr_type type,
+                                    uint32_t n, ...)
 {
     const struct wr_fn *fn = wr_fn_find(name, strlen(name));
     while (fn && strcmp(fn->signature, sig) != 0)
@@ -75,7 +80,8 @@ static inline struct wr_ex *ex_call(struct wr_arena *a, const char *name, const 
 
 static inline const struct wr_schema *schema_new(struct wr_arena *a, uint16_t n, const enum wr_type *types)
 {
-    static const char *const names[] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11"};
+    static const char *const names[] = {"c0", "c1", "c2", "c3", "c4",  "c5",
+                                        "c6", "c7", "c8", "c9", "c10", "c11"};
     struct wr_coldef *cols = wr_arena_alloc(a, (n + 1u) * sizeof *cols);
     cr_assert_not_null(cols);
     for (uint16_t c = 0; c < n; c++)
@@ -105,8 +111,8 @@ static inline struct wr_op *op_where(struct wr_arena *a, struct wr_op *input, st
     return op;
 }
 
-static inline struct wr_agg_call agg_call(struct wr_arena *a, const char *name, const char *sig, enum wr_type type,
-                                          struct wr_ex *arg0, struct wr_ex *arg1)
+static inline struct wr_agg_call agg_call(struct wr_arena *a, const char *name, const char *sig,
+                                          enum wr_type type, struct wr_ex *arg0, struct wr_ex *arg1)
 {
     const struct wr_agg *agg = wr_agg_find(name, strlen(name));
     while (agg && strcmp(agg->signature, sig) != 0)
@@ -119,8 +125,8 @@ static inline struct wr_agg_call agg_call(struct wr_arena *a, const char *name, 
     return (struct wr_agg_call){.agg = agg, .args = args, .nargs = arg1 ? 2 : arg0 ? 1 : 0, .type = type};
 }
 
-static inline struct wr_op *op_summarize(struct wr_arena *a, struct wr_op *input, uint32_t nkeys, struct wr_ex **keys,
-                                         uint32_t naggs, const struct wr_agg_call *aggs)
+static inline struct wr_op *op_summarize(struct wr_arena *a, struct wr_op *input, uint32_t nkeys,
+                                         struct wr_ex **keys, uint32_t naggs, const struct wr_agg_call *aggs)
 {
     enum wr_type types[12];
     struct wr_op *op = op_new(a, WR_OP_SUMMARIZE, input);

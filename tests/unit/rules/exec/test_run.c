@@ -60,14 +60,16 @@ static void expect(const struct wr_op *root, const char *want)
         expect_rows(root, sizes[i], want);
 }
 
-static const struct cell_row table[] = {{"a", 3, false}, {"b", 0, true},  {"a", 1, false}, {"c", 2, false},
-                                        {"b", 5, false}, {"a long text value", 1, false}, {"c", 0, true}};
+static const struct cell_row table[] = {{"a", 3, false}, {"b", 0, true},  {"a", 1, false},
+                                        {"c", 2, false}, {"b", 5, false}, {"a long text value", 1, false},
+                                        {"c", 0, true}};
 
 Test(run, where_keeps_true_only)
 {
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_op *t = op_rows(a, 7, table);
-    expect(op_where(a, t, ex_call(a, ">", "TT:b", WR_BOOL, 2, ex_col(a, 1, WR_LONG), ex_long(a, 1))), "a|3;c|2;b|5;");
+    expect(op_where(a, t, ex_call(a, ">", "TT:b", WR_BOOL, 2, ex_col(a, 1, WR_LONG), ex_long(a, 1))),
+           "a|3;c|2;b|5;");
     expect(op_where(a, t, ex_call(a, "!=", "TT:b", WR_BOOL, 2, ex_col(a, 1, WR_LONG), ex_long(a, 1))),
            "a|3;b|null;c|2;b|5;c|null;");
     wr_arena_free(a);
@@ -94,15 +96,14 @@ Test(run, summarize_by_key_in_first_seen_order)
 {
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_ex *v = ex_col(a, 1, WR_LONG), *k = ex_col(a, 0, WR_STRING);
-    struct wr_agg_call aggs[] = {agg_call(a, "count", ":l", WR_LONG, NULL, NULL),
-                                 agg_call(a, "sum", "l:l", WR_LONG, v, NULL),
-                                 agg_call(a, "min", "l:l", WR_LONG, v, NULL),
-                                 agg_call(a, "max", "l:l", WR_LONG, v, NULL),
-                                 agg_call(a, "dcount", "*l?:l", WR_LONG, v, NULL),
-                                 agg_call(a, "avg", "l:r", WR_REAL, v, NULL),
-                                 agg_call(a, "make_list", "*l?:y", WR_DYNAMIC, v, NULL)};
-    expect(op_summarize(a, op_rows(a, 7, table), 1, &k, 7, aggs),
-           "a|2|4|1|3|2|2.0|[3,1];b|2|5|5|5|1|5.0|[5];c|2|2|2|2|1|2.0|[2];a long text value|1|1|1|1|1|1.0|[1];");
+    struct wr_agg_call aggs[] = {
+        agg_call(a, "count", ":l", WR_LONG, NULL, NULL),       agg_call(a, "sum", "l:l", WR_LONG, v, NULL),
+        agg_call(a, "min", "l:l", WR_LONG, v, NULL),           agg_call(a, "max", "l:l", WR_LONG, v, NULL),
+        agg_call(a, "dcount", "*l?:l", WR_LONG, v, NULL),      agg_call(a, "avg", "l:r", WR_REAL, v, NULL),
+        agg_call(a, "make_list", "*l?:y", WR_DYNAMIC, v, NULL)};
+    expect(
+        op_summarize(a, op_rows(a, 7, table), 1, &k, 7, aggs),
+        "a|2|4|1|3|2|2.0|[3,1];b|2|5|5|5|1|5.0|[5];c|2|2|2|2|1|2.0|[2];a long text value|1|1|1|1|1|1.0|[1];");
     struct wr_ex *by_value = v;
     expect(op_summarize(a, op_rows(a, 7, table), 1, &by_value, 0, NULL), "3;null;1;2;5;");
     wr_arena_free(a);
@@ -112,11 +113,10 @@ Test(run, summarize_of_nothing_is_one_row_without_keys_and_none_with)
 {
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_ex *v = ex_col(a, 1, WR_LONG), *k = ex_col(a, 0, WR_STRING);
-    struct wr_agg_call aggs[] = {agg_call(a, "count", ":l", WR_LONG, NULL, NULL),
-                                 agg_call(a, "sum", "l:l", WR_LONG, v, NULL),
-                                 agg_call(a, "max", "l:l", WR_LONG, v, NULL),
-                                 agg_call(a, "avg", "l:r", WR_REAL, v, NULL),
-                                 agg_call(a, "make_set", "*l?:y", WR_DYNAMIC, v, NULL)};
+    struct wr_agg_call aggs[] = {
+        agg_call(a, "count", ":l", WR_LONG, NULL, NULL), agg_call(a, "sum", "l:l", WR_LONG, v, NULL),
+        agg_call(a, "max", "l:l", WR_LONG, v, NULL), agg_call(a, "avg", "l:r", WR_REAL, v, NULL),
+        agg_call(a, "make_set", "*l?:y", WR_DYNAMIC, v, NULL)};
     expect(op_summarize(a, op_rows(a, 0, table), 0, NULL, 5, aggs), "0|0|null|NaN|[];");
     expect(op_summarize(a, op_rows(a, 0, table), 1, &k, 5, aggs), "");
     wr_arena_free(a);
@@ -126,11 +126,10 @@ Test(run, aggregates_of_text_and_rows_of_extremes)
 {
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_ex *v = ex_col(a, 1, WR_LONG), *k = ex_col(a, 0, WR_STRING);
-    struct wr_agg_call aggs[] = {agg_call(a, "max", "s:s", WR_STRING, k, NULL),
-                                 agg_call(a, "arg_max", "*T:T", WR_STRING, v, k),
-                                 agg_call(a, "arg_min", "*T:T", WR_STRING, v, k),
-                                 agg_call(a, "take_any", "T:T", WR_STRING, k, NULL),
-                                 agg_call(a, "stdev", "r:r", WR_REAL, v, NULL)};
+    struct wr_agg_call aggs[] = {
+        agg_call(a, "max", "s:s", WR_STRING, k, NULL), agg_call(a, "arg_max", "*T:T", WR_STRING, v, k),
+        agg_call(a, "arg_min", "*T:T", WR_STRING, v, k), agg_call(a, "take_any", "T:T", WR_STRING, k, NULL),
+        agg_call(a, "stdev", "r:r", WR_REAL, v, NULL)};
     expect(op_summarize(a, op_rows(a, 5, table), 0, NULL, 5, aggs), "c|b|a|a|1.707825127659933;");
     wr_arena_free(a);
 }

@@ -1,4 +1,5 @@
-/* The incremental engine against the batch executor, on random streams: duplicates, disorder, expiry, amendments. */
+/* The incremental engine against the batch executor, on random streams: duplicates, disorder, expiry,
+ * amendments. */
 #include "build.h"
 
 #include "rules/exec/rows.h"
@@ -63,22 +64,21 @@ struct rule {
 };
 
 /* scan | [where SentBytes > 50] | summarize ... by DeviceName, RemotePort | where count_ > more */
-static struct wr_op *tail(struct wr_arena *a, struct wr_op *in, bool bytes_filter, int64_t more, bool counts_only)
+static struct wr_op *tail(struct wr_arena *a, struct wr_op *in, bool bytes_filter, int64_t more,
+                          bool counts_only)
 {
-    struct wr_ex *bytes = ex_col(a, WR_DNE_SentBytes, WR_LONG), *ts = ex_col(a, WR_DNE_Timestamp, WR_DATETIME);
+    struct wr_ex *bytes = ex_col(a, WR_DNE_SentBytes, WR_LONG),
+                 *ts = ex_col(a, WR_DNE_Timestamp, WR_DATETIME);
     struct wr_ex *ip = ex_col(a, WR_DNE_RemoteIP, WR_STRING);
     if (bytes_filter)
         in = op_where(a, in, ex_call(a, ">", "TT:b", WR_BOOL, 2, bytes, ex_long(a, 50)));
     struct wr_ex *keys[] = {ex_col(a, WR_DNE_DeviceName, WR_STRING), ex_col(a, WR_DNE_RemotePort, WR_INT)};
     struct wr_ex *big = ex_call(a, ">", "TT:b", WR_BOOL, 2, bytes, ex_long(a, 100));
-    struct wr_agg_call aggs[] = {agg_call(a, "count", ":l", WR_LONG, NULL, NULL),
-                                 agg_call(a, "dcount", "*l?:l", WR_LONG, ip, NULL),
-                                 agg_call(a, "sum", "l:l", WR_LONG, bytes, NULL),
-                                 agg_call(a, "min", "d:d", WR_DATETIME, ts, NULL),
-                                 agg_call(a, "max", "d:d", WR_DATETIME, ts, NULL),
-                                 agg_call(a, "max", "l:l", WR_LONG, bytes, NULL),
-                                 agg_call(a, "avg", "l:r", WR_REAL, bytes, NULL),
-                                 agg_call(a, "countif", "b:l", WR_LONG, big, NULL)};
+    struct wr_agg_call aggs[] = {
+        agg_call(a, "count", ":l", WR_LONG, NULL, NULL),  agg_call(a, "dcount", "*l?:l", WR_LONG, ip, NULL),
+        agg_call(a, "sum", "l:l", WR_LONG, bytes, NULL),  agg_call(a, "min", "d:d", WR_DATETIME, ts, NULL),
+        agg_call(a, "max", "d:d", WR_DATETIME, ts, NULL), agg_call(a, "max", "l:l", WR_LONG, bytes, NULL),
+        agg_call(a, "avg", "l:r", WR_REAL, bytes, NULL),  agg_call(a, "countif", "b:l", WR_LONG, big, NULL)};
     struct wr_op *sum = op_summarize(a, in, 2, keys, counts_only ? 1 : 8, aggs);
     return op_where(a, sum, ex_call(a, ">", "TT:b", WR_BOOL, 2, ex_col(a, 2, WR_LONG), ex_long(a, more)));
 }
@@ -98,7 +98,10 @@ static struct rule rule_new(bool bytes_filter, int64_t more, bool counts_only)
 
 static struct wr_stream *stream_new(const struct rule *r, size_t memory)
 {
-    struct wr_stream_opts opts = {.rule_id = "r1", .rule_version = "1.0.0", .realert = 500, .memory_bytes = memory,
+    struct wr_stream_opts opts = {.rule_id = "r1",
+                                  .rule_version = "1.0.0",
+                                  .realert = 500,
+                                  .memory_bytes = memory,
                                   .secret = {prng, 1}};
     struct wr_stream *s = wr_stream_new(&r->plan, &opts);
     cr_assert_not_null(s);
@@ -238,8 +241,8 @@ static void check_aligned(uint64_t seed, bool bytes_filter, bool amends)
             continue;
         cr_assert_eq(wr_stream_advance(s, t), WR_OK);
         char *want = batch_text(&r, &w, i + 1, t), *have = stream_text(s, &r);
-        cr_assert_str_eq(have, want, "seed %llu at %lld:\n%s\nbatch:\n%s", (unsigned long long)seed, (long long)t,
-                         have, want);
+        cr_assert_str_eq(have, want, "seed %llu at %lld:\n%s\nbatch:\n%s", (unsigned long long)seed,
+                         (long long)t, have, want);
         free(want);
         free(have);
     }
@@ -298,8 +301,8 @@ Test(stream, fires_exactly_while_the_count_is_above_the_threshold)
                 else
                     wr_buf_fmt(&line, "|%lld|%lld|", (long long)a->cells[1].i, (long long)a->cells[2].i);
                 wr_buf_char(&line, '\0');
-                cr_expect_not_null(strstr(want, line.data), "seed %llu: %s not in\n%s", (unsigned long long)seed,
-                                   line.data, want);
+                cr_expect_not_null(strstr(want, line.data), "seed %llu: %s not in\n%s",
+                                   (unsigned long long)seed, line.data, want);
                 wr_buf_fini(&line);
             }
             cr_expect_eq(n, count_lines(want), "seed %llu at %lld", (unsigned long long)seed, (long long)t);
@@ -321,8 +324,10 @@ static void alerts_text(struct wr_stream *s, struct wr_buf *out)
     wr_alerts_free(list);
 }
 
-/* Alerts of a whole stream, fed in batches of up to `most` rows that arrive together; saved and loaded at `cut`. */
-static char *run_alerts(const struct rule *r, const struct world *w, uint32_t most, uint32_t cut, size_t memory)
+/* Alerts of a whole stream, fed in batches of up to `most` rows that arrive together; saved and loaded at
+ * `cut`. */
+static char *run_alerts(const struct rule *r, const struct world *w, uint32_t most, uint32_t cut,
+                        size_t memory)
 {
     struct wr_stream *s = stream_new(r, memory);
     struct wr_buf out = {0};
@@ -366,7 +371,8 @@ static void same_alerts(const char *a, const char *b, uint64_t seed, const char 
     while (a[n] && a[n] == b[n])
         n++;
     size_t from = n > 300 ? n - 300 : 0;
-    cr_assert(a[n] == b[n], "seed %llu, %s: %.400s\n\n%.400s", (unsigned long long)seed, what, a + from, b + from);
+    cr_assert(a[n] == b[n], "seed %llu, %s: %.400s\n\n%.400s", (unsigned long long)seed, what, a + from,
+              b + from);
 }
 
 Test(stream, alerts_do_not_depend_on_batches_nor_on_a_restart)
@@ -378,7 +384,8 @@ Test(stream, alerts_do_not_depend_on_batches_nor_on_a_restart)
         struct world w;
         world_new(&w, 80, roll(2));
         together(&w);
-        char *one = run_alerts(&r, &w, 1, 0, (size_t)1 << 24), *many = run_alerts(&r, &w, 50, 0, (size_t)1 << 24);
+        char *one = run_alerts(&r, &w, 1, 0, (size_t)1 << 24),
+             *many = run_alerts(&r, &w, 50, 0, (size_t)1 << 24);
         char *cut = run_alerts(&r, &w, 3, 1 + roll(w.n - 1), (size_t)1 << 24);
         same_alerts(one, many, seed, "batches");
         same_alerts(one, cut, seed, "restart");
@@ -400,7 +407,7 @@ Test(stream, raises_updates_and_resolves_with_one_id)
 {
     struct rule r = rule_new(false, 2, false);
     struct wr_stream *s = stream_new(&r, (size_t)1 << 24);
-    struct event e[] = {row_at(start, 1, 0),        row_at(start + 10, 2, 0), row_at(start + 20, 3, 0),
+    struct event e[] = {row_at(start, 1, 0), row_at(start + 10, 2, 0), row_at(start + 20, 3, 0),
                         row_at(start + 30, 4, 0), row_at(start + 600, 5, 0)};
     e[2].null_bytes = true;
     for (int i = 0; i < 3; i++)
@@ -533,13 +540,14 @@ Test(stream, stateless_rows_alert_once)
 {
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_op *scan = op_scan(a, WR_TABLE_DEVICE_NETWORK_EVENTS);
-    struct wr_op *where = op_where(a, scan, ex_call(a, "==", "TT:b", WR_BOOL, 2, ex_col(a, WR_DNE_RemotePort, WR_INT),
-                                                    ex_long(a, 25)));
+    struct wr_op *where = op_where(
+        a, scan, ex_call(a, "==", "TT:b", WR_BOOL, 2, ex_col(a, WR_DNE_RemotePort, WR_INT), ex_long(a, 25)));
     struct wr_op *map = op_new(a, WR_OP_MAP, where);
     struct wr_ex *cols[] = {ex_col(a, WR_DNE_DeviceName, WR_STRING)};
     map->cols = cols;
     map->schema = schema_new(a, 1, (enum wr_type[]){WR_STRING});
-    struct rule r = {.a = a, .plan = {.mode = WR_MODE_STATELESS, .stream = map, .time_col = WR_DNE_Timestamp}};
+    struct rule r = {.a = a,
+                     .plan = {.mode = WR_MODE_STATELESS, .stream = map, .time_col = WR_DNE_Timestamp}};
     struct wr_stream *s = stream_new(&r, 1 << 20);
     struct event e[] = {row_at(start, 1, 0), row_at(start, 2, 0), row_at(start, 1, 0), row_at(start, 3, 0)};
     e[2].amend = true;

@@ -7,49 +7,49 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-static struct wr_value L(int64_t i)
-{
+static struct wr_value L(int64_t i) {
     return (struct wr_value){.type = WR_LONG, .i = i};
 }
 
-static struct wr_value R(double r)
-{
+static struct wr_value
+R(double r) {
     return (struct wr_value){.type = WR_REAL, .r = r};
 }
 
-static struct wr_value B(bool b)
-{
+static struct wr_value
+B(bool b) {
     return (struct wr_value){.type = WR_BOOL, .i = b};
 }
 
-static struct wr_value S(const char *s)
-{
+static struct wr_value
+S(const char *s) {
     return (struct wr_value){.type = WR_STRING, .s = wr_str_borrow(s, strlen(s))};
 }
 
-static struct wr_value J(const char *s)
-{
+static struct wr_value
+J(const char *s) {
     return (struct wr_value){.type = WR_DYNAMIC, .s = wr_str_borrow(s, strlen(s))};
 }
 
-static struct wr_value D(const char *iso)
-{
+static struct wr_value
+D(const char *iso) {
     struct wr_value v = {.type = WR_DATETIME};
     cr_assert(wr_ticks_parse_iso(iso, strlen(iso), &v.i), "%s", iso);
     return v;
 }
 
-static struct wr_value T(int64_t ticks)
-{
+static struct wr_value
+T(int64_t ticks) {
     return (struct wr_value){.type = WR_TIMESPAN, .i = ticks};
 }
 
-static struct wr_value N(enum wr_type type)
-{
+static struct wr_value
+N(enum wr_type type) {
     return (struct wr_value){.type = type, .null = true};
 }
 
-static enum wr_type result_type(const char *sig, const struct wr_value *args)
+static enum wr_type
+result_type(const char *sig, const struct wr_value *args)
 {
     switch (sig[strlen(sig) - 1]) {
     case 'b':
@@ -71,14 +71,18 @@ static enum wr_type result_type(const char *sig, const struct wr_value *args)
     case 'g':
         return WR_GUID;
     default:
-        return args[strchr(sig, 'T') - sig > 0 && sig[0] != '(' && sig[0] != 'T' ? 1 : sig[0] == '(' ? 1 : 0].type;
+        return args[strchr(sig, 'T') - sig > 0 && sig[0] != '(' && sig[0] != 'T' ? 1
+                    : sig[0] == '('                                              ? 1
+                                                                                 : 0]
+            .type;
     }
 }
 
 enum { MAX_ARGS = 8 };
 
 /* Runs one overload over constants; the result as text, "null" for null. */
-static void check(const char *name, const char *sig, const char *want, uint32_t n, const struct wr_value *args)
+static void check(const char *name, const char *sig, const char *want, uint32_t n,
+                  const struct wr_value *args)
 {
     const struct wr_fn *fn = wr_fn_find(name, strlen(name));
     while (fn && strcmp(fn->signature, sig) != 0)
@@ -90,7 +94,8 @@ static void check(const char *name, const char *sig, const char *want, uint32_t 
         ex[a] = (struct wr_ex){.kind = WR_EX_CONST, .type = args[a].type, .value = args[a]};
         list[a] = &ex[a];
     }
-    struct wr_ex call = {.kind = WR_EX_CALL, .type = result_type(sig, args), .fn = fn, .args = list, .nargs = n};
+    struct wr_ex call = {
+        .kind = WR_EX_CALL, .type = result_type(sig, args), .fn = fn, .args = list, .nargs = n};
     const char *why = NULL;
     if (fn->prepare)
         call.prepared = fn->prepare(arena, &call, &why);
@@ -110,8 +115,8 @@ static void check(const char *name, const char *sig, const char *want, uint32_t 
     wr_arena_free(arena);
 }
 
-#define CHECK(name, sig, want, ...)                                                                              \
-    check(name, sig, want, sizeof((struct wr_value[]){__VA_ARGS__}) / sizeof(struct wr_value),                   \
+#define CHECK(name, sig, want, ...)                                                                          \
+    check(name, sig, want, sizeof((struct wr_value[]){__VA_ARGS__}) / sizeof(struct wr_value),               \
           (struct wr_value[]){__VA_ARGS__})
 
 Test(kernels, equality_answers_for_one_null_and_not_for_two)
@@ -262,7 +267,8 @@ Test(kernels, time_functions)
     CHECK("datetime_diff", "sdd:l", "2", S("hour"), D("2026-01-02T01:00:00"), D("2026-01-01T23:59:00"));
     CHECK("datetime_add", "sld:d", "2026-02-28T00:00:00.0000000Z", S("month"), L(1), D("2026-01-31"));
     CHECK("datetime_part", "sd:i", "24", S("day"), D("2026-11-24"));
-    CHECK("format_datetime", "ds:s", "26-01-02 [03:04:05 AM]", D("2026-01-02T03:04:05"), S("yy-MM-dd [hh:mm:ss tt]"));
+    CHECK("format_datetime", "ds:s", "26-01-02 [03:04:05 AM]", D("2026-01-02T03:04:05"),
+          S("yy-MM-dd [hh:mm:ss tt]"));
     CHECK("format_timespan", "ts:s", "1.02:00", T(26 * WR_TICKS_HOUR), S("d.hh:mm"));
 }
 
