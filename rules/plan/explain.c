@@ -260,3 +260,11 @@ void wr_plan_hash(struct wr_plan *plan)
     memcpy(plan->hash, digest, sizeof plan->hash);
     wr_buf_fini(&text);
 }
+
+bool wr_plan_set_window(struct wr_plan *plan, int64_t ticks, const char *from)
+{
+    plan->window = ticks;
+    plan->window_from = wr_arena_strndup(plan->arena, from, strlen(from));
+    wr_plan_hash(plan);
+    return plan->window_from != NULL;
+}

@@ -109,6 +109,8 @@ struct wr_plan {
  * Warnings may be added on success. */
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags);
 void wr_plan_free(struct wr_plan *plan);
+/* Gives a window from outside (queryPeriod, a default) before the plan is shared; `from` is copied. False: no memory. */
+bool wr_plan_set_window(struct wr_plan *plan, int64_t ticks, const char *from) WR_MUST_CHECK;
 /* The plan as indented text, one operator a line with its pushdown and window. */
 void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out);
 

@@ -1,0 +1,306 @@
+#include "base/ticks.h"
+#include "rules/load/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_RULES = 4096, MAX_BRANCHES = 64 };
+
+#define DEFAULT_WINDOW WR_TICKS_DAY
+
+struct wr_ruleset *wr_ruleset_new(void)
+{
+    struct wr_ruleset *set = calloc(1, sizeof *set);
+    if (set) {
+        set->refs = 1;
+        for (int t = 0; t < WR_NTABLES; t++)
+            set->scans[t].table = (enum wr_table)t;
+    }
+    return set;
+}
+
+struct wr_ruleset *wr_ruleset_ref(struct wr_ruleset *set)
+{
+    set->refs++;
+    return set;
+}
+
+void wr_ruleset_unref(struct wr_ruleset *set)
+{
+    if (!set || --set->refs)
+        return;
+    for (uint32_t i = 0; i < set->n; i++)
+        wr_rule_free(set->rules[i]);
+    for (int t = 0; t < WR_NTABLES; t++)
+        free((void *)set->scans[t].branches);
+    free(set->rules);
+    free(set);
+}
+
+uint32_t wr_ruleset_count(const struct wr_ruleset *set)
+{
+    return set->n;
+}
+
+const struct wr_rule *wr_ruleset_rule(const struct wr_ruleset *set, uint32_t i)
+{
+    return set->rules[i];
+}
+
+const struct wr_scan *wr_ruleset_scan(const struct wr_ruleset *set, enum wr_table table)
+{
+    return &set->scans[table];
+}
+
+struct wr_rule *wr_rule_new(const char *file)
+{
+    struct wr_arena *arena = wr_arena_new(4096);
+    struct wr_rule *rule = arena ? wr_arena_alloc(arena, sizeof *rule) : NULL;
+    if (!rule) {
+        wr_arena_free(arena);
+        return NULL;
+    }
+    *rule = (struct wr_rule){.arena = arena,
+                             .id = "",
+                             .name = "",
+                             .severity = "Medium",
+                             .version = "1.0.0",
+                             .confidence = "medium",
+                             .description = ""};
+    rule->file = wr_arena_strndup(arena, file, strlen(file));
+    if (!rule->file)
+        wr_arena_free(arena);
+    return rule->file ? rule : NULL;
+}
+
+void wr_rule_free(struct wr_rule *rule)
+{
+    if (!rule)
+        return;
+    wr_plan_free(rule->plan);
+    wr_arena_free(rule->arena);
+}
+
+const char *wr_rule_text(struct wr_rule *rule, const char *text, size_t len, bool *ok)
+{
+    while (len && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    const char *copy = wr_arena_strndup(rule->arena, text, len);
+    *ok = *ok && copy;
+    return copy ? copy : "";
+}
+
+const char *wr_severity_of(const char *text, size_t len)
+{
+    static const char *const names[] = {"High", "Medium", "Low", "Informational"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct wr_str a = wr_str_borrow(names[i], strlen(names[i])), b = wr_str_borrow(text, len);
+        if (wr_str_eq_nocase(&a, &b))
+            return names[i];
+    }
+    return NULL;
+}
+
+bool wr_rule_custom_entities(struct wr_rule *rule)
+{
+    static const struct {
+        const char *column, *type, *identifier;
+    } customs[] = {{"IPCustomEntity", "IP", "Address"},
+                   {"HostCustomEntity", "Host", "FullName"},
+                   {"AccountCustomEntity", "Account", "FullName"},
+                   {"URLCustomEntity", "URL", "Url"}};
+    enum { N = sizeof customs / sizeof *customs };
+    struct wr_rule_entity *entities = wr_arena_alloc(rule->arena, N * sizeof *entities);
+    if (!entities)
+        return false;
+    for (size_t i = 0; i < N; i++) {
+        uint16_t col =
+            wr_schema_find(rule->plan->root->schema, customs[i].column, strlen(customs[i].column));
+        if (col != WR_NO_COL)
+            entities[rule->nentities++] =
+                (struct wr_rule_entity){customs[i].type, customs[i].identifier, col};
+    }
+    rule->entities = entities;
+    return true;
+}
+
+/* The window: the query's, but no more than the file's period; else the period; else a day. */
+static bool give_window(struct wr_rule *rule, int64_t period)
+{
+    struct wr_plan *plan = rule->plan;
+    if (period && (!plan->window || period < plan->window))
+        return wr_plan_set_window(plan, period, "queryPeriod");
+    if (!plan->window && plan->mode == WR_MODE_INCREMENTAL)
+        return wr_plan_set_window(plan, DEFAULT_WINDOW,
+                                  "the default: the query has no time filter");
+    return true;
+}
+
+/* A summarize without `by` has a row even when nothing came. */
+static void warn_always(const struct wr_rule *rule, const struct wr_source *query,
+                        struct wr_diags *diags)
+{
+    const struct wr_op *sum = rule->plan->summarize;
+    if (!sum || sum->nkeys)
+        return;
+    for (const struct wr_op *op = rule->plan->stream; op != sum; op = op->input)
+        if (op->kind == WR_OP_WHERE)
+            return;
+    const struct wr_source *copy = wr_diags_source(diags, query);
+    if (!copy)
+        return;
+    struct wr_diag *d =
+        wr_diag_add(diags, WR_WARNING, copy, sum->span,
+                    "a summarize without 'by' always has a row, so this rule always fires");
+    wr_diag_hint(diags, d, "filter its result, as in | where count_ > 10");
+}
+
+bool wr_rule_compile(struct wr_rule *rule, const struct wr_source *query, int64_t period,
+                     struct wr_diags *diags)
+{
+    rule->plan = wr_plan_new(query, diags);
+    if (!rule->plan)
+        return false;
+    if (rule->plan->mode == WR_MODE_BATCH) {
+        const struct wr_source *copy = wr_diags_source(diags, query);
+        if (copy) {
+            struct wr_diag *d = wr_diag_add(diags, WR_ERROR, copy, rule->plan->root->span,
+                                            "this rule cannot run on a stream: %s",
+                                            rule->plan->why ? rule->plan->why : "its shape");
+            wr_diag_hint(diags, d, "`weir query` runs it over stored events");
+        }
+        return false;
+    }
+    warn_always(rule, query, diags);
+    return give_window(rule, period);
+}
+
+/* ---- the set
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+/* Adds what one plan wants of a table. More branches than a decoder should test become one that
+ * takes all. */
+static bool add_scan(struct wr_scan *to, const struct wr_scan *from)
+{
+    static const struct wr_branch all;
+    if (!from->nbranches)
+        return true;
+    struct wr_branch *branches = malloc((to->nbranches + from->nbranches) * sizeof *branches);
+    if (!branches)
+        return false;
+    if (to->nbranches)
+        memcpy(branches, to->branches, to->nbranches * sizeof *branches);
+    memcpy(branches + to->nbranches, from->branches, from->nbranches * sizeof *branches);
+    uint32_t n = to->nbranches + from->nbranches;
+    for (uint32_t i = 0; i < n; i++)
+        if (!branches[i].npreds || n > MAX_BRANCHES) {
+            branches[0] = all;
+            n = 1;
+        }
+    free((void *)to->branches);
+    to->branches = branches;
+    to->nbranches = n;
+    for (size_t i = 0; i < sizeof to->wanted.bits / sizeof *to->wanted.bits; i++)
+        to->wanted.bits[i] |= from->wanted.bits[i];
+    return true;
+}
+
+/* Takes every row where anything was wanted: nothing may point into a rule that goes. */
+static void forget_scans(struct wr_ruleset *set)
+{
+    for (int t = 0; t < WR_NTABLES; t++)
+        if (set->scans[t].nbranches) {
+            *(struct wr_branch *)set->scans[t].branches = (struct wr_branch){0};
+            set->scans[t].nbranches = 1;
+        }
+}
+
+static bool id_is_free(const struct wr_ruleset *set, const struct wr_rule *rule,
+                       struct wr_diags *diags)
+{
+    for (uint32_t i = 0; i < set->n; i++)
+        if (strcmp(set->rules[i]->id, rule->id) == 0) {
+            wr_diag_file(diags, WR_ERROR, rule->file, 0, "rule id '%s' is already that of %s",
+                         rule->id, set->rules[i]->file);
+            return false;
+        }
+    return true;
+}
+
+bool wr_ruleset_push(struct wr_ruleset *set, struct wr_rule *rule, struct wr_diags *diags)
+{
+    if (!id_is_free(set, rule, diags) || set->n == MAX_RULES) {
+        if (set->n == MAX_RULES)
+            wr_diag_file(diags, WR_ERROR, rule->file, 0, "too many rules (%d are loaded)",
+                         MAX_RULES);
+        wr_rule_free(rule);
+        return false;
+    }
+    bool ok = true;
+    if (set->n == set->cap) {
+        uint32_t cap = set->cap ? 2 * set->cap : 16;
+        struct wr_rule **rules = realloc(set->rules, cap * sizeof *rules);
+        ok = rules != NULL;
+        if (ok) {
+            set->rules = rules;
+            set->cap = cap;
+        }
+    }
+    for (int t = 0; ok && t < WR_NTABLES; t++)
+        ok = add_scan(&set->scans[t], &rule->plan->scans[t]);
+    if (ok) {
+        set->rules[set->n++] = rule;
+        return true;
+    }
+    forget_scans(set);
+    wr_rule_free(rule);
+    return false;
+}
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), s = strlen(suffix);
+    return n >= s && strcmp(name + n - s, suffix) == 0;
+}
+
+enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char *text, size_t len,
+                           struct wr_diags *diags)
+{
+    uint32_t errors = diags->nerrors;
+    bool ok;
+    if (ends_with(name, ".yaml") || ends_with(name, ".yml")) {
+        ok = wr_load_sentinel(set, name, text, len, diags);
+    } else if (ends_with(name, ".kql")) {
+        ok = wr_load_kql(set, name, text, len, diags);
+    } else {
+        wr_diag_file(diags, WR_ERROR, name, 0,
+                     "not a rule file: its name ends in none of .yaml .yml .kql");
+        return WR_EINVAL;
+    }
+    if (!ok && diags->nerrors == errors)
+        wr_diag_file(diags, WR_ERROR, name, 0, "%s", wr_strerror(WR_ENOMEM));
+    return ok ? WR_OK : WR_EINVAL;
+}
+
+void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out)
+{
+    for (uint32_t i = 0; i < set->n; i++) {
+        const struct wr_rule *rule = set->rules[i];
+        wr_buf_str(out, i ? "\n" : "");
+        wr_buf_fmt(out, "rule %s: %s\n", rule->id, rule->name);
+        wr_buf_fmt(out, "from %s, severity %s, confidence %s", rule->file, rule->severity,
+                   rule->confidence);
+        for (uint32_t t = 0; t < rule->ntechniques; t++)
+            wr_buf_fmt(out, "%s%s", t ? ", " : ", technique ", rule->techniques[t]);
+        wr_buf_char(out, '\n');
+        wr_plan_explain(rule->plan, out);
+        if (rule->plan->mode == WR_MODE_INCREMENTAL)
+            wr_buf_str(out, "memory: groups of all rules share one bound; past it the oldest go, "
+                            "and are counted\n"
+                            "exact: yes, unless that bound or a sampling exporter touched the "
+                            "group; alerts say so\n");
+        else
+            wr_buf_str(out, "memory: none is kept between rows\nexact: yes\n");
+    }
+}

@@ -1,0 +1,302 @@
+#include "base/ticks.h"
+#include "base/yaml.h"
+#include "rules/load/rule.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct wr_diags diags;
+static struct wr_buf out;
+static struct wr_ruleset *set;
+
+static void setup(void)
+{
+    cr_assert(wr_diags_init(&diags));
+    set = wr_ruleset_new();
+    cr_assert(set);
+}
+
+static void teardown(void)
+{
+    wr_ruleset_unref(set);
+    wr_diags_fini(&diags);
+    wr_buf_fini(&out);
+}
+
+TestSuite(load, .init = setup, .fini = teardown);
+
+static enum wr_err add(const char *name, const char *text)
+{
+    return wr_ruleset_add(set, name, text, strlen(text), &diags);
+}
+
+static const char *messages(void)
+{
+    wr_buf_reset(&out);
+    wr_diags_print(&diags, &out);
+    wr_buf_char(&out, '\0');
+    return out.data;
+}
+
+static char *slurp(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    cr_assert(f, "%s", path);
+    char *text = calloc(1, 65536);
+    cr_assert_gt(fread(text, 1, 65535, f), 0);
+    fclose(f);
+    return text;
+}
+
+#define RULE(extra, query) "id: a\nname: b\n" extra "query: |\n  " query "\n"
+#define DNE                                                                                        \
+    "DeviceNetworkEvents | where Timestamp > ago(1h) | summarize n = count() by RemoteIP | where " \
+    "n > 3"
+
+Test(load, the_library_rule_is_the_seed_byte_for_byte)
+{
+    char *yaml = slurp(WR_SOURCE_DIR "/rules/library/T1071.003-mail-protocols.yaml");
+    char *kql = slurp(WR_SOURCE_DIR "/tests/data/rules/T1071.003.kql");
+    struct wr_yaml *file = wr_yaml_new("r.yaml", yaml, strlen(yaml), &diags);
+    cr_assert(file);
+    cr_expect_str_eq(wr_yaml_get(file->docs[0], "query")->text, kql);
+    wr_yaml_free(file);
+
+    cr_assert_eq(add("r.yaml", yaml), WR_OK, "%s", messages());
+    cr_assert_eq(wr_ruleset_count(set), 1);
+    const struct wr_rule *rule = wr_ruleset_rule(set, 0);
+    cr_expect_str_eq(rule->severity, "High");
+    cr_expect_str_eq(rule->confidence, "high");
+    cr_assert_eq(rule->ntactics, 1);
+    cr_expect_str_eq(rule->tactics[0], "CommandAndControl");
+    cr_assert_eq(rule->ntechniques, 2);
+    cr_expect_str_eq(rule->techniques[0], "T1071");
+    cr_expect_str_eq(rule->techniques[1], "T1071.003");
+    cr_expect_eq(rule->plan->mode, WR_MODE_INCREMENTAL);
+    cr_expect_eq(rule->plan->window, WR_TICKS_DAY);
+    cr_expect_eq(rule->frequency, WR_TICKS_HOUR);
+    cr_assert_eq(rule->nentities, 4);
+    cr_expect_str_eq(rule->entities[2].type, "IP");
+    cr_expect_str_eq(rule->plan->root->schema->cols[rule->entities[2].col].name, "RemoteIP");
+    cr_expect_eq(diags.nwarnings, 2, "%s", messages());
+    cr_expect_eq(wr_ruleset_scan(set, WR_TABLE_DEVICE_NETWORK_EVENTS)->nbranches, 1);
+    cr_expect_eq(wr_ruleset_scan(set, WR_TABLE_FLOWS)->nbranches, 0);
+
+    /* the same bytes as a file of their own */
+    cr_assert_eq(add("rules/T1071.003.kql", kql), WR_OK, "%s", messages());
+    const struct wr_rule *plain = wr_ruleset_rule(set, 1);
+    cr_expect_str_eq(plain->id, "T1071.003");
+    cr_expect_str_eq(plain->severity, "Medium");
+    cr_expect_eq(memcmp(plain->plan->hash, rule->plan->hash, sizeof rule->plan->hash), 0);
+    free(yaml);
+    free(kql);
+}
+
+Test(load, a_mistake_in_the_query_points_into_the_file)
+{
+    cr_expect_eq(
+        add("r.yaml",
+            "id: a\nname: b\nquery: |\n    DeviceNetworkEvents\n    | where RemotePrt == 25\n"),
+        WR_EINVAL);
+    cr_expect_str_eq(messages(), "r.yaml:5:13: error: no column 'RemotePrt' in this where's input\n"
+                                 "    | where RemotePrt == 25\n"
+                                 "            ^~~~~~~~~ did you mean 'RemotePort'?\n");
+    cr_expect_eq(wr_ruleset_count(set), 0);
+}
+
+static const struct {
+    const char *text, *message;
+} refused[] = {
+    {"name: b\nquery: T\n", "r.yaml:1:1: error: a rule needs 'id'\n"},
+    {"id: a\nname: b\nquery:\n", "error: a rule needs 'query'\n"},
+    {"id: a\nname: b\nseverity: hgh\nquery: T\n",
+     "r.yaml:3:11: error: severity 'hgh' is not known\n"},
+    {RULE("triggerOperator: more\n", DNE),
+     "r.yaml:3:18: error: triggerOperator 'more' is none of gt, lt, eq, ne\n"},
+    {RULE("queryPeriod: 30d\n", DNE), "r.yaml:3:14: error: 'queryPeriod' must lie between"},
+    {RULE("queryFrequency: often\n", DNE),
+     "r.yaml:3:17: error: 'queryFrequency' must be a time span such as"},
+    {RULE("kind: CustomDetection\n", DNE),
+     "r.yaml:3:7: error: rules of kind 'CustomDetection' are not supported yet\n"},
+    {RULE("destinationTable: X_CL\n", DNE),
+     "r.yaml:3:19: error: summary rules are not supported yet\n"},
+    {RULE("tactics: CommandAndControl\n", DNE),
+     "r.yaml:3:10: error: 'tactics' must be a list (- value)\n"},
+    {RULE("entityMappings:\n  - entityType: IP\n    fieldMappings:\n      - identifier: Address\n  "
+          "      columnName: RemoteIp\n",
+          DNE),
+     "r.yaml:7:21: error: the query's result has no column 'RemoteIp'\n"},
+    {RULE("", "DeviceNetworkEvents | join (Flows) on x"),
+     "r.yaml:4:25: error: operator 'join' is not supported yet\n"},
+    {RULE("", "DeviceNetworkEvents | summarize avg(SentBytes) by RemoteIP"),
+     "error: this rule cannot run on a stream: avg() reads bytes that still grow"},
+    {"- a\n", "r.yaml:1:1: error: a rule is a mapping: id, name, query, ...\n"},
+    {"", "r.yaml: error: the file is empty\n"},
+    {"id: [\n", "error: not YAML: "},
+};
+
+Test(load, a_bad_rule_is_refused_whole_with_file_key_and_line)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        wr_diags_fini(&diags);
+        cr_assert(wr_diags_init(&diags));
+        cr_expect_eq(add("r.yaml", refused[i].text), WR_EINVAL, "%s", refused[i].text);
+        cr_expect(strstr(messages(), refused[i].message), "wanted %s\ngot %s", refused[i].message,
+                  messages());
+        cr_expect_eq(wr_ruleset_count(set), 0);
+        cr_expect_gt(diags.nerrors, 0);
+    }
+    cr_expect_eq(add("r.txt", "x"), WR_EINVAL);
+}
+
+static const struct {
+    const char *text, *message;
+} warned[] = {
+    {RULE("triggerThreshold: 5\n", DNE),
+     "r.yaml:3:19: warning: 'triggerThreshold' is not honoured yet"},
+    {RULE("triggerOperator: lt\n", DNE),
+     "r.yaml:3:18: warning: 'triggerOperator' is not honoured yet"},
+    {RULE("customDetails:\n  a: RemoteIP\n", DNE), "warning: 'customDetails' is not honoured yet"},
+    {RULE("alertDetailsOverride:\n  a: RemoteIP\n", DNE),
+     "warning: 'alertDetailsOverride' is not honoured yet"},
+    {RULE("suppressionEnabled: true\nsuppressionDuration: 1h\n", DNE),
+     "warning: 'suppressionEnabled' is not honoured yet"},
+    {RULE("eventGroupingSettings:\n  aggregationKind: SingleAlert\n", DNE),
+     "warning: 'eventGroupingSettings' is not honoured yet"},
+    {RULE("sevrity: High\n", DNE), "r.yaml:3:1: warning: unknown key 'sevrity'\n    sevrity: "
+                                   "High\n    ^~~~~~~ did you mean 'severity'?\n"},
+    {RULE("relevantTechniques: [T107]\n", DNE), "warning: 'T107' does not look like a technique"},
+    {RULE("", "DeviceNetworkEvents | where Timestamp > ago(1h) | count"),
+     "warning: a summarize without 'by' always has a row"},
+    {RULE("status: Available  \nenabled: true\ntactics:\nkind: NRT\n", DNE), ""},
+};
+
+Test(load, what_cannot_be_honoured_is_named)
+{
+    for (size_t i = 0; i < sizeof warned / sizeof *warned; i++) {
+        teardown();
+        out = (struct wr_buf){0};
+        setup();
+        cr_expect_eq(add("r.yaml", warned[i].text), WR_OK, "%s\n%s", warned[i].text, messages());
+        cr_expect(strstr(messages(), warned[i].message), "wanted %s\ngot %s", warned[i].message,
+                  messages());
+        cr_expect_eq(diags.nwarnings, *warned[i].message != '\0', "%s", messages());
+        cr_expect_eq(wr_ruleset_count(set), 1);
+    }
+}
+
+static const struct {
+    const char *extra, *query, *from;
+    int64_t hours;
+} windows[] = {
+    {"queryPeriod: 1h\n",
+     "DeviceNetworkEvents | where Timestamp > ago(2h) | summarize n=count() by RemoteIP",
+     "queryPeriod", 1},
+    {"queryPeriod: 04:00:00\n",
+     "DeviceNetworkEvents | where Timestamp > ago(2h) | summarize n=count() by RemoteIP",
+     "ago(2h) at line 5", 2},
+    {"queryPeriod: 3h\n", "DeviceNetworkEvents | summarize n=count() by RemoteIP", "queryPeriod",
+     3},
+    {"version: 1.0.0\n", "DeviceNetworkEvents | summarize n=count() by RemoteIP",
+     "the default: the query has no time filter", 24},
+};
+
+Test(load, the_window_is_the_querys_but_no_more_than_the_period)
+{
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        char text[600];
+        snprintf(text, sizeof text, "id: r%zu\nname: b\n%squery: |\n  %s\n", i, windows[i].extra,
+                 windows[i].query);
+        cr_assert_eq(add("r.yaml", text), WR_OK, "%s", messages());
+        const struct wr_plan *plan = wr_ruleset_rule(set, (uint32_t)i)->plan;
+        cr_expect_eq(plan->window, windows[i].hours * WR_TICKS_HOUR);
+        cr_expect_str_eq(plan->window_from, windows[i].from);
+    }
+}
+
+Test(load, several_documents_and_one_id_once)
+{
+    cr_expect_eq(
+        add("r.yaml",
+            RULE("", DNE) "---\nid: c\nname: d\nquery: Syslog | where Facility == 'mail'\n"),
+        WR_OK, "%s", messages());
+    cr_expect_eq(wr_ruleset_count(set), 2);
+    cr_expect_eq(add("s.yaml", RULE("", DNE)), WR_EINVAL);
+    cr_expect(strstr(messages(), "s.yaml: error: rule id 'a' is already that of r.yaml\n"));
+    cr_expect_eq(wr_ruleset_count(set), 2);
+    cr_expect_eq(add("t.yaml", "id: e\nname: f\nenabled: false\nquery: nonsense |\n"), WR_OK);
+    cr_expect_eq(wr_ruleset_count(set), 2);
+}
+
+Test(load, comments_above_a_kql_rule_are_its_keys)
+{
+    cr_assert_eq(
+        add("x/w.kql",
+            "// id: W01\r\n// name: A rule\n// technique: T1071.003, T1048\n// tactics: "
+            "CommandAndControl\n"
+            "// severity: high; more\n// confidence: low\n//   severity: is a continuation\n"
+            "// see http://example.com/\nFlows | where sourceTransportPort == 25\n// severity: "
+            "low\n"),
+        WR_OK, "%s", messages());
+    const struct wr_rule *r = wr_ruleset_rule(set, 0);
+    cr_expect_str_eq(r->id, "W01");
+    cr_expect_str_eq(r->name, "A rule");
+    cr_expect_str_eq(r->confidence, "low");
+    cr_assert_eq(r->ntechniques, 2);
+    cr_expect_str_eq(r->techniques[1], "T1048");
+    cr_expect_eq(r->plan->mode, WR_MODE_STATELESS);
+    cr_expect_eq(add("y.kql", "// severity: urgent\nFlows"), WR_EINVAL);
+    cr_expect(strstr(messages(), "y.kql:1: error: severity 'urgent' is none of"));
+}
+
+Test(load, scans_are_what_all_rules_want)
+{
+    cr_assert_eq(add("a.kql", "DeviceNetworkEvents | where RemotePort == 25 | project RemoteIP"),
+                 WR_OK);
+    cr_assert_eq(add("b.kql", "DeviceNetworkEvents | where RemotePort == 110 | project DeviceName"),
+                 WR_OK);
+    const struct wr_scan *scan = wr_ruleset_scan(set, WR_TABLE_DEVICE_NETWORK_EVENTS);
+    cr_expect_eq(scan->nbranches, 2);
+    cr_expect(wr_colset_has(&scan->wanted, WR_DNE_RemoteIP) &&
+              wr_colset_has(&scan->wanted, WR_DNE_DeviceName));
+    cr_assert_eq(
+        add("c.kql", "DeviceNetworkEvents | where RemoteIP startswith '10.' | project DeviceName"),
+        WR_OK);
+    cr_expect_eq(scan->nbranches, 1);
+    cr_expect_eq(scan->branches[0].npreds, 0, "one rule wants every row");
+}
+
+Test(load, older_rules_name_entities_by_column)
+{
+    cr_assert_eq(add("a.kql", "Flows | project IPCustomEntity = sourceIPAddress"), WR_OK, "%s",
+                 messages());
+    cr_assert_eq(wr_ruleset_rule(set, 0)->nentities, 1);
+    cr_expect_str_eq(wr_ruleset_rule(set, 0)->entities[0].type, "IP");
+}
+
+Test(load, explain_is_for_people)
+{
+    cr_assert_eq(add("a.kql", "// id: R1\n// name: Mail\n// technique: T1071\nDeviceNetworkEvents\n"
+                              "| where Timestamp > ago(1h) and RemotePort in (25, 587)\n| "
+                              "summarize n = count() by RemoteIP\n| where n > 3\n"),
+                 WR_OK);
+    wr_buf_reset(&out);
+    wr_ruleset_explain(set, &out);
+    wr_buf_char(&out, '\0');
+    cr_expect_str_eq(
+        out.data,
+        "rule R1: Mail\n"
+        "from a.kql, severity Medium, confidence medium, technique T1071\n"
+        "runs: incremental: partial aggregates over panes of the window\n"
+        "window: 01:00:00, from ago(1h) at line 5\n"
+        "  scan DeviceNetworkEvents\n"
+        "  where ((Timestamp > ago(01:00:00)) and RemotePort in (int(25), int(587)))\n"
+        "  summarize n = count() by RemoteIP\n"
+        "  where (n > 3)\n"
+        "pushed into the decoders of DeviceNetworkEvents:\n"
+        "  RemotePort in (25, 587)\n"
+        "columns read: Timestamp RemoteIP RemotePort\n"
+        "memory: groups of all rules share one bound; past it the oldest go, and are counted\n"
+        "exact: yes, unless that bound or a sampling exporter touched the group; alerts say so\n");
+}
