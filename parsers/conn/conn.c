@@ -155,6 +155,17 @@ static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *re
     return wr_table_drop(c, from);
 }
 
+/* The first record of what an event announced. */
+static void matched(struct wr_conn *c, struct wr_entry *e)
+{
+    int64_t opened = wr_crow_at(c, e->rows)->opened;
+    c->stats.matched++;
+    if (opened - e->start <= WR_OPEN_SLACK && (e->start - opened <= WR_OPEN_SLACK || !(e->flags & WR_CONN_SYN)))
+        return;
+    c->stats.ambiguous++;
+    e->flags |= WR_CONN_AMBIGUOUS;
+}
+
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns)
 {
     struct wr_record rec;
@@ -172,6 +183,7 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
     struct wr_entry *e = wr_entry_at(conn, i);
     bool first = !(e->flags & WR_CONN_FLOW), dup;
     int64_t start = e->start;
+    wr_table_prefetch(conn, e);
     err = wr_count_record(conn, e, &rec, flow, &dup);
     if (err)
         return err;
@@ -180,7 +192,7 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
         return WR_OK;
     }
     if (first && e->rows != WR_NONE)
-        conn->stats.matched++;
+        matched(conn, e);
     if (second != WR_NONE && (err = merge(conn, i, second, &i)))
         return err;
     if (second != WR_NONE || e->start != start)

@@ -94,15 +94,13 @@ static bool precedes(const struct wr_entry *e, const struct wr_record *rec, int6
     return gap <= gap_limit(rec, rec->closes);
 }
 
-/* Could the record be the first of what an event announced? */
-static bool announced(const struct wr_entry *e, const struct wr_record *rec)
+/* Could the record be the first of what an event announced? 2: about then; 1: for want of a nearer one. */
+static int announced(const struct wr_entry *e, const struct wr_record *rec)
 {
     int64_t after = rec->start - e->start;
-    if (after < -WR_OPEN_SLACK)
-        return false;
-    if (rec->syn)
-        return after <= WR_OPEN_SLACK;
-    return after <= (rec->key.proto == WR_TCP ? GAP_OPENING : GAP_OTHER);
+    if (after < -WR_OPEN_SLACK || (rec->syn && after > WR_OPEN_SLACK))
+        return after >= -WR_OPEN_FAR && after <= WR_OPEN_FAR;
+    return after <= (rec->key.proto == WR_TCP ? GAP_OPENING : GAP_OTHER) ? 2 : 0;
 }
 
 struct rank {
@@ -115,7 +113,7 @@ static struct rank rank_of(const struct wr_conn *c, struct wr_entry *e, const st
 {
     int64_t apart = rec->start > e->start ? rec->start - e->start : e->start - rec->start;
     if (!(e->flags & WR_CONN_FLOW))
-        return (struct rank){announced(e, rec) ? 2 : 0, apart};
+        return (struct rank){announced(e, rec), apart};
     if (rec->start > e->last) {
         int64_t gap = rec->start - e->last;
         return (struct rank){continues(c, e, rec, gap, point), gap};
@@ -173,27 +171,39 @@ static const struct wr_crow *event_on(const struct wr_conn *c, const struct wr_e
     return NULL;
 }
 
+/* How far from the entry's interval the opening is; 0 inside. */
+static int64_t outside(const struct wr_entry *e, int64_t opened)
+{
+    return opened < e->start ? e->start - opened : opened > e->last ? opened - e->last : 0;
+}
+
 enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i,
                                     bool *ret_ambiguous)
 {
     int64_t best = INT64_MAX;
+    bool near = false;
     *ret_i = WR_NONE;
     *ret_ambiguous = false;
     for (uint32_t i = wr_table_newest(c, &open->key); i != WR_NONE; i = wr_entry_at(c, i)->older) {
         const struct wr_entry *e = wr_entry_at(c, i);
-        if (open->opened < e->start - WR_OPEN_SLACK || open->opened > e->last + WR_OPEN_SLACK)
+        if (outside(e, open->opened) > WR_OPEN_FAR)
             continue;
+        bool here = outside(e, open->opened) <= WR_OPEN_SLACK;
         const struct wr_crow *row = event_on(c, e, open->side);
-        if (row && row->digest == open->digest)
+        if (row && row->digest == open->digest && row->opened == open->opened)
             return WR_OPEN_AGAIN;
         int64_t apart = open->opened > e->start ? open->opened - e->start : e->start - open->opened;
         if (row) {
             int64_t between = open->opened > row->opened ? open->opened - row->opened : row->opened - open->opened;
             *ret_ambiguous |= between <= WR_OPEN_SLACK;
-        } else if (apart < best) {
+        } else if (here > near || (here == near && apart < best)) {
             best = apart;
+            near = here;
             *ret_i = i;
         }
     }
-    return *ret_i == WR_NONE ? WR_OPEN_NEW : WR_OPEN_BIND;
+    if (*ret_i == WR_NONE)
+        return WR_OPEN_NEW;
+    *ret_ambiguous |= !near;
+    return WR_OPEN_BIND;
 }

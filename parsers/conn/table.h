@@ -27,6 +27,9 @@ enum { WR_DUE_EVENTS, WR_DUE_ORPHANS };
 /* How far an endpoint's clock may be from an exporter's, and one exporter's from another's. */
 #define WR_OPEN_SLACK (5 * WR_SECOND)
 #define WR_SKEW (2 * WR_SECOND)
+/* An endpoint whose clock is worse still finds its flow when nothing nearer has the same tuple: ports are not
+ * used again that soon. Such a match is marked ambiguous. */
+#define WR_OPEN_FAR (120 * WR_SECOND)
 
 /* Fixed-size elements in blocks; a freed one holds the number of the next free one in its first 4 bytes. */
 struct wr_pool {
@@ -158,6 +161,8 @@ uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
 enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start, uint32_t *ret_i);
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
+/* Asks for the memory that counting a record of this entry will touch. */
+void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e);
 void wr_table_touch(struct wr_conn *c, uint32_t i);
 void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list);
 void wr_table_unwait(struct wr_conn *c, uint32_t i);

@@ -488,3 +488,38 @@ Test(conn, an_icmp_request_and_its_reply_are_one_connection)
     cr_expect_str_eq(k->row[0].protocol, "Icmp");
     kit_free(k);
 }
+
+Test(conn, a_clock_90_s_off_still_binds_and_is_marked)
+{
+    for (int early = 0; early < 2; early++) {
+        struct kit *k = kit_new(ENDPOINTS);
+        int64_t at = early ? -90000 : 90100;
+        kit_event(k, opened(at, "python.exe"), 20);
+        kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+        cr_assert_eq(k->n, 1);
+        expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+        cr_expect_eq(stats(k)->ambiguous, 1);
+        kit_free(k);
+        k = kit_new(ENDPOINTS);
+        kit_flow(k, biflow(0, 100, ALL, 1227, 708));
+        kit_event(k, opened(at, "python.exe"), 20);
+        cr_assert_eq(k->n, 1);
+        expect_row(k, 0, 1227, 708, "ConnectionSuccess");
+        cr_expect_eq(stats(k)->ambiguous, 1);
+        kit_free(k);
+    }
+}
+
+Test(conn, an_opening_takes_the_nearest_flow_of_its_tuple)
+{
+    struct kit *k = kit_new(ENDPOINTS);
+    kit_flow(k, biflow(0, 100, ALL, 11, 1));
+    kit_flow(k, biflow(60000, 60100, ALL, 22, 2));
+    kit_event(k, opened(60010, "b.exe"), 60200);
+    kit_event(k, opened(10, "a.exe"), 60300);
+    cr_assert_eq(k->n, 2);
+    expect_row(k, 0, 22, 2, "ConnectionSuccess");
+    expect_row(k, 1, 11, 1, "ConnectionSuccess");
+    cr_expect_eq(stats(k)->ambiguous, 0);
+    kit_free(k);
+}
