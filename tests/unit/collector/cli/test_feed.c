@@ -54,6 +54,7 @@ static struct seen fed(const char *const *files, uint32_t n, bool final_only, ui
     struct wr_buf error = {0};
     for (uint32_t i = 0; i < n; i++)
         cr_assert_eq(wr_feed_add(feed, files[i], &error), WR_OK);
+    wr_buf_fini(&error);
     cr_assert_eq(wr_feed_run(feed), WR_OK);
     cr_assert_leq(seen.now, wr_feed_clock(feed));
     struct wr_buf notes = {0};
