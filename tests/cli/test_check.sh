@@ -29,7 +29,7 @@ has out "$TMP/weir.yaml:1"
 printf 'listen: [\n' >"$TMP/broken.yaml"
 run 1 "$WEIR" check "$TMP/broken.yaml"
 
-seed=$(find "$SRC/rules/library" -name '*T1071.003*.kql' | head -n 1)
+seed=$SRC/tests/data/rules/T1071.003.kql
 run 0 "$WEIR" explain "$seed"
 has out "RemotePort"
 is err ""

@@ -1,10 +1,10 @@
 # The detection that weir exists for, on the lab capture and its endpoint events: the rows, the alerts, and both again
 # whatever the batch size, the order of the files and the way they come in.
 . "$(dirname "$0")/lib.sh"
-seed=$(find "$SRC/rules/library" -name '*T1071.003*.kql' | head -n 1)
+seed=$SRC/tests/data/rules/T1071.003.kql
 pcap=$MAIL/lab.pcap
 events=$MAIL/lab-endpoint.jsonl
-[ -n "$seed" ] || fail "the library has no T1071.003"
+[ -f "$seed" ] || fail "no $seed"
 
 # Times as `jq` sorts them, to the microsecond.
 canon='def t: sub("(?<a>\\.[0-9]{6})0Z$"; "\(.a)Z"); map(.LastSeen |= t) | sort_by(.DeviceName) | .[]'
