@@ -7,7 +7,7 @@ events=$MAIL/lab-endpoint.jsonl
 [ -f "$seed" ] || fail "no $seed"
 
 # Times as `jq` sorts them, to the microsecond.
-canon='def t: sub("(?<a>\\.[0-9]{6})0Z$"; "\(.a)Z"); map(.LastSeen |= t) | sort_by(.DeviceName) | .[]'
+canon='def t: sub("(?<a>\\.[0-9]{6})0Z$"; "\(.a)Z"); map(.LastSeen |= t) | sort_by(.DeviceName, .RemotePort) | .[]'
 jq -cS "$canon" "$MAIL/lab-seed-rows.json" >"$TMP/expected"
 [ "$(wc -l <"$TMP/expected")" -eq 6 ] || fail "six rows are expected"
 
@@ -45,6 +45,19 @@ same "$TMP/ids.1" "$TMP/ids.swapped"
 
 run 0 "$WEIR" replay --rules "$seed" --all-updates "$pcap" "$events"
 [ "$(jq -c 'select(.kind == "raised")' "$TMP/out" | wc -l)" -eq 6 ] || fail "each alert is raised once"
+
+# What a collector would have received of it: NetFlow v5 and syslog in one capture.
+run 0 "$WEIR" query -i "$MAIL/lab-exports.pcap" -f jsonl "@$seed"
+jq -cs "$canon" "$TMP/out" | jq -cS . >"$TMP/rows"
+same "$TMP/expected" "$TMP/rows"
+run 0 "$WEIR" replay --rules "$seed" "$MAIL/lab-exports.pcap"
+jq -cS '.columns' "$TMP/out" | jq -cs "$canon" | jq -cS . >"$TMP/rows"
+same "$TMP/expected" "$TMP/rows"
+
+# The rule that ships finds the same.
+run 0 "$WEIR" replay --rules "$SRC/rules/library" "$pcap" "$events"
+jq -c 'select(.techniques | index("T1071.003"))' "$TMP/out" | jq -cS '.columns' | jq -cs "$canon" | jq -cS . >"$TMP/rows"
+same "$TMP/expected" "$TMP/rows"
 
 # A site without endpoint events: flows alone alert, and every connection is counted once.
 run 0 "$WEIR" replay --rules "$seed" "$pcap"
