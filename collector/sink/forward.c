@@ -59,6 +59,7 @@ void wr_forward_fail(struct wr_forward *f, const char *what, const char *why)
     f->stats.errors++;
     snprintf(f->stats.last_error, sizeof f->stats.last_error, "%s:%u: %s%s%s", f->o.host, f->o.port, what,
              why ? ": " : "", why ? why : "");
+    wr_sink_failed(&f->outage, &f->stats, false);
     wr_forward_hang_up(f);
     if (f->stopping)
         end(f);
@@ -180,6 +181,7 @@ void wr_forward_acknowledged(struct wr_forward *f, const char *id)
     }
     f->stats.acknowledged += f->flight[i].alerts;
     f->backoff_ms = f->o.backoff_min_ms; /* only now does it work: a receiver may accept and drop for ever */
+    wr_sink_works(&f->outage, &f->stats);
     f->nflight--;
     memmove(&f->flight[i], &f->flight[i + 1], (f->nflight - i) * sizeof *f->flight);
 }
@@ -203,6 +205,7 @@ void wr_forward_written(struct wr_forward *f, int64_t chunk_id, uint32_t alerts)
         }
         f->stats.acknowledged += alerts;
         f->backoff_ms = f->o.backoff_min_ms;
+        wr_sink_works(&f->outage, &f->stats);
         if (next_connection(f))
             return;
     }

@@ -60,6 +60,7 @@ struct wr_forward {
     wr_sink_stopped stopped;
     void *arg;
     struct wr_sink_stats stats;
+    struct wr_sink_outage outage;
 };
 
 /* forward_conn.c */

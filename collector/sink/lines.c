@@ -38,6 +38,7 @@ struct lines {
     wr_sink_stopped stopped;
     void *arg;
     struct wr_sink_stats stats;
+    struct wr_sink_outage outage;
 };
 
 static void note_error(struct lines *l, const char *what, const char *why)
@@ -46,6 +47,7 @@ static void note_error(struct lines *l, const char *what, const char *why)
     l->stats.connected = false;
     snprintf(l->stats.last_error, sizeof l->stats.last_error, "%s: %s: %s",
              l->to_stdout ? "standard output" : l->path, what, why);
+    wr_sink_failed(&l->outage, &l->stats, l->broken);
 }
 
 /* ---- the file ---- */
@@ -137,6 +139,7 @@ static void store_failed(struct lines *l)
 {
     l->stats.errors++;
     snprintf(l->stats.last_error, sizeof l->stats.last_error, "%s", wr_store_error(l->store));
+    wr_sink_failed(&l->outage, &l->stats, l->broken);
 }
 
 /* The next chunk: one that was taken before a restart, else a new one. */
@@ -161,6 +164,7 @@ static void finish_chunk(struct lines *l)
     } else {
         l->stats.sent += l->chunk_alerts;
         l->stats.acknowledged += l->chunk_alerts;
+        wr_sink_works(&l->outage, &l->stats);
     }
 }
 

@@ -75,4 +75,13 @@ static inline void wr_sink_free(struct wr_sink *sink)
         sink->ops->free(sink);
 }
 
+/* For sinks: what has been said about a receiver, so that an outage is two lines in the log and not one a try. */
+struct wr_sink_outage {
+    char said[192]; /* "" while all is well */
+};
+/* Logs stats->last_error unless it was the last thing said. `for_good`: it will not be tried again. */
+void wr_sink_failed(struct wr_sink_outage *outage, const struct wr_sink_stats *stats, bool for_good);
+/* Something was delivered: logs it when a failure was logged before. */
+void wr_sink_works(struct wr_sink_outage *outage, const struct wr_sink_stats *stats);
+
 #endif
