@@ -80,13 +80,13 @@ static void define(struct scan *scan, struct wr_pend pend, const uint8_t *spec, 
         return;
     }
     pend.kind = WR_PEND_NEW;
-    if (dec->nnew < WR_FLOW_MAX_TEMPLATES && dec->bytes < dec->memory_bytes)
+    dec->new_bytes += spec_len;
+    if (dec->new_bytes <= WR_FLOW_MAX_NEW_BYTES && dec->bytes < dec->memory_bytes)
         pend.tmpl = wr_tmpl_new(dec->model, scan->msg->version, pend.id, pend.options, spec, spec_len);
     if (!pend.tmpl) {
         pend.kind = WR_PEND_REFUSED;
         pend.why = WR_FLOW_REJECT_exporter_cap;
     }
-    dec->nnew++;
     if (!pend_add(dec, pend))
         wr_tmpl_free(pend.tmpl);
 }
@@ -140,7 +140,7 @@ bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why)
     const struct wr_stream *last = msg->dec->last; /* datagrams of one exporter come in trains */
     bool same = last && memcmp(&last->key, &scan.key, sizeof scan.key) == 0;
     msg->stream = same ? msg->dec->last : wr_stream_find(msg->dec, &scan.key);
-    msg->dec->nnew = msg->dec->guesses = 0;
+    msg->dec->new_bytes = msg->dec->guesses = 0;
     while (msg->len - at >= 4) {
         const uint8_t *p = msg->data + at;
         size_t left = msg->len - at, len = (size_t)wr_be(p + 2, 2);

@@ -22,6 +22,7 @@ enum {
     WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
     WR_FLOW_MAX_SAMPLERS = 1024,  /* per exporter */
     WR_FLOW_MAX_RECORD = 65515,   /* longest record that fits a message with its headers */
+    WR_FLOW_MAX_NEW_BYTES = 32768, /* of new templates in a message; a refresh brings the rest */
     WR_FLOW_MAX_GUESSES = 64,      /* searches of other streams in one message */
     WR_FLOW_MAX_HOLDS = 256,       /* data sets of one message that may wait */
     WR_FLOW_CHUNK = 32,            /* records decoded together */
@@ -137,7 +138,7 @@ struct wr_flow_decoder {
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     bool keep_none;
     struct wr_pend *pends; /* templates of the message in hand, in message order */
-    uint32_t npends, cap_pends, nnew;
+    uint32_t npends, cap_pends, new_bytes;
     uint32_t *pend_of; /* by template id: 1 + index into pends, 0 none */
     uint32_t anchors[WR_FLOW_ANCHORS]; /* of the records in hand, see rows.c */
     uint64_t values[WR_FLOW_CHUNK][WR_NTARGETS];

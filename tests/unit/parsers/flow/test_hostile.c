@@ -297,3 +297,23 @@ Test(hostile, a_message_of_nothing_but_unknown_sets_is_bounded_work)
     cr_expect_leq(s->sets_held - s->sets_dropped, 256, "few of one message wait");
     bench_end(&b);
 }
+
+Test(hostile, new_templates_of_one_message_are_bounded_and_a_refresh_brings_the_rest)
+{
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 0);
+    for (uint16_t id = 256; id < 256 + 12; id++) {
+        set(&m, 2);
+        put(&m, id, 2);
+        put(&m, 1024, 2);
+        for (unsigned i = 0; i < 1024; i++)
+            put(&m, (i + 1) << 16 | 1, 4);
+        set_end(&m);
+    }
+    cr_expect(bench_send(&b, &m));
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, 7);
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_exporter_cap), 5);
+    cr_expect(bench_send(&b, &m));
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, 12);
+    bench_end(&b);
+}
