@@ -13,7 +13,7 @@ softflowd-*)
     version=${variant#softflowd-}; biflow=""
     [ "$version" != 10b ] || { version=10; biflow=-b; }
     softflowd -r "$dir/lab/lab.pcap" -n "127.0.0.1:$flow" -v "$version" -A milli $biflow \
-        -p "$dir/softflowd.pid" -c "$dir/softflowd.ctl" >"$dir/exporter.log" 2>&1 || live_fail "softflowd: $(cat "$dir/exporter.log")" ;;
+        -p none -c none >"$dir/exporter.log" 2>&1 || live_fail "softflowd: $(cat "$dir/exporter.log")" ;;
 nfprobe-*)
     cat >"$dir/pmacct.conf" <<CONF
 daemonize: false
