@@ -33,26 +33,28 @@ struct check {
     unsigned files, errors, warnings;
 };
 
-/* A YAML file is a configuration when it says what only one has and is no rule. */
+/* A YAML file is a rule when it says anything that Sentinel's rules say, else a configuration, as one is that has all
+ * its settings commented out. */
 static bool is_config(const char *name, const char *text, size_t len)
 {
-    static const char *const keys[] = {
-        "listen", "http",           "rules",           "state",   "workers",  "batch_rows",
-        "memory", "receive_buffer", "max_connections", "orphans", "endpoint", "realert",
-        "commit", "snapshot",       "alerts",          "forward", NULL};
+    static const char *const rule_keys[] = {"id", "name", "query", "description", "severity", "kind",
+                                            "queryFrequency", "queryPeriod", "triggerOperator",
+                                            "triggerThreshold", "tactics", "relevantTechniques",
+                                            "entityMappings", "version"};
     const char *dot = strrchr(name, '.');
     if (!dot || (strcmp(dot, ".yaml") && strcmp(dot, ".yml") && strcmp(dot, ".conf")))
         return false;
     struct wr_diags unused;
     struct wr_yaml *file = NULL;
-    bool found = false;
-    if (wr_diags_init(&unused) && (file = wr_yaml_new(name, text, len, &unused)) && file->ndocs &&
-        !wr_yaml_get(file->docs[0], "query"))
-        for (size_t i = 0; keys[i] && !found; i++)
-            found = wr_yaml_get(file->docs[0], keys[i]) != NULL;
+    bool config = false;
+    if (wr_diags_init(&unused) && (file = wr_yaml_new(name, text, len, &unused))) {
+        config = !file->ndocs || file->docs[0]->kind == WR_YAML_MAPPING;
+        for (size_t i = 0; i < sizeof rule_keys / sizeof *rule_keys; i++)
+            config = config && !(file->ndocs && wr_yaml_get(file->docs[0], rule_keys[i]));
+    }
     wr_yaml_free(file);
     wr_diags_fini(&unused);
-    return found;
+    return config;
 }
 
 static enum wr_err check_text(struct check *c, const char *name, const char *text, size_t len,

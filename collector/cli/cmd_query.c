@@ -216,6 +216,7 @@ int wr_cmd_query(int argc, char **argv)
             return WR_EXIT_FOUND;
         }
         text = owned ? owned : "";
+        name = strcmp(name, "-") ? name : "standard input";
     }
     struct wr_diags diags;
     code = WR_EXIT_FOUND;

@@ -59,6 +59,16 @@ run 0 "$WEIR" replay --rules "$SRC/rules/library" "$pcap" "$events"
 jq -c 'select(.techniques | index("T1071.003"))' "$TMP/out" | jq -cS '.columns' | jq -cs "$canon" | jq -cS . >"$TMP/rows"
 same "$TMP/expected" "$TMP/rows"
 
+# An alert whose group has left the window is printed once too, as resolved.
+grep lab-ws02 "$events" >"$TMP/events"
+grep lab-ws02 "$events" | head -n 1 | sed 's/2026-01-05T/2026-01-09T/g' >>"$TMP/events"
+run 0 "$WEIR" replay --rules "$seed" "$TMP/events"
+jq -c '[.kind, .columns.ConnectionCount]' "$TMP/out" >"$TMP/got"
+is got '["resolved",5]'
+run 0 "$WEIR" replay --rules "$seed" --all-updates "$TMP/events"
+jq -r .kind "$TMP/out" | sed -n '1p;$p' | tr '\n' ' ' >"$TMP/got"
+is got "raised resolved "
+
 # A site without endpoint events: flows alone alert, and every connection is counted once.
 run 0 "$WEIR" replay --rules "$seed" "$pcap"
 [ "$(wc -l <"$TMP/out")" -gt 0 ] || fail "lab.pcap alone raises no alert"
