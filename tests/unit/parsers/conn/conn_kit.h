@@ -27,6 +27,7 @@ struct seen {
 struct kit {
     struct wr_conn *conn;
     struct wr_conn_opts opts;
+    struct wr_batch *out;
     struct seen row[KIT_ROWS];
     uint32_t n;
 };
@@ -42,13 +43,15 @@ static inline struct kit *kit_new(struct wr_conn_opts opts)
     opts.wanted = kit_wanted();
     k->opts = opts;
     k->conn = wr_conn_new(&opts);
-    cr_assert_not_null(k->conn);
+    k->out = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, WR_BATCH_ROWS);
+    cr_assert(k->conn && k->out);
     return k;
 }
 
 static inline void kit_free(struct kit *k)
 {
     wr_conn_free(k->conn);
+    wr_batch_free(k->out);
     free(k);
 }
 
@@ -137,17 +140,12 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
 static inline void kit_drain(struct kit *k)
 {
     static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS};
-    struct wr_colset all = kit_wanted();
-    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, WR_BATCH_ROWS);
-    for (int t = 0; t < 2; t++) {
-        cr_assert(wr_batch_reset(b));
-        while (wr_conn_drain(k->conn, tables[t], b) > 0) {
-            for (uint32_t r = 0; r < b->nrows; r++)
-                kit_take(k, b, r, t == 1);
-            cr_assert(wr_batch_reset(b));
+    for (int t = 0; t < 2; t++)
+        while (wr_conn_drain(k->conn, tables[t], k->out) > 0) {
+            for (uint32_t r = 0; r < k->out->nrows; r++)
+                kit_take(k, k->out, r, t == 1);
+            cr_assert(wr_batch_reset(k->out));
         }
-    }
-    wr_batch_free(b);
 }
 
 static inline void kit_flow(struct kit *k, struct wr_flow f)
