@@ -19,7 +19,7 @@
 #define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
 
 enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
-enum { WR_CHAIN_MAX = 5, WR_POINTS_MAX = 16, WR_SEEN = 4 };
+enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */ };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
 enum { WR_DUE_EVENTS, WR_DUE_ORPHANS };

@@ -165,6 +165,44 @@ Test(conn_property, any_order_gives_the_truth_incremental_and_final, .timeout = 
     free(w);
 }
 
+/* Half an hour a record, three exporters, both directions. */
+static uint32_t day_records(struct wr_flow *out, bool start_kept)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < 48; i++)
+        for (uint32_t p = 0; p < 3; p++)
+            for (int up = 0; up < 2; up++) {
+                int64_t start = i * 1800000;
+                uint8_t tcp = ACK | PSH | (i ? 0 : SYN) | (i < 47 ? 0 : FIN);
+                out[n] = flow(up, (start_kept ? 0 : start) + !up * 5, start + 1799000 + !up * 5, tcp,
+                              up ? 1000 : 10);
+                out[n++].point = 1 + p;
+            }
+    return n;
+}
+
+Test(conn_property, a_connection_of_24_h_in_any_order_is_one)
+{
+    struct wr_flow f[288];
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct kit *k = kit_new((struct wr_conn_opts){.final_only = true});
+        state = seed * 0x9e3779b97f4a7c15u;
+        uint32_t n = day_records(f, seed % 2);
+        for (; n; n--) {
+            uint32_t i = rnd(n);
+            f[i].export_ns = T0 + 90000 * SEC;
+            kit_flow(k, f[i]);
+            f[i] = f[n - 1];
+        }
+        kit_flush(k);
+        cr_assert_eq(k->n, 1, "seed %lu: %u rows", (unsigned long)seed, k->n);
+        cr_assert_eq(k->row[0].sent, 48000);
+        cr_assert_eq(k->row[0].received, 480);
+        cr_assert_str_eq(k->row[0].local, "10.0.0.1");
+        kit_free(k);
+    }
+}
+
 Test(conn_property, a_table_saved_and_loaded_goes_on_the_same, .timeout = 100)
 {
     struct world *w = malloc(sizeof *w);
