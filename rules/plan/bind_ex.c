@@ -274,6 +274,8 @@ static struct wr_ex *bind_let_value(struct wr_binder *b, const struct wr_let *le
     }
     if (let->kind == WR_LET_TABLE)
         wr_bind_error(b, ast->span, "'%s' is a table; a value is needed here", ast->name.text);
+    if (let->kind == WR_LET_FUNCTION)
+        wr_bind_unsupported(b, ast->span, "a function of your own", ast->name.text);
     return NULL; /* a bad let was told where it stands */
 }
 

@@ -50,6 +50,8 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
             continue;
         if (let->kind == WR_LET_TABLE)
             return let_table(b, let);
+        if (let->kind == WR_LET_FUNCTION)
+            wr_bind_unsupported(b, ast->span, "a function of your own", ast->name.text);
         if (let->kind == WR_LET_CONST || let->kind == WR_LET_SCALAR) {
             struct wr_diag *d = wr_bind_error(
                 b, ast->span, "'%s' is a value; a table is needed here", ast->name.text);

@@ -2,6 +2,7 @@
 #include "rules/rules.h"
 
 #include <stdint.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,6 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wr_buf out = {0};
     enum wr_err err = wr_ruleset_add(set, name, (const char *)data, size, &diags);
     WR_ASSERT(err == WR_OK || diags.nerrors);
+    /* A refusal that forgot to say why ends up as "out of memory". */
+    for (const struct wr_diag *d = diags.first; d; d = d->next)
+        WR_ASSERT(strcmp(d->text, wr_strerror(WR_ENOMEM)) != 0);
     wr_ruleset_explain(set, &out);
     wr_diags_print(&diags, &out);
     wr_diags_json(&diags, &out);

@@ -88,7 +88,8 @@ static const struct {
      "count() by Exporter\n"
      "  map Exporter, avg_octetDeltaCount = round(avg, 1), r = (sum / count)\n"},
     {"Flows | top 3 by octetDeltaCount asc | project-rename o = octetDeltaCount | project-keep o*",
-     "  scan Flows\n  sort by octetDeltaCount asc nulls first\n  take 3\n  map observationDomainId, "
+     "  scan Flows\n  sort by octetDeltaCount asc nulls first\n  take 3\n  map "
+     "observationDomainId, "
      "o = octetDeltaCount\n"
      "  map observationDomainId, o\n"},
     {"range x from 1 to 3 step 1 | where x != 2",
@@ -196,6 +197,8 @@ static const struct {
      "q.kql:1:51: error: 'T' is a table; a value is needed here\n"},
     {"let f = (a:long) { a }; print f(1)",
      "q.kql:1:31: error: a function of your own 'f' is not supported yet\n"},
+    {"let f = view () { print 1 }; f",
+     "q.kql:1:30: error: a function of your own 'f' is not supported yet\n"},
     {"let x = 5;", "q.kql:1:11: error: there is no query\n"},
     {"datatable(a:long, b:long)[1, 2, 3]",
      "q.kql:1:1: error: 3 values do not fill rows of 2 columns\n"},
