@@ -80,8 +80,7 @@ static enum wr_err next_chunk(struct wr_forward *f, struct wr_chunk *chunk)
 
 static bool send_chunk(struct wr_forward *f, const struct wr_chunk *chunk)
 {
-    struct wr_forward_flight flight = {.chunk = *chunk,
-                                       .deadline_ms = uv_now(f->loop) + f->o.ack_timeout_ms};
+    struct wr_forward_flight flight = {.chunk = *chunk, .deadline_ms = uv_now(f->loop) + f->o.ack_timeout_ms};
     struct wr_buf entries = {0}, message = {0};
     enum wr_err err = wr_store_read(f->store, chunk, WR_STORE_ENTRIES, &entries, &flight.alerts);
     if (!err && !flight.alerts) { /* the retention took all of it */
@@ -225,10 +224,12 @@ void wr_forward_watch(struct wr_forward *f)
 
 static void on_timer(uv_timer_t *timer)
 {
-    static const char *const late[] = {"the name was not resolved in time", "no connection in time",
+    static const char *const late[] = {"the name was not resolved in time",
+                                       "no connection in time",
                                        "no TLS session in time",
                                        "no HELO in time: does the receiver have a shared key?",
-                                       "no PONG in time", "no acknowledgement in time"};
+                                       "no PONG in time",
+                                       "no acknowledgement in time"};
     struct wr_forward *f = timer->data;
     if (!f->conn)
         wr_forward_attempt(f);
@@ -284,8 +285,9 @@ enum { NSTRINGS = 11 };
 /* Every string of the options, so that copying and freeing cannot forget one. */
 static void strings_of(struct wr_forward_opts *o, const char **at[NSTRINGS])
 {
-    const char **all[NSTRINGS] = {&o->name,          &o->host,    &o->tag,       &o->shared_key, &o->username, &o->password,
-                                  &o->self_hostname, &o->ca_file, &o->cert_file, &o->key_file,   &o->tls_name};
+    const char **all[NSTRINGS] = {&o->name,      &o->host,     &o->tag,           &o->shared_key,
+                                  &o->username,  &o->password, &o->self_hostname, &o->ca_file,
+                                  &o->cert_file, &o->key_file, &o->tls_name};
     memcpy(at, all, sizeof all);
 }
 
@@ -354,7 +356,8 @@ static const char *check_opts(const struct wr_forward_opts *o)
 struct wr_sink *wr_forward_new(uv_loop_t *loop, struct wr_store *store, int64_t receiver,
                                const struct wr_forward_opts *opts, const char **ret_error)
 {
-    static const struct wr_sink_ops ops = {forward_wake, forward_reopen, forward_stop, forward_stats, forward_free};
+    static const struct wr_sink_ops ops = {forward_wake, forward_reopen, forward_stop, forward_stats,
+                                           forward_free};
     *ret_error = check_opts(opts);
     if (*ret_error)
         return NULL;

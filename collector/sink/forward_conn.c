@@ -64,8 +64,8 @@ static void on_written(uv_write_t *req, int status)
     uint32_t alerts = w->alerts;
     wr_buf_fini(&w->bytes);
     free(w);
-    /* A failed write is left to the reader: what the receiver said before it hung up explains more than "connection
-     * reset", and is still to be read. The reader sees the end of the connection in any case. */
+    /* A failed write is left to the reader: what the receiver said before it hung up explains more than
+     * "connection reset", and is still to be read. The reader sees the end of the connection in any case. */
     if (live && !status && chunk_id)
         wr_forward_written(f, chunk_id, alerts);
 }
@@ -389,4 +389,3 @@ void wr_forward_attempt(struct wr_forward *f)
     f->nconns++;
     wr_forward_watch(f);
 }
-

@@ -1,8 +1,8 @@
 /* Shared by forward.c (what is sent when, back-off, options) and forward_conn.c (one connection's life).
  *
- * A connection is a `struct conn`, made for one attempt and freed by its last callback; a sink has at most one that is
- * not `dead`. Chunks in flight are known by id and deadline; their bytes are read from the store again when they
- * must be sent again, so that a slow receiver costs no memory. */
+ * A connection is a `struct wr_forward_conn`, made for one attempt and freed by its last callback; a sink has at most
+ * one that is not `dead`. Chunks in flight are known by id and deadline; their bytes are read from the store
+ * again when they must be sent again, so that a slow receiver costs no memory. */
 #ifndef WR_COLLECTOR_SINK_FORWARD_INTERNAL_H
 #define WR_COLLECTOR_SINK_FORWARD_INTERNAL_H
 
@@ -20,9 +20,9 @@ struct wr_forward;
 struct wr_forward_conn {
     struct wr_forward *f;
     enum wr_forward_phase phase;
-    bool dead;      /* given up; waits for its callbacks */
-    bool has_tcp;   /* tcp is open, or is being closed */
-    bool one_shot;  /* the receiver takes one message a connection */
+    bool dead;     /* given up; waits for its callbacks */
+    bool has_tcp;  /* tcp is open, or is being closed */
+    bool one_shot; /* the receiver takes one message a connection */
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
     uv_tcp_t tcp;
@@ -46,16 +46,16 @@ struct wr_forward {
     uv_loop_t *loop;
     struct wr_store *store;
     int64_t receiver;
-    struct wr_forward_opts o; /* strings owned */
-    struct wr_forward_conn *conn;        /* NULL while backing off */
-    uint32_t nconns;          /* not freed yet */
-    uv_timer_t timer;         /* back-off, or the deadline of the phase or of the oldest chunk */
+    struct wr_forward_opts o;     /* strings owned */
+    struct wr_forward_conn *conn; /* NULL while backing off */
+    uint32_t nconns;              /* not freed yet */
+    uv_timer_t timer;             /* back-off, or the deadline of the phase or of the oldest chunk */
     uv_timer_t stop_timer;
     uint32_t backoff_ms;
     struct wr_forward_flight flight[MAX_INFLIGHT];
     uint32_t nflight;
-    int64_t after_id;   /* chunks up to here were sent on this connection */
-    int64_t ever_id;    /* chunks up to here were sent on some connection */
+    int64_t after_id; /* chunks up to here were sent on this connection */
+    int64_t ever_id;  /* chunks up to here were sent on some connection */
     bool stopping, ended;
     wr_sink_stopped stopped;
     void *arg;
@@ -69,8 +69,8 @@ struct wr_forward {
 void wr_forward_attempt(struct wr_forward *f);
 /* Gives the connection up, if there is one; what is in flight must be sent again. */
 void wr_forward_hang_up(struct wr_forward *f);
-/* Sends plaintext, as it is or through TLS, and frees `bytes`. `chunk_id` 0: part of the handshake. False when the
- * connection was given up. */
+/* Sends plaintext, as it is or through TLS, and frees `bytes`. `chunk_id` 0: part of the handshake. False
+ * when the connection was given up. */
 bool wr_forward_send(struct wr_forward_conn *c, struct wr_buf *bytes, int64_t chunk_id, uint32_t alerts);
 
 /* forward.c */

@@ -76,11 +76,11 @@ static void digest_hex(const struct piece *pieces, size_t n, char *out)
         wr_hex(digest, sizeof digest, out);
 }
 
-static void key_digest(const struct wr_forward_helo *helo, const struct wr_forward_login *login, struct piece host,
-                       char *out)
+static void key_digest(const struct wr_forward_helo *helo, const struct wr_forward_login *login,
+                       struct piece host, char *out)
 {
-    struct piece pieces[] = {text_piece(login->salt), host, {helo->nonce, helo->nonce_len},
-                             text_piece(login->shared_key)};
+    struct piece pieces[] = {
+        text_piece(login->salt), host, {helo->nonce, helo->nonce_len}, text_piece(login->shared_key)};
     digest_hex(pieces, 4, out);
 }
 
@@ -91,8 +91,8 @@ void wr_forward_pack_ping(struct wr_buf *out, const struct wr_forward_helo *helo
     key_digest(helo, login, text_piece(login->self), key);
     bool user = helo->auth_len && login->user[0];
     if (user) {
-        struct piece pieces[] = {{helo->auth, helo->auth_len}, text_piece(login->user),
-                                 text_piece(login->password)};
+        struct piece pieces[] = {
+            {helo->auth, helo->auth_len}, text_piece(login->user), text_piece(login->password)};
         digest_hex(pieces, 3, password);
     }
     msgpack_packer packer;
@@ -252,7 +252,8 @@ static void copy_nonce(struct reader *r, uint8_t *to, uint32_t *to_len)
     *to_len = o.n;
 }
 
-enum wr_err wr_forward_read_helo(const void *bytes, size_t len, size_t *ret_used, struct wr_forward_helo *ret_helo)
+enum wr_err wr_forward_read_helo(const void *bytes, size_t len, size_t *ret_used,
+                                 struct wr_forward_helo *ret_helo)
 {
     struct reader r = reader_of(bytes, len);
     struct wr_forward_helo helo = {.keepalive = true};
@@ -289,7 +290,8 @@ static void refusal_text(const struct object *reason, char *out)
     struct wr_buf text = {0};
     if (reason->kind == TEXT && reason->n)
         wr_buf_printable(&text, reason->bytes, reason->n < 80 ? reason->n : 80);
-    snprintf(out, WR_FORWARD_REASON, "%.*s", text.len ? (int)text.len : 15, text.len ? text.data : "no reason given");
+    snprintf(out, WR_FORWARD_REASON, "%.*s", text.len ? (int)text.len : 15,
+             text.len ? text.data : "no reason given");
     wr_buf_fini(&text);
 }
 
@@ -324,7 +326,8 @@ enum wr_err wr_forward_read_pong(const void *bytes, size_t len, const struct wr_
     return WR_OK;
 }
 
-enum wr_err wr_forward_read_ack(const void *bytes, size_t len, size_t *ret_used, char *ret_id, bool *ret_refused)
+enum wr_err wr_forward_read_ack(const void *bytes, size_t len, size_t *ret_used, char *ret_id,
+                                bool *ret_refused)
 {
     struct reader r = reader_of(bytes, len);
     struct object map = next_object(&r);

@@ -6,8 +6,9 @@
  *   C>S [tag, bin(entries), {size, chunk}]                              PackedForward
  *   S>C {ack: chunk}
  *
- * Answers are read by a reader of our own: bounded, no recursion, no allocation. Each gives WR_ETRUNC while more
- * bytes are needed, WR_EINVAL when this is not the answer, and never looks past `len`.
+ * Answers are read by a reader of our own: bounded, no recursion, no allocation. Each gives WR_ETRUNC while
+ * more bytes are needed, WR_EINVAL when this is not the answer, and never looks past `len`.
+ *
  * Source: Forward Protocol Specification v1, fluent/fluentd wiki. */
 #ifndef WR_COLLECTOR_SINK_FORWARD_WIRE_H
 #define WR_COLLECTOR_SINK_FORWARD_WIRE_H
@@ -41,14 +42,14 @@ struct wr_forward_login {
 void wr_forward_pack_ping(struct wr_buf *out, const struct wr_forward_helo *helo,
                           const struct wr_forward_login *login);
 
-/* *ret_refusal is "" when the server has let us in and proved that it knows the key; else the reason as text. */
+/* *ret_refusal is "" when the server has let us in and proved that it knows the key; else the reason. */
 enum { WR_FORWARD_REASON = 128 };
 enum wr_err wr_forward_read_pong(const void *bytes, size_t len, const struct wr_forward_helo *helo,
                                  const struct wr_forward_login *login, size_t *ret_used,
                                  char ret_refusal[WR_FORWARD_REASON]) WR_MUST_CHECK;
 
-/* One acknowledgement; ret_id (WR_FORWARD_ID + 1) is "" for an empty map, by which Vector says that it failed, and for
- * an id that cannot be ours. */
+/* One acknowledgement; ret_id (WR_FORWARD_ID + 1) is "" for an empty map, by which Vector says that it
+ * failed, and for an id that cannot be ours. */
 enum wr_err wr_forward_read_ack(const void *bytes, size_t len, size_t *ret_used, char *ret_id,
                                 bool *ret_refused) WR_MUST_CHECK;
 

@@ -30,7 +30,7 @@ struct lines {
     bool torn; /* the file's last line has no end: a write failed half way */
     struct wr_chunk chunk;
     uint32_t chunk_alerts;
-    bool has_chunk;     /* its text is in `text`, its first `written` bytes in the file */
+    bool has_chunk; /* its text is in `text`, its first `written` bytes in the file */
     struct wr_buf text;
     size_t written;
     uv_timer_t timer;

@@ -28,7 +28,8 @@ static enum wr_err unconfigured(struct wr_store *store, const char *const *names
         if (!name || !is_configured(name, names, n))
             *ret_id = sqlite3_column_int64(stmt, 0);
     }
-    enum wr_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? WR_OK : wr_store_fail(store, "cannot read receivers");
+    enum wr_err err =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? WR_OK : wr_store_fail(store, "cannot read receivers");
     sqlite3_reset(stmt);
     return err;
 }
@@ -106,8 +107,8 @@ enum wr_err wr_store_receivers(struct wr_store *store, const char *const *names,
 /* ---- chunks ---- */
 
 /* Bounds of what comes next; *ret_alerts is 0 when there is nothing. */
-static enum wr_err next_bounds(struct wr_store *store, int64_t receiver, uint32_t max_bytes, uint32_t max_alerts,
-                               struct wr_chunk *chunk, uint32_t *ret_alerts)
+static enum wr_err next_bounds(struct wr_store *store, int64_t receiver, uint32_t max_bytes,
+                               uint32_t max_alerts, struct wr_chunk *chunk, uint32_t *ret_alerts)
 {
     sqlite3_stmt *stmt = wr_store_stmt(store, WR_STORE_UNTAKEN);
     if (!stmt)
@@ -170,7 +171,8 @@ enum wr_err wr_store_take(struct wr_store *store, int64_t receiver, uint32_t max
     return WR_OK;
 }
 
-enum wr_err wr_store_chunk(struct wr_store *store, int64_t receiver, int64_t after_id, struct wr_chunk *ret_chunk)
+enum wr_err wr_store_chunk(struct wr_store *store, int64_t receiver, int64_t after_id,
+                           struct wr_chunk *ret_chunk)
 {
     sqlite3_stmt *stmt = wr_store_stmt(store, WR_STORE_CHUNK_NEXT);
     if (!stmt)
@@ -193,7 +195,8 @@ enum wr_err wr_store_chunk(struct wr_store *store, int64_t receiver, int64_t aft
 enum wr_err wr_store_read(struct wr_store *store, const struct wr_chunk *chunk, enum wr_store_form form,
                           struct wr_buf *out, uint32_t *ret_alerts)
 {
-    sqlite3_stmt *stmt = wr_store_stmt(store, form == WR_STORE_ENTRIES ? WR_STORE_GET_ENTRIES : WR_STORE_GET_LINES);
+    sqlite3_stmt *stmt =
+        wr_store_stmt(store, form == WR_STORE_ENTRIES ? WR_STORE_GET_ENTRIES : WR_STORE_GET_LINES);
     if (!stmt)
         return WR_EIO;
     sqlite3_bind_int64(stmt, 1, chunk->first);
@@ -279,7 +282,8 @@ enum wr_err wr_store_trim(struct wr_store *store, const struct wr_store_limits *
     err = wr_store_begin(store, false);
     if (err)
         return err;
-    static const enum wr_store_statement steps[] = {WR_STORE_DEAD_TAKEN, WR_STORE_DEAD_CHUNKS, WR_STORE_FORGET};
+    static const enum wr_store_statement steps[] = {WR_STORE_DEAD_TAKEN, WR_STORE_DEAD_CHUNKS,
+                                                    WR_STORE_FORGET};
     err = ask_with(store, WR_STORE_DEAD, bound, &dead);
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !err; i++)
         err = run_with(store, steps[i], bound);

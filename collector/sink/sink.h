@@ -1,11 +1,11 @@
-/* Where alerts go. Every sink is a receiver of the store (store.h): alerts are put into the store first, then every
- * sink is woken and takes what it has not delivered yet. A sink never holds an alert that is not on disk, and the
- * store forgets an alert only after every receiver acknowledged it.
+/* Where alerts go. Every sink is a receiver of the store (store.h): alerts are put into the store first, then
+ * every sink is woken and takes what it has not delivered yet. A sink never holds an alert that is not on
+ * disk, and the store forgets an alert only after every receiver acknowledged it.
  *
  *   engine --alerts--> wr_store_put --wake--> sink: take chunk -> deliver -> ack
  *
- * Lifetime  made by wr_forward_new or wr_lines_new on a loop and a store that outlive it. wr_sink_stop once, then,
- *           from or after its callback, wr_sink_free.
+ * Lifetime  made by wr_forward_new or wr_lines_new on a loop and a store that outlive it. wr_sink_stop once,
+ *           then, from or after its callback, wr_sink_free.
  * Threads   the loop's thread, which is the store's.
  * Failure   never returned: a sink retries for ever, counts, and keeps the last error as text. */
 #ifndef WR_COLLECTOR_SINK_SINK_H
@@ -75,7 +75,8 @@ static inline void wr_sink_free(struct wr_sink *sink)
         sink->ops->free(sink);
 }
 
-/* For sinks: what has been said about a receiver, so that an outage is two lines in the log and not one a try. */
+/* For sinks: what has been said about a receiver, so that an outage is two lines in the log and not one a
+ * try. */
 struct wr_sink_outage {
     char said[192]; /* "" while all is well */
 };

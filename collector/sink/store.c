@@ -54,7 +54,8 @@ static const char *remedy_of(int rc)
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return "; move the file away to start with an empty store (sqlite3 FILE .recover may save its alerts)";
+        return "; move the file away to start with an empty store (sqlite3 FILE .recover may save its "
+               "alerts)";
     case SQLITE_FULL:
         return "; the disk is full: free some space";
     case SQLITE_READONLY:
@@ -95,7 +96,8 @@ sqlite3_stmt *wr_store_stmt(struct wr_store *store, enum wr_store_statement whic
 {
     sqlite3_stmt **stmt = &store->stmt[which];
     if (!*stmt) {
-        if (sqlite3_prepare_v3(store->db, SQL[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) != SQLITE_OK) {
+        if (sqlite3_prepare_v3(store->db, SQL[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL) !=
+            SQLITE_OK) {
             wr_store_fail(store, "cannot prepare a statement");
             return NULL;
         }
@@ -191,7 +193,8 @@ static enum wr_err check_schema(struct wr_store *store)
     if (ask(store, "PRAGMA application_id") != APPLICATION_ID)
         return fail_text(store, WR_ECORRUPT, "is another program's database; name another file");
     if (version != SCHEMA_VERSION)
-        return fail_text(store, WR_EUNSUPPORTED, "was written by a newer weir; run that one, or move the file away");
+        return fail_text(store, WR_EUNSUPPORTED,
+                         "was written by a newer weir; run that one, or move the file away");
     return check_content(store);
 }
 
@@ -214,7 +217,8 @@ static enum wr_err lock_owner(struct wr_store *store)
         return why == ENOENT ? WR_ENOENT : WR_EIO;
     }
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return fail_text(store, WR_EIO, "is in use by another weir; stop that one, or set another state folder");
+        return fail_text(store, WR_EIO,
+                         "is in use by another weir; stop that one, or set another state folder");
     /* SQLite would create it with the umask's mode; alerts are not for everybody */
     int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd >= 0)
@@ -230,7 +234,8 @@ static enum wr_err open_database(struct wr_store *store)
     enum wr_err err = own ? lock_owner(store) : WR_OK;
     if (err)
         return err;
-    int flags = (own ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
+    int flags =
+        (own ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK)
         return store->db ? wr_store_fail(store, "cannot open") : WR_ENOMEM;
     sqlite3_busy_timeout(store->db, BUSY_MS);
@@ -280,7 +285,7 @@ void wr_store_close(struct wr_store *store)
 
 /* ---- putting and reading ---- */
 
-/* An alert whose JSON cannot become a record (a column of type dynamic that is no JSON) is delivered as text. */
+/* An alert whose JSON cannot become a record (a dynamic column that is no JSON) is delivered as text. */
 static enum wr_err entry_as_text(struct wr_store *store, const struct wr_alert *alert)
 {
     struct wr_buf json = {0};
@@ -292,7 +297,8 @@ static enum wr_err entry_as_text(struct wr_store *store, const struct wr_alert *
     wr_json_key(&json, "message");
     wr_json_str(&json, store->json.data, store->json.len);
     wr_buf_char(&json, '}');
-    enum wr_err err = json.err ? json.err : wr_record_entry(alert->raised_at, json.data, json.len, &store->entry);
+    enum wr_err err =
+        json.err ? json.err : wr_record_entry(alert->raised_at, json.data, json.len, &store->entry);
     wr_buf_fini(&json);
     return err;
 }
@@ -361,7 +367,8 @@ enum wr_err wr_store_history(struct wr_store *store, const struct wr_store_query
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *json = (const char *)sqlite3_column_text(stmt, 1);
-        if (!each(arg, sqlite3_column_int64(stmt, 0), json ? json : "", (size_t)sqlite3_column_bytes(stmt, 1)))
+        if (!each(arg, sqlite3_column_int64(stmt, 0), json ? json : "",
+                  (size_t)sqlite3_column_bytes(stmt, 1)))
             break;
     }
     enum wr_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? WR_OK : wr_store_fail(store, "cannot read");

@@ -7,48 +7,48 @@
 #include <sqlite3.h>
 
 /* The statements, prepared on first use: X(name, sql). */
-#define WR_STORE_STATEMENTS(X)                                                                              \
-    X(BEGIN, "BEGIN IMMEDIATE")                                                                             \
-    X(COMMIT, "COMMIT")                                                                                     \
-    X(ROLLBACK, "ROLLBACK")                                                                                 \
-    X(PUT, "INSERT OR IGNORE INTO alert(id,seq,raised_at,rule,severity,kind,json,entry)"                    \
-           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                                              \
-    X(HISTORY, "SELECT n,json FROM (SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2"                  \
-               " ORDER BY n DESC LIMIT ?3) ORDER BY n")                                                     \
-    X(FOLLOW, "SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2 ORDER BY n")                           \
-    X(RECEIVERS, "SELECT id,name FROM receiver")                                                            \
-    X(RECEIVER_ADD, "INSERT INTO receiver(name,taken)"                                                      \
-                    " SELECT ?1,coalesce((SELECT seq FROM sqlite_sequence WHERE name='alert'),0)"           \
-                    " WHERE NOT EXISTS(SELECT 1 FROM receiver WHERE name=?1)")                              \
-    X(RECEIVER_ID, "SELECT id FROM receiver WHERE name=?1")                                                 \
-    X(RECEIVER_DROP, "DELETE FROM receiver WHERE id=?1")                                                    \
-    X(CHUNKS_DROP, "DELETE FROM chunk WHERE receiver=?1")                                                   \
-    X(UNTAKEN, "SELECT n,length(entry) FROM alert"                                                          \
-               " WHERE n>(SELECT taken FROM receiver WHERE id=?1) ORDER BY n LIMIT ?2")                     \
-    X(CHUNK_ADD, "INSERT INTO chunk(receiver,first,last) VALUES(?1,?2,?3)")                                 \
-    X(TAKEN, "UPDATE receiver SET taken=?2 WHERE id=?1")                                                    \
-    X(CHUNK_NEXT, "SELECT id,first,last FROM chunk WHERE receiver=?1 AND id>?2 ORDER BY id LIMIT 1")        \
-    X(GET_ENTRIES, "SELECT entry FROM alert WHERE n BETWEEN ?1 AND ?2 ORDER BY n")                              \
-    X(GET_LINES, "SELECT json FROM alert WHERE n BETWEEN ?1 AND ?2 ORDER BY n")                                 \
-    X(CHUNK_COUNT, "SELECT count(*) FROM alert, chunk WHERE chunk.id=?1 AND n BETWEEN first AND last")      \
-    X(CHUNK_DONE, "DELETE FROM chunk WHERE id=?1")                                                          \
-    X(PENDING, "SELECT (SELECT count(*) FROM alert WHERE n>(SELECT taken FROM receiver WHERE id=?1))"       \
-               "+(SELECT count(*) FROM chunk, alert WHERE receiver=?1 AND n BETWEEN first AND last)")       \
-    X(DELIVERED, "SELECT min((SELECT coalesce(min(taken),9223372036854775807) FROM receiver),"              \
-                 "(SELECT coalesce(min(first)-1,9223372036854775807) FROM chunk))")                         \
-    X(ALERTS, "SELECT count(*) FROM alert")                                                                 \
-    X(OLDEST, "SELECT n,raised_at FROM alert ORDER BY n LIMIT ?1")                                          \
-    X(DEAD, "SELECT count(*) FROM alert WHERE n<=?1 AND (n>(SELECT min(taken) FROM receiver)"               \
-            " OR EXISTS(SELECT 1 FROM chunk WHERE alert.n BETWEEN first AND last))")                        \
-    X(FORGET, "DELETE FROM alert WHERE n<=?1")                                                              \
-    X(DEAD_TAKEN, "UPDATE receiver SET taken=?1 WHERE taken<?1")                                            \
+#define WR_STORE_STATEMENTS(X)                                                                               \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
+    X(COMMIT, "COMMIT")                                                                                      \
+    X(ROLLBACK, "ROLLBACK")                                                                                  \
+    X(PUT, "INSERT OR IGNORE INTO alert(id,seq,raised_at,rule,severity,kind,json,entry)"                     \
+           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                                               \
+    X(HISTORY, "SELECT n,json FROM (SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2"                   \
+               " ORDER BY n DESC LIMIT ?3) ORDER BY n")                                                      \
+    X(FOLLOW, "SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2 ORDER BY n")                            \
+    X(RECEIVERS, "SELECT id,name FROM receiver")                                                             \
+    X(RECEIVER_ADD, "INSERT INTO receiver(name,taken)"                                                       \
+                    " SELECT ?1,coalesce((SELECT seq FROM sqlite_sequence WHERE name='alert'),0)"            \
+                    " WHERE NOT EXISTS(SELECT 1 FROM receiver WHERE name=?1)")                               \
+    X(RECEIVER_ID, "SELECT id FROM receiver WHERE name=?1")                                                  \
+    X(RECEIVER_DROP, "DELETE FROM receiver WHERE id=?1")                                                     \
+    X(CHUNKS_DROP, "DELETE FROM chunk WHERE receiver=?1")                                                    \
+    X(UNTAKEN, "SELECT n,length(entry) FROM alert"                                                           \
+               " WHERE n>(SELECT taken FROM receiver WHERE id=?1) ORDER BY n LIMIT ?2")                      \
+    X(CHUNK_ADD, "INSERT INTO chunk(receiver,first,last) VALUES(?1,?2,?3)")                                  \
+    X(TAKEN, "UPDATE receiver SET taken=?2 WHERE id=?1")                                                     \
+    X(CHUNK_NEXT, "SELECT id,first,last FROM chunk WHERE receiver=?1 AND id>?2 ORDER BY id LIMIT 1")         \
+    X(GET_ENTRIES, "SELECT entry FROM alert WHERE n BETWEEN ?1 AND ?2 ORDER BY n")                           \
+    X(GET_LINES, "SELECT json FROM alert WHERE n BETWEEN ?1 AND ?2 ORDER BY n")                              \
+    X(CHUNK_COUNT, "SELECT count(*) FROM alert, chunk WHERE chunk.id=?1 AND n BETWEEN first AND last")       \
+    X(CHUNK_DONE, "DELETE FROM chunk WHERE id=?1")                                                           \
+    X(PENDING, "SELECT (SELECT count(*) FROM alert WHERE n>(SELECT taken FROM receiver WHERE id=?1))"        \
+               "+(SELECT count(*) FROM chunk, alert WHERE receiver=?1 AND n BETWEEN first AND last)")        \
+    X(DELIVERED, "SELECT min((SELECT coalesce(min(taken),9223372036854775807) FROM receiver),"               \
+                 "(SELECT coalesce(min(first)-1,9223372036854775807) FROM chunk))")                          \
+    X(ALERTS, "SELECT count(*) FROM alert")                                                                  \
+    X(OLDEST, "SELECT n,raised_at FROM alert ORDER BY n LIMIT ?1")                                           \
+    X(DEAD, "SELECT count(*) FROM alert WHERE n<=?1 AND (n>(SELECT min(taken) FROM receiver)"                \
+            " OR EXISTS(SELECT 1 FROM chunk WHERE alert.n BETWEEN first AND last))")                         \
+    X(FORGET, "DELETE FROM alert WHERE n<=?1")                                                               \
+    X(DEAD_TAKEN, "UPDATE receiver SET taken=?1 WHERE taken<?1")                                             \
     X(DEAD_CHUNKS, "DELETE FROM chunk WHERE last<=?1")
 
 enum wr_store_statement {
 #define X(name, sql) WR_STORE_##name,
     WR_STORE_STATEMENTS(X)
 #undef X
-    WR_STORE_NSTATEMENTS
+        WR_STORE_NSTATEMENTS
 };
 
 struct wr_store {

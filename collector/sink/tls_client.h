@@ -8,19 +8,21 @@
 struct wr_tls;
 
 struct wr_tls_opts {
-    const char *name;               /* of the peer: DNS name or address; SNI and what the certificate must say */
-    const char *ca_file;            /* PEM; NULL: the system's authorities */
-    const char *cert_file, *key_file; /* PEM; NULL: no client certificate; key_file NULL: the key is in cert_file */
-    bool insecure;                  /* accepts any certificate */
+    const char *name;    /* of the peer: DNS name or address; SNI and what the certificate must say */
+    const char *ca_file; /* PEM; NULL: the system's authorities */
+    const char *cert_file,
+        *key_file; /* PEM; NULL: no client certificate; key_file NULL: the key is in cert_file */
+    bool insecure; /* accepts any certificate */
 };
 
 /* Reads the files anew. NULL with one line in `error` when one cannot be used or memory ran out. */
 struct wr_tls *wr_tls_new(const struct wr_tls_opts *opts, struct wr_buf *error) WR_MUST_CHECK;
 void wr_tls_free(struct wr_tls *tls);
 
-/* Takes ciphertext from the peer, goes on with the handshake, appends plaintext to `plain`. WR_EIO when the session
- * failed or the peer ended it: wr_tls_error() says why. */
-enum wr_err wr_tls_feed(struct wr_tls *tls, const void *bytes, size_t len, struct wr_buf *plain) WR_MUST_CHECK;
+/* Takes ciphertext from the peer, goes on with the handshake, appends plaintext to `plain`. WR_EIO when the
+ * session failed or the peer ended it: wr_tls_error() says why. */
+enum wr_err wr_tls_feed(struct wr_tls *tls, const void *bytes, size_t len,
+                        struct wr_buf *plain) WR_MUST_CHECK;
 /* Starts the handshake, or goes on with it. */
 enum wr_err wr_tls_handshake(struct wr_tls *tls) WR_MUST_CHECK;
 bool wr_tls_ready(const struct wr_tls *tls); /* the handshake is done and the peer is who it should be */

@@ -1,5 +1,5 @@
-/* Stores COUNT alerts and forwards them until all are acknowledged: `send STORE COUNT --port N [...]`. Prints the
- * sink's counters as JSON. Exit 0: all acknowledged, 1: the limit (ms) passed first. */
+/* Stores COUNT alerts and forwards them until all are acknowledged: `send STORE COUNT --port N [...]`. Prints
+ * the sink's counters as JSON. Exit 0: all acknowledged, 1: the limit (ms) passed first. */
 #include "base/ticks.h"
 #include "collector/sink/forward.h"
 #include "collector/sink/store.h"
@@ -12,8 +12,12 @@
 
 enum { GROUP = 50 };
 
-static struct wr_forward_opts opts = {.name = "agg", .host = "127.0.0.1", .ack_timeout_ms = 5000,
-                                      .connect_timeout_ms = 3000, .backoff_min_ms = 50, .backoff_max_ms = 400,
+static struct wr_forward_opts opts = {.name = "agg",
+                                      .host = "127.0.0.1",
+                                      .ack_timeout_ms = 5000,
+                                      .connect_timeout_ms = 3000,
+                                      .backoff_min_ms = 50,
+                                      .backoff_max_ms = 400,
                                       .chunk_alerts = 20};
 static uint64_t limit_ms = 20000;
 static uint32_t stored, count;
@@ -44,7 +48,8 @@ static struct wr_alert *make(uint32_t n)
     if (!alert->cells || !alert->entities || !wr_str_copy(arena, PEERS, sizeof PEERS - 1, &peers) ||
         !wr_str_copy(arena, TEXT, sizeof TEXT - 1, &text))
         abort();
-    alert->cells[0] = (struct wr_alert_cell){.name = "DeviceName", .type = WR_STRING, .s = WR_STR_LIT("mail-ws-7")};
+    alert->cells[0] =
+        (struct wr_alert_cell){.name = "DeviceName", .type = WR_STRING, .s = WR_STR_LIT("mail-ws-7")};
     alert->cells[1] = (struct wr_alert_cell){.name = "Number", .type = WR_LONG, .i = n};
     alert->cells[2] = (struct wr_alert_cell){.name = "Peers", .type = WR_DYNAMIC, .s = peers};
     alert->cells[3] = (struct wr_alert_cell){.name = "Text", .type = WR_STRING, .s = text};
@@ -156,8 +161,9 @@ int main(int argc, char **argv)
     }
     uv_loop_t loop;
     uv_loop_init(&loop);
-    sink = wr_store_receivers(store, names, 1, &receiver) ? NULL
-                                                          : wr_forward_new(&loop, store, receiver, &opts, &why);
+    sink = wr_store_receivers(store, names, 1, &receiver)
+               ? NULL
+               : wr_forward_new(&loop, store, receiver, &opts, &why);
     if (!sink) {
         fprintf(stderr, "%s\n", why ? why : wr_store_error(store));
         return 2;

@@ -85,8 +85,8 @@ Test(alert, columns_entities_and_samples)
     alert->raised_at = WR_TICKS_UNIX_EPOCH + 1;
     alert->cells = wr_arena_alloc(alert->arena, 2 * sizeof *alert->cells);
     alert->ncells = 2;
-    alert->cells[0] = (struct wr_alert_cell){.name = "DeviceName", .type = WR_STRING,
-                                             .s = WR_STR_LIT("mail-ws-7")};
+    alert->cells[0] =
+        (struct wr_alert_cell){.name = "DeviceName", .type = WR_STRING, .s = WR_STR_LIT("mail-ws-7")};
     alert->cells[1] = (struct wr_alert_cell){.name = "Connections", .type = WR_LONG, .i = 12};
     alert->entities = wr_arena_alloc(alert->arena, sizeof *alert->entities);
     alert->nentities = 1;

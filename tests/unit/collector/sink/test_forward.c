@@ -1,4 +1,4 @@
-/* The client against a receiver on the same loop that answers, stalls, refuses and drops as each test says. */
+/* The client against a receiver on the same loop that answers, stalls, refuses and drops as a test says. */
 #include "alerts.h"
 #include "base/hash.h"
 #include "collector/sink/forward.h"
@@ -11,7 +11,7 @@ enum answer { ACK, ACK_SPLIT, ACK_OTHER_FIRST, STALL, NACK, DROP, NONSENSE };
 static struct {
     uv_tcp_t listener;
     uint16_t port;
-    enum answer answer;      /* to each chunk; DROP and NACK turn into ACK after `bad` of them */
+    enum answer answer; /* to each chunk; DROP and NACK turn into ACK after `bad` of them */
     int bad;
     bool asks_key, wrong_digest, wrong_key, one_shot;
     int connections, chunks;
@@ -46,7 +46,8 @@ static void say(struct peer *p, const void *bytes, size_t n)
 
 static void say_ack(struct peer *p, const char *id)
 {
-    char ack[30] = "\x81\xa3" "ack\xb8";
+    char ack[30] = "\x81\xa3"
+                   "ack\xb8";
     memcpy(ack + 6, id, 24);
     say(p, ack, 30);
 }
@@ -65,7 +66,8 @@ static void answer(struct peer *p, const char *id)
         say_ack(p, id);
         break;
     case ACK_SPLIT: {
-        char ack[30] = "\x81\xa3" "ack\xb8";
+        char ack[30] = "\x81\xa3"
+                       "ack\xb8";
         memcpy(ack + 6, id, 24);
         for (int i = 0; i < 30; i++)
             say(p, ack + i, 1);
@@ -100,7 +102,8 @@ static void handshake(struct peer *p)
     /* ["PING", "weir-1", salt (str 8, 32), ...]; 96 a450494e47 a6776569722d31 d920 */
     if (p->in.len < 179)
         return;
-    char want[129], pong[400] = "\x95\xa4PONG\xc3\xa0\xa5" "agg-1\xd9\x80";
+    char want[129], pong[400] = "\x95\xa4PONG\xc3\xa0\xa5"
+                                "agg-1\xd9\x80";
     digest(p->in.data + 15, "weir-1", want);
     bool good = server.wrong_digest || memcmp(p->in.data + 49, want, 128) == 0;
     if (!good || server.wrong_key) {
@@ -159,7 +162,9 @@ static void on_peer(uv_stream_t *listener, int status)
     uv_accept(listener, (uv_stream_t *)&p->tcp);
     server.connections++;
     p->in_session = !server.asks_key;
-    char helo[] = "\x92\xa4HELO\x83\xa5nonce\xb0" "0123456789abcdef\xa4" "auth\xa0\xa9keepalive\xc3";
+    char helo[] = "\x92\xa4HELO\x83\xa5nonce\xb0"
+                  "0123456789abcdef\xa4"
+                  "auth\xa0\xa9keepalive\xc3";
     if (server.asks_key) {
         helo[sizeof helo - 2] = server.one_shot ? '\xc2' : '\xc3';
         say(p, helo, sizeof helo - 1);
@@ -443,7 +448,8 @@ Test(forward, stopping_does_not_wait_for_a_silent_receiver)
 Test(forward, options_that_cannot_be_right_are_refused)
 {
     const char *error;
-    struct wr_forward_opts none = {0}, user = {.host = "h", .username = "u"}, ca = {.host = "h", .ca_file = "x"};
+    struct wr_forward_opts none = {0}, user = {.host = "h", .username = "u"},
+                           ca = {.host = "h", .ca_file = "x"};
     cr_expect_null(wr_forward_new(&loop, store, receiver, &none, &error));
     cr_expect(strstr(error, "host"));
     cr_expect_null(wr_forward_new(&loop, store, receiver, &user, &error));

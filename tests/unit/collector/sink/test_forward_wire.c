@@ -38,15 +38,17 @@ static void expect_vector(const struct wr_buf *b, const char *name)
 static const char RECORD[] = "{\"rule\":\"T1071.003\",\"count\":3}";
 static const char CHUNK[] = "AAECAwQFBgcICQoLDA0ODw==";
 static const struct wr_forward_login ALICE = {"weir-1", "00112233445566778899aabbccddeeff", "secret", "", ""};
-static const struct wr_forward_login BOB = {"weir-1", "00112233445566778899aabbccddeeff", "secret", "bob", "pw"};
+static const struct wr_forward_login BOB = {"weir-1", "00112233445566778899aabbccddeeff", "secret", "bob",
+                                            "pw"};
 
 /* The entry of the vectors; their time has a nanosecond more than ticks can say. */
 static void add_entry(struct wr_buf *out)
 {
     size_t at = out->len;
-    cr_assert_eq(wr_record_entry(wr_ticks_of_unix_ns(1700000000123456700), RECORD, strlen(RECORD), out), WR_OK);
+    cr_assert_eq(wr_record_entry(wr_ticks_of_unix_ns(1700000000123456700), RECORD, strlen(RECORD), out),
+                 WR_OK);
     cr_assert(memcmp(out->data + at + 7, "\x07\x5b\xcc\xbc", 4) == 0); /* .123456700 */
-    memcpy(out->data + at + 9, "\xcd\x15", 2); /* .123456789 */
+    memcpy(out->data + at + 9, "\xcd\x15", 2);                         /* .123456789 */
 }
 
 Test(forward_wire, an_entry_is_the_vectors)

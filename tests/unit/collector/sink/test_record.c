@@ -47,7 +47,9 @@ Test(record, scalars)
 
 Test(record, strings_lose_their_escapes)
 {
-    expect("\"a\\\"\\\\\\/\\n\\u00e9\"", "a7" "61225c2f0a" "c3a9");
+    expect("\"a\\\"\\\\\\/\\n\\u00e9\"", "a7"
+                                         "61225c2f0a"
+                                         "c3a9");
     expect("\"\\ud83d\\ude00\"", "a4f09f9880");
     expect("\"\\ud83dx\"", "a4efbfbd78"); /* half a pair */
     expect("\"\\u0000\"", "a100");
@@ -57,7 +59,9 @@ Test(record, containers_know_their_size_first)
 {
     expect("[]", "90");
     expect("{}", "80");
-    expect("[1, [2, 3], {\"a\":\"],}\\\"\"}]", "9301" "920203" "81a161a45d2c7d22");
+    expect("[1, [2, 3], {\"a\":\"],}\\\"\"}]", "9301"
+                                               "920203"
+                                               "81a161a45d2c7d22");
     expect("{\"rule\":\"T1071.003\",\"count\":3}", "82a472756c65a954313037312e303033a5636f756e7403");
 }
 
@@ -79,8 +83,8 @@ Test(record, every_prefix_and_each_nonsense_is_refused)
     const char *json = "{\"a\":[1,-2.5e1,\"x\\u00e9\\ud83d\\ude00\"],\"b\":{\"c\":null,\"d\":true}}";
     for (size_t n = 0; n < strlen(json); n++)
         refused(json, n);
-    static const char *const bad[] = {"{\"a\" 1}", "[1 2]", "[,]", "[1,]", "{1:2}", "tru", "1-2", "--1",
-                                      "\"\\x\"", "\"\\u12g4\"", "[1]]", "}", "[}", "nan"};
+    static const char *const bad[] = {"{\"a\" 1}", "[1 2]",   "[,]",         "[1,]", "{1:2}", "tru", "1-2",
+                                      "--1",       "\"\\x\"", "\"\\u12g4\"", "[1]]", "}",     "[}",  "nan"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refused(bad[i], strlen(bad[i]));
 }

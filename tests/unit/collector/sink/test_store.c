@@ -253,8 +253,10 @@ Test(store, what_cannot_be_opened_says_why_and_what_to_do)
     sqlite3_close(db);
     expect_refused(path, WR_STORE_OWN, WR_ECORRUPT, "another program");
     FILE *f = fopen(path, "w");
-    fputs("this is no database, and long enough that nobody takes it for an empty one.........................."
-          "..............................", f);
+    fputs(
+        "this is no database, and long enough that nobody takes it for an empty one.........................."
+        "..............................",
+        f);
     fclose(f);
     expect_refused(path, WR_STORE_OWN, WR_ECORRUPT, "move the file away");
 }
