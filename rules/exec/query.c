@@ -32,6 +32,7 @@ struct wr_query *wr_query_new(const char *name, const char *text, size_t len, ui
     if (source && q && (q->plan = wr_plan_new(source, diags)) != NULL) {
         q->name = strdup(name);
         q->text = malloc(len + 1);
+        opts.scans = q->plan->scans;
         q->run = wr_run_new(q->plan->root, &opts);
         if (q->name && q->text && q->run) {
             memcpy(q->text, text, len);

@@ -6,7 +6,7 @@
 
 void wr_rows_init(struct wr_rows *rows, const struct wr_schema *schema, uint32_t batch_rows)
 {
-    *rows = (struct wr_rows){.schema = schema, .batch_rows = batch_rows};
+    *rows = (struct wr_rows){.schema = schema, .wanted = wr_colset_all(schema), .batch_rows = batch_rows};
 }
 
 void wr_rows_fini(struct wr_rows *rows)
@@ -14,7 +14,7 @@ void wr_rows_fini(struct wr_rows *rows)
     for (uint32_t i = 0; i < rows->nbatches; i++)
         wr_batch_free(rows->batch[i]);
     free(rows->batch);
-    *rows = (struct wr_rows){.schema = rows->schema, .batch_rows = rows->batch_rows};
+    *rows = (struct wr_rows){.schema = rows->schema, .wanted = rows->wanted, .batch_rows = rows->batch_rows};
 }
 
 static struct wr_batch *room(struct wr_rows *rows)
@@ -30,8 +30,7 @@ static struct wr_batch *room(struct wr_rows *rows)
         rows->batch = list;
         rows->cap = cap;
     }
-    struct wr_colset all = wr_colset_all(rows->schema);
-    last = wr_batch_new(rows->schema, &all, rows->batch_rows);
+    last = wr_batch_new(rows->schema, &rows->wanted, rows->batch_rows);
     if (!last)
         return NULL;
     rows->bytes += wr_arena_bytes(last->arena);
@@ -64,7 +63,7 @@ enum wr_err wr_rows_add(struct wr_rows *rows, const struct wr_vec *cols, const s
         uint32_t to = wr_batch_row(b);
         bool ok = true;
         for (uint16_t c = 0; ok && c < rows->schema->ncols; c++)
-            if (rows->schema->cols[c].store == c)
+            if (rows->schema->cols[c].store == c && wr_colset_has(&rows->wanted, c))
                 ok = put_cell(b, c, to, &cols[c], sel->row[k]);
         rows->bytes += wr_arena_bytes(b->arena);
         if (!ok)

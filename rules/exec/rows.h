@@ -6,6 +6,7 @@
 
 struct wr_rows {
     const struct wr_schema *schema;
+    struct wr_colset wanted; /* stores to keep; others read as null */
     struct wr_batch **batch;
     uint32_t nbatches, cap;
     uint32_t batch_rows;
@@ -13,6 +14,7 @@ struct wr_rows {
     size_t bytes;
 };
 
+/* Keeps every column; narrow `wanted` before the first row. */
 void wr_rows_init(struct wr_rows *rows, const struct wr_schema *schema, uint32_t batch_rows);
 void wr_rows_fini(struct wr_rows *rows);
 /* Copies the selected rows of columns laid out as the schema. WR_ENOMEM. */

@@ -93,8 +93,11 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
     run->memory = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)1 << 30;
     run->nodes = wr_arena_new(4096);
     run->scratch = wr_arena_new(SCRATCH);
-    for (int t = 0; t < WR_NTABLES; t++)
+    for (int t = 0; t < WR_NTABLES; t++) {
         wr_rows_init(&run->fed[t], wr_schema_of((enum wr_table)t), run->batch_rows);
+        if (opts && opts->scans)
+            run->fed[t].wanted = opts->scans[t].wanted;
+    }
     bool ok = run->nodes && run->scratch &&
               getrandom(&run->secret, sizeof run->secret, 0) == (ssize_t)sizeof run->secret;
     if (ok) {

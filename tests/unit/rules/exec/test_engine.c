@@ -1,0 +1,213 @@
+/* The seed rule as its file stands, worked through a day: rows, a late one, bytes that come later, the end of the window. */
+#include "rules/load/rule.h"
+#include "rules/rules.h"
+
+#include "base/ticks.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char *file_text(const char *path, size_t *ret_len)
+{
+    FILE *f = fopen(path, "rb");
+    cr_assert_not_null(f, "%s", path);
+    char *text = malloc(65536);
+    *ret_len = fread(text, 1, 65536, f);
+    fclose(f);
+    return text;
+}
+
+static struct wr_ruleset *seed_rule(void)
+{
+    size_t len;
+    char *text = file_text(WR_SOURCE_DIR "/tests/data/rules/T1071.003.kql", &len);
+    struct wr_diags diags;
+    cr_assert(wr_diags_init(&diags));
+    struct wr_ruleset *set = wr_ruleset_new();
+    cr_assert_eq(wr_ruleset_add(set, "T1071.003.kql", text, len, &diags), WR_OK);
+    cr_expect_eq(diags.nerrors, 0);
+    cr_assert_eq(wr_ruleset_count(set), 1);
+    wr_diags_fini(&diags);
+    free(text);
+    return set;
+}
+
+static int64_t at(const char *iso)
+{
+    int64_t t;
+    cr_assert(wr_ticks_parse_iso(iso, strlen(iso), &t));
+    return t;
+}
+
+struct row {
+    const char *ts, *process;
+    int64_t port, bytes, prev, id;
+    bool amend;
+};
+
+static struct wr_batch *batch_of(const struct row *r)
+{
+    static const char *const texts[] = {"ws-7", "ConnectionSuccess", "192.0.2.25", "lab7"};
+    static const uint16_t cols[] = {WR_DNE_DeviceName, WR_DNE_ActionType, WR_DNE_RemoteIP,
+                                    WR_DNE_InitiatingProcessAccountName};
+    struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, 1);
+    uint32_t n = wr_batch_row(b);
+    wr_batch_set_i64(b, WR_DNE_Timestamp, n, at(r->ts));
+    wr_batch_set_i64(b, WR_DNE_RemotePort, n, r->port);
+    wr_batch_set_i64(b, WR_DNE_SentBytes, n, r->bytes);
+    wr_batch_set_i64(b, WR_DNE__RowId, n, r->id);
+    for (int i = 0; i < 4; i++)
+        cr_assert(wr_batch_set_str(b, cols[i], n, texts[i], strlen(texts[i])));
+    cr_assert(wr_batch_set_str(b, WR_DNE_InitiatingProcessFileName, n, r->process, strlen(r->process)));
+    if (r->amend) {
+        wr_batch_set_i64(b, WR_DNE__Amend, n, 1);
+        wr_batch_set_i64(b, WR_DNE__PrevSentBytes, n, r->prev);
+    }
+    wr_batch_seal(b);
+    return b;
+}
+
+static void feed(struct wr_engine *e, const char *now, const struct row *r)
+{
+    struct wr_batch *b = batch_of(r);
+    cr_assert_eq(wr_engine_consume(e, WR_TABLE_DEVICE_NETWORK_EVENTS, b, at(now)), WR_OK);
+    wr_batch_free(b);
+}
+
+static const struct wr_alert_cell *cell(const struct wr_alert *a, const char *name)
+{
+    for (uint32_t i = 0; i < a->ncells; i++)
+        if (strcmp(a->cells[i].name, name) == 0)
+            return &a->cells[i];
+    cr_assert_fail("no column %s", name);
+    return NULL;
+}
+
+static const struct row rows[] = {{"2026-01-05T09:00:00Z", "python.exe", 587, 1200, 0, 1, false},
+                                  {"2026-01-05T13:30:10.5Z", "python.exe", 587, 800, 0, 2, false},
+                                  {"2026-01-05T19:59:58Z", "python.exe", 587, 5000, 0, 3, false},
+                                  {"2026-01-05T08:59:00Z", "python.exe", 587, 10, 0, 4, false},
+                                  {"2026-01-05T19:59:58Z", "python.exe", 587, 45000, 5000, 3, true}};
+
+static const struct row not_matching[] = {{"2026-01-05T12:00:00Z", "Outlook.EXE", 587, 1, 0, 5, false},
+                                          {"2026-01-05T12:00:00Z", "python.exe", 443, 1, 0, 6, false}};
+
+static void no_alert(struct wr_engine *e)
+{
+    struct wr_alert *a = wr_engine_alerts(e);
+    cr_expect_null(a);
+    wr_alerts_free(a);
+}
+
+static struct wr_alert *one_alert(struct wr_engine *e, enum wr_alert_kind kind, uint32_t seq)
+{
+    struct wr_alert *a = wr_engine_alerts(e);
+    cr_assert_not_null(a);
+    cr_expect_null(a->next);
+    cr_expect_eq(a->kind, kind);
+    cr_expect_eq(a->seq, seq);
+    return a;
+}
+
+Test(engine, seed_rule_through_a_day)
+{
+    struct wr_ruleset *set = seed_rule();
+    struct wr_engine *e = wr_engine_new(set, NULL);
+    cr_assert_not_null(e);
+    feed(e, "2026-01-05T09:00:01Z", &rows[0]);
+    feed(e, "2026-01-05T12:00:01Z", &not_matching[0]);
+    feed(e, "2026-01-05T12:00:01Z", &not_matching[1]);
+    feed(e, "2026-01-05T13:30:11Z", &rows[1]);
+    no_alert(e);
+    feed(e, "2026-01-05T20:00:00Z", &rows[2]);
+    struct wr_alert *a = one_alert(e, WR_ALERT_RAISED, 0);
+    cr_expect_eq(cell(a, "ConnectionCount")->i, 3);
+    cr_expect_eq(cell(a, "BytesSent")->i, 7000);
+    cr_expect_eq(cell(a, "UniqueRemoteIPs")->i, 1);
+    cr_expect_eq(cell(a, "LastSeen")->i, at("2026-01-05T19:59:58Z"));
+    struct wr_str smtp = WR_STR_LIT("SMTP");
+    cr_expect(wr_str_eq(&cell(a, "Protocol")->s, &smtp));
+    cr_expect_eq(a->nsamples, 3);
+    cr_expect_eq(a->raised_at, at("2026-01-05T20:00:00Z"));
+    char id[33];
+    memcpy(id, a->id, sizeof id);
+    wr_alerts_free(a);
+
+    feed(e, "2026-01-05T20:05:00Z", &rows[3]);
+    feed(e, "2026-01-05T20:30:00Z", &rows[4]);
+    no_alert(e); /* an update waits for its hour */
+    struct wr_alert *firing = wr_engine_firing(e);
+    cr_assert_not_null(firing);
+    cr_expect_eq(cell(firing, "BytesSent")->i, 47010);
+    cr_expect_eq(cell(firing, "ConnectionCount")->i, 4);
+    wr_alerts_free(firing);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T21:00:00Z")), WR_OK);
+    a = one_alert(e, WR_ALERT_UPDATED, 1);
+    cr_expect_eq(cell(a, "BytesSent")->i, 47010);
+    cr_expect_str_eq(a->id, id);
+    wr_alerts_free(a);
+
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-06T09:00:00Z") - 1), WR_OK);
+    no_alert(e);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-06T09:00:00Z")), WR_OK);
+    a = one_alert(e, WR_ALERT_RESOLVED, 2);
+    cr_expect_str_eq(a->id, id);
+    wr_alerts_free(a);
+    cr_expect_null(wr_engine_firing(e));
+    wr_engine_free(e);
+    wr_ruleset_unref(set);
+}
+
+Test(engine, query_gives_the_same_row)
+{
+    size_t len;
+    char *text = file_text(WR_SOURCE_DIR "/tests/data/rules/T1071.003.kql", &len);
+    struct wr_diags diags;
+    cr_assert(wr_diags_init(&diags));
+    struct wr_query *q = wr_query_new("T1071.003.kql", text, len, 2, &diags);
+    cr_assert_not_null(q);
+    for (int i = 0; i < 6; i++) {
+        static const int order[] = {0, 1, 3, 4};
+        struct row r = i < 4 ? rows[order[i]] : not_matching[i - 4];
+        struct wr_batch *b = batch_of(&r);
+        cr_assert_eq(wr_query_feed(q, WR_TABLE_DEVICE_NETWORK_EVENTS, b), WR_OK);
+        wr_batch_free(b);
+    }
+    struct wr_result res;
+    cr_assert_eq(wr_query_run(q, at("2026-01-05T20:30:00Z"), &diags, &res), WR_OK);
+    cr_assert_eq(res.nbatches, 1);
+    cr_assert_eq(res.batches[0]->sel.n, 1);
+    cr_expect_eq(res.batches[0]->col[wr_schema_find(res.schema, "BytesSent", 9)].i[0], 47010);
+    cr_expect_eq(res.batches[0]->col[wr_schema_find(res.schema, "ConnectionCount", 15)].i[0], 4);
+    cr_assert_eq(wr_query_run(q, at("2026-01-06T09:00:00Z"), &diags, &res), WR_OK);
+    cr_expect_eq(res.nbatches, 0); /* two rows are left: not above the threshold */
+    wr_query_free(q);
+    wr_diags_fini(&diags);
+    free(text);
+}
+
+Test(engine, state_is_taken_over_by_the_same_rule)
+{
+    struct wr_ruleset *set = seed_rule();
+    struct wr_engine *e = wr_engine_new(set, NULL);
+    feed(e, "2026-01-05T09:00:01Z", &rows[0]);
+    feed(e, "2026-01-05T13:30:11Z", &rows[1]);
+    struct wr_buf state = {0};
+    wr_engine_save(e, &state);
+    wr_engine_free(e);
+    e = wr_engine_new(set, NULL);
+    cr_assert_eq(wr_engine_load(e, state.data, state.len), WR_OK);
+    for (size_t n = 0; n < state.len; n += 7)
+        cr_expect_eq(wr_engine_load(e, state.data, n), WR_ECORRUPT);
+    state.data[state.len - 3] ^= 1;
+    cr_expect_eq(wr_engine_load(e, state.data, state.len), WR_ECORRUPT); /* and what was there stays */
+    feed(e, "2026-01-05T20:00:00Z", &rows[2]);
+    struct wr_alert *a = one_alert(e, WR_ALERT_RAISED, 0);
+    cr_expect_eq(cell(a, "BytesSent")->i, 7000);
+    wr_alerts_free(a);
+    wr_buf_fini(&state);
+    wr_engine_free(e);
+    wr_ruleset_unref(set);
+}
