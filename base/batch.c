@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
-enum { BATCH_BLOCK = 256 * 1024 };
+/* The arena's blocks: about what the rows need, so that thousands of small batches (a query's result at
+ * --batch-rows 1) do not each hold a large one. */
+enum { BATCH_BLOCK = 256 * 1024, BATCH_BLOCK_MIN = 4096, ROW_BYTES = 256 };
 
 static bool vec_carve(struct wr_batch *b, uint16_t c)
 {
@@ -52,7 +54,9 @@ struct wr_batch *wr_batch_new(const struct wr_schema *schema, const struct wr_co
     b->schema = schema;
     b->wanted = *wanted;
     b->cap = cap;
-    b->arena = wr_arena_new(BATCH_BLOCK);
+    size_t block = (size_t)cap * ROW_BYTES;
+    block = block > BATCH_BLOCK ? BATCH_BLOCK : block < BATCH_BLOCK_MIN ? BATCH_BLOCK_MIN : block;
+    b->arena = wr_arena_new(block);
     if (!b->arena || !batch_carve(b)) {
         wr_batch_free(b);
         return NULL;

@@ -22,8 +22,8 @@ int wr_cli_main(int argc, char **argv);
 /* One line on standard error: "weir: " and the text, controls escaped (it may quote file names and input). */
 void wr_cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints the messages about a text on standard error when an error is among them; `weir check` is where warnings alone
- * are shown. */
+/* Prints the messages about a text on standard error when an error is among them; warnings alone are shown by
+ * `weir check`. */
 struct wr_diags;
 void wr_cli_diags(const struct wr_diags *diags);
 

@@ -59,7 +59,8 @@ static bool decode_input(struct wr_flow_decoder *dec, struct wr_infile *in, stru
         *code = WR_EXIT_FOUND;
     }
     if (in->skipped)
-        wr_cli_error("%s: %llu packets were neither NetFlow nor IPFIX", in->name, (unsigned long long)in->skipped);
+        wr_cli_error("%s: %llu packets were neither NetFlow nor IPFIX", in->name,
+                     (unsigned long long)in->skipped);
     if (in->capture.malformed)
         wr_cli_error("%s: %llu packets were broken", in->name, (unsigned long long)in->capture.malformed);
     return true;

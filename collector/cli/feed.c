@@ -464,7 +464,8 @@ static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool 
         if (!wr_batch_reset(f->events) || (f->lines && !wr_batch_reset(f->lines)))
             err = WR_ENOMEM;
         else
-            err = wr_log_frame(log, unit.host, (const char *)unit.data, unit.len, unit.time_ns, f->events, f->lines);
+            err = wr_log_frame(log, unit.host, (const char *)unit.data, unit.len, unit.time_ns, f->events,
+                               f->lines);
         err = err == WR_EFULL ? WR_OK : err;
         *ret_found |= f->events->nrows > 0;
     }

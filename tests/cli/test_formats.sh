@@ -36,12 +36,12 @@ is out ""
 # A reader that goes away is no error; a full disk is one.
 big='range i from 1 to 90000 step 1 | extend s = "some text that makes the row long enough"'
 {
-    "$WEIR" query -f csv "$big" 2>"$TMP/err"
+    "$WEIR" query -f csv --batch-rows 1024 "$big" 2>"$TMP/err"
     echo $? >"$TMP/code"
 } | head -n 1 >"$TMP/out"
 [ "$(cat "$TMP/code")" -eq 0 ] || fail "exit code $(cat "$TMP/code") when the reader goes away"
 is err ""
-"$WEIR" query "$big" >/dev/full 2>"$TMP/err"
+"$WEIR" query --batch-rows 1024 "$big" >/dev/full 2>"$TMP/err"
 [ $? -eq 1 ] || fail "a full disk is exit code 1"
 has err "cannot write the output: No space left on device"
 finish
