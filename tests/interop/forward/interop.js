@@ -29,7 +29,7 @@ async function receiver(options) {
 // receiver says, {cutAfter: bytes} ends the connection in the middle of what weir sends.
 async function relay(target, plan) {
   const sockets = new Set();
-  const stats = { connections: 0, lostAnswers: 0, cuts: 0 };
+  const stats = { connections: 0, lostAnswers: 0, cuts: 0, sent: [] };
   const onClient = client => {
     const rule = plan(++stats.connections) || {};
     const upstream = net.connect(target, '127.0.0.1');
@@ -45,6 +45,7 @@ async function relay(target, plan) {
         return;
       }
       passed += bytes.length;
+      stats.sent.push(bytes);
       upstream.write(bytes);
     });
     upstream.on('data', bytes => {
@@ -65,14 +66,16 @@ async function relay(target, plan) {
   };
 }
 
-function run(args) {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-forward-'));
+// Runs send to its end on a store of its own, or on the one in `keep`; `onStart` gets the process.
+function run(args, keep, onStart) {
+  const dir = keep || fs.mkdtempSync(path.join(os.tmpdir(), 'weir-forward-'));
   return new Promise(resolve => {
     const child = spawn(send, [path.join(dir, 'alerts.db'), String(COUNT), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    if (onStart) onStart(child);
     let out = '';
     child.stdout.on('data', d => { out += d; });
     child.on('close', code => {
-      fs.rmSync(dir, { recursive: true, force: true });
+      if (!keep) fs.rmSync(dir, { recursive: true, force: true });
       resolve({ code, stats: JSON.parse(out || '{}') });
     });
   });
@@ -134,6 +137,37 @@ async function drops() {
   assert(line.stats.cuts >= 3, 'three connections should have been cut');
 }
 
+// Chunk ids in the order in which weir sent them.
+function chunkIds(line) {
+  const bytes = Buffer.concat(line.stats.sent.splice(0)).toString('latin1');
+  return [...bytes.matchAll(/chunk\xb8([A-Za-z0-9+/=]{24})/g)].map(m => m[1]);
+}
+
+async function killed() {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-forward-'));
+  const r = await receiver({});
+  let mute = true;
+  const line = await relay(r.port, () => ({ mute }));
+  const first = await run(['--port', line.port], dir, child => {
+    const look = setInterval(() => {
+      if (r.entries.length < 200) return;
+      clearInterval(look);
+      child.kill('SIGKILL');
+    }, 5);
+  });
+  assert.notStrictEqual(first.code, 0);
+  const before = chunkIds(line);
+  mute = false;
+  const result = await run(['--port', line.port], dir);
+  const after = chunkIds(line);
+  await line.close();
+  await r.server.close();
+  fs.rmSync(dir, { recursive: true, force: true });
+  expectAll('kill', result, r.entries);
+  assert(before.length >= 5);
+  assert.deepStrictEqual(after.slice(0, before.length), before, 'after the kill the same chunks come again, first');
+}
+
 async function shared() {
   const r = await receiver({ security });
   const result = await run(['--port', r.port, '--key', 'secret', '--user', 'bob', '--password', 'pw']);
@@ -173,7 +207,7 @@ async function secured() {
 }
 
 (async () => {
-  for (const scenario of [plain, stalls, drops, shared, secured]) await scenario();
+  for (const scenario of [plain, stalls, drops, killed, shared, secured]) await scenario();
   process.exit(0);
 })().catch(e => {
   console.error(e);
