@@ -33,8 +33,8 @@ struct check {
     unsigned files, errors, warnings;
 };
 
-/* A YAML file is a rule when it says anything that Sentinel's rules say, else a configuration; so is one that has
- * all its settings commented out. */
+/* A YAML file is a rule when it says anything that Sentinel's rules say, else a configuration; so is one that
+ * has all its settings commented out. */
 static bool is_config(const char *name, const char *text, size_t len)
 {
     static const char *const rule_keys[] = {"id", "name", "query", "description", "severity", "kind",
