@@ -46,6 +46,8 @@ ids() { "$WEIR" alerts --state "$dir/state" | jq -r 'select(.kind == "raised") |
 finish() {
     live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
     live_stop
+    tail -n 1 "$dir/weir.log" | grep -q "msg=stopped" || live_fail "$variant: no clean stop"
+    ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v "reload refused" || live_fail "$variant: errors in the log"
     ids >"$dir/ids"
     [ "$(uniq "$dir/ids" | wc -l)" -eq 6 ] || live_fail "$variant: $(uniq "$dir/ids" | wc -l) alert ids, not 6"
     [ -z "$(uniq -d "$dir/ids")" ] || live_fail "$variant: raised twice: $(uniq -d "$dir/ids")"
