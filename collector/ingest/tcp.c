@@ -155,12 +155,12 @@ static void process(struct wr_stream *s)
     compact(s);
     if (s->closing)
         return;
-    if (s->eof && !s->paused)
-        stream_close(s);
-    else if (s->paused)
+    if (s->paused) {
         uv_read_stop((uv_stream_t *)&s->tcp);
-    else if (!read_on(s))
+        wr_worker_resume_later(w);
+    } else if (s->eof || !read_on(s)) {
         stream_close(s);
+    }
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -195,9 +195,14 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 void wr_ingest_streams_resume(struct wr_worker *worker)
 {
-    for (struct wr_stream *s = worker->streams; s; s = s->next)
-        if (s->paused && !s->closing && wr_ring_room(worker->ring) >= RING_RESERVE)
+    for (struct wr_stream *s = worker->streams; s; s = s->next) {
+        if (!s->paused || s->closing)
+            continue;
+        if (wr_ring_room(worker->ring) >= RING_RESERVE)
             process(s);
+        else
+            wr_worker_resume_later(worker);
+    }
 }
 
 /* Half a message for five minutes is a stalled or hostile sender; silence between messages is not. */

@@ -160,10 +160,16 @@ static void on_resume(uv_timer_t *timer)
 {
     struct wr_worker *w = timer->data;
     pthread_mutex_lock(&w->lock);
-    wr_ingest_streams_resume(w);
+    wr_ingest_streams_resume(w); /* one that is still held back starts the timer again */
     wr_worker_flush(w);
     wr_worker_tell(w);
     pthread_mutex_unlock(&w->lock);
+}
+
+void wr_worker_resume_later(struct wr_worker *w)
+{
+    if (!uv_is_closing((uv_handle_t *)&w->resume))
+        uv_timer_start(&w->resume, on_resume, RESUME_MS, 0);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -184,7 +190,6 @@ static void worker_main(void *arg)
 
 enum wr_err wr_worker_start(struct wr_worker *worker)
 {
-    uv_timer_start(&worker->resume, on_resume, RESUME_MS, RESUME_MS);
     uv_timer_start(&worker->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     if (uv_thread_create(&worker->thread, worker_main, worker) != 0)
         return WR_ENOMEM;

@@ -102,6 +102,7 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
 /* Inside the worker, with `lock` held. */
 void wr_worker_flush(struct wr_worker *worker); /* what was decoded goes into the ring */
 void wr_worker_tell(struct wr_worker *worker);  /* the owner, when something did */
+void wr_worker_resume_later(struct wr_worker *worker); /* a stream is held back */
 /* One message of a listener; `peer_text` is the address for syslog. */
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns);
