@@ -9,7 +9,8 @@
 struct wr_run;
 struct wr_run_opts {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS */
-    const struct wr_scan *scans; /* WR_NTABLES: columns of the tables that the plan reads; NULL: all of them */
+    const struct wr_scan
+        *scans;          /* WR_NTABLES: columns of the tables that the plan reads; NULL: all of them */
     size_t memory_bytes; /* of everything that operators keep; 0: 1 GiB */
 };
 

@@ -276,7 +276,9 @@ KERNEL(tohex)
         char text[80];
         int64_t width = call->nargs > 1 ? args[1].i[row] : 0;
         width = width < 0 ? 0 : width > 64 ? 64 : width;
-        int n = snprintf(text, sizeof text, "%0*llx", (int)width, args[0].type == WR_INT ? (uint32_t)args[0].i[row] : (unsigned long long)args[0].i[row]);
+        int n =
+            snprintf(text, sizeof text, "%0*llx", (int)width,
+                     args[0].type == WR_INT ? (uint32_t)args[0].i[row] : (unsigned long long)args[0].i[row]);
         wr_put_text(ev, out, row, text, (size_t)n);
     }
 }

@@ -165,7 +165,8 @@ KERNEL(parse_ipv4)
     }
 }
 
-KERNEL(format_ipv4)
+static void put_format(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,
+                       const struct wr_sel *sel, struct wr_vec *out, bool mask)
 {
     WR_EACH (sel, row) {
         struct ipv4 ip = {.prefix = 32};
@@ -180,10 +181,22 @@ KERNEL(format_ipv4)
             ip.prefix = (int)args[1].i[row];
         }
         uint32_t a = masked(ip.addr, ip.prefix);
-        char text[16];
+        char text[24];
         int n = snprintf(text, sizeof text, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+        if (mask)
+            n += snprintf(text + n, sizeof text - (size_t)n, "/%d", ip.prefix);
         wr_put_text(ev, out, row, text, (size_t)n);
     }
+}
+
+KERNEL(format_ipv4)
+{
+    put_format(ev, call, args, sel, out, false);
+}
+
+KERNEL(format_ipv4_mask)
+{
+    put_format(ev, call, args, sel, out, true);
 }
 
 KERNEL(ipv4_netmask_suffix)

@@ -229,7 +229,8 @@ bool wr_json_next(struct wr_slice array, const char **at, struct wr_slice *ret_v
     return next_of(array, '[', at, NULL, ret_value);
 }
 
-bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key, struct wr_slice *ret_value)
+bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key,
+                         struct wr_slice *ret_value)
 {
     return next_of(bag, '{', at, ret_key, ret_value);
 }

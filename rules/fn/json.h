@@ -31,7 +31,8 @@ int64_t wr_json_count(struct wr_slice array);
 bool wr_json_next(struct wr_slice array, const char **at, struct wr_slice *ret_value);
 
 /* The same for a bag; the key comes with its quotes. */
-bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key, struct wr_slice *ret_value);
+bool wr_json_next_member(struct wr_slice bag, const char **at, struct wr_slice *ret_key,
+                         struct wr_slice *ret_value);
 
 /* A cell of any type as a JSON value: times as text, null as null. */
 void wr_json_cell(const struct wr_vec *vec, uint32_t row, struct wr_buf *out);

@@ -1,6 +1,7 @@
 /* Cost of a row in the incremental engine, and bytes of a group. By hand, from a release build:
  *   bench_rules [groups] [rows of a group] [rule: wide | seed]
- * Data set: DeviceNetworkEvents made here, groups in random order, times ascending over 20 h of a 24 h window. */
+ * Data set: DeviceNetworkEvents made here, groups in random order, times ascending over 20 h of a 24 h
+ * window. */
 #include "base/ticks.h"
 #include "rules/exec/stream.h"
 
@@ -12,12 +13,14 @@ enum { ROWS = 1024, RUNS = 9 };
 
 static const char wide[] =
     "DeviceNetworkEvents | where Timestamp > ago(24h)\n"
-    "| summarize N = count(), D = dcount(LocalIP), S = sum(SentBytes), Min = min(InitiatingProcessId), Max = max(InitiatingProcessId)\n"
+    "| summarize N = count(), D = dcount(LocalIP), S = sum(SentBytes), Min = min(InitiatingProcessId), Max = "
+    "max(InitiatingProcessId)\n"
     "    by DeviceName, InitiatingProcessFileName, RemoteIP, RemotePort, Protocol, AccountName\n"
     "| where N > 1000000000";
 static const char seed[] =
     "DeviceNetworkEvents | where Timestamp > ago(24h)\n"
-    "| summarize N = count(), U = dcount(RemoteIP), B = sum(SentBytes), F = min(Timestamp), L = max(Timestamp)\n"
+    "| summarize N = count(), U = dcount(RemoteIP), B = sum(SentBytes), F = min(Timestamp), L = "
+    "max(Timestamp)\n"
     "    by DeviceName, InitiatingProcessFileName, RemoteIP, RemotePort, Protocol, AccountName\n"
     "| where N > 50";
 
@@ -54,8 +57,8 @@ static bool fill(struct wr_batch *b, uint32_t groups, int64_t now)
         wr_batch_set_i64(b, WR_DNE_RemotePort, r, g % 3 ? 587 : 25);
         wr_batch_set_i64(b, WR_DNE__RowId, r, (int64_t)state >> 8);
         ok = put(b, WR_DNE_DeviceName, r, "ws-", g / 4) && put(b, WR_DNE_RemoteIP, r, "192.0.2.", g % 4) &&
-             put(b, WR_DNE_InitiatingProcessFileName, r, "python.exe", 0) && put(b, WR_DNE_Protocol, r, "Tcp", 0) &&
-             put(b, WR_DNE_LocalIP, r, "10.1.2.", roll(3)) &&
+             put(b, WR_DNE_InitiatingProcessFileName, r, "python.exe", 0) &&
+             put(b, WR_DNE_Protocol, r, "Tcp", 0) && put(b, WR_DNE_LocalIP, r, "10.1.2.", roll(3)) &&
              put(b, WR_DNE_InitiatingProcessAccountName, r, "user", g / 4);
     }
     wr_batch_seal(b);
@@ -64,13 +67,17 @@ static bool fill(struct wr_batch *b, uint32_t groups, int64_t now)
 
 static struct wr_stream *stream_new(const struct wr_plan *plan)
 {
-    struct wr_stream_opts opts = {.rule_id = "bench", .rule_version = "1", .realert = WR_TICKS_HOUR,
-                                  .memory_bytes = SIZE_MAX, .secret = {0x1234, 0x5678}};
+    struct wr_stream_opts opts = {.rule_id = "bench",
+                                  .rule_version = "1",
+                                  .realert = WR_TICKS_HOUR,
+                                  .memory_bytes = SIZE_MAX,
+                                  .secret = {0x1234, 0x5678}};
     return wr_stream_new(plan, &opts);
 }
 
 /* Seconds of the engine alone for `batches` batches. */
-static double one_run(const struct wr_plan *plan, uint32_t groups, uint32_t batches, struct wr_engine_stats *ret_stats)
+static double one_run(const struct wr_plan *plan, uint32_t groups, uint32_t batches,
+                      struct wr_engine_stats *ret_stats)
 {
     struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
     struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, ROWS);
@@ -123,9 +130,11 @@ int main(int argc, char **argv)
     for (int i = 0; i < RUNS; i++)
         ns[i] = one_run(plan, groups, batches, &st) * 1e9 / ((double)batches * ROWS);
     qsort(ns, RUNS, sizeof *ns, by_value);
-    printf("groups=%llu rows=%llu ns_per_row best=%.1f median=%.1f (%.1f M rows/s) bytes_per_group=%.0f panes=%llu\n",
-           (unsigned long long)st.groups, (unsigned long long)st.rows_in, ns[0], ns[RUNS / 2], 1e3 / ns[RUNS / 2],
-           (double)st.memory_bytes / (double)(st.groups ? st.groups : 1), (unsigned long long)st.panes);
+    printf("groups=%llu rows=%llu ns_per_row best=%.1f median=%.1f (%.1f M rows/s) bytes_per_group=%.0f "
+           "panes=%llu\n",
+           (unsigned long long)st.groups, (unsigned long long)st.rows_in, ns[0], ns[RUNS / 2],
+           1e3 / ns[RUNS / 2], (double)st.memory_bytes / (double)(st.groups ? st.groups : 1),
+           (unsigned long long)st.panes);
     wr_plan_free(plan);
     wr_diags_fini(&diags);
     return 0;

@@ -1,4 +1,5 @@
-/* The seed rule as its file stands, worked through a day: rows, a late one, bytes that come later, the end of the window. */
+/* The seed rule as its file stands, worked through a day: rows, a late one, bytes that come later, the end of
+ * the window. */
 #include "rules/load/rule.h"
 #include "rules/rules.h"
 

@@ -298,6 +298,19 @@ Test(kernels, addresses)
     CHECK("format_ipv4", "*l?:s", "192.168.1.0", S("192.168.1.255"), L(24));
 }
 
+Test(kernels, addresses_inside_texts)
+{
+    CHECK("has_ipv4", "ss:b", "True", S("05:04:54 127.0.0.1 GET /favicon.ico 404"), S("127.0.0.1"));
+    CHECK("has_ipv4", "ss:b", "False", S("05:04:54127.0.0.1 GET"), S("127.0.0.1"));
+    CHECK("has_ipv4", "ss:b", "False", S("a 127.0.0.256"), S("127.0.0.256"));
+    CHECK("has_ipv4", "ss:b", "False", S("a 127.0.0.12"), S("127.0.0.1"));
+    CHECK("has_any_ipv4", "sy:b", "True", S("(10.1.2.3)"), J("[\"10.1.2.4\",\"10.1.2.3\"]"));
+    CHECK("has_ipv4_prefix", "ss:b", "True", S("x 10.1.2.3"), S("10.1."));
+    CHECK("has_ipv4_prefix", "ss:b", "False", S("x 10.1.2.3"), S("10.1"));
+    CHECK("has_any_ipv4_prefix", "ss+:b", "False", S("x 10.1.2.3"), S("10.2."), S("11."));
+    CHECK("format_ipv4_mask", "*l?:s", "192.168.1.0/24", S("192.168.1.255"), L(24));
+}
+
 Test(kernels, json_depth_is_bounded)
 {
     char deep[400];
