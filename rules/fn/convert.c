@@ -274,6 +274,8 @@ KERNEL(tohex)
 {
     WR_EACH (sel, row) {
         char text[80];
+        if (args[0].type != WR_INT && args[0].type != WR_LONG)
+            continue;
         int64_t width = call->nargs > 1 ? args[1].i[row] : 0;
         width = width < 0 ? 0 : width > 64 ? 64 : width;
         int n =

@@ -178,7 +178,8 @@ static void put_format(struct wr_eval *ev, const struct wr_ex *call, const struc
         if (call->nargs > 1) {
             if (args[1].i[row] < 0 || args[1].i[row] > 32)
                 continue;
-            ip.prefix = (int)args[1].i[row];
+            if (args[1].i[row] < ip.prefix)
+                ip.prefix = (int)args[1].i[row];
         }
         uint32_t a = masked(ip.addr, ip.prefix);
         char text[24];
