@@ -1,5 +1,5 @@
-/* The file formats: pcap (one global header, 16-byte record headers) and pcapng (blocks). Nothing is trusted:
- * a length that passes the end of the file ends the walk and counts malformed. */
+/* The file formats: pcap (one global header, 16-byte record headers) and pcapng (blocks). Nothing
+ * is trusted: a length that passes the end of the file ends the walk and counts malformed. */
 #include "parsers/capture/capture.h"
 
 #include "base/wire.h"
@@ -10,7 +10,13 @@
 #define MAGIC_US 0xa1b2c3d4u
 #define MAGIC_NS 0xa1b23c4du
 #define MAGIC_ORDER 0x1a2b3c4du
-enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_IFACE = 1, BLOCK_PACKET_OLD = 2, BLOCK_SIMPLE = 3, BLOCK_PACKET = 6 };
+enum {
+    BLOCK_SECTION = 0x0a0d0d0a,
+    BLOCK_IFACE = 1,
+    BLOCK_PACKET_OLD = 2,
+    BLOCK_SIMPLE = 3,
+    BLOCK_PACKET = 6
+};
 enum { OPT_END = 0, OPT_TSRESOL = 9, OPT_TSOFFSET = 14 };
 enum { PCAP_HEADER = 24, RECORD_HEADER = 16, EXPORT_SAMPLE = 1000 };
 #define MAX_SECONDS INT64_C(9000000000) /* year 2255: later does not fit in ns */
@@ -79,16 +85,17 @@ static bool next_pcap(struct wr_capture *cap, struct frame *f)
     size_t len = num(cap, h + 8, 4);
     if (left(cap) - RECORD_HEADER < len)
         return give_up(cap);
-    *f = (struct frame){.data = h + RECORD_HEADER, .len = len, .wire_len = num(cap, h + 12, 4),
-                        .link = cap->link};
-    f->time_ns = (int64_t)(num(cap, h, 4) * 1000000000 + num(cap, h + 4, 4) * (cap->nanos ? 1 : 1000));
+    *f = (struct frame){
+        .data = h + RECORD_HEADER, .len = len, .wire_len = num(cap, h + 12, 4), .link = cap->link};
+    f->time_ns =
+        (int64_t)(num(cap, h, 4) * 1000000000 + num(cap, h + 4, 4) * (cap->nanos ? 1 : 1000));
     cap->at += RECORD_HEADER + len;
     return true;
 }
 
 /* Options of an interface block. Resolution: power of ten, or of two when the high bit is set. */
-static void read_iface_options(const struct wr_capture *cap, struct wr_capture_iface *iface, const uint8_t *at,
-                               size_t len)
+static void read_iface_options(const struct wr_capture *cap, struct wr_capture_iface *iface,
+                               const uint8_t *at, size_t len)
 {
     while (len >= 4) {
         uint64_t code = num(cap, at, 2), n = num(cap, at + 2, 2), padded = (n + 3) & ~UINT64_C(3);
@@ -127,17 +134,20 @@ static bool ticks_to_ns(const struct wr_capture_iface *iface, uint64_t ticks, in
     if (!iface->ticks_per_s)
         return false;
     uint64_t s = ticks / iface->ticks_per_s, part = ticks % iface->ticks_per_s;
-    if (s > (uint64_t)MAX_SECONDS || iface->offset_s > MAX_SECONDS || iface->offset_s < -MAX_SECONDS)
+    if (s > (uint64_t)MAX_SECONDS || iface->offset_s > MAX_SECONDS ||
+        iface->offset_s < -MAX_SECONDS)
         return false;
     int64_t whole = (int64_t)s + iface->offset_s;
     if (whole < 0 || whole > MAX_SECONDS)
         return false;
-    *ret_ns = whole * 1000000000 + (int64_t)((unsigned __int128)part * 1000000000 / iface->ticks_per_s);
+    *ret_ns =
+        whole * 1000000000 + (int64_t)((unsigned __int128)part * 1000000000 / iface->ticks_per_s);
     return true;
 }
 
 /* Enhanced and old packet blocks differ in their first word only. */
-static bool packet_block(struct wr_capture *cap, bool old, const uint8_t *body, size_t len, struct frame *f)
+static bool packet_block(struct wr_capture *cap, bool old, const uint8_t *body, size_t len,
+                         struct frame *f)
 {
     if (len < 20)
         return false;
@@ -145,7 +155,9 @@ static bool packet_block(struct wr_capture *cap, bool old, const uint8_t *body, 
     if (iface >= cap->nifaces || n > len - 20)
         return false;
     uint64_t ticks = num(cap, body + 4, 4) << 32 | num(cap, body + 8, 4);
-    *f = (struct frame){.data = body + 20, .len = n, .wire_len = num(cap, body + 16, 4),
+    *f = (struct frame){.data = body + 20,
+                        .len = n,
+                        .wire_len = num(cap, body + 16, 4),
                         .link = cap->iface[iface].link};
     return ticks_to_ns(&cap->iface[iface], ticks, &f->time_ns);
 }
@@ -157,13 +169,17 @@ static bool simple_block(struct wr_capture *cap, const uint8_t *body, size_t len
     size_t wire = num(cap, body, 4), n = wire < len - 4 ? wire : len - 4;
     if (cap->iface[0].snaplen && n > cap->iface[0].snaplen)
         n = cap->iface[0].snaplen;
-    *f = (struct frame){.data = body + 4, .len = n, .wire_len = wire, .link = cap->iface[0].link,
+    *f = (struct frame){.data = body + 4,
+                        .len = n,
+                        .wire_len = wire,
+                        .link = cap->iface[0].link,
                         .time_ns = cap->last_ns};
     return true;
 }
 
 /* Steps over one block; *ret_body is what is between its lengths. False: the file ends here. */
-static bool next_block(struct wr_capture *cap, uint32_t *ret_type, const uint8_t **ret_body, size_t *ret_len)
+static bool next_block(struct wr_capture *cap, uint32_t *ret_type, const uint8_t **ret_body,
+                       size_t *ret_len)
 {
     if (cap->at == cap->end)
         return false;
@@ -232,8 +248,8 @@ bool wr_capture_next(struct wr_capture *cap, struct wr_packet *ret_packet)
     return false;
 }
 
-/* Does a UDP payload look like NetFlow, IPFIX, sFlow or syslog? Structure, not only the version: DNS ids and
- * the like are any 16 bits. */
+/* Does a UDP payload look like NetFlow, IPFIX, sFlow or syslog? Structure, not only the version:
+ * DNS ids and the like are any 16 bits. */
 static bool is_export(const struct wr_packet *p)
 {
     const uint8_t *d = p->payload;
@@ -252,7 +268,8 @@ static bool is_export(const struct wr_packet *p)
     if (version == 5 || version == 7)
         return second >= 1 && second <= 30 && n >= 24 + second * (version == 5 ? 48 : 52);
     if (version == 9)
-        return n >= 24 && (wr_be(d + 20, 2) <= 1 || wr_be(d + 20, 2) >= 256) && wr_be(d + 22, 2) >= 4;
+        return n >= 24 && (wr_be(d + 20, 2) <= 1 || wr_be(d + 20, 2) >= 256) &&
+               wr_be(d + 22, 2) >= 4;
     if (version == 10)
         return second >= 16 && second <= n;
     return wr_be(d, 4) == 5 && n >= 28 && (wr_be(d + 4, 4) == 1 || wr_be(d + 4, 4) == 2);

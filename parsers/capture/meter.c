@@ -1,6 +1,7 @@
-/* Flow meter: one entry per 5-tuple, both directions, in two lists ordered by the last packet: `slow` for open
- * TCP connections (2 h), `quick` for all others and for TCP that has ended (15 s). A list's head is always its
- * longest silent entry, so each packet looks at two heads and nothing else. */
+/* Flow meter: one entry per 5-tuple, both directions, in two lists ordered by the last packet:
+ * `slow` for open TCP connections (2 h), `quick` for all others and for TCP that has ended (15 s).
+ * A list's head is always its longest silent entry, so each packet looks at two heads and nothing
+ * else. */
 #include "parsers/capture/capture.h"
 
 #include "base/hash.h"
@@ -109,7 +110,8 @@ static void enlist(struct wr_meter *m, uint32_t i, uint8_t list)
     l->tail = i;
 }
 
-static enum wr_err emit(const struct wr_meter *m, const struct entry *e, uint8_t reason, struct wr_flow_vec *out)
+static enum wr_err emit(const struct wr_meter *m, const struct entry *e, uint8_t reason,
+                        struct wr_flow_vec *out)
 {
     struct wr_flow *f = wr_flow_vec_push(out);
     if (!f)
@@ -124,7 +126,8 @@ static enum wr_err emit(const struct wr_meter *m, const struct entry *e, uint8_t
     f->end_reason = reason;
     f->direction = 255;
     f->flags = WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | (e->key.v6 ? WR_FLOW_V6 : 0u) |
-               (e->key.proto == TCP ? WR_FLOW_HAS_TCP_FLAGS : 0u) | (e->known ? WR_FLOW_INITIATOR_KNOWN : 0u);
+               (e->key.proto == TCP ? WR_FLOW_HAS_TCP_FLAGS : 0u) |
+               (e->known ? WR_FLOW_INITIATOR_KNOWN : 0u);
     f->sampling = 1;
     f->start_ns = e->start;
     f->end_ns = e->last;
@@ -184,7 +187,8 @@ static bool grow(struct wr_meter *m)
     return true;
 }
 
-static enum wr_err add(struct wr_meter *m, const struct key *key, struct wr_flow_vec *out, uint32_t *ret_i)
+static enum wr_err add(struct wr_meter *m, const struct key *key, struct wr_flow_vec *out,
+                       uint32_t *ret_i)
 {
     if (m->free == NONE && m->n == MAX_FLOWS) {
         enum wr_err err = finish(m, oldest(m), END_RESOURCES, out);
@@ -240,7 +244,8 @@ static enum wr_err slice(struct wr_meter *m, struct entry *e, struct wr_flow_vec
     return WR_OK;
 }
 
-enum wr_err wr_meter_packet(struct wr_meter *meter, const struct wr_packet *packet, struct wr_flow_vec *out)
+enum wr_err wr_meter_packet(struct wr_meter *meter, const struct wr_packet *packet,
+                            struct wr_flow_vec *out)
 {
     struct key key;
     uint8_t sender = make_key(packet, &key);
@@ -274,7 +279,8 @@ enum wr_err wr_meter_packet(struct wr_meter *meter, const struct wr_packet *pack
 enum wr_err wr_meter_flush(struct wr_meter *meter, struct wr_flow_vec *out)
 {
     for (uint32_t i = oldest(meter); i != NONE; i = oldest(meter)) {
-        enum wr_err err = finish(meter, i, meter->entries[i].ended ? END_DETECTED : END_FORCED, out);
+        enum wr_err err =
+            finish(meter, i, meter->entries[i].ended ? END_DETECTED : END_FORCED, out);
         if (err)
             return err;
     }

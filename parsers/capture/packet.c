@@ -1,5 +1,6 @@
-/* Frame -> addresses, ports, flags, payload. Every length is checked against what was captured; what the IP
- * header says beyond that counts as octets (a capture cut by its snap length still has true byte counts). */
+/* Frame -> addresses, ports, flags, payload. Every length is checked against what was captured;
+ * what the IP header says beyond that counts as octets (a capture cut by its snap length still has
+ * true byte counts). */
 #include "parsers/capture/packet.h"
 
 #include "base/wire.h"
@@ -7,18 +8,24 @@
 #include <string.h>
 
 enum { /* tcpdump.org/linktypes.html */
-    LINK_NULL = 0,
-    LINK_ETHERNET = 1,
-    LINK_RAW_BSD = 12,
-    LINK_RAW_OPENBSD = 14,
-    LINK_RAW = 101,
-    LINK_LOOP = 108,
-    LINK_SLL = 113,
-    LINK_IPV4 = 228,
-    LINK_IPV6 = 229,
-    LINK_SLL2 = 276
+       LINK_NULL = 0,
+       LINK_ETHERNET = 1,
+       LINK_RAW_BSD = 12,
+       LINK_RAW_OPENBSD = 14,
+       LINK_RAW = 101,
+       LINK_LOOP = 108,
+       LINK_SLL = 113,
+       LINK_IPV4 = 228,
+       LINK_IPV6 = 229,
+       LINK_SLL2 = 276
 };
-enum { TYPE_IPV4 = 0x0800, TYPE_IPV6 = 0x86dd, TYPE_VLAN = 0x8100, TYPE_QINQ = 0x88a8, TYPE_QINQ_OLD = 0x9100 };
+enum {
+    TYPE_IPV4 = 0x0800,
+    TYPE_IPV6 = 0x86dd,
+    TYPE_VLAN = 0x8100,
+    TYPE_QINQ = 0x88a8,
+    TYPE_QINQ_OLD = 0x9100
+};
 enum { TCP = 6, UDP = 17, DCCP = 33, AH = 51, SCTP = 132, UDPLITE = 136 };
 enum { MAX_TAGS = 4, MAX_EXTENSIONS = 16 };
 
@@ -110,8 +117,8 @@ static enum wr_frame skip_extensions(struct cursor *c, struct wr_packet *p)
 {
     for (int i = 0; i < MAX_EXTENSIONS; i++) {
         bool fragment = p->proto == 44;
-        if (p->proto != 0 && p->proto != 43 && p->proto != 60 && p->proto != 135 && p->proto != 139 &&
-            p->proto != 140 && p->proto != AH && !fragment)
+        if (p->proto != 0 && p->proto != 43 && p->proto != 60 && p->proto != 135 &&
+            p->proto != 139 && p->proto != 140 && p->proto != AH && !fragment)
             return WR_FRAME_IP;
         if (c->len < 8)
             return WR_FRAME_BROKEN;
@@ -149,7 +156,8 @@ static enum wr_frame decode_v6(struct cursor *c, struct wr_packet *p)
 
 static enum wr_frame decode_type(struct cursor *c, uint32_t type, struct wr_packet *p)
 {
-    for (int i = 0; i < MAX_TAGS && (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD); i++) {
+    for (int i = 0;
+         i < MAX_TAGS && (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD); i++) {
         if (c->len < 4)
             return WR_FRAME_BROKEN;
         type = (uint32_t)wr_be(c->at + 2, 2);
@@ -165,7 +173,8 @@ static bool family_is_ip(const uint8_t *at)
 {
     uint64_t family = wr_be(at, 4);
     if (family > 0xffff)
-        family = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
+        family =
+            (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
     return family == 2 || family == 10 || family == 24 || family == 28 || family == 30;
 }
 

@@ -62,12 +62,16 @@ struct range {
     const char *type;
 };
 static const struct range v4_ranges[] = {
-    {{127}, 8, "Loopback"},         {{10}, 8, "Private"},        {{172, 16}, 12, "Private"},
-    {{192, 168}, 16, "Private"},    {{169, 254}, 16, "Private"}, {{255, 255, 255, 255}, 32, "Broadcast"},
-    {{0}, 8, "Reserved"},           {{100, 64}, 10, "Reserved"}, {{224}, 3, "Reserved"},
+    {{127}, 8, "Loopback"},      {{10}, 8, "Private"},
+    {{172, 16}, 12, "Private"},  {{192, 168}, 16, "Private"},
+    {{169, 254}, 16, "Private"}, {{255, 255, 255, 255}, 32, "Broadcast"},
+    {{0}, 8, "Reserved"},        {{100, 64}, 10, "Reserved"},
+    {{224}, 3, "Reserved"},
 };
 static const struct range v6_ranges[] = {
-    {{0xfc}, 7, "Private"},       {{0xfe, 0x80}, 10, "Private"},         {{0xff}, 8, "Reserved"},
+    {{0xfc}, 7, "Private"},
+    {{0xfe, 0x80}, 10, "Private"},
+    {{0xff}, 8, "Reserved"},
     {{0x20, 0x01}, 32, "Teredo"},
 };
 
@@ -106,9 +110,9 @@ const char *wr_address_type(const uint8_t addr[16], bool v6)
 static const struct {
     const char *name;
     uint8_t proto;
-} protocols[] = {{"Tcp", 6},  {"Udp", 17}, {"Icmp", 1},    {"IcmpV6", 58}, {"Sctp", 132},
-                 {"Gre", 47}, {"Esp", 50}, {"TcpV4", 6},   {"TcpV6", 6},   {"UdpV4", 17},
-                 {"UdpV6", 17}};
+} protocols[] = {{"Tcp", 6},    {"Udp", 17},   {"Icmp", 1},  {"IcmpV6", 58},
+                 {"Sctp", 132}, {"Gre", 47},   {"Esp", 50},  {"TcpV4", 6},
+                 {"TcpV6", 6},  {"UdpV4", 17}, {"UdpV6", 17}};
 
 const char *wr_protocol_text(uint8_t proto, char number[8])
 {

@@ -15,8 +15,9 @@ enum { DEFAULT_CONNECTIONS = 1000000 };
 #define TCP_IDLE (7200 * WR_SECOND)
 #define OPT_MAX (WR_TIME_MAX / 4)
 
-static const uint16_t key_cols[] = {WR_DNE_Timestamp, WR_DNE_ActionType, WR_DNE_RemoteIP, WR_DNE_RemotePort,
-                                    WR_DNE_LocalIP,   WR_DNE_LocalPort,  WR_DNE_Protocol};
+static const uint16_t key_cols[] = {WR_DNE_Timestamp,  WR_DNE_ActionType, WR_DNE_RemoteIP,
+                                    WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
+                                    WR_DNE_Protocol};
 static const uint16_t hidden_cols[] = {WR_DNE__RowId, WR_DNE__Amend, WR_DNE__PrevSentBytes,
                                        WR_DNE__PrevReceivedBytes};
 
@@ -99,7 +100,8 @@ static enum wr_err end_waits(struct wr_conn *c, uint8_t list, int64_t now)
 static enum wr_err expire(struct wr_conn *c, uint8_t list, int64_t idle)
 {
     enum wr_err err = WR_OK;
-    while (!err && c->lru[list].head != WR_NONE && c->now - wr_entry_at(c, c->lru[list].head)->touched > idle)
+    while (!err && c->lru[list].head != WR_NONE &&
+           c->now - wr_entry_at(c, c->lru[list].head)->touched > idle)
         err = wr_table_drop(c, c->lru[list].head);
     return err;
 }
@@ -141,7 +143,8 @@ static enum wr_err react(struct wr_conn *c, uint32_t i)
     return WR_OK;
 }
 
-/* Two entries turned out to be one connection; at most one of them has rows. Returns the one that stays. */
+/* Two entries turned out to be one connection; at most one of them has rows. Returns the one that
+ * stays. */
 static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *ret_i)
 {
     uint32_t into = wr_entry_at(c, k)->rows != WR_NONE ? k : i, from = into == i ? k : i;
@@ -160,7 +163,8 @@ static void matched(struct wr_conn *c, struct wr_entry *e)
 {
     int64_t opened = wr_crow_at(c, e->rows)->opened;
     c->stats.matched++;
-    if (opened - e->start <= WR_OPEN_SLACK && (e->start - opened <= WR_OPEN_SLACK || !(e->flags & WR_CONN_SYN)))
+    if (opened - e->start <= WR_OPEN_SLACK &&
+        (e->start - opened <= WR_OPEN_SLACK || !(e->flags & WR_CONN_SYN)))
         return;
     c->stats.ambiguous++;
     e->flags |= WR_CONN_AMBIGUOUS;
@@ -227,18 +231,20 @@ static bool port_of(const struct wr_batch *b, uint16_t col, uint32_t row, uint16
     return true;
 }
 
-static bool address_of(const struct wr_batch *b, uint16_t col, uint32_t row, uint8_t addr[16], bool *ret_v6)
+static bool address_of(const struct wr_batch *b, uint16_t col, uint32_t row, uint8_t addr[16],
+                       bool *ret_v6)
 {
     const struct wr_vec *v = &b->col[col];
     return v->s && wr_address_parse(wr_str_data(&v->s[row]), v->s[row].len, addr, ret_v6);
 }
 
-/* Does the event say that a connection began, and between which ends? Others (listening, inspected, attempted
- * before it succeeded) are rows of their own, without bytes. */
-static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_opening *ret_o)
+/* Does the event say that a connection began, and between which ends? Others (listening, inspected,
+ * attempted before it succeeded) are rows of their own, without bytes. */
+static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32_t row,
+                       struct wr_opening *ret_o)
 {
-    static const char *const opening[] = {"ConnectionSuccess", "ConnectionFailed", "InboundConnectionAccepted",
-                                          "ConnectionFound"};
+    static const char *const opening[] = {"ConnectionSuccess", "ConnectionFailed",
+                                          "InboundConnectionAccepted", "ConnectionFound"};
     const struct wr_vec *action = &b->col[WR_DNE_ActionType], *proto = &b->col[WR_DNE_Protocol];
     uint8_t local[16], remote[16];
     uint16_t lport, rport;
@@ -247,7 +253,8 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
     for (size_t i = 0; action->s && i < sizeof opening / sizeof *opening; i++)
         opens |= text_is(&action->s[row], opening[i]);
     if (!opens || !proto->s || !port_of(b, WR_DNE_LocalPort, row, &lport) ||
-        !port_of(b, WR_DNE_RemotePort, row, &rport) || !address_of(b, WR_DNE_LocalIP, row, local, &lv6) ||
+        !port_of(b, WR_DNE_RemotePort, row, &rport) ||
+        !address_of(b, WR_DNE_LocalIP, row, local, &lv6) ||
         !address_of(b, WR_DNE_RemoteIP, row, remote, &rv6) || lv6 != rv6 ||
         !wr_protocol_parse(wr_str_data(&proto->s[row]), proto->s[row].len, &ret_o->key.proto))
         return false;
@@ -296,7 +303,8 @@ static int64_t reported_bytes(const struct wr_batch *b, uint16_t col, uint32_t r
 }
 
 /* The row of an event, packed in c->buf; not yet anybody's. */
-static enum wr_err event_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, uint32_t *ret_r)
+static enum wr_err event_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row,
+                             uint32_t *ret_r)
 {
     char *packed = malloc(c->buf.len + 1);
     if (!packed)
@@ -354,7 +362,8 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_ope
     return WR_OK;
 }
 
-enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns)
+enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
+                          int64_t now_ns)
 {
     static const struct wr_hash_key digest_key = {0x776569722d657665, 0x6e742d6469676573};
     struct wr_opening open;
@@ -404,10 +413,12 @@ enum wr_err wr_conn_flush(struct wr_conn *conn)
     if (!conn->opts.final_only)
         return err;
     for (int list = 0; list < 2; list++)
-        for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE; i = wr_entry_at(conn, i)->lru_next) {
+        for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE;
+             i = wr_entry_at(conn, i)->lru_next) {
             if (wr_entry_at(conn, i)->rows == WR_NONE)
                 err = wr_row_orphan(conn, i);
-            for (uint32_t r = wr_entry_at(conn, i)->rows; r != WR_NONE; r = wr_crow_at(conn, r)->next)
+            for (uint32_t r = wr_entry_at(conn, i)->rows; r != WR_NONE;
+                 r = wr_crow_at(conn, r)->next)
                 if (wr_crow_at(conn, r)->state == WR_ROW_HELD)
                     wr_row_due(conn, r, WR_ROW_DUE_INSERT);
         }

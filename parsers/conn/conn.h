@@ -5,23 +5,28 @@
 #include "base/buf.h"
 #include "parsers/flow/flow.h"
 
-/* Connection table: flow records of both directions, several exporters and repeated exports, and the
- * endpoint events of the same 5-tuple, become one row of DeviceNetworkEvents a connection. Deterministic:
- * state and output depend only on the calls and their arguments. One thread.
+/* Connection table: flow records of both directions, several exporters and repeated exports, and
+ * the endpoint events of the same 5-tuple, become one row of DeviceNetworkEvents a connection.
+ * Deterministic: state and output depend only on the calls and their arguments. One thread.
  *
- * Output batches hold inserts (_Amend false) and amendments (_Amend true: same _RowId, same keys and Timestamp,
- * new SentBytes/ReceivedBytes, the old ones in _PrevSentBytes/_PrevReceivedBytes, null = were unknown).
- * In `final_only` mode (weir query) rows come at wr_conn_flush, one each, no amends; earlier only those that
- * can change no more (an event that is no connection's) or were evicted: drain as you go.
+ * Output batches hold inserts (_Amend false) and amendments (_Amend true: same _RowId, same keys
+ * and Timestamp, new SentBytes/ReceivedBytes, the old ones in _PrevSentBytes/_PrevReceivedBytes,
+ * null = were unknown). In `final_only` mode (weir query) rows come at wr_conn_flush, one each, no
+ * amends; earlier only those that can change no more (an event that is no connection's) or were
+ * evicted: drain as you go.
  *
- * An endpoint that reports a connection makes its row: all columns are the event's, the bytes are the flows',
- * from that endpoint's side (two endpoints on one connection: two rows). A connection without one makes a
- * flow-only row: the local side is the initiator, DeviceName is its address. An event that comes after the
- * flow-only row is counted late_bind; it becomes a row when that one went to FlowOrphans, else it is dropped,
- * for the connection is in the table already. The same event again is dropped (dup_record).
+ * An endpoint that reports a connection makes its row: all columns are the event's, the bytes are
+ * the flows', from that endpoint's side (two endpoints on one connection: two rows). A connection
+ * without one makes a flow-only row: the local side is the initiator, DeviceName is its address. An
+ * event that comes after the flow-only row is counted late_bind; it becomes a row when that one
+ * went to FlowOrphans, else it is dropped, for the connection is in the table already. The same
+ * event again is dropped (dup_record).
  *
- * Memory: WR_CONN_BYTES a flow-only connection with its row and index; 64 more for each further observation
- * point, 48 for counters that are totals, and the packed columns of an event. */
+ * A record sent again is known while it is among the 4 newest of its observation point. An endpoint
+ * whose clock is up to 120 s off finds its flow when nothing nearer has the tuple (ambiguous).
+ *
+ * Memory: WR_CONN_BYTES a flow-only connection with its row and index; 64 more for each further
+ * observation point, 48 for counters that are totals, and the packed columns of an event. */
 struct wr_conn;
 
 enum { WR_CONN_BYTES = 360 };
@@ -29,12 +34,15 @@ enum { WR_CONN_BYTES = 360 };
 enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
 
 struct wr_conn_opts {
-    struct wr_colset wanted;  /* columns of DeviceNetworkEvents that rules read (+ hidden ones always) */
+    struct wr_colset
+        wanted; /* columns of DeviceNetworkEvents that rules read (+ hidden ones always) */
     uint32_t max_connections; /* 0 = 1 M; beyond it the oldest goes, counted evicted */
-    enum wr_orphans orphans;  /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
-    bool expect_endpoint;     /* AUTO decides for FlowOrphans from the start (an endpoint source is configured) */
-    int64_t hold_ns;          /* how long a flow waits for its endpoint event; 0 = 600 s */
-    int64_t pair_ns;          /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
+    enum wr_orphans
+        orphans; /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
+    bool expect_endpoint; /* AUTO decides for FlowOrphans from the start (an endpoint source is
+                             configured) */
+    int64_t hold_ns;      /* how long a flow waits for its endpoint event; 0 = 600 s */
+    int64_t pair_ns;      /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
     bool final_only;
 };
 
@@ -50,9 +58,10 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts);
 void wr_conn_free(struct wr_conn *conn);
 
 /* `now_ns` is the time of arrival (live) or of the input's clock (replay); never steps back. */
-enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns) WR_MUST_CHECK;
-/* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. The batch must want
- * wr_conn_event_cols(). */
+enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow,
+                         int64_t now_ns) WR_MUST_CHECK;
+/* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. The batch must
+ * want wr_conn_event_cols(). */
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns) WR_MUST_CHECK;
 /* Moves time on: holds end, idle connections go. */
@@ -60,12 +69,12 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */
 enum wr_err wr_conn_flush(struct wr_conn *conn) WR_MUST_CHECK;
 
-/* Fills `out` (empty, schema DeviceNetworkEvents, wanted at least opts.wanted + hidden) with rows that are
- * due for `table`; call until it returns 0. Not sealed. */
+/* Fills `out` (empty, schema DeviceNetworkEvents, wanted at least opts.wanted + hidden) with rows
+ * that are due for `table`; call until it returns 0. Not sealed. */
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out);
 
-/* A connection by _RowId as one JSON object for an alert's samples: 5-tuple, times, bytes, MatchQuality; false
- * when it has gone. */
+/* A connection by _RowId as one JSON object for an alert's samples: 5-tuple, times, bytes,
+ * MatchQuality; false when it has gone. */
 bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *out);
 
 const struct wr_conn_stats *wr_conn_stats(const struct wr_conn *conn);

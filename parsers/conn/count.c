@@ -1,6 +1,7 @@
-/* Bytes of one direction = the greatest of the observation points' sums: every router on the path reports the
- * same packets. A point that sees all packets beats one that samples, then the finer sampling, then the greater
- * sum. The chosen figure never falls, so that what rules were told can be amended by adding. */
+/* Bytes of one direction = the greatest of the observation points' sums: every router on the path
+ * reports the same packets. A point that sees all packets beats one that samples, then the finer
+ * sampling, then the greater sum. The chosen figure never falls, so that what rules were told can
+ * be amended by adding. */
 #include "parsers/conn/table.h"
 
 static uint64_t add_sat(uint64_t a, uint64_t b)
@@ -38,7 +39,8 @@ static enum wr_err point_get(struct wr_conn *c, struct wr_entry *e, uint32_t id,
     if (*ret_point)
         return WR_OK;
     if (!(e->flags & WR_CONN_FLOW)) {
-        e->point = (struct wr_point){.id = id, .sampling = sampling, .next = WR_NONE, .total = WR_NONE};
+        e->point =
+            (struct wr_point){.id = id, .sampling = sampling, .next = WR_NONE, .total = WR_NONE};
         e->flags |= WR_CONN_FLOW;
         *ret_point = &e->point;
         return WR_OK;
@@ -53,7 +55,8 @@ static enum wr_err point_get(struct wr_conn *c, struct wr_entry *e, uint32_t id,
     if (i == WR_NONE)
         return WR_ENOMEM;
     *ret_point = wr_point_at(c, i);
-    **ret_point = (struct wr_point){.id = id, .sampling = sampling, .next = WR_NONE, .total = WR_NONE};
+    **ret_point =
+        (struct wr_point){.id = id, .sampling = sampling, .next = WR_NONE, .total = WR_NONE};
     tail->next = i;
     return WR_OK;
 }
@@ -75,10 +78,10 @@ static void add_delta(struct wr_point *p, int dir, uint64_t bytes, uint64_t pack
     p->packets[dir] = cap_packets((uint64_t)p->packets[dir] + cap_packets(packets));
 }
 
-/* Totals since the flow's start: only the growth counts. A later start begins again at 0; an earlier one comes
- * late and is part of what was counted. */
-static void add_total(struct wr_point *p, struct wr_total *t, int dir, int64_t start, uint64_t bytes,
-                      uint64_t packets)
+/* Totals since the flow's start: only the growth counts. A later start begins again at 0; an
+ * earlier one comes late and is part of what was counted. */
+static void add_total(struct wr_point *p, struct wr_total *t, int dir, int64_t start,
+                      uint64_t bytes, uint64_t packets)
 {
     if (start < t->start[dir])
         return;
@@ -150,7 +153,8 @@ uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int
 }
 
 /* What the record says about direction and end. */
-static void add_evidence(struct wr_entry *e, const struct wr_record *rec, const struct wr_flow *flow, bool first)
+static void add_evidence(struct wr_entry *e, const struct wr_record *rec,
+                         const struct wr_flow *flow, bool first)
 {
     uint8_t s = rec->src;
     if (first || rec->start < e->start) {

@@ -1,7 +1,7 @@
 /* Which connection does a record, or an endpoint's event, belong to?
  *
- * A key's chain holds its newest connections, as intervals [start, last]. A record [s, e] either overlaps one, or
- * falls into a gap; then how wide the gap may be depends on what both sides show:
+ * A key's chain holds its newest connections, as intervals [start, last]. A record [s, e] either
+ * overlaps one, or falls into a gap; then how wide the gap may be depends on what both sides show:
  *
  *      [== conn A ==]FIN        [== conn B ==
  *            [rec]                                 overlap: A
@@ -9,7 +9,8 @@
  *                      [rec]                       no SYN, within 60 s of the end: a straggler of A
  *                            [rec]                 before B, which began with SYN: not B
  *
- * An entry that only an event made has no interval yet: a record that starts about then takes it. */
+ * An entry that only an event made has no interval yet: a record that starts about then takes it.
+ */
 #include "parsers/conn/table.h"
 
 #include <string.h>
@@ -17,7 +18,7 @@
 #define GAP_TCP_OPEN (7200 * WR_SECOND) /* keep-alives */
 #define GAP_TCP_BLIND (300 * WR_SECOND) /* no flags in the record */
 #define GAP_OTHER (60 * WR_SECOND)
-#define GAP_OPENING (3600 * WR_SECOND)  /* twice the usual active timeout */
+#define GAP_OPENING (3600 * WR_SECOND) /* twice the usual active timeout */
 
 /* Fixed key: the result is saved, and only keeps a record from being counted twice. */
 static const struct wr_hash_key fingerprint_key = {0x776569722d666c6f, 0x772d7265636f7264};
@@ -29,8 +30,13 @@ static int64_t clamp_time(int64_t ns)
 
 static uint32_t fingerprint(const struct wr_flow *flow, uint8_t src)
 {
-    uint64_t part[] = {(uint64_t)flow->start_ns, (uint64_t)flow->end_ns, flow->octets[0], flow->octets[1],
-                       flow->packets[0], flow->packets[1], flow->point,
+    uint64_t part[] = {(uint64_t)flow->start_ns,
+                       (uint64_t)flow->end_ns,
+                       flow->octets[0],
+                       flow->octets[1],
+                       flow->packets[0],
+                       flow->packets[1],
+                       flow->point,
                        (uint64_t)flow->tcp_flags << 8 | src};
     uint32_t hash = (uint32_t)wr_hash(&fingerprint_key, part, sizeof part);
     return hash ? hash : 1;
@@ -42,7 +48,8 @@ void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
     bool v6 = flow->flags & WR_FLOW_V6;
     size_t n = v6 ? 16 : 4;
     *r = (struct wr_record){.key = {.proto = flow->proto, .v6 = v6}};
-    /* exporters put ICMP's type and code into the ports, and a reply has another type than its request */
+    /* exporters put ICMP's type and code into the ports, and a reply has another type than its
+     * request */
     bool icmp = flow->proto == 1 || flow->proto == 58;
     uint16_t sport = icmp ? 0 : flow->sport, dport = icmp ? 0 : flow->dport;
     int cmp = memcmp(flow->src, flow->dst, n);
@@ -77,8 +84,8 @@ static bool seen_by(const struct wr_conn *c, struct wr_entry *e, uint32_t point)
 }
 
 /* The record starts `gap` after the last that is known of `e`. */
-static bool continues(const struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec, int64_t gap,
-                      uint32_t point)
+static bool continues(const struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec,
+                      int64_t gap, uint32_t point)
 {
     bool closed = e->flags & WR_CONN_CLOSED;
     if (rec->syn) /* another exporter's clock may be ahead; the same one's is not */
@@ -94,7 +101,8 @@ static bool precedes(const struct wr_entry *e, const struct wr_record *rec, int6
     return gap <= gap_limit(rec, rec->closes);
 }
 
-/* Could the record be the first of what an event announced? 2: about then; 1: for want of a nearer one. */
+/* Could the record be the first of what an event announced? 2: about then; 1: for want of a nearer
+ * one. */
 static int announced(const struct wr_entry *e, const struct wr_record *rec)
 {
     int64_t after = rec->start - e->start;
@@ -122,12 +130,14 @@ static struct rank rank_of(const struct wr_conn *c, struct wr_entry *e, const st
         int64_t gap = e->start - rec->end;
         return (struct rank){precedes(e, rec, gap), gap};
     }
-    /* A SYN well inside a connection that has ended: clocks differ and this is the next one, if announced. */
+    /* A SYN well inside a connection that has ended: clocks differ and this is the next one, if
+     * announced. */
     bool odd = rec->syn && (e->flags & WR_CONN_CLOSED) && apart > WR_SKEW;
     return (struct rank){odd ? 1 : 3, apart};
 }
 
-/* A record touched both: are they one? Not when the later began with SYN after the earlier's end. */
+/* A record touched both: are they one? Not when the later began with SYN after the earlier's end.
+ */
 static bool joinable(const struct wr_conn *c, uint32_t i, uint32_t k)
 {
     const struct wr_entry *a = wr_entry_at(c, i), *b = wr_entry_at(c, k);
@@ -138,11 +148,12 @@ static bool joinable(const struct wr_conn *c, uint32_t i, uint32_t k)
     }
     if (!(a->flags & b->flags & WR_CONN_FLOW) || (a->rows != WR_NONE && b->rows != WR_NONE))
         return false;
-    return !(b->flags & WR_CONN_SYN) || (!(a->flags & WR_CONN_CLOSED) && b->start - a->last <= WR_SKEW);
+    return !(b->flags & WR_CONN_SYN) ||
+           (!(a->flags & WR_CONN_CLOSED) && b->start - a->last <= WR_SKEW);
 }
 
-uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec, const struct wr_flow *flow,
-                         uint32_t *ret_second)
+uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
+                         const struct wr_flow *flow, uint32_t *ret_second)
 {
     struct rank best = {0, 0};
     uint32_t found = WR_NONE, second = WR_NONE;
@@ -163,7 +174,8 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec, c
 }
 
 /* The event that `e` already has on this side, or NULL. */
-static const struct wr_crow *event_on(const struct wr_conn *c, const struct wr_entry *e, uint8_t side)
+static const struct wr_crow *event_on(const struct wr_conn *c, const struct wr_entry *e,
+                                      uint8_t side)
 {
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
         if (wr_crow_at(c, r)->packed && wr_crow_at(c, r)->side == side)
@@ -177,8 +189,8 @@ static int64_t outside(const struct wr_entry *e, int64_t opened)
     return opened < e->start ? e->start - opened : opened > e->last ? opened - e->last : 0;
 }
 
-enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i,
-                                    bool *ret_ambiguous)
+enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
+                                    uint32_t *ret_i, bool *ret_ambiguous)
 {
     int64_t best = INT64_MAX;
     bool near = false;
@@ -194,7 +206,8 @@ enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_ope
             return WR_OPEN_AGAIN;
         int64_t apart = open->opened > e->start ? open->opened - e->start : e->start - open->opened;
         if (row) {
-            int64_t between = open->opened > row->opened ? open->opened - row->opened : row->opened - open->opened;
+            int64_t between = open->opened > row->opened ? open->opened - row->opened
+                                                         : row->opened - open->opened;
             *ret_ambiguous |= between <= WR_OPEN_SLACK;
         } else if (here > near || (here == near && apart < best)) {
             best = apart;

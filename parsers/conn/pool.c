@@ -90,14 +90,16 @@ uint32_t wr_index_next(const struct wr_index *index, uint32_t hash, uint32_t *po
     }
 }
 
-/* Closes the gap, so that no tombstones pile up: every later item of the run that may move back does. */
+/* Closes the gap, so that no tombstones pile up: every later item of the run that may move back
+ * does. */
 void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)
 {
     uint32_t hole = hash & index->mask;
     while (index->slot[hole].item != item)
         hole = (hole + 1) & index->mask;
     index->n--;
-    for (uint32_t at = (hole + 1) & index->mask; index->slot[at].item != WR_NONE; at = (at + 1) & index->mask) {
+    for (uint32_t at = (hole + 1) & index->mask; index->slot[at].item != WR_NONE;
+         at = (at + 1) & index->mask) {
         uint32_t home = index->slot[at].tag & index->mask;
         if (((at - home) & index->mask) >= ((at - hole) & index->mask)) {
             index->slot[hole] = index->slot[at];

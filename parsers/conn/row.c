@@ -34,7 +34,8 @@ uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why)
     return e->first_src;
 }
 
-/* False while a record of the other direction could still turn the row round or change its ActionType. */
+/* False while a record of the other direction could still turn the row round or change its
+ * ActionType. */
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e)
 {
     if (e->flags & (WR_CONN_BIFLOW | WR_CONN_DENIED))
@@ -52,8 +53,8 @@ static bool sampled(const struct wr_conn *c, const struct wr_entry *e)
     }
 }
 
-/* What became of the connection that side `i` began. Flags are OR-ed over a record: SYN with ACK in the
- * initiator's own means that it answered the responder's SYN. */
+/* What became of the connection that side `i` began. Flags are OR-ed over a record: SYN with ACK in
+ * the initiator's own means that it answered the responder's SYN. */
 static uint8_t action_of(const struct wr_conn *c, const struct wr_entry *e, uint8_t i)
 {
     if (e->flags & WR_CONN_DENIED)
@@ -167,7 +168,8 @@ void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
         struct wr_crow *row = wr_crow_at(c, r);
         int64_t bytes[2];
         wr_row_bytes(c, row, bytes);
-        if (row->state == WR_ROW_OUT && (bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1]))
+        if (row->state == WR_ROW_OUT &&
+            (bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1]))
             wr_row_due(c, r, WR_ROW_DUE_AMEND);
     }
 }
@@ -177,9 +179,10 @@ static bool set_text(struct wr_batch *b, uint16_t col, uint32_t r, const char *t
     return wr_batch_set_str(b, col, r, text, strlen(text));
 }
 
-/* The columns of a flow-only row. The local side is the initiator; no process, no account; the address stands
- * for the device, so that rules that group by DeviceName keep hosts apart. */
-static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b, uint32_t r)
+/* The columns of a flow-only row. The local side is the initiator; no process, no account; the
+ * address stands for the device, so that rules that group by DeviceName keep hosts apart. */
+static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b,
+                          uint32_t r)
 {
     const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
     uint8_t local = row->side, remote = !row->side;
@@ -191,8 +194,8 @@ static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, st
     wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
     wr_batch_set_i64(b, WR_DNE_EventCount, r, 1);
     return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
-           set_text(b, WR_DNE_DeviceName, r, local_ip) && set_text(b, WR_DNE_LocalIP, r, local_ip) &&
-           set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
+           set_text(b, WR_DNE_DeviceName, r, local_ip) &&
+           set_text(b, WR_DNE_LocalIP, r, local_ip) && set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
            set_text(b, WR_DNE_LocalIPType, r, wr_address_type(key->addr[local], key->v6)) &&
            set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&
            set_text(b, WR_DNE_Protocol, r, wr_protocol_text(key->proto, number)) &&

@@ -1,6 +1,7 @@
-/* The table as bytes. Entries stand in the order of memory, which is much faster than that of any list, and are
- * numbered by it; chains and indexes are rebuilt. Loading trusts nothing: a table is built beside the old one and
- * takes its place when every number is in range, every list holds what it may, and every packed row reads back.
+/* The table as bytes. Entries stand in the order of memory, which is much faster than that of any
+ * list, and are numbered by it; chains and indexes are rebuilt. Loading trusts nothing: a table is
+ * built beside the old one and takes its place when every number is in range, every list holds what
+ * it may, and every packed row reads back.
  *
  *   magic, columns, mode | counters, clock | entries with their counters and rows
  *   quick list, slow list, hold list, pair list: entry numbers
@@ -262,7 +263,8 @@ static enum wr_err load_fields(const struct wr_conn *c, struct wr_rd *rd, struct
     e->first_src = rd_u8_max(rd, 1);
     e->bytes_known = rd_u8_max(rd, 3);
     e->unchained = rd_u8_max(rd, 1);
-    bool good = !rd->err && e->last >= e->start && e->touched <= c->now && key_is_canonical(&e->key);
+    bool good =
+        !rd->err && e->last >= e->start && e->touched <= c->now && key_is_canonical(&e->key);
     return good ? WR_OK : WR_ECORRUPT;
 }
 
@@ -329,7 +331,8 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
 static uint8_t place_of(const struct wr_conn *c, uint32_t r)
 {
     uint8_t place = 0;
-    for (uint32_t at = wr_entry_at(c, wr_crow_at(c, r)->entry)->rows; at != r; at = wr_crow_at(c, at)->next)
+    for (uint32_t at = wr_entry_at(c, wr_crow_at(c, r)->entry)->rows; at != r;
+         at = wr_crow_at(c, at)->next)
         place++;
     return place;
 }
@@ -477,7 +480,8 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
 {
     struct wr_rd rd = wr_rd_init(bytes, len);
     uint64_t stats[NSTATS];
-    if (wr_rd_u32(&rd) != MAGIC || wr_rd_u16(&rd) != WR_DNE_NCOLS || wr_rd_u8(&rd) != conn->opts.final_only)
+    if (wr_rd_u32(&rd) != MAGIC || wr_rd_u16(&rd) != WR_DNE_NCOLS ||
+        wr_rd_u8(&rd) != conn->opts.final_only)
         return WR_ECORRUPT;
     struct wr_conn *c = wr_conn_new(&conn->opts);
     if (!c)

@@ -1,5 +1,5 @@
-/* Entries in their chain and lists. An entry is in exactly one lru list, in at most one wait list, and in its
- * key's chain unless younger ones pushed it out (then it only waits for its end). */
+/* Entries in their chain and lists. An entry is in exactly one lru list, in at most one wait list,
+ * and in its key's chain unless younger ones pushed it out (then it only waits for its end). */
 #include "parsers/conn/table.h"
 
 #include <string.h>
@@ -9,7 +9,8 @@ uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
     return (uint32_t)wr_hash(&c->hash_key, key, sizeof *key);
 }
 
-/* An update at a million connections is all cache misses: what is read later is asked for at once. */
+/* An update at a million connections is all cache misses: what is read later is asked for at once.
+ */
 static void prefetch_bytes(const void *at, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
@@ -113,13 +114,15 @@ static void unchain(struct wr_conn *c, uint32_t i)
     e->unchained = 1;
 }
 
-/* Is `a` newer than `b`? Equal starts: by birth, so that the order does not hang on the order of calls. */
+/* Is `a` newer than `b`? Equal starts: by birth, so that the order does not hang on the order of
+ * calls. */
 static bool newer(const struct wr_entry *a, const struct wr_entry *b)
 {
     return a->start != b->start ? a->start > b->start : a->born > b->born;
 }
 
-/* Puts an unchained entry into its key's chain, newest start first; the oldest of a full chain falls out. */
+/* Puts an unchained entry into its key's chain, newest start first; the oldest of a full chain
+ * falls out. */
 bool wr_table_link(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
@@ -133,7 +136,8 @@ bool wr_table_link(struct wr_conn *c, uint32_t i)
         head = i;
     } else {
         uint32_t at = head;
-        while (wr_entry_at(c, at)->older != WR_NONE && newer(wr_entry_at(c, wr_entry_at(c, at)->older), e))
+        while (wr_entry_at(c, at)->older != WR_NONE &&
+               newer(wr_entry_at(c, wr_entry_at(c, at)->older), e))
             at = wr_entry_at(c, at)->older;
         e->older = wr_entry_at(c, at)->older;
         wr_entry_at(c, at)->older = i;
@@ -162,7 +166,9 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     WR_ASSERT(wr_table_link(c, i)); /* its slot has just become free */
 }
 
-_Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_crow) + 2 * sizeof(struct wr_slot) * 8 / 3 <= WR_CONN_BYTES,
+_Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_crow) +
+                       2 * sizeof(struct wr_slot) * 8 / 3 <=
+                   WR_CONN_BYTES,
                "an index is at least 3/8 full once it has grown");
 _Static_assert(sizeof(struct wr_point) <= 64 && sizeof(struct wr_total) <= 48, "as conn.h says");
 
@@ -175,7 +181,8 @@ static enum wr_err evict(struct wr_conn *c)
     return wr_table_drop(c, a);
 }
 
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start, uint32_t *ret_i)
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,
+                         uint32_t *ret_i)
 {
     while (c->stats.live >= c->opts.max_connections) {
         enum wr_err err = evict(c);

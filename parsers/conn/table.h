@@ -7,13 +7,13 @@
 /* Inside of the connection table, shared by its files:
  *
  *   index --key--> conn --older--> conn ...      same 5-tuple, newest first, at most CHAIN_MAX
- *                   | rows --> row --> row        one per endpoint that reported it, or one flow-only
- *                   | point --> point             counters by observation point
- *   lru[QUICK|SLOW]   every connection, by its last record
- *   wait[HOLD|PAIR]   those whose row is not decided, by the end of their wait
- *   due[table]        rows that rules have yet to see
+ *                   | rows --> row --> row        one per endpoint that reported it, or one
+ * flow-only | point --> point             counters by observation point lru[QUICK|SLOW]   every
+ * connection, by its last record wait[HOLD|PAIR]   those whose row is not decided, by the end of
+ * their wait due[table]        rows that rules have yet to see
  *
- * Everything is numbered, in pools whose elements never move. Numbers, not pointers, are what is saved. */
+ * Everything is numbered, in pools whose elements never move. Numbers, not pointers, are what is
+ * saved. */
 #define WR_NONE UINT32_MAX
 #define WR_SECOND INT64_C(1000000000)
 #define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
@@ -27,11 +27,12 @@ enum { WR_DUE_EVENTS, WR_DUE_ORPHANS };
 /* How far an endpoint's clock may be from an exporter's, and one exporter's from another's. */
 #define WR_OPEN_SLACK (5 * WR_SECOND)
 #define WR_SKEW (2 * WR_SECOND)
-/* An endpoint whose clock is worse still finds its flow when nothing nearer has the same tuple: ports are not
- * used again that soon. Such a match is marked ambiguous. */
+/* An endpoint whose clock is worse still finds its flow when nothing nearer has the same tuple:
+ * ports are not used again that soon. Such a match is marked ambiguous. */
 #define WR_OPEN_FAR (120 * WR_SECOND)
 
-/* Fixed-size elements in blocks; a freed one holds the number of the next free one in its first 4 bytes. */
+/* Fixed-size elements in blocks; a freed one holds the number of the next free one in its first 4
+ * bytes. */
 struct wr_pool {
     char **block;
     uint32_t nblocks, size, n, free;
@@ -45,7 +46,8 @@ static inline void *wr_pool_at(const struct wr_pool *pool, uint32_t i)
     return pool->block[i >> WR_POOL_SHIFT] + (size_t)(i & ((1u << WR_POOL_SHIFT) - 1)) * pool->size;
 }
 
-/* Numbers by hash: open addressing, linear, at most 3/4 full; equal hashes are told apart by the caller. */
+/* Numbers by hash: open addressing, linear, at most 3/4 full; equal hashes are told apart by the
+ * caller. */
 struct wr_slot {
     uint32_t tag, item;
 };
@@ -80,13 +82,13 @@ struct wr_point {
 };
 
 enum {
-    WR_CONN_KNOWN = 1,       /* the record says who began: side in `initiator` */
+    WR_CONN_KNOWN = 1, /* the record says who began: side in `initiator` */
     WR_CONN_BIFLOW = 2,
     WR_CONN_DENIED = 4,
     WR_CONN_TCP_FLAGS = 8,
-    WR_CONN_CLOSED = 16,     /* FIN or RST seen */
+    WR_CONN_CLOSED = 16, /* FIN or RST seen */
     WR_CONN_SYN = 32,
-    WR_CONN_FLOW = 64,       /* some record came; without: an endpoint event alone */
+    WR_CONN_FLOW = 64, /* some record came; without: an endpoint event alone */
     WR_CONN_AMBIGUOUS = 128
 };
 
@@ -95,26 +97,28 @@ struct wr_entry {
     int64_t start, last; /* of its records; of the opening while there is none */
     int64_t touched, due;
     uint64_t born;
-    int64_t syn_start[2]; /* earliest start of a record with SYN, first point only; WR_TIME_MAX none */
-    uint64_t bytes[2];    /* chosen over points; never falls */
+    int64_t
+        syn_start[2];  /* earliest start of a record with SYN, first point only; WR_TIME_MAX none */
+    uint64_t bytes[2]; /* chosen over points; never falls */
     struct wr_point point;
     uint32_t older, rows, lru_prev, lru_next, wait_prev, wait_next;
-    uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src, bytes_known /* bit per side */;
+    uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src,
+        bytes_known /* bit per side */;
     uint8_t lru, wait, unchained;
 };
 
 enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND, WR_ROW_IMAGE };
 
-/* A row of output. WR_ROW_HELD: not before the flush (final_only). WR_ROW_IMAGE: complete in `packed`, its
- * connection has gone or never was. */
+/* A row of output. WR_ROW_HELD: not before the flush (final_only). WR_ROW_IMAGE: complete in
+ * `packed`, its connection has gone or never was. */
 struct wr_crow {
     uint64_t id;
-    int64_t opened;  /* ns; an event's time */
-    int64_t ticks;   /* Timestamp of a flow-only row */
-    uint64_t digest; /* of an event, to know it again */
+    int64_t opened;      /* ns; an event's time */
+    int64_t ticks;       /* Timestamp of a flow-only row */
+    uint64_t digest;     /* of an event, to know it again */
     int64_t reported[2]; /* bytes that the event itself has; -1 none */
-    int64_t emitted[2]; /* SentBytes, ReceivedBytes as rules know them; -1 unknown */
-    char *packed;       /* owned; NULL: flow-only, the columns come from the connection */
+    int64_t emitted[2];  /* SentBytes, ReceivedBytes as rules know them; -1 unknown */
+    char *packed;        /* owned; NULL: flow-only, the columns come from the connection */
     uint32_t len, entry, next, due_next;
     uint8_t state, table, side /* index of the local end */, action;
 };
@@ -156,9 +160,11 @@ static inline struct wr_total *wr_total_at(const struct wr_conn *c, uint32_t i)
 
 /* table.c: entries and rows in their lists and indexes */
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
-uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key); /* newest, or WR_NONE */
+uint32_t wr_table_newest(const struct wr_conn *c,
+                         const struct wr_conn_key *key); /* newest, or WR_NONE */
 /* A new entry in its chain and lru list; evicts the oldest when full. */
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start, uint32_t *ret_i);
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,
+                         uint32_t *ret_i);
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
 /* Asks for the memory that counting a record of this entry will touch. */
@@ -183,8 +189,8 @@ struct wr_record {
 };
 void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec);
 /* *ret_second: another entry that this record shows to be the same connection, or WR_NONE. */
-uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec, const struct wr_flow *flow,
-                         uint32_t *ret_second);
+uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
+                         const struct wr_flow *flow, uint32_t *ret_second);
 struct wr_opening {
     struct wr_conn_key key;
     int64_t opened;
@@ -192,8 +198,8 @@ struct wr_opening {
     uint8_t side;
 };
 enum wr_open_match { WR_OPEN_NEW, WR_OPEN_BIND, WR_OPEN_AGAIN };
-enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i,
-                                    bool *ret_ambiguous);
+enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
+                                    uint32_t *ret_i, bool *ret_ambiguous);
 
 /* count.c: counters by observation point */
 struct wr_point *wr_point_find(const struct wr_conn *c, struct wr_entry *e, uint32_t id);

@@ -1,5 +1,5 @@
-/* The connection table under any sequence of calls (first byte odd: orders of 12 bytes), and its loader under
- * any bytes (even). Whatever it took, it must save, load and save the same. */
+/* The connection table under any sequence of calls (first byte odd: orders of 12 bytes), and its
+ * loader under any bytes (even). Whatever it took, it must save, load and save the same. */
 #include "base/err.h"
 #include "parsers/conn/conn.h"
 
@@ -12,14 +12,16 @@ enum { ORDER = 12 };
 
 static struct wr_batch *event_batch(const struct wr_colset *wanted, const uint8_t *o, int64_t now)
 {
-    static const char *const actions[] = {"ConnectionSuccess", "InboundConnectionAccepted", "ConnectionAttempt"};
+    static const char *const actions[] = {"ConnectionSuccess", "InboundConnectionAccepted",
+                                          "ConnectionAttempt"};
     static const char *const ips[] = {"10.0.0.1", "10.0.0.2", "::1", "no address"};
     struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), wanted, 1);
     if (!b)
         return NULL;
     const char *local = ips[o[1] % 4], *remote = ips[o[2] % 4], *action = actions[o[3] % 3];
     (void)wr_batch_row(b);
-    wr_batch_set_i64(b, WR_DNE_Timestamp, 0, (now + (o[4] - 128) * SECOND) / 100 + INT64_C(621355968000000000));
+    wr_batch_set_i64(b, WR_DNE_Timestamp, 0,
+                     (now + (o[4] - 128) * SECOND) / 100 + INT64_C(621355968000000000));
     wr_batch_set_i64(b, WR_DNE_LocalPort, 0, o[5] % 3);
     wr_batch_set_i64(b, WR_DNE_RemotePort, 0, o[6] % 3);
     if (!wr_batch_set_str(b, WR_DNE_LocalIP, 0, local, strlen(local)) ||
@@ -32,7 +34,8 @@ static struct wr_batch *event_batch(const struct wr_colset *wanted, const uint8_
 
 static struct wr_flow flow_of(const uint8_t *o, int64_t now)
 {
-    struct wr_flow f = {.proto = o[7] & 1 ? 6 : 17, .tcp_flags = o[8], .sampling = o[9] % 3, .point = o[9] / 3};
+    struct wr_flow f = {
+        .proto = o[7] & 1 ? 6 : 17, .tcp_flags = o[8], .sampling = o[9] % 3, .point = o[9] / 3};
     f.src[0] = f.dst[0] = 10;
     f.src[3] = 1 + o[1] % 2;
     f.dst[3] = 1 + o[2] % 2;
@@ -71,7 +74,8 @@ static void roundtrip(const struct wr_conn *c, const struct wr_conn_opts *opts)
     wr_conn_free(copy);
 }
 
-static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const uint8_t *o, size_t n)
+static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const uint8_t *o,
+                       size_t n)
 {
     int64_t now = 1767600000 * SECOND;
     struct wr_colset cols = wr_conn_event_cols(&opts->wanted);
@@ -99,9 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    struct wr_conn_opts opts = {.wanted = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
-                                .max_connections = 8, .final_only = data[0] & 2,
-                                .expect_endpoint = data[0] & 4, .orphans = (enum wr_orphans)(data[0] / 8 % 3)};
+    struct wr_conn_opts opts = {.wanted =
+                                    wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
+                                .max_connections = 8,
+                                .final_only = data[0] & 2,
+                                .expect_endpoint = data[0] & 4,
+                                .orphans = (enum wr_orphans)(data[0] / 8 % 3)};
     struct wr_conn *c = wr_conn_new(&opts);
     if (!c)
         return 0;

@@ -27,8 +27,9 @@ static void raw(struct bytes *b, const void *data, size_t n)
 }
 
 /* IPv4 + UDP 1000 -> 2055, 4 bytes of payload; big-endian as on the wire. */
-static const uint8_t ipv4_udp[] = {0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
-                                   0x03, 0xe8, 0x08, 0x07, 0, 12, 0, 0, 'a', 'b', 'c', 'd'};
+static const uint8_t ipv4_udp[] = {0x45, 0,    0, 32, 0, 1,  0,   0,   64,  17,   0,
+                                   0,    10,   0, 0,  1, 10, 0,   0,   2,   0x03, 0xe8,
+                                   0x08, 0x07, 0, 12, 0, 0,  'a', 'b', 'c', 'd'};
 static const uint8_t ethernet[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
 
 static void pcap_header(struct bytes *b, bool nanos, uint32_t link)
@@ -83,19 +84,26 @@ Test(capture, pcap_in_both_byte_orders_and_both_resolutions)
     }
 }
 
-/* A frame of each link type around the same packet; `head` bytes, its type at `type_at` (-1: none). */
+/* A frame of each link type around the same packet; `head` bytes, its type at `type_at` (-1: none).
+ */
 Test(capture, link_types)
 {
-    static const struct { uint32_t link; uint8_t head[24]; size_t n; } links[] = {
-        {1, {[12] = 8}, 14},
-        {1, {[12] = 0x81, [15] = 7, [16] = 8}, 18},
-        {1, {[12] = 0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8}, 22},
-        {113, {[14] = 8}, 16},
-        {276, {8}, 20},
-        {0, {2}, 4},
-        {0, {0, 0, 0, 2}, 4},
-        {108, {0, 0, 0, 2}, 4},
-        {12, {0}, 0}, {14, {0}, 0}, {101, {0}, 0}, {228, {0}, 0}};
+    static const struct {
+        uint32_t link;
+        uint8_t head[24];
+        size_t n;
+    } links[] = {{1, {[12] = 8}, 14},
+                 {1, {[12] = 0x81, [15] = 7, [16] = 8}, 18},
+                 {1, {[12] = 0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8}, 22},
+                 {113, {[14] = 8}, 16},
+                 {276, {8}, 20},
+                 {0, {2}, 4},
+                 {0, {0, 0, 0, 2}, 4},
+                 {108, {0, 0, 0, 2}, 4},
+                 {12, {0}, 0},
+                 {14, {0}, 0},
+                 {101, {0}, 0},
+                 {228, {0}, 0}};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
         struct bytes b = {0}, frame = {0};
         raw(&frame, links[i].head, links[i].n);
@@ -164,12 +172,15 @@ static void enhanced(struct bytes *b, uint32_t which, uint64_t ticks, const void
 
 Test(capture, pcapng_sections_interfaces_and_resolutions)
 {
-    static const struct { uint8_t tsresol; uint64_t offset, ticks; int64_t ns; } cases[] = {
-        {0xff, 0, 1700000000123456, INT64_C(1700000000123456000)},
-        {9, 0, 1700000000123456789, INT64_C(1700000000123456789)},
-        {3, 100, 5500, INT64_C(105500000000)},
-        {0x80 | 10, 0, 1024 * 7 + 512, INT64_C(7500000000)},
-        {0, 0, 42, INT64_C(42000000000)}};
+    static const struct {
+        uint8_t tsresol;
+        uint64_t offset, ticks;
+        int64_t ns;
+    } cases[] = {{0xff, 0, 1700000000123456, INT64_C(1700000000123456000)},
+                 {9, 0, 1700000000123456789, INT64_C(1700000000123456789)},
+                 {3, 100, 5500, INT64_C(105500000000)},
+                 {0x80 | 10, 0, 1024 * 7 + 512, INT64_C(7500000000)},
+                 {0, 0, 42, INT64_C(42000000000)}};
     struct bytes b = {0};
     struct wr_capture cap;
     struct wr_packet p;
@@ -236,10 +247,11 @@ static struct bytes ipv6(uint8_t next, const uint8_t *rest, size_t n)
 Test(capture, ipv6_extension_headers_are_taken_off)
 {
     static const uint8_t rest[] = {
-        43, 0, 0, 0, 0, 0, 0, 0,                                       /* hop by hop, then routing */
-        51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,               /* 16 bytes, then AH */
-        44, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* 24 bytes, then fragment */
-        6, 0, 0, 1, 0, 0, 0, 9,                                        /* first fragment, then TCP */
+        43,   0,    0, 0,  0, 0, 0, 0,                               /* hop by hop, then routing */
+        51,   1,    0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0,    0,    0, 0, /* 16 bytes, then AH */
+        44,   4,    0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0,    0,    0, 0, 0, 0, 0, 0,
+        0,    0,    0, 0,              /* 24 bytes, then fragment */
+        6,    0,    0, 1,  0, 0, 0, 9, /* first fragment, then TCP */
         0x9c, 0x40, 0, 25, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x02, 0, 0, 0, 0, 0, 0};
     struct bytes b = ipv6(0, rest, sizeof rest);
     struct wr_packet p = first(&b);
@@ -270,13 +282,13 @@ Test(capture, what_contradicts_itself_is_counted_and_later_fragments_are_not)
     memcpy(p, ipv4_udp, sizeof p);                                                                 \
     p[at] = v;                                                                                     \
     expect_none(p, sizeof p, malformed, #at " = " #v)
-    CHANGED(0, 0x44, 1);  /* header of 16 bytes */
-    CHANGED(0, 0x4f, 1);  /* header of 60 bytes in 32 */
-    CHANGED(3, 19, 1);    /* total below the header */
-    CHANGED(3, 27, 1);    /* half a UDP header */
-    CHANGED(25, 7, 1);    /* UDP length below its header */
-    CHANGED(7, 2, 0);     /* fragment offset 16 */
-    CHANGED(0, 0x95, 0);  /* version 9: not IP */
+    CHANGED(0, 0x44, 1); /* header of 16 bytes */
+    CHANGED(0, 0x4f, 1); /* header of 60 bytes in 32 */
+    CHANGED(3, 19, 1);   /* total below the header */
+    CHANGED(3, 27, 1);   /* half a UDP header */
+    CHANGED(25, 7, 1);   /* UDP length below its header */
+    CHANGED(7, 2, 0);    /* fragment offset 16 */
+    CHANGED(0, 0x95, 0); /* version 9: not IP */
 #undef CHANGED
     for (size_t n = 0; n < 28; n++)
         expect_none(ipv4_udp, n, 1, "cut before the end of the ports");
@@ -314,7 +326,8 @@ Test(capture, other_files_are_refused)
     uint8_t zeros[64] = {0};
     cr_expect_eq(wr_capture_open(&cap, zeros, sizeof zeros), WR_EINVAL);
     cr_expect_eq(wr_capture_open(&cap, "\xd4\xc3\xb2\xa1", 4), WR_EINVAL);
-    cr_expect_eq(wr_capture_open(&cap, "\x0a\x0d\x0d\x0a\x1c\0\0\0nonsense, no order mark", 30), WR_EINVAL);
+    cr_expect_eq(wr_capture_open(&cap, "\x0a\x0d\x0d\x0a\x1c\0\0\0nonsense, no order mark", 30),
+                 WR_EINVAL);
 }
 
 /* A UDP payload in a capture of `copies` packets, among `others` that are none. */
@@ -338,7 +351,8 @@ static bool exports(const void *payload, size_t n, int copies, int others)
 
 Test(capture, export_packets_are_known_by_their_structure)
 {
-    uint8_t v5[72] = {0, 5, 0, 1}, v9[24] = {0, 9, 0, 1, [21] = 0, 0, 4}, ipfix[16] = {0, 10, 0, 16};
+    uint8_t v5[72] = {0, 5, 0, 1}, v9[24] = {0, 9, 0, 1, [21] = 0, 0, 4},
+            ipfix[16] = {0, 10, 0, 16};
     uint8_t sflow[28] = {0, 0, 0, 5, 0, 0, 0, 1}, dns[30] = {0, 5, 1, 0, 0, 1};
     cr_expect(exports(v5, sizeof v5, 1, 0));
     cr_expect_not(exports(v5, sizeof v5 - 1, 1, 0), "a record cut");

@@ -1,4 +1,5 @@
-/* The meter against an independent one: sessions.tsv was made by other code from the same captures. */
+/* The meter against an independent one: sessions.tsv was made by other code from the same captures.
+ */
 #include "parsers/capture/capture.h"
 
 #include <arpa/inet.h>
@@ -63,10 +64,10 @@ static bool same(const struct session *s, const struct wr_flow *f, int64_t first
     (void)inet_ntop(family, f->src, src, sizeof src);
     (void)inet_ntop(family, f->dst, dst, sizeof dst);
     int64_t start_us = (int64_t)(s->start * 1e6 + 0.5);
-    return !strcmp(src, s->src) && !strcmp(dst, s->dst) && f->sport == s->sport && f->dport == s->dport &&
-           f->packets[0] == s->up && f->packets[1] == s->down && f->octets[0] == s->octets_up &&
-           f->octets[1] == s->octets_down && f->tcp_flags == s->flags_up &&
-           llabs((f->start_ns - first_ns) / 1000 - start_us) <= 1;
+    return !strcmp(src, s->src) && !strcmp(dst, s->dst) && f->sport == s->sport &&
+           f->dport == s->dport && f->packets[0] == s->up && f->packets[1] == s->down &&
+           f->octets[0] == s->octets_up && f->octets[1] == s->octets_down &&
+           f->tcp_flags == s->flags_up && llabs((f->start_ns - first_ns) / 1000 - start_us) <= 1;
 }
 
 static uint32_t tcp_flows(const struct wr_flow_vec *v)
@@ -90,9 +91,9 @@ Test(meter, every_capture_gives_the_sessions_of_the_independent_meter)
         struct session s;
         double duration;
         unsigned long payload[2];
-        int n = sscanf(line, "%63s %lf %lf %47s %u %47s %u %u %u %lu %lu %lu %lu %x", s.file, &s.start,
-                       &duration, s.src, &s.sport, s.dst, &s.dport, &s.up, &s.down, &s.octets_up,
-                       &s.octets_down, &payload[0], &payload[1], &s.flags_up);
+        int n = sscanf(line, "%63s %lf %lf %47s %u %47s %u %u %u %lu %lu %lu %lu %x", s.file,
+                       &s.start, &duration, s.src, &s.sport, s.dst, &s.dport, &s.up, &s.down,
+                       &s.octets_up, &s.octets_down, &payload[0], &payload[1], &s.flags_up);
         cr_assert_eq(n, 14, "%s", line);
         if (strcmp(now, s.file) != 0) {
             cr_expect_eq(tcp_flows(&v), listed, "%s", now);
@@ -139,7 +140,8 @@ static struct wr_flow_vec feed(const int (*list)[4], size_t n)
     wr_meter_free(m);
     return out;
 }
-#define FEED(...) feed((const int[][4]){__VA_ARGS__}, sizeof((const int[][4]){__VA_ARGS__}) / sizeof(int[4]))
+#define FEED(...)                                                                                  \
+    feed((const int[][4]){__VA_ARGS__}, sizeof((const int[][4]){__VA_ARGS__}) / sizeof(int[4]))
 
 Test(meter, syn_ack_first_means_the_receiver_began)
 {
@@ -189,8 +191,8 @@ Test(meter, udp_ends_after_15_s_of_silence)
 
 Test(meter, active_timeout_slices_and_keeps_the_direction)
 {
-    struct wr_flow_vec v = FEED({0, 6, 2, 1}, {1, 6, 0x12, 0}, {1000000, 6, 0x18, 1}, {1800000, 6, 0x18, 0},
-                                {2000000, 6, 0x18, 1});
+    struct wr_flow_vec v = FEED({0, 6, 2, 1}, {1, 6, 0x12, 0}, {1000000, 6, 0x18, 1},
+                                {1800000, 6, 0x18, 0}, {2000000, 6, 0x18, 1});
     cr_assert_eq(v.n, 2);
     cr_expect_eq(v.at[0].end_reason, 2);
     cr_expect_eq(v.at[0].octets[0], 200);

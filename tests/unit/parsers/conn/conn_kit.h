@@ -1,4 +1,5 @@
-/* What the connection table's tests share: records and events by hand, and drained rows added up. */
+/* What the connection table's tests share: records and events by hand, and drained rows added up.
+ */
 #ifndef CONN_KIT_H
 #define CONN_KIT_H
 
@@ -19,7 +20,8 @@ enum { KIT_ROWS = 4096, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, ALL = SYN 
 /* A row as rules see it after all amendments so far. -1: null. */
 struct seen {
     int64_t id, time, sent, received, lport, rport;
-    char device[32], action[32], local[46], remote[46], process[32], account[32], protocol[16], rtype[16];
+    char device[32], action[32], local[46], remote[46], process[32], account[32], protocol[16],
+        rtype[16];
     bool orphan;
     int amends;
 };
@@ -43,7 +45,8 @@ static inline struct kit *kit_new(struct wr_conn_opts opts)
     opts.wanted = kit_wanted();
     k->opts = opts;
     k->conn = wr_conn_new(&opts);
-    k->out = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, WR_BATCH_ROWS);
+    k->out =
+        wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, WR_BATCH_ROWS);
     cr_assert(k->conn && k->out);
     return k;
 }
@@ -56,7 +59,8 @@ static inline void kit_free(struct kit *k)
 }
 
 /* 10.0.0.1:40000 -> 203.0.113.1:25 (or back), times in ms after T0. */
-static inline struct wr_flow flow(bool up, int64_t start_ms, int64_t end_ms, uint8_t tcp, uint64_t octets)
+static inline struct wr_flow flow(bool up, int64_t start_ms, int64_t end_ms, uint8_t tcp,
+                                  uint64_t octets)
 {
     static const uint8_t client[4] = {10, 0, 0, 1}, server[4] = {203, 0, 113, 1};
     struct wr_flow f = {.proto = 6, .tcp_flags = tcp, .direction = 255, .point = 1, .sampling = 1};
@@ -72,7 +76,8 @@ static inline struct wr_flow flow(bool up, int64_t start_ms, int64_t end_ms, uin
     return f;
 }
 
-static inline struct wr_flow biflow(int64_t start_ms, int64_t end_ms, uint8_t tcp, uint64_t up, uint64_t down)
+static inline struct wr_flow biflow(int64_t start_ms, int64_t end_ms, uint8_t tcp, uint64_t up,
+                                    uint64_t down)
 {
     struct wr_flow f = flow(true, start_ms, end_ms, tcp, up);
     f.flags |= WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN;
@@ -100,7 +105,8 @@ static inline struct seen *kit_row(struct kit *k, int64_t id)
     return NULL;
 }
 
-/* Takes one drained row: an insert is new, an amendment changes only bytes and says what they were. */
+/* Takes one drained row: an insert is new, an amendment changes only bytes and says what they were.
+ */
 static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r, bool orphan)
 {
     int64_t id = number(b, WR_DNE__RowId, r);
@@ -122,7 +128,8 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
         cr_assert_not_null(s, "amended before it was inserted");
         cr_assert_eq(number(b, WR_DNE__PrevSentBytes, r), s->sent);
         cr_assert_eq(number(b, WR_DNE__PrevReceivedBytes, r), s->received);
-        cr_assert(now.sent != s->sent || now.received != s->received, "an amendment changes something");
+        cr_assert(now.sent != s->sent || now.received != s->received,
+                  "an amendment changes something");
         now.amends = s->amends + 1;
         int64_t sent = s->sent, received = s->received;
         s->sent = now.sent;
@@ -173,7 +180,8 @@ struct event {
 
 static inline struct event opened(int64_t at_ms, const char *process)
 {
-    return (struct event){"ConnectionSuccess", "10.0.0.1", "203.0.113.1", process, 40000, 25, at_ms};
+    return (struct event){
+        "ConnectionSuccess", "10.0.0.1", "203.0.113.1", process, 40000, 25, at_ms};
 }
 
 static inline void set(struct wr_batch *b, uint16_t col, const char *text)

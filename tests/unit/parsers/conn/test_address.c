@@ -6,19 +6,32 @@
 Test(address, types_as_defender_names_them)
 {
     static const char *const cases[][2] = {
-        {"127.0.0.1", "Loopback"},        {"10.1.2.3", "Private"},
-        {"172.16.0.1", "Private"},        {"172.31.255.255", "Private"},
-        {"172.32.0.0", "Public"},         {"172.15.255.255", "Public"},
-        {"192.168.0.1", "Private"},       {"192.167.255.255", "Public"},
-        {"169.254.1.1", "Private"},       {"100.64.0.1", "Reserved"},
-        {"100.128.0.1", "Public"},        {"224.0.0.251", "Reserved"},
-        {"240.0.0.1", "Reserved"},        {"255.255.255.255", "Broadcast"},
-        {"0.0.0.0", "Reserved"},          {"203.0.113.1", "Public"},
-        {"8.8.8.8", "Public"},            {"::1", "Loopback"},
-        {"::", "Reserved"},               {"fe80::1", "Private"},
-        {"fd00::1", "Private"},           {"ff02::1", "Reserved"},
-        {"2001::1", "Teredo"},            {"2001:db8::1", "Public"},
-        {"2606:4700::1111", "Public"},    {"::ffff:10.0.0.1", "Private"}, /* reads as IPv4 */
+        {"127.0.0.1", "Loopback"},
+        {"10.1.2.3", "Private"},
+        {"172.16.0.1", "Private"},
+        {"172.31.255.255", "Private"},
+        {"172.32.0.0", "Public"},
+        {"172.15.255.255", "Public"},
+        {"192.168.0.1", "Private"},
+        {"192.167.255.255", "Public"},
+        {"169.254.1.1", "Private"},
+        {"100.64.0.1", "Reserved"},
+        {"100.128.0.1", "Public"},
+        {"224.0.0.251", "Reserved"},
+        {"240.0.0.1", "Reserved"},
+        {"255.255.255.255", "Broadcast"},
+        {"0.0.0.0", "Reserved"},
+        {"203.0.113.1", "Public"},
+        {"8.8.8.8", "Public"},
+        {"::1", "Loopback"},
+        {"::", "Reserved"},
+        {"fe80::1", "Private"},
+        {"fd00::1", "Private"},
+        {"ff02::1", "Reserved"},
+        {"2001::1", "Teredo"},
+        {"2001:db8::1", "Public"},
+        {"2606:4700::1111", "Public"},
+        {"::ffff:10.0.0.1", "Private"}, /* reads as IPv4 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t addr[16];
@@ -28,13 +41,14 @@ Test(address, types_as_defender_names_them)
                          wr_address_type(addr, v6));
     }
     static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 1};
-    cr_expect_str_eq(wr_address_type(mapped, true), "FourToSixMapping", "as an exporter may send it");
+    cr_expect_str_eq(wr_address_type(mapped, true), "FourToSixMapping",
+                     "as an exporter may send it");
 }
 
 Test(address, text_reads_back)
 {
-    static const char *const texts[] = {"0.0.0.0",         "255.255.255.255", "10.20.103.9",
-                                        "2001:db8::1:0:0:1", "fe80::",         "::"};
+    static const char *const texts[] = {"0.0.0.0",           "255.255.255.255", "10.20.103.9",
+                                        "2001:db8::1:0:0:1", "fe80::",          "::"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         uint8_t addr[16];
         bool v6;
@@ -51,7 +65,12 @@ Test(address, zones_are_cut_and_rubbish_is_refused)
     bool v6;
     cr_expect(wr_address_parse("fe80::1%eth0", 12, addr, &v6));
     cr_expect(wr_address_parse("10.0.0.1 and more", 8, addr, &v6), "only the given length");
-    static const char *const bad[] = {"", "%", "10.0.0", "10.0.0.256", "host.example", "1:2",
+    static const char *const bad[] = {"",
+                                      "%",
+                                      "10.0.0",
+                                      "10.0.0.256",
+                                      "host.example",
+                                      "1:2",
                                       "0000000000000000000000000000000000000000000000000"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_not(wr_address_parse(bad[i], strlen(bad[i]), addr, &v6), "%s", bad[i]);
@@ -60,8 +79,11 @@ Test(address, zones_are_cut_and_rubbish_is_refused)
 
 Test(address, protocols_by_name_and_number)
 {
-    static const struct { const char *text; int proto; } cases[] = {
-        {"Tcp", 6}, {"TCP", 6}, {"udp", 17}, {"TcpV6", 6}, {"17", 17}, {"255", 255}, {"256", -1}, {"", -1}, {"x", -1}};
+    static const struct {
+        const char *text;
+        int proto;
+    } cases[] = {{"Tcp", 6},   {"TCP", 6},  {"udp", 17}, {"TcpV6", 6}, {"17", 17},
+                 {"255", 255}, {"256", -1}, {"", -1},    {"x", -1}};
     char number[8];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t proto = 0;

@@ -3,7 +3,8 @@
 #define NETWORK_ONLY ((struct wr_conn_opts){0})
 #define ENDPOINTS ((struct wr_conn_opts){.expect_endpoint = true})
 
-static void expect_row(const struct kit *k, uint32_t i, int64_t sent, int64_t received, const char *action)
+static void expect_row(const struct kit *k, uint32_t i, int64_t sent, int64_t received,
+                       const char *action)
 {
     cr_assert_lt(i, k->n, "only %u rows", k->n);
     const struct seen *s = &k->row[i];
@@ -101,7 +102,10 @@ Test(conn, a_denied_flow_failed)
 
 Test(conn, udp_needs_an_answer_or_three_packets)
 {
-    static const struct { uint32_t up, down; const char *action; } cases[] = {
+    static const struct {
+        uint32_t up, down;
+        const char *action;
+    } cases[] = {
         {1, 0, "ConnectionAttempt"}, {3, 0, "ConnectionSuccess"}, {1, 1, "ConnectionSuccess"}};
     for (size_t i = 0; i < 3; i++) {
         struct kit *k = kit_new(NETWORK_ONLY);
@@ -186,7 +190,8 @@ Test(conn, slices_of_a_long_connection_add_up_whether_start_is_kept_or_not)
 Test(conn, totals_replace_and_begin_again_with_a_new_start)
 {
     struct kit *k = kit_new(NETWORK_ONLY);
-    static const int64_t part[][3] = {{0, 100, 1000}, {0, 200, 1500}, {0, 150, 1200}, {300, 400, 50}};
+    static const int64_t part[][3] = {
+        {0, 100, 1000}, {0, 200, 1500}, {0, 150, 1200}, {300, 400, 50}};
     for (size_t i = 0; i < 4; i++) {
         struct wr_flow f = flow(true, part[i][0], part[i][1], ACK, (uint64_t)part[i][2]);
         f.flags |= WR_FLOW_TOTALS;
@@ -322,7 +327,9 @@ Test(conn, both_ends_report_and_each_row_has_its_own_side)
     struct kit *k = kit_new(ENDPOINTS);
     kit_flow(k, biflow(0, 100, ALL, 1227, 708));
     kit_event(k, opened(10, "python.exe"), 200);
-    kit_event(k, (struct event){"InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "smtpd", 25, 40000, 11},
+    kit_event(k,
+              (struct event){"InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "smtpd", 25,
+                             40000, 11},
               300);
     cr_assert_eq(k->n, 2);
     expect_row(k, 0, 1227, 708, "ConnectionSuccess");
@@ -442,11 +449,13 @@ Test(conn, a_sample_names_the_connection_until_it_has_gone)
     kit_event(k, opened(10, "python.exe"), 200);
     cr_assert(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));
     wr_buf_char(&out, '\0');
-    cr_expect_str_eq(out.data,
-                     "{\"LocalIP\":\"10.0.0.1\",\"LocalPort\":40000,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":25,"
-                     "\"Protocol\":\"Tcp\",\"Start\":\"2026-01-05T08:00:00.0000000Z\","
-                     "\"End\":\"2026-01-05T08:00:00.1000000Z\",\"SentBytes\":1227,\"ReceivedBytes\":708,"
-                     "\"MatchQuality\":\"exact\",\"DirectionSource\":\"event\"}");
+    cr_expect_str_eq(
+        out.data,
+        "{\"LocalIP\":\"10.0.0.1\",\"LocalPort\":40000,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":"
+        "25,"
+        "\"Protocol\":\"Tcp\",\"Start\":\"2026-01-05T08:00:00.0000000Z\","
+        "\"End\":\"2026-01-05T08:00:00.1000000Z\",\"SentBytes\":1227,\"ReceivedBytes\":708,"
+        "\"MatchQuality\":\"exact\",\"DirectionSource\":\"event\"}");
     cr_expect_not(wr_conn_sample(k->conn, 999, &out));
     kit_advance(k, 4000000);
     cr_expect_not(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));

@@ -1,5 +1,5 @@
-/* The lab's capture and endpoint records through meter, log parser and connection table: the seed query's
- * arithmetic on the rows gives what lab-seed-rows.json says. */
+/* The lab's capture and endpoint records through meter, log parser and connection table: the seed
+ * query's arithmetic on the rows gives what lab-seed-rows.json says. */
 #include "conn_kit.h"
 
 #include "parsers/capture/capture.h"
@@ -45,8 +45,8 @@ static struct wr_flow_vec lab_flows(void)
 }
 
 /* Gives one line of the endpoint's stream; its "time" is when it was published. */
-static void give_line(struct kit *k, struct wr_log *log, struct wr_batch *b, const char *line, size_t len,
-                      int64_t now_ns)
+static void give_line(struct kit *k, struct wr_log *log, struct wr_batch *b, const char *line,
+                      size_t len, int64_t now_ns)
 {
     cr_assert(wr_batch_reset(b));
     cr_assert_eq(wr_log_frame(log, "192.0.2.1", line, len, now_ns, b, NULL), WR_OK);
@@ -119,9 +119,10 @@ static uint32_t summarize(const struct kit *k, struct group *g)
         if (!in_scope(s))
             continue;
         uint32_t i = 0;
-        while (i < n && (strcmp(g[i].key->device, s->device) || strcmp(g[i].key->process, s->process) ||
-                         strcmp(g[i].key->remote, s->remote) || strcmp(g[i].key->account, s->account) ||
-                         g[i].key->rport != s->rport))
+        while (i < n &&
+               (strcmp(g[i].key->device, s->device) || strcmp(g[i].key->process, s->process) ||
+                strcmp(g[i].key->remote, s->remote) || strcmp(g[i].key->account, s->account) ||
+                g[i].key->rport != s->rport))
             i++;
         if (i == n)
             g[n++] = (struct group){.key = s};
@@ -167,9 +168,10 @@ static void expect_seed_rows(const struct kit *k)
                 atol(value(at, "RemotePort", v, sizeof v)) != s->rport)
                 continue;
             found = true;
-            cr_expect_eq(atol(value(at, "ConnectionCount", v, sizeof v)), g[i].count, "%s", s->device);
-            cr_expect_eq(atol(value(at, "BytesSent", v, sizeof v)), g[i].bytes, "%s: %ld", s->device,
-                         (long)g[i].bytes);
+            cr_expect_eq(atol(value(at, "ConnectionCount", v, sizeof v)), g[i].count, "%s",
+                         s->device);
+            cr_expect_eq(atol(value(at, "BytesSent", v, sizeof v)), g[i].bytes, "%s: %ld",
+                         s->device, (long)g[i].bytes);
             (void)value(at, "LastSeen", v, sizeof v);
             cr_expect(wr_ticks_parse_iso(v, strlen(v), &last));
             cr_expect_eq(last, g[i].last, "%s", s->device);

@@ -86,7 +86,8 @@ static void give(struct kit *k, const struct step *s, int64_t now_ms)
         kit_event(k, s->open, now_ms);
         return;
     }
-    for (uint32_t left = 1 + (rnd(4) == 0); left; left--) /* the network repeats a datagram at once */
+    for (uint32_t left = 1 + (rnd(4) == 0); left;
+         left--) /* the network repeats a datagram at once */
         cr_assert_eq(wr_conn_flow(k->conn, &s->flow, T0 + now_ms * MS), WR_OK);
     if (rnd(3) == 0)
         kit_drain(k);
@@ -125,9 +126,10 @@ static void expect_truth(const struct kit *k, const struct world *w, uint64_t se
     for (uint16_t i = 0; i < CONNS; i++) {
         const struct seen *s = row_of(k, i);
         cr_assert_not_null(s, "seed %lu: connection %u", (unsigned long)seed, i);
-        cr_assert_eq(s->sent, w->sent[i], "seed %lu: connection %u sent %ld of %ld", (unsigned long)seed, i,
-                     (long)s->sent, (long)w->sent[i]);
-        cr_assert_eq(s->received, w->received[i], "seed %lu: connection %u", (unsigned long)seed, i);
+        cr_assert_eq(s->sent, w->sent[i], "seed %lu: connection %u sent %ld of %ld",
+                     (unsigned long)seed, i, (long)s->sent, (long)w->sent[i]);
+        cr_assert_eq(s->received, w->received[i], "seed %lu: connection %u", (unsigned long)seed,
+                     i);
         cr_assert_str_eq(s->action, "ConnectionSuccess");
         cr_assert_eq(s->process[0] != 0, w->known[i]);
     }
@@ -174,8 +176,8 @@ static uint32_t day_records(struct wr_flow *out, bool start_kept)
             for (int up = 0; up < 2; up++) {
                 int64_t start = i * 1800000;
                 uint8_t tcp = ACK | PSH | (i ? 0 : SYN) | (i < 47 ? 0 : FIN);
-                out[n] = flow(up, (start_kept ? 0 : start) + !up * 5, start + 1799000 + !up * 5, tcp,
-                              up ? 1000 : 10);
+                out[n] = flow(up, (start_kept ? 0 : start) + !up * 5, start + 1799000 + !up * 5,
+                              tcp, up ? 1000 : 10);
                 out[n++].point = 1 + p;
             }
     return n;
@@ -209,7 +211,8 @@ Test(conn_property, a_table_saved_and_loaded_goes_on_the_same, .timeout = 100)
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
         state = seed * 0xd1342543de82ef95u;
         make_world(w, seed % 2);
-        struct wr_conn_opts opts = {.final_only = seed % 4 == 3, .pair_ns = (int64_t)(1 + rnd(400)) * MS,
+        struct wr_conn_opts opts = {.final_only = seed % 4 == 3,
+                                    .pair_ns = (int64_t)(1 + rnd(400)) * MS,
                                     .hold_ns = (int64_t)(1 + rnd(4000)) * MS,
                                     .max_connections = seed % 5 ? 0 : 20};
         struct kit *a = run(w, opts, seed, false), *b = run(w, opts, seed, true);
@@ -250,7 +253,8 @@ Test(conn_property, damaged_state_is_refused_or_harmless, .timeout = 100)
         saved.data[at] = old;
         wr_conn_free(c);
     }
-    cr_expect_eq(wr_conn_load(k->conn, saved.data, saved.len), WR_OK, "the bytes themselves are good");
+    cr_expect_eq(wr_conn_load(k->conn, saved.data, saved.len), WR_OK,
+                 "the bytes themselves are good");
     wr_buf_fini(&saved);
     kit_free(k);
     free(w);

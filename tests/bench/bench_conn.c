@@ -1,0 +1,117 @@
+/* ns per call of the connection table with 20 thousand and 1 million live connections: first
+ * record, later record of a random connection (which misses the cache everywhere), one drained row,
+ * saving and loading. CPU time of the process, best of 9 rounds where a round can be repeated. */
+#include "parsers/conn/conn.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROUNDS = 9, DRAIN_EVERY = 1024 };
+#define T0 INT64_C(1767600000000000000)
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct wr_flow flow_of(uint32_t i)
+{
+    struct wr_flow f = {.proto = 6, .tcp_flags = 0x1a, .sampling = 1, .point = 1, .dport = 25};
+    uint32_t addr = i * 2654435761u;
+    memcpy(f.src, &addr, 4);
+    f.dst[0] = 9;
+    f.sport = 40000;
+    f.flags = WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS | WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN;
+    f.start_ns = f.end_ns = T0;
+    f.octets[0] = f.octets[1] = 100;
+    f.packets[0] = f.packets[1] = 1;
+    return f;
+}
+
+static uint64_t drain(struct wr_conn *c, struct wr_batch *b)
+{
+    uint64_t rows = 0;
+    for (uint32_t n = 1; n; rows += n) {
+        if (!wr_batch_reset(b))
+            return 0;
+        n = wr_conn_drain(c, WR_TABLE_DEVICE_NETWORK_EVENTS, b);
+    }
+    return rows;
+}
+
+/* Updates of random connections; the drained amendments are timed apart. */
+static int update(struct wr_conn *c, struct wr_batch *b, uint32_t live, double *ret_update,
+                  double *ret_amend)
+{
+    static uint64_t state = 88172645463325252u;
+    double in = 0, out = 0;
+    uint64_t rows = 0;
+    for (uint32_t k = 0; k < live; k += DRAIN_EVERY) {
+        double start = seconds();
+        for (uint32_t i = 0; i < DRAIN_EVERY; i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            struct wr_flow f = flow_of((uint32_t)(state % live));
+            f.octets[0] = state >> 40;
+            if (wr_conn_flow(c, &f, T0 + k))
+                return 1;
+        }
+        double middle = seconds();
+        rows += drain(c, b);
+        out += seconds() - middle;
+        in += middle - start;
+    }
+    in = in / live * 1e9;
+    out = out / (double)rows * 1e9;
+    *ret_update = in < *ret_update ? in : *ret_update;
+    *ret_amend = out < *ret_amend ? out : *ret_amend;
+    return 0;
+}
+
+static int measure(uint32_t live)
+{
+    struct wr_conn_opts opts = {.wanted =
+                                    wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
+                                .max_connections = live};
+    struct wr_conn *c = wr_conn_new(&opts), *copy = wr_conn_new(&opts);
+    struct wr_batch *b =
+        wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, 1024);
+    struct wr_buf saved = {0};
+    double first = 0, later = 1e9, amend = 1e9, start;
+    int failed = !c || !copy || !b;
+    for (uint32_t i = 0; !failed && i < live;) {
+        start = seconds();
+        for (uint32_t end = i + DRAIN_EVERY; !failed && i < live && i < end; i++) {
+            struct wr_flow f = flow_of(i);
+            failed = wr_conn_flow(c, &f, T0) != WR_OK;
+        }
+        first += seconds() - start;
+        (void)drain(c, b);
+    }
+    for (int r = 0; !failed && r < ROUNDS; r++)
+        failed = update(c, b, live, &later, &amend);
+    start = seconds();
+    if (!failed)
+        wr_conn_save(c, &saved);
+    double save = seconds() - start;
+    failed = failed || saved.err || wr_conn_load(copy, saved.data, saved.len);
+    double load = seconds() - start - save;
+    printf("%8u live: first record %5.0f ns, later %5.0f ns, amendment out %5.0f ns\n", live,
+           first / live * 1e9, later, amend);
+    printf("%8u live: save %6.1f ms, load %6.1f ms, %zu bytes each\n", live, save * 1e3, load * 1e3,
+           saved.len / live);
+    wr_conn_free(c);
+    wr_conn_free(copy);
+    wr_batch_free(b);
+    wr_buf_fini(&saved);
+    return failed;
+}
+
+int main(void)
+{
+    return measure(20000) || measure(1000000);
+}
