@@ -290,6 +290,11 @@ struct wr_op *wr_bind_distinct(struct wr_binder *b, const struct wr_kql_op *ast,
     bool ok = true;
     if (ast->nargs == 1 && ast->args[0]->kind == WR_KQL_STAR) {
         for (uint16_t i = 0; ok && i < input->schema->ncols; i++) {
+            if (!input->schema->cols[i].hidden && input->schema->cols[i].type == WR_DYNAMIC) {
+                wr_bind_error(b, ast->span, "column '%s' is dynamic and cannot be a key",
+                              input->schema->cols[i].name);
+                return NULL;
+            }
             struct wr_ex *ex = wr_ex_col(b, input->schema, i, ast->span);
             ok = ex && (input->schema->cols[i].hidden ||
                         wr_cols_add(b, &s.keys, input->schema->cols[i].name, true, ex, ast->span));

@@ -199,6 +199,8 @@ static const struct {
      "q.kql:1:31: error: a function of your own 'f' is not supported yet\n"},
     {"let f = view () { print 1 }; f",
      "q.kql:1:30: error: a function of your own 'f' is not supported yet\n"},
+    {"DeviceNetworkEvents | distinct *",
+     "q.kql:1:23: error: column 'AdditionalFields' is dynamic and cannot be a key\n"},
     {"let x = 5;", "q.kql:1:11: error: there is no query\n"},
     {"datatable(a:long, b:long)[1, 2, 3]",
      "q.kql:1:1: error: 3 values do not fill rows of 2 columns\n"},
@@ -441,4 +443,26 @@ Test(plan, hash_tells_plans_apart_and_not_their_spelling)
     }
     cr_expect_eq(hash[0], hash[1]);
     cr_expect_neq(hash[0], hash[2]);
+}
+
+/* Refusals point at the page: it promises nothing that is not there. */
+Test(plan, every_function_and_aggregate_on_the_page_exists)
+{
+    size_t len;
+    char *page = slurp(WR_SOURCE_DIR "/docs/kql.md", &len);
+    char *from = strstr(page, "## Functions"), *end = strstr(page, "## Literals");
+    uint32_t n = 0;
+    cr_assert(from && end);
+    *end = '\0';
+    for (char *at = strchr(from, '`'); at; at = strchr(at, '`')) {
+        char *name = at + 1, *close = strchr(name, '`');
+        cr_assert(close);
+        *close = '\0';
+        at = close + 1;
+        bool there = wr_fn_find(name, strlen(name)) || wr_agg_find(name, strlen(name));
+        cr_expect(there || strcmp(name, "weir query") == 0, "docs/kql.md promises %s", name);
+        n++;
+    }
+    cr_expect_gt(n, 100);
+    free(page);
 }
