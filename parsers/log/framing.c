@@ -8,6 +8,15 @@
 
 enum { MAX_FRAME = 1024 * 1024, COUNT_DIGITS = 7, WRONG_LIMIT = 3, WRONG_WINDOW = 64 };
 
+/* The unconsumed bytes, and the frame that was found in them. */
+struct input {
+    const char *data;
+    size_t len;
+    bool eof;
+    const char *frame;
+    size_t frame_len;
+};
+
 static bool filler(char c)
 {
     return c == '\n' || c == '\r' || c == '\0' || c == ' ';
@@ -32,9 +41,8 @@ static size_t line_end(const char *data, size_t from, size_t len)
     return nul ? (size_t)(nul - data) : end;
 }
 
-/* One frame of `len` bytes at `frame`, `consumed` in all, goes out. */
-static size_t deliver(struct wr_framing *f, size_t consumed, const char *frame, size_t len,
-                      const char **ret_frame, size_t *ret_len)
+/* One frame of `len` bytes at data[at], `consumed` in all, goes out. */
+static size_t deliver(struct wr_framing *f, struct input *in, size_t consumed, size_t at, size_t len)
 {
     f->scanned = 0;
     f->not_json = false;
@@ -46,8 +54,8 @@ static size_t deliver(struct wr_framing *f, size_t consumed, const char *frame, 
         f->frames_seen = 0;
         f->wrong_counts = 0;
     }
-    *ret_frame = frame;
-    *ret_len = len;
+    in->frame = in->data + at;
+    in->frame_len = len;
     return consumed;
 }
 
@@ -107,19 +115,19 @@ static enum look count_at(const char *data, size_t len, size_t *ret_count, size_
 }
 
 /* A text line; `head` bytes of it are a count that nobody believes. */
-static size_t text_frame(struct wr_framing *f, const char *data, size_t len, size_t head, bool eof,
-                         const char **ret_frame, size_t *ret_len)
+static size_t text_frame(struct wr_framing *f, struct input *in, size_t head)
 {
-    size_t max = limit_of(f);
+    const char *data = in->data;
+    size_t len = in->len, max = limit_of(f);
     size_t look = len - head < max ? len : head + max;
     size_t end = line_end(data, f->scanned > head ? f->scanned : head, look);
     if (end == look && look - head == max) {
         f->stats.oversize_frames++;
         f->stats.framed_line++;
         f->skip = SIZE_MAX;
-        return deliver(f, end, data + head, max, ret_frame, ret_len);
+        return deliver(f, in, end, head, max);
     }
-    if (end == len && !eof) {
+    if (end == len && !in->eof) {
         f->scanned = len;
         return 0;
     }
@@ -127,66 +135,60 @@ static size_t text_frame(struct wr_framing *f, const char *data, size_t len, siz
     if (n && data[head + n - 1] == '\r')
         n--;
     f->stats.framed_line++;
-    return deliver(f, end < len ? end + 1 : end, data + head, n, ret_frame, ret_len);
+    return deliver(f, in, end < len ? end + 1 : end, head, n);
 }
 
-static size_t octet_frame(struct wr_framing *f, const char *data, size_t len, size_t head, size_t count,
-                          bool eof, const char **ret_frame, size_t *ret_len)
+static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, size_t count)
 {
-    size_t max = limit_of(f), have = len - head;
+    const char *data = in->data;
+    size_t max = limit_of(f), have = in->len - head;
     if (count >= max && have >= max) {
         f->stats.oversize_frames++;
         f->stats.framed_octet++;
         f->skip = count - max;
-        return deliver(f, head + max, data + head, max, ret_frame, ret_len);
+        return deliver(f, in, head + max, head, max);
     }
-    if (have < count && !eof)
+    if (have < count && !in->eof)
         return 0;
     if (have > count && !digit(data[head + count]) && !filler(data[head + count])) {
         f->stats.octet_count_wrong++;
         if (++f->wrong_counts >= WRONG_LIMIT)
             f->text_only = true;
         f->not_json = true; /* until this line is out */
-        return text_frame(f, data, len, head, eof, ret_frame, ret_len);
+        return text_frame(f, in, head);
     }
     if (have < count)
         f->stats.truncated_frames++;
     f->stats.framed_octet++;
     size_t n = have < count ? have : count;
-    return deliver(f, head + n, data + head, n, ret_frame, ret_len);
+    return deliver(f, in, head + n, head, n);
 }
 
 /* SIZE_MAX: it is no JSON after all. */
-static size_t json_frame(struct wr_framing *f, const char *data, size_t len, bool eof, const char **ret_frame,
-                         size_t *ret_len)
+static size_t json_frame(struct wr_framing *f, struct input *in)
 {
-    size_t max = limit_of(f), look = len < max ? len : max;
-    enum wr_json_span_result r = wr_json_span_feed(&f->span, data, look, &f->scanned);
+    size_t max = limit_of(f), look = in->len < max ? in->len : max;
+    enum wr_json_span_result r = wr_json_span_feed(&f->span, in->data, look, &f->scanned);
     if (r == WR_SPAN_MORE && look == max) {
         f->stats.oversize_frames++;
         f->stats.framed_json++;
         f->skip = SIZE_MAX;
-        return deliver(f, max, data, max, ret_frame, ret_len);
+        return deliver(f, in, max, 0, max);
     }
-    if (r == WR_SPAN_MORE && !eof)
+    if (r == WR_SPAN_MORE && !in->eof)
         return 0;
     if (r != WR_SPAN_END || f->scanned >= max)
         return SIZE_MAX;
     f->stats.framed_json++;
-    return deliver(f, f->scanned, data, f->scanned, ret_frame, ret_len);
+    return deliver(f, in, f->scanned, 0, f->scanned);
 }
 
-size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof, const char **ret_frame,
-                       size_t *ret_len)
+static size_t next_frame(struct wr_framing *f, struct input *in)
 {
-    *ret_frame = NULL;
-    *ret_len = 0;
-    if (len == 0)
-        return 0;
-    size_t n = f->skip ? skip_rest(f, data, len) : 0;
+    size_t n = f->skip ? skip_rest(f, in->data, in->len) : 0;
     if (n)
         return n;
-    while (n < len && filler(data[n]))
+    while (n < in->len && filler(in->data[n]))
         n++;
     if (n) {
         f->stats.bytes += n;
@@ -194,21 +196,31 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
         return n;
     }
     size_t count = 0, head = 0;
-    enum look look = count_at(data, len, &count, &head);
-    if (look == LOOK_MORE && !eof)
+    enum look look = count_at(in->data, in->len, &count, &head);
+    if (look == LOOK_MORE && !in->eof)
         return 0;
     if (look == LOOK_YES && (f->text_only || f->not_json))
-        return text_frame(f, data, len, head, eof, ret_frame, ret_len);
+        return text_frame(f, in, head);
     if (look == LOOK_YES)
-        return octet_frame(f, data, len, head, count, eof, ret_frame, ret_len);
-    if ((data[0] == '{' || data[0] == '[') && !f->not_json) {
-        n = json_frame(f, data, len, eof, ret_frame, ret_len);
+        return octet_frame(f, in, head, count);
+    if ((*in->data == '{' || *in->data == '[') && !f->not_json) {
+        n = json_frame(f, in);
         if (n != SIZE_MAX)
             return n;
         f->not_json = true;
         f->scanned = 0;
     }
-    return text_frame(f, data, len, 0, eof, ret_frame, ret_len);
+    return text_frame(f, in, 0);
+}
+
+size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool eof, const char **ret_frame,
+                       size_t *ret_len)
+{
+    struct input in = {.data = data, .len = len, .eof = eof};
+    size_t consumed = len ? next_frame(f, &in) : 0;
+    *ret_frame = in.frame;
+    *ret_len = in.frame_len;
+    return consumed;
 }
 
 /* End of a JSON value at data[from] behind which nothing or another message stands; len: there is none. */

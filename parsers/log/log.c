@@ -414,6 +414,8 @@ static enum wr_err payload(struct frame *f, bool again)
     return finish(f, text_row(f, m->p, m->len, ""));
 }
 
+/* Where the frame came from and where its rows go: the caller keeps each of them by itself. */
+/* NOLINTNEXTLINE(readability-function-size) */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len, int64_t now_ns,
                          struct wr_batch *events, struct wr_batch *lines)
 {

@@ -100,7 +100,7 @@ static bool has(const struct wr_sysmon *sm, enum wr_sysmon_field f)
 
 void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field f, const struct wr_json_val *v)
 {
-    if (f == SM_XML && (v->type != WR_JSON_STR || v->len < 7 || memcmp(v->s, "<Event", 6)))
+    if (f == SM_XML && (v->type != WR_JSON_STR || v->len < 7 || memcmp(v->s, "<Event", 6) != 0))
         return; /* a message of another kind */
     sm->dup_keys += sm->val[f].type != WR_JSON_NULL;
     sm->val[f] = *v;
@@ -236,7 +236,7 @@ static void take_hashes(const struct wr_json_val *v, struct wr_event *ev)
         const char *comma = memchr(p, ',', (size_t)(end - p));
         size_t n = (size_t)((comma ? comma : end) - p);
         for (size_t k = 0; k < 3; k++) {
-            if (n != kinds[k].len + kinds[k].digits || memcmp(p, kinds[k].name, kinds[k].len))
+            if (n != kinds[k].len + kinds[k].digits || memcmp(p, kinds[k].name, kinds[k].len) != 0)
                 continue;
             char *hex = wr_arena_strndup(ev->scratch, p + kinds[k].len, kinds[k].digits);
             for (size_t i = 0; hex && i < kinds[k].digits; i++)
