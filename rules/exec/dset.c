@@ -87,11 +87,17 @@ static void free_value(struct wr_dset *set, enum wr_type type, struct wr_dval *v
 void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound)
 {
     uint32_t n = 0;
+    if (!set->n || set->oldest > bound)
+        return;
+    set->oldest = INT64_MAX;
     for (uint32_t i = 0; i < set->n; i++) {
-        if (set->val[i].seen <= bound)
+        if (set->val[i].seen <= bound) {
             free_value(set, type, &set->val[i]);
-        else
-            set->val[n++] = set->val[i];
+            continue;
+        }
+        if (set->val[i].seen < set->oldest)
+            set->oldest = set->val[i].seen;
+        set->val[n++] = set->val[i];
     }
     bool changed = n != set->n;
     set->n = n;
@@ -181,6 +187,8 @@ enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, c
     }
     if (set->index)
         put_index(set, set->n);
+    if (set->n == 0 || seen < set->oldest)
+        set->oldest = seen;
     set->n++;
     return WR_OK;
 }

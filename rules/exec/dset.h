@@ -24,6 +24,7 @@ struct wr_dset {
     uint32_t *index; /* value number + 1 by hash; NULL while there are few */
     uint32_t n, cap, nindex;
     uint32_t text_bytes; /* of long texts */
+    int64_t oldest;      /* no value was last seen before this; some time earlier when values were seen again */
     bool lost;           /* values were given up at the limit: counts are lower bounds */
 };
 

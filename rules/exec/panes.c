@@ -187,7 +187,7 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
         pane_drop(s, x, 0);
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
         uint8_t d = s->layout.agg[a].dset;
-        if (d != WR_NO_DSET && x->dsets[d].n) {
+        if (d != WR_NO_DSET && x->dsets[d].n && x->dsets[d].oldest <= bound) {
             s->bytes -= wr_dset_bytes(&x->dsets[d]);
             wr_dset_expire(&x->dsets[d], s->layout.agg[a].in, bound);
             s->bytes += wr_dset_bytes(&x->dsets[d]);
@@ -253,8 +253,8 @@ int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool
         sooner(&next, (int64_t)(firing ? p[PANE_LAST] : p[PANE_FIRST]) + s->window, t);
     }
     for (uint32_t d = 0; x && d < s->layout.ndsets; d++)
-        for (uint32_t i = 0; i < x->dsets[d].n; i++)
-            sooner(&next, x->dsets[d].val[i].seen + s->window, t);
+        if (x->dsets[d].n)
+            sooner(&next, x->dsets[d].oldest + s->window, t);
     return next;
 }
 

@@ -398,6 +398,29 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
     return new->in[row] && !same ? insert(s, b, new, row) : WR_OK;
 }
 
+/* Touches what row `k` will need: its slot, some rows later the place, then the group. Three cache misses in the dark
+ * instead of three in a row. */
+static void prefetch(const struct wr_stream *s, const struct wr_sel *sel, const uint64_t *hash, uint32_t k)
+{
+    uint32_t mask = s->nindex - 1;
+    if (!s->nindex)
+        return;
+    if (k + 12 < sel->n)
+        __builtin_prefetch(&s->index[(uint32_t)(hash[sel->row[k + 12]] >> 32) & mask]);
+    if (k + 8 < sel->n) {
+        uint32_t at = s->index[(uint32_t)(hash[sel->row[k + 8]] >> 32) & mask].at;
+        if (at)
+            __builtin_prefetch(&s->dense[at - 1]);
+    }
+    if (k + 4 < sel->n) {
+        uint32_t at = s->index[(uint32_t)(hash[sel->row[k + 4]] >> 32) & mask].at;
+        if (at) {
+            __builtin_prefetch(s->dense[at - 1]);
+            __builtin_prefetch((const char *)s->dense[at - 1] + 64);
+        }
+    }
+}
+
 static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b)
 {
     struct view new, old = {0};
@@ -415,6 +438,8 @@ static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b)
     enum wr_err err = WR_OK;
     for (uint32_t k = 0; k < b->sel.n && !err; k++) {
         uint32_t row = b->sel.row[k];
+        if (s->summarize)
+            prefetch(s, &b->sel, new.hash, k);
         bool amended = amends.n && is_amend(s, b, row);
         if (s->summarize) {
             if (amended)
