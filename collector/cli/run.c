@@ -14,21 +14,37 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { OPT_RULES = 256, OPT_STATE, OPT_WORKERS, OPT_BATCH_ROWS, OPT_LISTEN, OPT_HTTP, OPT_ORPHANS, OPT_NO_STDOUT,
-       OPT_RECOVER };
+enum {
+    OPT_RULES = 256,
+    OPT_STATE,
+    OPT_WORKERS,
+    OPT_BATCH_ROWS,
+    OPT_LISTEN,
+    OPT_HTTP,
+    OPT_ORPHANS,
+    OPT_NO_STDOUT,
+    OPT_RECOVER
+};
 
 static const struct wr_opt options[] = {
-    {"config", "FILE", "configuration (YAML); without one the defaults run, see\ndeploy/weir.yaml for all settings", 'c'},
-    {"rules", "PATH", "rule file or directory (.kql, .yaml); may be given again;\nelse the library that came with weir",
+    {"config", "FILE",
+     "configuration (YAML); without one the defaults run, see\ndeploy/weir.yaml for all settings", 'c'},
+    {"rules", "PATH",
+     "rule file or directory (.kql, .yaml); may be given again;\nelse the library that came with weir",
      OPT_RULES},
-    {"state", "DIR", "state directory; else $STATE_DIRECTORY, /var/lib/weir as\nroot, ~/.local/state/weir", OPT_STATE},
+    {"state", "DIR", "state directory; else $STATE_DIRECTORY, /var/lib/weir as\nroot, ~/.local/state/weir",
+     OPT_STATE},
     {"workers", "N", "receiving threads (1 to 64); else one a CPU, at most 4", OPT_WORKERS},
     {"batch-rows", "N", "rows worked on together (1 to 65535; 1024)", OPT_BATCH_ROWS},
-    {"listen", "KIND=ADDR", "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp or syslog_tcp. "
-     "May be given again; the first of a kind\nreplaces that kind's defaults. KIND=off listens on none", OPT_LISTEN},
+    {"listen", "KIND=ADDR",
+     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp or syslog_tcp. "
+     "May be given again; the first of a kind\nreplaces that kind's defaults. KIND=off listens on none",
+     OPT_LISTEN},
     {"http", "ADDR", "address of /metrics and /healthz, or off (127.0.0.1:8686)", OPT_HTTP},
-    {"orphans", "WHERE", "where flows go that no endpoint event explains: auto, events\n(DeviceNetworkEvents), table "
-     "(FlowOrphans)", OPT_ORPHANS},
+    {"orphans", "WHERE",
+     "where flows go that no endpoint event explains: auto, events\n(DeviceNetworkEvents), table "
+     "(FlowOrphans)",
+     OPT_ORPHANS},
     {"no-stdout", NULL, "do not write alerts to standard output", OPT_NO_STDOUT},
     {"recover", NULL, "start although no snapshot in the state directory is whole", OPT_RECOVER},
     {0},
@@ -57,7 +73,8 @@ struct run {
     uv_timer_t watchdog;
 };
 
-/* ---- command line and configuration --------------------------------------------------------------------------------- */
+/* ---- command line and configuration
+ * --------------------------------------------------------------------------------- */
 
 static int opt_listen(struct run *run, const char *value)
 {
@@ -74,7 +91,8 @@ static int opt_listen(struct run *run, const char *value)
         const char *wrong = wr_config_listen(&run->config, (enum wr_listen_kind)kind, value + len + 1);
         return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
     }
-    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp or syslog_tcp", value);
+    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp or syslog_tcp",
+                           value);
 }
 
 static int opt_http(struct run *run, const char *value)
@@ -177,7 +195,9 @@ static int read_arguments(struct run *run, int argc, char **argv)
     return -1;
 }
 
-/* ---- rules ---------------------------------------------------------------------------------------------------------- */
+/* ---- rules
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 struct loading {
     struct wr_ruleset *rules;
@@ -207,7 +227,8 @@ static struct wr_ruleset *load_rules(const struct wr_config *config)
     wr_cli_diags(&l.diags);
     bool bad = l.diags.nerrors > 0 || unread > 0;
     if (!bad && wr_ruleset_count(l.rules) == 0) {
-        wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules", config->rules[0]);
+        wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules",
+                     config->rules[0]);
         bad = true;
     }
     wr_diags_fini(&l.diags);
@@ -217,13 +238,15 @@ static struct wr_ruleset *load_rules(const struct wr_config *config)
     return NULL;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void reload(struct run *run)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)wr_notify(WR_FMT("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
+    (void)wr_notify(
+        WR_FMT("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
     struct wr_ruleset *rules = load_rules(&run->config);
     enum wr_err err = rules ? wr_owner_reload(&run->owner, rules) : WR_EINVAL;
     if (!rules)
@@ -291,8 +314,9 @@ static void say_ready(const struct run *run)
         }
     }
     wr_buf_char(&line, '\0');
-    wr_oplog(WR_OPLOG_INFO, "ready", "listen", line.err ? "" : line.data, "http", c->http_on ? c->http.text : "off",
-             "rules", WR_FMT("%u", wr_ruleset_count(wr_core_rules(run->owner.core))), "workers",
+    wr_oplog(WR_OPLOG_INFO, "ready", "listen", line.err ? "" : line.data, "http",
+             c->http_on ? c->http.text : "off", "rules",
+             WR_FMT("%u", wr_ruleset_count(wr_core_rules(run->owner.core))), "workers",
              WR_FMT("%u", c->workers), "state", c->state_dir, NULL);
     wr_buf_fini(&line);
     const struct wr_worker *w = &run->owner.workers[0];
@@ -302,7 +326,8 @@ static void say_ready(const struct run *run)
             wr_oplog(WR_OPLOG_WARN, "the kernel gave a small receive buffer: bursts may be dropped", "bytes",
                      WR_FMT("%u", got), "remedy",
                      WR_FMT("sysctl -w net.core.rmem_max=%llu, or CAP_NET_ADMIN",
-                            (unsigned long long)c->receive_buffer_bytes), NULL);
+                            (unsigned long long)c->receive_buffer_bytes),
+                     NULL);
             return; /* they all got the same */
         }
     }
@@ -311,7 +336,8 @@ static void say_ready(const struct run *run)
 static int serve(struct run *run, struct wr_ruleset *rules)
 {
     struct wr_buf error = {0};
-    enum wr_err err = wr_owner_start(&run->owner, wr_io_real(), &run->config, rules, run->recover, &run->loop, &error);
+    enum wr_err err =
+        wr_owner_start(&run->owner, wr_io_real(), &run->config, rules, run->recover, &run->loop, &error);
     if (err) {
         wr_buf_char(&error, '\0');
         wr_cli_error("%s", error.err || error.len < 2 ? wr_strerror(err) : error.data);

@@ -1,8 +1,8 @@
 /* Configuration of `weir run`: one YAML file, every key optional, no file at all is a working set-up.
  *
- * What      struct wr_config is plain data. wr_config_init fills the defaults, wr_config_load lays a file's text
- *           over them, the command line over that, wr_config_settle finds what depends on the machine (state
- *           directory, rules, number of workers).
+ * What      struct wr_config is plain data. wr_config_init fills the defaults, wr_config_load lays a file's
+ *           text over them, the command line over that, wr_config_settle finds what depends on the machine
+ *           (state directory, rules, number of workers).
  * Lifetime  every string and list lives in the config's arena, until wr_config_fini.
  * Failure   a bad file adds errors with place and hint to `diags`; unknown keys are errors. */
 #ifndef WR_COLLECTOR_CONFIG_CONFIG_H
@@ -15,15 +15,16 @@
 #include <stdint.h>
 
 enum wr_listen_kind {
-    WR_LISTEN_FLOW_UDP,   /* NetFlow v5, v9, IPFIX */
-    WR_LISTEN_FLOW_TCP,   /* IPFIX */
+    WR_LISTEN_FLOW_UDP, /* NetFlow v5, v9, IPFIX */
+    WR_LISTEN_FLOW_TCP, /* IPFIX */
     WR_LISTEN_SYSLOG_UDP,
     WR_LISTEN_SYSLOG_TCP,
     WR_LISTEN_NKINDS
 };
 const char *wr_listen_kind_name(enum wr_listen_kind kind); /* "flow_udp", as in the file and in metrics */
 
-/* An address to listen on. A bare port is every address, IPv6 and IPv4 on one socket where the kernel has IPv6. */
+/* An address to listen on. A bare port is every address, IPv6 and IPv4 on one socket where the kernel has
+ * IPv6. */
 struct wr_listen {
     enum wr_listen_kind kind;
     bool any; /* bare port: [::] dual-stack, else 0.0.0.0 */
@@ -34,7 +35,7 @@ struct wr_listen {
 
 /* A Fluent Forward receiver (`forward:` list). NULL strings are not set. */
 struct wr_forward_config {
-    const char *name;       /* label in metrics and store; default "host:port" */
+    const char *name; /* label in metrics and store; default "host:port" */
     const char *host;
     uint16_t port;          /* default 24224 */
     const char *tag;        /* default "weir.alert" */
@@ -44,10 +45,15 @@ struct wr_forward_config {
     bool tls, tls_insecure;    /* insecure: do not verify; only for tests */
     bool no_ack;               /* the receiver never acknowledges (Logstash) */
     const char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
-    uint32_t ack_timeout_s;    /* default 30 */
+    uint32_t ack_timeout_s; /* default 30 */
 };
 
-enum { WR_CONFIG_MAX_LISTEN = 64, WR_CONFIG_MAX_FORWARD = 16, WR_CONFIG_MAX_FILES = 16, WR_CONFIG_MAX_RULES = 64 };
+enum {
+    WR_CONFIG_MAX_LISTEN = 64,
+    WR_CONFIG_MAX_FORWARD = 16,
+    WR_CONFIG_MAX_FILES = 16,
+    WR_CONFIG_MAX_RULES = 64
+};
 enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CONFIG_ORPHANS_TABLE };
 
 struct wr_config {
@@ -55,27 +61,28 @@ struct wr_config {
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
     uint32_t nlisten; /* the defaults, less the kinds that the file sets */
     bool http_on;
-    struct wr_listen http; /* `kind` unused */
+    struct wr_listen http;                  /* `kind` unused */
     const char *rules[WR_CONFIG_MAX_RULES]; /* files or directories */
     uint32_t nrules;
-    const char *state_dir; /* NULL until settled */
-    uint32_t workers;      /* 0 until settled */
-    uint32_t batch_rows;   /* 1..65535 */
-    uint64_t memory_bytes; /* for windows, connections, templates; default 512 MiB */
-    uint64_t receive_buffer_bytes; /* asked for on each UDP socket; default 32 MiB */
-    uint32_t max_connections;      /* TCP, in all; default 4096 */
+    const char *state_dir;             /* NULL until settled */
+    uint32_t workers;                  /* 0 until settled */
+    uint32_t batch_rows;               /* 1..65535 */
+    uint64_t memory_bytes;             /* for windows, connections, templates; default 512 MiB */
+    uint64_t receive_buffer_bytes;     /* asked for on each UDP socket; default 32 MiB */
+    uint32_t max_connections;          /* TCP, in all; default 4096 */
     uint32_t max_connections_per_peer; /* default 256 */
     enum wr_config_orphans orphans;
-    bool endpoint;             /* an endpoint source is configured: orphans: auto decides for FlowOrphans at once */
-    int64_t endpoint_wait_ns;  /* how long a flow waits for its endpoint event; default 600 s */
-    int64_t realert_ns;        /* least time between two updates of an alert; default 1 h */
-    int64_t commit_ns;         /* group commit of the log; default 50 ms */
-    int64_t snapshot_ns;       /* default 60 s */
-    uint64_t snapshot_log_bytes; /* a snapshot sooner when the log since the last one is larger; default 256 MiB */
-    bool stdout_alerts;        /* JSON lines on standard output; default on */
+    bool endpoint; /* an endpoint source is configured: orphans: auto decides for FlowOrphans at once */
+    int64_t endpoint_wait_ns; /* how long a flow waits for its endpoint event; default 600 s */
+    int64_t realert_ns;       /* least time between two updates of an alert; default 1 h */
+    int64_t commit_ns;        /* group commit of the log; default 50 ms */
+    int64_t snapshot_ns;      /* default 60 s */
+    uint64_t
+        snapshot_log_bytes; /* a snapshot sooner when the log since the last one is larger; default 256 MiB */
+    bool stdout_alerts;     /* JSON lines on standard output; default on */
     const char *files[WR_CONFIG_MAX_FILES]; /* append alerts as JSON lines */
     uint32_t nfiles;
-    int64_t retention_ns;      /* of alerts in the store; default 30 d */
+    int64_t retention_ns; /* of alerts in the store; default 30 d */
     struct wr_forward_config forward[WR_CONFIG_MAX_FORWARD];
     uint32_t nforward;
 };
@@ -84,8 +91,9 @@ struct wr_config {
 bool wr_config_init(struct wr_config *config) WR_MUST_CHECK;
 void wr_config_fini(struct wr_config *config);
 
-/* Lays the YAML `text` of the file `name` over `config`. WR_EINVAL with errors in `diags`, which borrow neither: the
- * source is copied into the list's arena. Reads no other file except the ones that shared_key_file names. */
+/* Lays the YAML `text` of the file `name` over `config`. WR_EINVAL with errors in `diags`, which borrow
+ * neither: the source is copied into the list's arena. Reads no other file except the ones that
+ * shared_key_file names. */
 enum wr_err wr_config_load(struct wr_config *config, const char *name, const char *text, size_t len,
                            struct wr_diags *diags) WR_MUST_CHECK;
 
@@ -94,12 +102,12 @@ const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind,
 /* Takes every listener of a kind out. */
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
 
-/* "2055", "10.0.0.1:2055", "[::1]:2055"; also a bare address when `default_port` is not 0. NULL on success, else what
- * is wrong (static text). `text` must outlive the listener. */
+/* "2055", "10.0.0.1:2055", "[::1]:2055"; also a bare address when `default_port` is not 0. NULL on success,
+ * else what is wrong (static text). `text` must outlive the listener. */
 const char *wr_listen_parse(struct wr_listen *listen, const char *text, uint16_t default_port);
 /* Fills what the machine decides: state_dir ($STATE_DIRECTORY; /var/lib/weir as root; $XDG_STATE_HOME/weir or
- * ~/.local/state/weir), rules (installed library, else ./rules/library), workers (CPUs allowed, at most 4). Text of
- * what could not be found, or NULL. */
+ * ~/.local/state/weir), rules (installed library, else ./rules/library), workers (CPUs allowed, at most 4).
+ * Text of what could not be found, or NULL. */
 const char *wr_config_settle(struct wr_config *config);
 
 #endif

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What every reader below needs. A reader that fails has added its error; reading goes on to find the others. */
+/* What every reader below needs. A reader that fails has added its error; reading goes on to find the others.
+ */
 struct load {
     struct wr_config *config;
     struct wr_yaml *file;
@@ -29,8 +30,8 @@ static void read_str(struct load *load, const struct wr_yaml_node *map, const ch
         *ret = keep(load, text);
 }
 
-static void read_u32(struct load *load, const struct wr_yaml_node *map, const char *key, int64_t min, int64_t max,
-                     uint32_t *ret)
+static void read_u32(struct load *load, const struct wr_yaml_node *map, const char *key, int64_t min,
+                     int64_t max, uint32_t *ret)
 {
     int64_t v = *ret;
     if (wr_yaml_int(load->file, map, key, min, max, &v))
@@ -65,7 +66,8 @@ static bool is_off(const struct wr_yaml_node *node)
     if (wr_yaml_is_null(node) || (node->kind == WR_YAML_SEQUENCE && node->n == 0))
         return true;
     return node->kind == WR_YAML_SCALAR &&
-           (strcmp(node->text, "off") == 0 || strcmp(node->text, "false") == 0 || strcmp(node->text, "no") == 0);
+           (strcmp(node->text, "off") == 0 || strcmp(node->text, "false") == 0 ||
+            strcmp(node->text, "no") == 0);
 }
 
 static const char *take_listen(struct load *load, const char *text, int kind)
@@ -80,7 +82,8 @@ static void read_listen(struct load *load, const struct wr_yaml_node *root)
     if (!wr_yaml_map(load->file, root, "listen", &map) || !map)
         return;
     (void)wr_yaml_only(load->file, map, known, WR_ERROR); /* counted in the list of messages */
-    for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) /* first all out: a port may move from one kind to another */
+    for (int kind = 0; kind < WR_LISTEN_NKINDS;
+         kind++) /* first all out: a port may move from one kind to another */
         if (wr_yaml_get(map, known[kind]))
             wr_config_unlisten(load->config, (enum wr_listen_kind)kind);
     for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
@@ -158,7 +161,8 @@ static void read_orphans(struct load *load, const struct wr_yaml_node *root)
 }
 
 /* A secret may stand in a file of its own, so that the configuration can be shown around. */
-static void read_key_file(struct load *load, const struct wr_yaml_node *map, struct wr_forward_config *forward)
+static void read_key_file(struct load *load, const struct wr_yaml_node *map,
+                          struct wr_forward_config *forward)
 {
     const char *path = NULL;
     read_str(load, map, "shared_key_file", &path);
@@ -175,12 +179,13 @@ static void read_key_file(struct load *load, const struct wr_yaml_node *map, str
     data[strcspn(data, "\r\n")] = '\0';
     forward->shared_key = keep(load, data);
     if (!*data)
-        wr_yaml_diag(load->file, wr_yaml_get(map, "shared_key_file"), WR_ERROR, "'%s' begins with an empty line",
-                     path);
+        wr_yaml_diag(load->file, wr_yaml_get(map, "shared_key_file"), WR_ERROR,
+                     "'%s' begins with an empty line", path);
     free(data);
 }
 
-static void check_forward(struct load *load, const struct wr_yaml_node *map, struct wr_forward_config *forward)
+static void check_forward(struct load *load, const struct wr_yaml_node *map,
+                          struct wr_forward_config *forward)
 {
     struct wr_config *config = load->config;
     if (!forward->host || !*forward->host) {
@@ -188,11 +193,13 @@ static void check_forward(struct load *load, const struct wr_yaml_node *map, str
         return;
     }
     if (!forward->tls && (forward->tls_ca || forward->tls_cert || forward->tls_insecure))
-        wr_yaml_diag(load->file, map, WR_ERROR, "TLS settings without `tls: true`: the alerts would go in clear");
+        wr_yaml_diag(load->file, map, WR_ERROR,
+                     "TLS settings without `tls: true`: the alerts would go in clear");
     if ((forward->tls_cert != NULL) != (forward->tls_key != NULL))
         wr_yaml_diag(load->file, map, WR_ERROR, "tls_cert and tls_key go together");
     if (forward->username && !forward->shared_key)
-        wr_yaml_diag(load->file, map, WR_ERROR, "username needs shared_key: the protocol has no other log-in");
+        wr_yaml_diag(load->file, map, WR_ERROR,
+                     "username needs shared_key: the protocol has no other log-in");
     if (!forward->name) {
         char name[320];
         snprintf(name, sizeof name, "%.300s:%u", forward->host, forward->port);
@@ -200,14 +207,18 @@ static void check_forward(struct load *load, const struct wr_yaml_node *map, str
     }
     for (uint32_t i = 0; i < config->nforward; i++)
         if (strcmp(config->forward[i].name, forward->name) == 0)
-            wr_yaml_diag(load->file, map, WR_ERROR, "two receivers are named '%s'; set `name`", forward->name);
+            wr_yaml_diag(load->file, map, WR_ERROR, "two receivers are named '%s'; set `name`",
+                         forward->name);
 }
 
 static void read_receiver(struct load *load, const struct wr_yaml_node *map)
 {
-    static const char *const known[] = {"name", "host", "port", "tag", "shared_key", "shared_key_file", "username",
-                                        "password", "self_hostname", "tls", "tls_insecure", "tls_ca", "tls_cert",
-                                        "tls_key", "tls_server_name", "ack", "ack_timeout", NULL};
+    static const char *const known[] = {"name",     "host",         "port",
+                                        "tag",      "shared_key",   "shared_key_file",
+                                        "username", "password",     "self_hostname",
+                                        "tls",      "tls_insecure", "tls_ca",
+                                        "tls_cert", "tls_key",      "tls_server_name",
+                                        "ack",      "ack_timeout",  NULL};
     struct wr_forward_config forward = {.tag = "weir.alert"};
     if (map->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, map, WR_ERROR, "a receiver is a mapping with `host`");
@@ -217,10 +228,16 @@ static void read_receiver(struct load *load, const struct wr_yaml_node *map)
     const struct {
         const char *key;
         const char **to;
-    } texts[] = {{"name", &forward.name}, {"host", &forward.host}, {"tag", &forward.tag},
-                 {"shared_key", &forward.shared_key}, {"username", &forward.username},
-                 {"password", &forward.password}, {"self_hostname", &forward.self_hostname},
-                 {"tls_ca", &forward.tls_ca}, {"tls_cert", &forward.tls_cert}, {"tls_key", &forward.tls_key},
+    } texts[] = {{"name", &forward.name},
+                 {"host", &forward.host},
+                 {"tag", &forward.tag},
+                 {"shared_key", &forward.shared_key},
+                 {"username", &forward.username},
+                 {"password", &forward.password},
+                 {"self_hostname", &forward.self_hostname},
+                 {"tls_ca", &forward.tls_ca},
+                 {"tls_cert", &forward.tls_cert},
+                 {"tls_key", &forward.tls_key},
                  {"tls_server_name", &forward.tls_server_name}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         read_str(load, map, texts[i].key, texts[i].to);
@@ -255,7 +272,8 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
     read_u32(load, root, "connections_per_peer", 1, 1 << 20, &c->max_connections_per_peer);
     (void)wr_yaml_bytes(f, root, "memory", UINT64_C(64) << 20, UINT64_C(1) << 42, &c->memory_bytes);
     (void)wr_yaml_bytes(f, root, "receive_buffer", 4096, UINT64_C(1) << 30, &c->receive_buffer_bytes);
-    (void)wr_yaml_bytes(f, root, "snapshot_log", UINT64_C(1) << 20, UINT64_C(2) << 30, &c->snapshot_log_bytes);
+    (void)wr_yaml_bytes(f, root, "snapshot_log", UINT64_C(1) << 20, UINT64_C(2) << 30,
+                        &c->snapshot_log_bytes);
     (void)wr_yaml_bool(f, root, "endpoint", &c->endpoint);
     read_ns(load, root, "endpoint_wait", 0, 86400 * second, &c->endpoint_wait_ns);
     read_ns(load, root, "realert", second, 365 * 86400 * second, &c->realert_ns);
@@ -265,12 +283,14 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
 
 static void read_root(struct load *load, const struct wr_yaml_node *root)
 {
-    static const char *const known[] = {"listen", "http", "rules", "state", "workers", "batch_rows", "memory",
-                                        "receive_buffer", "connections", "connections_per_peer", "orphans",
-                                        "endpoint", "endpoint_wait", "realert", "commit", "snapshot",
-                                        "snapshot_log", "alerts", "forward", NULL};
+    static const char *const known[] = {
+        "listen",     "http",         "rules",          "state",       "workers",
+        "batch_rows", "memory",       "receive_buffer", "connections", "connections_per_peer",
+        "orphans",    "endpoint",     "endpoint_wait",  "realert",     "commit",
+        "snapshot",   "snapshot_log", "alerts",         "forward",     NULL};
     if (root->kind != WR_YAML_MAPPING) {
-        wr_yaml_diag(load->file, root, WR_ERROR, "a configuration is a mapping of settings, such as `workers: 2`");
+        wr_yaml_diag(load->file, root, WR_ERROR,
+                     "a configuration is a mapping of settings, such as `workers: 2`");
         return;
     }
     (void)wr_yaml_only(load->file, root, known, WR_ERROR);

@@ -1,6 +1,6 @@
-/* Streams: IPFIX over TCP, syslog over TCP. Bytes gather in the stream's buffer until they hold a whole message; what
- * is whole is decoded at once. When the ring has little room the stream is not read: TCP itself then holds the sender
- * back, and nothing that was received is lost. */
+/* Streams: IPFIX over TCP, syslog over TCP. Bytes gather in the stream's buffer until they hold a whole
+ * message; what is whole is decoded at once. When the ring has little room the stream is not read: TCP itself
+ * then holds the sender back, and nothing that was received is lost. */
 #include "collector/ingest/worker.h"
 
 #include <arpa/inet.h>
@@ -283,8 +283,8 @@ static void accept_stream(struct wr_listener *l)
     atomic_fetch_add(w->open_streams, 1);
     s->peer.session = (uint64_t)(w->index + 1) << 48 | ++w->next_session;
     s->progress_ms = uv_now(&w->loop);
-    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) || !within_limits(s) ||
-        !read_on(s)) {
+    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) ||
+        !within_limits(s) || !read_on(s)) {
         l->stats.connections_refused++;
         stream_close(s);
         return;

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* Receive calls at one wake-up: enough to empty a full socket buffer soon, few enough that other sockets and the
- * owner's lock get their turn. */
+/* Receive calls at one wake-up: enough to empty a full socket buffer soon, few enough that other sockets and
+ * the owner's lock get their turn. */
 enum { ROUNDS = 16, DRAIN_ROUNDS = 4096 };
 
-/* A datagram of syslog holds one message or, from some relays, several lines; an empty one is a refused message. */
-static void give_lines(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns)
+/* A datagram of syslog holds one message or, from some relays, several lines; an empty one is a refused
+ * message. */
+static void give_lines(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
+                       int64_t now_ns)
 {
     size_t pos = 0, n;
     const char *frame;
@@ -85,7 +87,8 @@ void wr_ingest_udp_drain(struct wr_listener *l)
     receive(l, DRAIN_ROUNDS);
 }
 
-/* A bare port means every address: one IPv6 socket that takes IPv4 too, or IPv4 alone on a kernel without IPv6. */
+/* A bare port means every address: one IPv6 socket that takes IPv4 too, or IPv4 alone on a kernel without
+ * IPv6. */
 static int open_any(const struct wr_io *io, struct wr_listener *l)
 {
     uint64_t buffer = l->worker->config->receive_buffer_bytes;

@@ -82,7 +82,8 @@ static uint64_t lines_refused(const struct wr_log *log)
     return s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field + s->oversize;
 }
 
-/* A frame may hold more rows than an empty batch has room for ({"records":[..]}): a larger batch takes its place. */
+/* A frame may hold more rows than an empty batch has room for ({"records":[..]}): a larger batch takes its
+ * place. */
 static bool grow(struct wr_batch **batch)
 {
     uint32_t cap = (*batch)->cap * 4;
@@ -98,7 +99,8 @@ static bool grow(struct wr_batch **batch)
     return true;
 }
 
-void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns)
+void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
+                    int64_t now_ns)
 {
     struct wr_worker *w = l->worker;
     l->stats.received++;
@@ -122,7 +124,9 @@ void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *da
         l->stats.decoded++;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void close_listeners(struct wr_worker *w)
 {
@@ -214,7 +218,8 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
             wr_buf_fmt(error, "cannot listen on %s (%s): %s", l->at->text, wr_listen_kind_name(l->at->kind),
                        strerror(-rc));
             if (rc == -EADDRINUSE)
-                wr_buf_str(error, "; another program has the port: stop it, or choose another under `listen`");
+                wr_buf_str(error,
+                           "; another program has the port: stop it, or choose another under `listen`");
             else if (rc == -EACCES)
                 wr_buf_str(error, "; ports below 1024 need CAP_NET_BIND_SERVICE");
             return WR_EIO;
@@ -224,8 +229,8 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
     return WR_OK;
 }
 
-static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants, struct wr_batch **ret_events,
-                                struct wr_batch **ret_lines)
+static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants,
+                                struct wr_batch **ret_events, struct wr_batch **ret_lines)
 {
     uint32_t rows = w->config->batch_rows;
     struct wr_batch *events =
@@ -279,8 +284,8 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
                            uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
                            atomic_int *open_streams, struct wr_buf *error)
 {
-    *worker = (struct wr_worker){.io = io, .config = config, .index = index, .owner = owner,
-                                 .open_streams = open_streams};
+    *worker = (struct wr_worker){
+        .io = io, .config = config, .index = index, .owner = owner, .open_streams = open_streams};
     if (uv_loop_init(&worker->loop) != 0) {
         wr_buf_fmt(error, "cannot start worker %u: no event loop", (unsigned)index);
         worker->owner = NULL;

@@ -1,12 +1,14 @@
-/* A worker: one thread with its own loop, its own SO_REUSEPORT sockets, decoder and parser. It receives, decodes,
- * filters, and hands survivors to the owner of the state through its ring.
+/* A worker: one thread with its own loop, its own SO_REUSEPORT sockets, decoder and parser. It receives,
+ * decodes, filters, and hands survivors to the owner of the state through its ring.
  *
  *   sockets --> decode + filter --> ring --> owner
  *
- * A full ring is back-pressure: streams stop being read until there is room, datagrams are dropped and counted.
+ * A full ring is back-pressure: streams stop being read until there is room, datagrams are dropped and
+ * counted.
  *
- * Threads    the worker's own thread runs everything between start and join. `lock` is held while it works on what
- *            it received; the owner takes it to read counters, to save templates and to change what rules want. */
+ * Threads    the worker's own thread runs everything between start and join. `lock` is held while it works on
+ *            what it received; the owner takes it to read counters, to save templates and to change what
+ *            rules want. */
 #ifndef WR_COLLECTOR_INGEST_WORKER_H
 #define WR_COLLECTOR_INGEST_WORKER_H
 
@@ -22,16 +24,16 @@
 #include <uv.h>
 
 /* Per listener. received = decoded + rejected, in datagrams or in messages framed out of a stream. */
-#define WR_LISTENER_COUNTERS(X)                                                                    \
-    X(received, "datagrams and messages received")                                                 \
-    X(received_bytes, "their bytes")                                                               \
-    X(decoded, "of them, decoded")                                                                 \
-    X(rejected, "of them, refused whole; the reasons are counted by decoder and parser")           \
-    X(kernel_dropped, "datagrams the kernel had no room for (SO_RXQ_OVFL)")                        \
-    X(receive_errors, "failed receive calls")                                                      \
-    X(connections, "stream connections accepted")                                                  \
-    X(connections_refused, "stream connections closed at once: a limit was reached")               \
-    X(connections_broken, "stream connections closed because of their content or silence")         \
+#define WR_LISTENER_COUNTERS(X)                                                                              \
+    X(received, "datagrams and messages received")                                                           \
+    X(received_bytes, "their bytes")                                                                         \
+    X(decoded, "of them, decoded")                                                                           \
+    X(rejected, "of them, refused whole; the reasons are counted by decoder and parser")                     \
+    X(kernel_dropped, "datagrams the kernel had no room for (SO_RXQ_OVFL)")                                  \
+    X(receive_errors, "failed receive calls")                                                                \
+    X(connections, "stream connections accepted")                                                            \
+    X(connections_refused, "stream connections closed at once: a limit was reached")                         \
+    X(connections_broken, "stream connections closed because of their content or silence")                   \
     X(paused, "times a stream was not read because the ring was full")
 
 struct wr_listener_stats {
@@ -45,9 +47,9 @@ struct wr_worker;
 struct wr_listener {
     struct wr_worker *worker;
     const struct wr_listen *at;
-    struct wr_udp udp;   /* datagrams */
+    struct wr_udp udp; /* datagrams */
     uv_poll_t poll;
-    uv_tcp_t tcp;        /* streams */
+    uv_tcp_t tcp; /* streams */
     bool open;
     struct wr_listener_stats stats;
 };
@@ -58,7 +60,7 @@ struct wr_worker {
     const struct wr_io *io;
     const struct wr_config *config;
     uint32_t index;
-    uv_async_t *owner;   /* told when the ring has something */
+    uv_async_t *owner; /* told when the ring has something */
     struct wr_ring *ring;
     atomic_bool stop, finished;
     atomic_int *open_streams; /* of all workers together */
@@ -81,17 +83,18 @@ struct wr_worker {
     struct wr_stream *streams;
     uint32_t nstreams;
     uint64_t next_session;
-    struct wr_framing framing_total; /* counters of streams that have closed */
+    struct wr_framing framing_total;  /* counters of streams that have closed */
     uint64_t rows_sent, rows_dropped; /* rows that went into the ring; that had no room */
 };
 
-/* Decoder, parser, ring and bound sockets; nothing runs yet. On failure `error` gets a line and nothing is left. */
+/* Decoder, parser, ring and bound sockets; nothing runs yet. On failure `error` gets a line and nothing is
+ * left. */
 enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, const struct wr_config *config,
                            uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
                            atomic_int *open_streams, struct wr_buf *error) WR_MUST_CHECK;
 enum wr_err wr_worker_start(struct wr_worker *worker) WR_MUST_CHECK;
-/* Asks it to end: it takes what its sockets still hold, closes them and sets `finished`. The owner goes on emptying
- * the ring until then. */
+/* Asks it to end: it takes what its sockets still hold, closes them and sets `finished`. The owner goes on
+ * emptying the ring until then. */
 void wr_worker_stop(struct wr_worker *worker);
 /* After `finished` or when it was never started: joins and frees. */
 void wr_worker_fini(struct wr_worker *worker);
@@ -100,13 +103,14 @@ void wr_worker_fini(struct wr_worker *worker);
 enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants) WR_MUST_CHECK;
 
 /* Inside the worker, with `lock` held. */
-void wr_worker_flush(struct wr_worker *worker); /* what was decoded goes into the ring */
-void wr_worker_tell(struct wr_worker *worker);  /* the owner, when something did */
+void wr_worker_flush(struct wr_worker *worker);        /* what was decoded goes into the ring */
+void wr_worker_tell(struct wr_worker *worker);         /* the owner, when something did */
 void wr_worker_resume_later(struct wr_worker *worker); /* a stream is held back */
 /* One message of a listener; `peer_text` is the address for syslog. */
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns);
-void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len, int64_t now_ns);
+void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
+                    int64_t now_ns);
 
 /* udp.c, tcp.c: a listener of the worker. -errno. */
 int wr_ingest_udp_open(struct wr_listener *l);

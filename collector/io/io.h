@@ -1,9 +1,9 @@
-/* Clock, disk, sockets and randomness behind one table of functions, so that state and pipeline run the same on a
- * simulated machine: the tests pass a table that tears writes, fails the n-th call or sets the clock.
+/* Clock, disk, sockets and randomness behind one table of functions, so that state and pipeline run the same
+ * on a simulated machine: the tests pass a table that tears writes, fails the n-th call or sets the clock.
  *
- * Everything returns 0 or more, or -errno. Paths are as the kernel takes them. The disk calls may be made from any
- * thread; the others belong to the thread that opened the socket. TCP streams are libuv's; only their listening socket
- * comes from here (libuv 1.44 cannot ask for SO_REUSEPORT). */
+ * Everything returns 0 or more, or -errno. Paths are as the kernel takes them. The disk calls may be made
+ * from any thread; the others belong to the thread that opened the socket. TCP streams are libuv's; only
+ * their listening socket comes from here (libuv 1.44 cannot ask for SO_REUSEPORT). */
 #ifndef WR_COLLECTOR_IO_IO_H
 #define WR_COLLECTOR_IO_IO_H
 
@@ -15,20 +15,21 @@
 
 enum wr_io_open { WR_IO_READ, WR_IO_CREATE, WR_IO_RDWR }; /* CREATE: new or emptied, write only */
 
-/* One received UDP train: `len` bytes of equal datagrams of `segment` bytes (the last may be shorter), all from `src`. */
+/* One received UDP train: `len` bytes of equal datagrams of `segment` bytes (the last may be shorter), all
+ * from `src`. */
 struct wr_dgrams {
     struct sockaddr_in6 src; /* IPv4 as IPv4-mapped */
     const uint8_t *data;     /* borrowed until the next receive */
     uint32_t len, segment;
-    bool truncated;          /* longer than the buffer: the tail is missing */
+    bool truncated; /* longer than the buffer: the tail is missing */
 };
 
 /* What a UDP socket obtained; `dropped` is the kernel's own count of datagrams it had no room for. */
 struct wr_udp {
     int fd;
     bool gro;
-    uint32_t receive_buffer;  /* bytes, as the kernel reports it (it doubles what it is asked for) */
-    uint32_t last_ovfl;       /* SO_RXQ_OVFL is 32 bits and may wrap: extended into `dropped` by its delta */
+    uint32_t receive_buffer; /* bytes, as the kernel reports it (it doubles what it is asked for) */
+    uint32_t last_ovfl;      /* SO_RXQ_OVFL is 32 bits and may wrap: extended into `dropped` by its delta */
     uint64_t dropped;
     struct wr_udp_slab *slab; /* receive buffers */
 };
@@ -58,17 +59,21 @@ struct wr_io {
     void (*udp_close)(void *ctx, struct wr_udp *udp);
     /* Up to WR_UDP_BATCH trains without waiting; 0 when nothing is there. */
     int (*udp_recv)(void *ctx, struct wr_udp *udp, struct wr_dgrams *ret, int max);
-    int (*tcp_listen)(void *ctx, const struct sockaddr_storage *addr, socklen_t len); /* bound fd, not yet listening */
+    int (*tcp_listen)(void *ctx, const struct sockaddr_storage *addr,
+                      socklen_t len); /* bound fd, not yet listening */
 };
 
 /* The real machine. Static. */
 const struct wr_io *wr_io_real(void);
 
-/* Whole file into a malloc'ed block that the caller frees (NUL after the end, not counted). -EFBIG above `max`. */
+/* Whole file into a malloc'ed block that the caller frees (NUL after the end, not counted). -EFBIG above
+ * `max`. */
 int wr_io_read_file(const struct wr_io *io, const char *path, size_t max, char **ret_data, size_t *ret_len);
 /* Writes all of it, or -errno. */
 int wr_io_write_all(const struct wr_io *io, int fd, const void *bytes, size_t n);
-/* New content under `path` that survives power loss whole: temporary file, datasync, rename, directory synced. */
-int wr_io_replace_file(const struct wr_io *io, const char *dir, const char *name, const void *bytes, size_t n);
+/* New content under `path` that survives power loss whole: temporary file, datasync, rename, directory
+ * synced. */
+int wr_io_replace_file(const struct wr_io *io, const char *dir, const char *name, const void *bytes,
+                       size_t n);
 
 #endif

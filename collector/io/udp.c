@@ -1,6 +1,7 @@
-/* UDP receive: recvmmsg of up to 64 buffers at a wake-up, each of which may be a train of equal datagrams (UDP_GRO,
- * Linux 5.0). Measured on loopback: 150 to 180 ns a datagram in trains, about 990 ns one at a time; plain libuv 1,470
- * and it hides the drop counter. The buffers are 64 KiB because a train is; untouched pages cost nothing. */
+/* UDP receive: recvmmsg of up to 64 buffers at a wake-up, each of which may be a train of equal datagrams
+ * (UDP_GRO, Linux 5.0). Measured on loopback: 150 to 180 ns a datagram in trains, about 990 ns one at a time;
+ * plain libuv 1,470 and it hides the drop counter. The buffers are 64 KiB because a train is; untouched pages
+ * cost nothing. */
 #include "collector/io/udp.h"
 
 #include <errno.h>
@@ -42,8 +43,8 @@ static struct wr_udp_slab *slab_new(void)
     return slab;
 }
 
-/* SO_RCVBUFFORCE needs CAP_NET_ADMIN and passes rmem_max; without it the kernel cuts the wish silently, which is why
- * what was obtained is read back. */
+/* SO_RCVBUFFORCE needs CAP_NET_ADMIN and passes rmem_max; without it the kernel cuts the wish silently, which
+ * is why what was obtained is read back. */
 static uint32_t set_receive_buffer(int fd, uint64_t want)
 {
     int size = want > INT32_MAX / 2 ? INT32_MAX / 2 : (int)want;

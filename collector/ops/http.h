@@ -1,8 +1,10 @@
 /* A small HTTP/1.1 server for /metrics and /healthz: GET and HEAD, one request a connection, no body is read.
  *
- * Bounds     64 connections (the next one is closed at once), 8 KiB of request head, 5 s from connect to the end of
- *            the request, 10 s for the reply. A request that breaks a bound or the syntax gets 400, 405, 408 or 431.
- * Lifetime   made on a loop that outlives it; wr_http_close, then the loop must run until its callbacks are done.
+ * Bounds     64 connections (the next one is closed at once), 8 KiB of request head, 5 s from connect to the
+ *            end of the request, 10 s for the reply. What breaks a bound or the syntax gets 400, 404, 405 or
+ *            431, or is closed.
+ * Lifetime   made on a loop that outlives it; wr_http_close, then the loop must run until its callbacks are
+ *            done.
  * Threads    the loop's. */
 #ifndef WR_COLLECTOR_OPS_HTTP_H
 #define WR_COLLECTOR_OPS_HTTP_H
@@ -30,7 +32,8 @@ struct wr_http_stats wr_http_stats(const struct wr_http *http);
 /* Closes everything; frees itself when the loop has done so. */
 void wr_http_close(struct wr_http *http);
 
-/* The request line and head in `head` (ends after the blank line): 0 and the path, or the status to refuse with. */
+/* The request line and head in `head` (ends after the blank line): 0 and the path, or the status to refuse
+ * with. */
 int wr_http_parse(const char *head, size_t len, char *ret_path, size_t path_cap, bool *ret_is_head);
 
 #endif

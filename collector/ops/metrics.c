@@ -1,5 +1,5 @@
-/* /metrics in the Prometheus text format 0.0.4, /healthz. Counters of the workers are read under their lock and summed
- * here; nothing is counted twice. docs/operations.md lists every name with what to do about it. */
+/* /metrics in the Prometheus text format 0.0.4, /healthz. Counters of the workers are read under their lock
+ * and summed here; nothing is counted twice. docs/operations.md lists every name with what to do about it. */
 #include "collector/ops/oplog.h"
 #include "collector/ops/prom_merge.h"
 #include "collector/pipeline/owner.h"
@@ -45,7 +45,8 @@ static void listener_labels(struct wr_buf *out, const struct wr_listen *at)
 static void listener_family(const struct wr_owner *o, const struct wr_listener_stats *sums, const char *name,
                             const char *help, size_t offset, struct wr_buf *out)
 {
-    wr_buf_fmt(out, "# HELP weir_listener_%s_total %s\n# TYPE weir_listener_%s_total counter\n", name, help, name);
+    wr_buf_fmt(out, "# HELP weir_listener_%s_total %s\n# TYPE weir_listener_%s_total counter\n", name, help,
+               name);
     for (uint32_t i = 0; i < o->config->nlisten; i++) {
         uint64_t v;
         memcpy(&v, (const char *)&sums[i] + offset, sizeof v);
@@ -94,7 +95,7 @@ static void add_worker(struct sums *s, struct wr_worker *w)
 
 static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
 {
-#define X(name, help)                                                                                                  \
+#define X(name, help)                                                                                        \
     listener_family(o, s->listeners, #name, help, offsetof(struct wr_listener_stats, name), out);
     WR_LISTENER_COUNTERS(X)
 #undef X
@@ -113,8 +114,8 @@ static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
     one(out, "weir_decoder_messages_total", "counter", "flow messages received = ok + rejected", f->messages);
     one(out, "weir_decoder_messages_ok_total", "counter", "flow messages decoded", f->ok);
     head(out, "weir_decoder_messages_rejected_total", "counter", "flow messages refused whole, by reason");
-#define X(name, text)                                                                                                  \
-    wr_buf_fmt(out, "weir_decoder_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",                           \
+#define X(name, text)                                                                                        \
+    wr_buf_fmt(out, "weir_decoder_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",              \
                f->rejected[WR_FLOW_REJECT_##name]);
     WR_FLOW_REJECTS(X)
 #undef X
@@ -122,15 +123,19 @@ static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
     one(out, "weir_decoder_rows_total", "counter", "records that a rule may want", f->rows);
     one(out, "weir_decoder_filtered_total", "counter", "records that no rule wants", f->filtered_early);
     one(out, "weir_decoder_options_records_total", "counter", "option records", f->options_records);
-    one(out, "weir_decoder_sets_held_total", "counter", "data sets that came before their template", f->sets_held);
+    one(out, "weir_decoder_sets_held_total", "counter", "data sets that came before their template",
+        f->sets_held);
     one(out, "weir_decoder_sets_released_total", "counter", "of them, decoded later", f->sets_released);
     one(out, "weir_decoder_sets_dropped_total", "counter", "of them, given up", f->sets_dropped);
     one(out, "weir_decoder_templates_total", "counter", "templates learned", f->templates);
     one(out, "weir_decoder_templates_changed_total", "counter", "templates that changed their layout",
         f->templates_changed);
-    one(out, "weir_decoder_sequence_lost_total", "counter", "records or packets missing by sequence number", f->seq_lost);
-    one(out, "weir_decoder_sequence_duplicate_total", "counter", "messages that came twice or late", f->seq_dup);
-    one(out, "weir_decoder_sequence_reset_total", "counter", "exporters that began to count anew", f->seq_reset);
+    one(out, "weir_decoder_sequence_lost_total", "counter", "records or packets missing by sequence number",
+        f->seq_lost);
+    one(out, "weir_decoder_sequence_duplicate_total", "counter", "messages that came twice or late",
+        f->seq_dup);
+    one(out, "weir_decoder_sequence_reset_total", "counter", "exporters that began to count anew",
+        f->seq_reset);
     one(out, "weir_decoder_unknown_elements_total", "counter", "fields of elements that weir has no name for",
         f->unknown_ie);
     one(out, "weir_decoder_clock_future_total", "counter", "records from the future: arrival time was used",
@@ -152,9 +157,9 @@ static void exporters(const struct wr_owner *o, struct wr_buf *out)
 
 static void log_parser(const struct wr_log_stats *l, const struct wr_framing *framing, struct wr_buf *out)
 {
-#define X(name)                                                                                                        \
-    one(out, "weir_log_" #name "_total", "counter", "syslog and JSON messages: " #name ", see docs/operations.md",     \
-        l->name);
+#define X(name)                                                                                              \
+    one(out, "weir_log_" #name "_total", "counter",                                                          \
+        "syslog and JSON messages: " #name ", see docs/operations.md", l->name);
     WR_LOG_COUNTERS(X)
 #undef X
     head(out, "weir_framing_total", "counter", "syslog streams: how messages were told apart");
@@ -174,10 +179,11 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
     one(out, "weir_streams", "gauge", "open stream connections", s->streams);
     head(out, "weir_connections_total", "counter", "connection table, by what happened");
 #define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
-    X(flows) X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind)
-    X(ambiguous) X(amends) X(inserts)
+    X(flows)
+    X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind)
+        X(ambiguous) X(amends) X(inserts)
 #undef X
-    one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
+            one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
     one(out, "weir_rules", "gauge", "rules that run", wr_ruleset_count(wr_core_rules(o->core)));
     one(out, "weir_rule_rows_total", "counter", "rows given to the rules", e.rows_in);
     one(out, "weir_rule_rows_aggregated_total", "counter", "rows that entered a window", e.rows_aggregated);
@@ -197,14 +203,16 @@ static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
 {
     struct wr_store_stats st = wr_store_stats(o->store);
     one(out, "weir_alerts_stored_total", "counter", "alerts put into the store", st.put);
-    one(out, "weir_alerts_known_total", "counter", "alerts that were there already (replay after a crash)", st.known);
+    one(out, "weir_alerts_known_total", "counter", "alerts that were there already (replay after a crash)",
+        st.known);
     one(out, "weir_alerts_waiting", "gauge", "alerts in memory because the store fails", o->nunstored);
     one(out, "weir_alerts_lost_total", "counter", "alerts lost because the store failed for too long",
         o->stats.alerts_unstored);
     one(out, "weir_alerts_dead_total", "counter", "alerts forgotten before some receiver had them", st.dead);
     one(out, "weir_store_errors_total", "counter", "failed writes of the alert store", o->stats.store_errors);
     one(out, "weir_wal_records_total", "counter", "inputs given to the log", o->state.wal.records);
-    one(out, "weir_wal_unlogged_total", "counter", "of them, not written: the log failed", o->state.wal.unlogged);
+    one(out, "weir_wal_unlogged_total", "counter", "of them, not written: the log failed",
+        o->state.wal.unlogged);
     one(out, "weir_wal_errors_total", "counter", "failed writes and syncs of the log", o->state.wal.errors);
     one(out, "weir_wal_syncs_total", "counter", "group commits", o->stats.syncs);
     one(out, "weir_wal_durable", "gauge", "1 while the log can be written", o->state.wal.fd >= 0);
@@ -213,12 +221,15 @@ static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
         o->state.snapshot_errors);
     one(out, "weir_snapshot_bytes", "gauge", "size of the last snapshot", o->state.snapshot_bytes);
     one(out, "weir_recovered_records_total", "counter", "log records replayed at start", o->stats.replayed);
-    one(out, "weir_recovery_torn_bytes", "gauge", "bytes cut off the log at start", o->recovered.log.torn_bytes);
+    one(out, "weir_recovery_torn_bytes", "gauge", "bytes cut off the log at start",
+        o->recovered.log.torn_bytes);
     one(out, "weir_recovery_lost_records", "gauge", "log records that were damaged at start",
         o->recovered.log.lost_records);
-    one(out, "weir_input_errors_total", "counter", "inputs that could not be worked through", o->stats.input_errors);
+    one(out, "weir_input_errors_total", "counter", "inputs that could not be worked through",
+        o->stats.input_errors);
     one(out, "weir_reloads_total", "counter", "successful reloads of the rules", o->stats.reloads);
-    one(out, "weir_reload_errors_total", "counter", "reloads refused; the old rules went on", o->stats.reload_errors);
+    one(out, "weir_reload_errors_total", "counter", "reloads refused; the old rules went on",
+        o->stats.reload_errors);
     one(out, "weir_oplog_suppressed_total", "counter", "log lines left out by the rate limit",
         wr_oplog_stats().suppressed);
 }
@@ -243,7 +254,7 @@ static void sinks(const struct wr_owner *o, struct wr_buf *out)
         return;
     for (uint32_t i = 0; i < o->nsinks; i++)
         wr_sink_stats(o->sinks[i], &stats[i]);
-#define X(field, suffix, type, help)                                                                                   \
+#define X(field, suffix, type, help)                                                                         \
     sink_family(o, stats, "weir_sink_" suffix, type, help, offsetof(struct wr_sink_stats, field), out);
     X(sent, "sent_total", "counter", "alerts handed to the receiver, repeats included")
     X(acknowledged, "acknowledged_total", "counter", "alerts delivered for good")

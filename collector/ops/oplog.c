@@ -39,8 +39,8 @@ void wr_oplog_format(struct wr_buf *out, int64_t now_ns, enum wr_oplog_level lev
 {
     static const char *const names[] = {"error", "warn", "info"};
     struct wr_civil t = wr_ticks_civil(wr_ticks_of_unix_ns(now_ns));
-    wr_buf_fmt(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=", t.year, t.month, t.day, t.hour, t.minute,
-               t.second, t.fraction / 10000, names[level]);
+    wr_buf_fmt(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=", t.year, t.month, t.day, t.hour,
+               t.minute, t.second, t.fraction / 10000, names[level]);
     value(out, msg);
     for (; pairs[0]; pairs += 2) {
         wr_buf_fmt(out, " %s=", pairs[0]);

@@ -2,9 +2,9 @@
  *
  *   2026-01-05T08:12:13.600Z level=warn msg="cannot bind" listen=2055 error="Address already in use"
  *
- * Values are escaped, so that nothing from a message reaches a terminal or forges a line. Every distinct `msg` may
- * speak 20 times, then twice a second; what was left out is in the next line's
- * suppressed=N. Any thread. */
+ * Values are escaped, so that nothing from a message reaches a terminal or forges a line. Every distinct
+ * `msg` may speak 20 times, then twice a second; what was left out is in the next line's suppressed=N. Any
+ * thread. */
 #ifndef WR_COLLECTOR_OPS_OPLOG_H
 #define WR_COLLECTOR_OPS_OPLOG_H
 

@@ -12,8 +12,8 @@ struct wr_core {
     struct wr_wants wants;
     struct wr_conn *conn; /* NULL: no rule reads connections */
     struct wr_engine *engine;
-    struct wr_batch *rows;  /* connection rows on their way to the rules */
-    struct wr_batch *event; /* one endpoint event being unpacked */
+    struct wr_batch *rows;          /* connection rows on their way to the rules */
+    struct wr_batch *event;         /* one endpoint event being unpacked */
     struct wr_batch *lines, *flows; /* gathered until the turn; NULL when nobody reads them */
     int64_t now_ns;
 };
@@ -262,8 +262,8 @@ void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf
     wr_engine_save(core->engine, engine);
 }
 
-enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len, const void *engine,
-                         size_t engine_len)
+enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len,
+                         const void *engine, size_t engine_len)
 {
     enum wr_err err = wr_conn_load(core->conn, conn, conn_len);
     if (!err)

@@ -3,8 +3,9 @@
 
 #include <stdint.h>
 
-/* What the owner of the state is given, in one order: this is what rings carry, what the log stores and what recovery
- * replays. Everything that the state depends on is one of these, the passing of time included. Values are on disk. */
+/* What the owner of the state is given, in one order: this is what rings carry, what the log stores and what
+ * recovery replays. Everything that the state depends on is one of these, the passing of time included.
+ * Values are on disk. */
 enum wr_input_type {
     WR_INPUT_FLOWS = 1, /* struct wr_flow, one or more */
     WR_INPUT_EVENT = 2, /* packed row of DeviceNetworkEvents (wr_row_pack) */

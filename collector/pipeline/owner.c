@@ -10,7 +10,8 @@ enum {
     UNSTORED_MAX = 10000
 };
 static const int64_t SECOND_NS = 1000000000;
-static const int64_t BUSY_NS = 15 * INT64_C(1000000000); /* after an input time moves on at every tick, later each second */
+static const int64_t BUSY_NS =
+    15 * INT64_C(1000000000); /* after an input time moves on at every tick, later each second */
 
 static void apply(struct wr_owner *o, const struct wr_input *in)
 {
@@ -61,7 +62,8 @@ void wr_owner_take_alerts(struct wr_owner *o)
     }
 }
 
-/* The log first: an alert that a sink has seen must not be raised anew, with other rows, after a power loss. */
+/* The log first: an alert that a sink has seen must not be raised anew, with other rows, after a power loss.
+ */
 bool wr_owner_store_alerts(struct wr_owner *o)
 {
     if (!o->unstored)
@@ -79,8 +81,8 @@ bool wr_owner_store_alerts(struct wr_owner *o)
     enum wr_err err = wr_store_put(o->store, o->unstored, &fresh);
     if (err) {
         o->stats.store_errors++;
-        wr_oplog(WR_OPLOG_ERROR, "cannot store alerts; they wait in memory", "error", wr_store_error(o->store),
-                 "waiting", WR_FMT("%u", o->nunstored), NULL);
+        wr_oplog(WR_OPLOG_ERROR, "cannot store alerts; they wait in memory", "error",
+                 wr_store_error(o->store), "waiting", WR_FMT("%u", o->nunstored), NULL);
         return false;
     }
     while (o->unstored) {
@@ -117,7 +119,8 @@ static bool workers_finished(const struct wr_owner *o)
 void wr_owner_on_wake(uv_async_t *wake)
 {
     struct wr_owner *o = wake->data;
-    bool finished = o->phase == WR_OWNER_DRAINING && workers_finished(o); /* before the last look at the rings */
+    bool finished =
+        o->phase == WR_OWNER_DRAINING && workers_finished(o); /* before the last look at the rings */
     uint32_t n = take_inputs(o);
     if (n) {
         o->last_input_ns = o->io->mono_ns(o->io->ctx);
@@ -138,7 +141,8 @@ void wr_owner_on_tick(uv_timer_t *timer)
         wr_owner_turn(o);
 }
 
-/* ---- log and snapshot ----------------------------------------------------------------------------------------------- */
+/* ---- log and snapshot
+ * ----------------------------------------------------------------------------------------------- */
 
 static void sync_work(uv_work_t *req)
 {
@@ -201,8 +205,8 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
     wr_buf_fini(&engine);
 }
 
-/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log before it is
- * then what raises it again after a crash. */
+/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log
+ * before it is then what raises it again after a crash. */
 void wr_owner_snapshot(struct wr_owner *o)
 {
     o->snapshot_wanted = true;
@@ -245,7 +249,8 @@ void wr_owner_on_housekeeping(uv_timer_t *timer)
     if (now - o->last_trim_ns < 60 * SECOND_NS)
         return;
     o->last_trim_ns = now;
-    struct wr_store_limits limits = {.max_age_ticks = o->config->retention_ns / 100, .max_alerts = 10000000,
+    struct wr_store_limits limits = {.max_age_ticks = o->config->retention_ns / 100,
+                                     .max_alerts = 10000000,
                                      .max_alerts_undelivered = 20000000};
     uint64_t forgotten, dead;
     int64_t wall = wr_ticks_of_unix_ns(o->io->wall_ns(o->io->ctx));

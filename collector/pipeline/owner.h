@@ -1,10 +1,11 @@
-/* The owner of the state: one loop that takes what the workers received, in one order, and turns it into alerts.
+/* The owner of the state: one loop that takes what the workers received, in one order, and turns it into
+ * alerts.
  *
  *   rings --> log --> core --> alerts --> store --> sinks
  *              '--every minute: snapshot
  *
- * An input is in the log before it is worked on; an alert is stored, and the log behind it synced, before any sink
- * sees it. Nothing here waits on a sink.
+ * An input is in the log before it is worked on; an alert is stored, and the log behind it synced, before any
+ * sink sees it. Nothing here waits on a sink.
  *
  * Threads    the owner's loop; workers only touch their ring and `wake`. */
 #ifndef WR_COLLECTOR_PIPELINE_OWNER_H
@@ -20,7 +21,8 @@
 enum { WR_OWNER_MAX_SINKS = WR_CONFIG_MAX_FORWARD + WR_CONFIG_MAX_FILES + 1 };
 
 struct wr_owner_stats {
-    uint64_t inputs, turns, input_errors, alerts, alerts_unstored, store_errors, reloads, reload_errors, syncs;
+    uint64_t inputs, turns, input_errors, alerts, alerts_unstored, store_errors, reloads, reload_errors,
+        syncs;
     uint64_t replayed, crash_gap_records;
 };
 
@@ -44,9 +46,9 @@ struct wr_owner {
     uv_work_t sync;
     int sync_fd, sync_rc;
     uint64_t sync_segment;
-    bool syncing;          /* `sync` runs in the thread pool */
-    bool snapshot_wanted;  /* as soon as no sync runs */
-    uint64_t log_bytes;    /* since the last snapshot */
+    bool syncing;         /* `sync` runs in the thread pool */
+    bool snapshot_wanted; /* as soon as no sync runs */
+    uint64_t log_bytes;   /* since the last snapshot */
     int64_t last_input_ns, last_turn_ns, last_trim_ns;
     struct wr_alert *unstored, **unstored_end; /* raised, the store could not take them yet */
     uint32_t nunstored;
@@ -55,8 +57,8 @@ struct wr_owner {
     struct wr_owner_stats stats;
 };
 
-/* State directory, store, recovery, sinks, workers, HTTP, in this order. On failure `error` gets a line; wr_owner_fini
- * is then still to be called. `rules` is referenced. */
+/* State directory, store, recovery, sinks, workers, HTTP, in this order. On failure `error` gets a line;
+ * wr_owner_fini is then still to be called. `rules` is referenced. */
 enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struct wr_config *config,
                            struct wr_ruleset *rules, bool force_recover, uv_loop_t *loop,
                            struct wr_buf *error) WR_MUST_CHECK;

@@ -22,7 +22,8 @@ static struct wr_core *new_core(const struct wr_config *c, struct wr_ruleset *ru
     return wr_core_new(rules, &opts);
 }
 
-/* ---- recovery ------------------------------------------------------------------------------------------------------- */
+/* ---- recovery
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct recover {
     struct wr_owner *owner;
@@ -86,7 +87,8 @@ static void load_templates(struct wr_owner *o, const struct wr_buf *blobs)
             return;
         for (uint32_t i = 0; i < o->nworkers; i++)
             if (wr_flow_decoder_load(o->workers[i].decoder, bytes, len) != WR_OK)
-                wr_oplog(WR_OPLOG_WARN, "saved templates were left out: exporters will send theirs again", NULL);
+                wr_oplog(WR_OPLOG_WARN, "saved templates were left out: exporters will send theirs again",
+                         NULL);
     }
 }
 
@@ -94,8 +96,8 @@ static void say_recovered(const struct wr_owner *o)
 {
     const struct wr_recovery_report *r = &o->recovered;
     if (r->snapshots.damaged || r->log.first_damage)
-        wr_oplog(WR_OPLOG_ERROR, "the state directory was damaged; windows may miss rows", "dir", o->state.dir,
-                 "damaged_snapshots", WR_FMT("%u", r->snapshots.damaged), "log_damage",
+        wr_oplog(WR_OPLOG_ERROR, "the state directory was damaged; windows may miss rows", "dir",
+                 o->state.dir, "damaged_snapshots", WR_FMT("%u", r->snapshots.damaged), "log_damage",
                  r->log.first_damage ? r->log.first_damage : "none", "segment",
                  WR_FMT("%llu", (unsigned long long)r->log.damage_segment), "at",
                  WR_FMT("%llu", (unsigned long long)r->log.damage_at), "lost_records",
@@ -106,7 +108,9 @@ static void say_recovered(const struct wr_owner *o)
                  WR_FMT("%llu", (unsigned long long)r->log.torn_bytes), NULL);
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------------------- */
+/* ---- start
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static enum wr_err open_store(struct wr_owner *o, struct wr_buf *error)
 {
@@ -119,11 +123,21 @@ static enum wr_err open_store(struct wr_owner *o, struct wr_buf *error)
 static struct wr_sink *forward_sink(struct wr_owner *o, const struct wr_forward_config *f, int64_t id,
                                     struct wr_buf *error)
 {
-    struct wr_forward_opts opts = {.name = f->name, .host = f->host, .port = f->port, .tag = f->tag,
-                                   .shared_key = f->shared_key, .username = f->username, .password = f->password,
-                                   .self_hostname = f->self_hostname, .tls = f->tls,
-                                   .tls_insecure = f->tls_insecure, .ca_file = f->tls_ca, .cert_file = f->tls_cert,
-                                   .key_file = f->tls_key, .tls_name = f->tls_server_name, .no_ack = f->no_ack,
+    struct wr_forward_opts opts = {.name = f->name,
+                                   .host = f->host,
+                                   .port = f->port,
+                                   .tag = f->tag,
+                                   .shared_key = f->shared_key,
+                                   .username = f->username,
+                                   .password = f->password,
+                                   .self_hostname = f->self_hostname,
+                                   .tls = f->tls,
+                                   .tls_insecure = f->tls_insecure,
+                                   .ca_file = f->tls_ca,
+                                   .cert_file = f->tls_cert,
+                                   .key_file = f->tls_key,
+                                   .tls_name = f->tls_server_name,
+                                   .no_ack = f->no_ack,
                                    .ack_timeout_ms = f->ack_timeout_s * 1000};
     const char *why = "out of memory";
     struct wr_sink *sink = wr_forward_new(o->loop, o->store, id, &opts, &why);
@@ -170,8 +184,8 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
     if (!o->workers)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < o->config->workers; i++) {
-        enum wr_err err = wr_worker_init(&o->workers[i], o->io, o->config, i, wr_core_wants(o->core), &o->wake,
-                                         &o->open_streams, error);
+        enum wr_err err = wr_worker_init(&o->workers[i], o->io, o->config, i, wr_core_wants(o->core),
+                                         &o->wake, &o->open_streams, error);
         if (err)
             return err;
         o->nworkers++;
@@ -218,7 +232,8 @@ static void init_handles(struct wr_owner *o)
 
 static enum wr_err recover(struct wr_owner *o, struct recover *r, bool force, struct wr_buf *error)
 {
-    struct wr_recovery recovery = {.arg = r, .reset = recover_reset, .load = recover_load, .apply = recover_apply};
+    struct wr_recovery recovery = {
+        .arg = r, .reset = recover_reset, .load = recover_load, .apply = recover_apply};
     enum wr_err err = wr_state_recover(&o->state, &recovery, force, &o->recovered, error);
     if (err)
         return err;
@@ -228,9 +243,11 @@ static enum wr_err recover(struct wr_owner *o, struct recover *r, bool force, st
 }
 
 enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struct wr_config *config,
-                           struct wr_ruleset *rules, bool force_recover, uv_loop_t *loop, struct wr_buf *error)
+                           struct wr_ruleset *rules, bool force_recover, uv_loop_t *loop,
+                           struct wr_buf *error)
 {
-    *owner = (struct wr_owner){.io = io, .config = config, .loop = loop, .state = {.lock_fd = -1, .wal = {.fd = -1}}};
+    *owner = (struct wr_owner){
+        .io = io, .config = config, .loop = loop, .state = {.lock_fd = -1, .wal = {.fd = -1}}};
     owner->unstored_end = &owner->unstored;
     init_handles(owner);
     enum wr_err err = wr_state_open(&owner->state, io, config->state_dir, error);
@@ -264,7 +281,9 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
     return WR_OK;
 }
 
-/* ---- stop ----------------------------------------------------------------------------------------------------------- */
+/* ---- stop
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void close_handles(struct wr_owner *o)
 {
@@ -358,7 +377,8 @@ enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules)
     owner->stats.reloads++;
     for (uint32_t i = 0; i < owner->nworkers; i++)
         if (wr_worker_wants(&owner->workers[i], wr_core_wants(owner->core)) != WR_OK)
-            wr_oplog(WR_OPLOG_ERROR, "a worker has no memory for the new rules and filters by the old ones", NULL);
+            wr_oplog(WR_OPLOG_ERROR, "a worker has no memory for the new rules and filters by the old ones",
+                     NULL);
     for (uint32_t i = 0; i < owner->nsinks; i++)
         wr_sink_reopen(owner->sinks[i]);
     wr_owner_snapshot(owner); /* the log from here on was filtered for these rules */

@@ -10,10 +10,12 @@ struct head {
     uint32_t len, type;
     int64_t arrival_ns;
 };
-_Static_assert(sizeof(struct head) == 16, "messages are aligned to their header: one always fits before the end");
+_Static_assert(sizeof(struct head) == 16,
+               "messages are aligned to their header: one always fits before the end");
 
 struct wr_ring {
-    _Alignas(LINE) _Atomic size_t head; /* written by the producer; counts bytes, never wraps in practice (64 bits) */
+    _Alignas(LINE) _Atomic size_t
+        head; /* written by the producer; counts bytes, never wraps in practice (64 bits) */
     size_t tail_seen;
     _Alignas(LINE) _Atomic size_t tail; /* written by the consumer */
     size_t head_seen;
@@ -55,7 +57,8 @@ size_t wr_ring_max(const struct wr_ring *ring)
     return (ring->mask + 1) / 2 - sizeof(struct head);
 }
 
-/* Free bytes as the producer may use them; asks the consumer's line only when `want` does not fit what it knew. */
+/* Free bytes as the producer may use them; asks the consumer's line only when `want` does not fit what it
+ * knew. */
 static size_t producer_free(struct wr_ring *ring, size_t head, size_t want)
 {
     size_t size = ring->mask + 1;

@@ -1,12 +1,13 @@
-/* Bounded ring of messages between one producer thread and one consumer thread: a worker and the owner of the state.
+/* Bounded ring of messages between one producer thread and one consumer thread: a worker and the owner of the
+ * state.
  *
  *   tail (consumer)          head (producer)
  *     v                        v
  *   [ . . |h payload|h payload| . . . . ]       h: 16 bytes {length, type, arrival}
  *
- * Messages are contiguous, so a reader needs no copy; one that does not fit before the end of the memory starts again
- * at its beginning, behind a skip mark. Each side keeps the other's index cached and on cache lines of its own: the
- * lines only travel when the ring looks full or empty.
+ * Messages are contiguous, so a reader needs no copy; one that does not fit before the end of the memory
+ * starts again at its beginning, behind a skip mark. Each side keeps the other's index cached and on cache
+ * lines of its own: the lines only travel when the ring looks full or empty.
  *
  * Threads    push, room: producer. peek, pop: consumer. depth: any, a moment's estimate.
  * Failure    push returns false when there is no room: nothing was written, the caller counts or waits. */

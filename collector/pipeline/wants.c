@@ -4,9 +4,9 @@
 
 /* An endpoint event is bound to its flow by these, whether a rule reads them or not. */
 static const uint16_t binding_cols[] = {
-    WR_DNE_Timestamp,  WR_DNE_DeviceId,   WR_DNE_DeviceName, WR_DNE_ActionType,
-    WR_DNE_RemoteIP,   WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
-    WR_DNE_Protocol,   WR_DNE_ReportId,   WR_DNE_EventCount, WR_DNE_InitiatingProcessId,
+    WR_DNE_Timestamp, WR_DNE_DeviceId,   WR_DNE_DeviceName, WR_DNE_ActionType,
+    WR_DNE_RemoteIP,  WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
+    WR_DNE_Protocol,  WR_DNE_ReportId,   WR_DNE_EventCount, WR_DNE_InitiatingProcessId,
 };
 
 static void join(struct wr_colset *set, const struct wr_scan *scan)

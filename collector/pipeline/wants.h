@@ -3,8 +3,8 @@
 
 #include "rules/rules.h"
 
-/* What a rule set wants of each stage. DeviceNetworkEvents and FlowOrphans are filled from the same records, so a
- * record or event is wanted when either table's rules accept it. */
+/* What a rule set wants of each stage. DeviceNetworkEvents and FlowOrphans are filled from the same records,
+ * so a record or event is wanted when either table's rules accept it. */
 struct wr_wants {
     struct wr_arena *arena; /* owns `events.branches`; the predicates behind them belong to the rule set */
     struct wr_scan events;  /* of connections and endpoint events, both tables together */

@@ -44,7 +44,8 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int wr_files_list(const struct wr_io *io, const char *dir, const char *prefix, uint64_t **ret_numbers, size_t *ret_n)
+int wr_files_list(const struct wr_io *io, const char *dir, const char *prefix, uint64_t **ret_numbers,
+                  size_t *ret_n)
 {
     struct list list = {.prefix = prefix};
     int rc = io->list(io->ctx, dir, each_name, &list);

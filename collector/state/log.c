@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-
 static const char PREFIX[] = "log-";
 
 static void segment_head(uint8_t out[WR_WAL_SEGMENT_HEAD], uint64_t segment, uint64_t first_lsn)
@@ -55,7 +54,8 @@ static int begin_segment(struct wr_wal *wal, uint64_t segment)
     return 0;
 }
 
-int wr_wal_open(struct wr_wal *wal, const struct wr_io *io, const char *dir, uint64_t segment, uint64_t last_lsn)
+int wr_wal_open(struct wr_wal *wal, const struct wr_io *io, const char *dir, uint64_t segment,
+                uint64_t last_lsn)
 {
     *wal = (struct wr_wal){.io = io, .dir = dir, .fd = -1, .lsn = last_lsn};
     return begin_segment(wal, segment);

@@ -77,8 +77,8 @@ static int cut(struct reader *r, const char *path, size_t at)
 
 static bool head_ok(uint64_t segment, const uint8_t *data, size_t len)
 {
-    return len >= WR_WAL_SEGMENT_HEAD && memcmp(data, WR_WAL_MAGIC, 8) == 0 && wr_le(data + 8, 8) == segment &&
-           wr_le(data + 24, 4) == wr_crc32c(0, data, 24);
+    return len >= WR_WAL_SEGMENT_HEAD && memcmp(data, WR_WAL_MAGIC, 8) == 0 &&
+           wr_le(data + 8, 8) == segment && wr_le(data + 24, 4) == wr_crc32c(0, data, 24);
 }
 
 /* Records are aligned to 8 bytes, so after broken bytes the next one is looked for at such places only. */
@@ -139,7 +139,8 @@ static int read_segment(struct reader *r, uint64_t segment, bool last)
 int wr_wal_replay(const struct wr_io *io, const char *dir, uint64_t first_segment,
                   bool (*each)(void *arg, const struct wr_input *input), void *arg, struct wr_wal_report *ret)
 {
-    struct reader r = {.io = io, .dir = dir, .each = each, .arg = arg, .report = {.next_segment = first_segment}};
+    struct reader r = {
+        .io = io, .dir = dir, .each = each, .arg = arg, .report = {.next_segment = first_segment}};
     uint64_t *numbers;
     size_t n;
     int rc = wr_files_list(io, dir, PREFIX, &numbers, &n);

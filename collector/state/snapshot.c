@@ -32,7 +32,8 @@ void wr_snapshot_add(struct wr_buf *out, enum wr_section kind, const void *bytes
     wr_buf_add(out, bytes, len);
 }
 
-/* Keeps the two newest snapshots and the log from the older one on. Failures leave a file for the next time. */
+/* Keeps the two newest snapshots and the log from the older one on. Failures leave a file for the next time.
+ */
 static void remove_old(const struct wr_io *io, const char *dir)
 {
     uint64_t *numbers;

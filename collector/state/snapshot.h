@@ -4,8 +4,9 @@
  *   "WEIRSNP1", u64 segment, u64 LSN of the last record in it, i64 time ns,
  *   { u32 kind, u64 length, bytes }*, u32 0, u32 crc32c of all before
  *
- * Written to a temporary file, synced, renamed, directory synced; only then are older files removed. Two are kept,
- * and the log from the older one on: when the newer is damaged, the older and a longer log give the same state. */
+ * Written to a temporary file, synced, renamed, directory synced; only then are older files removed. Two are
+ * kept, and the log from the older one on: when the newer is damaged, the older and a longer log give the
+ * same state. */
 #ifndef WR_COLLECTOR_STATE_SNAPSHOT_H
 #define WR_COLLECTOR_STATE_SNAPSHOT_H
 
@@ -29,7 +30,8 @@ struct wr_snapshot {
 struct wr_snapshot_report {
     uint32_t found, damaged;
 };
-/* The newest whole snapshot with a number below `before` (UINT64_MAX: of all). 1 found, 0 none is whole, -errno. */
+/* The newest whole snapshot with a number below `before` (UINT64_MAX: of all). 1 found, 0 none is whole,
+ * -errno. */
 int wr_snapshot_find(const struct wr_io *io, const char *dir, uint64_t before, struct wr_snapshot *ret,
                      struct wr_snapshot_report *report);
 void wr_snapshot_fini(struct wr_snapshot *snapshot);

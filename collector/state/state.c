@@ -31,12 +31,14 @@ static int make_dirs(const char *dir)
     return 0;
 }
 
-enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const char *dir, struct wr_buf *error)
+enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const char *dir,
+                          struct wr_buf *error)
 {
     *state = (struct wr_state){.io = io, .dir = dir, .lock_fd = -1, .wal = {.fd = -1}};
     int rc = make_dirs(dir);
     if (rc != 0) {
-        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir, strerror(-rc));
+        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir,
+                   strerror(-rc));
         return WR_EIO;
     }
     char path[WR_PATH_MAX];
@@ -46,14 +48,16 @@ enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const 
     }
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir, strerror(errno));
+        wr_buf_fmt(error, "state directory '%s': %s; give a writable one with --state DIR", dir,
+                   strerror(errno));
         return WR_EIO;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         char holder[32] = "";
         ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
         holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
-        wr_buf_fmt(error, "state directory '%s' is in use by another weir (process %s); stop it or give --state DIR",
+        wr_buf_fmt(error,
+                   "state directory '%s' is in use by another weir (process %s); stop it or give --state DIR",
                    dir, *holder ? holder : "unknown");
         close(fd);
         return WR_ELIMIT;
@@ -102,10 +106,11 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
         err = WR_OK;
     }
     if (err == WR_ECORRUPT) {
-        wr_buf_fmt(error,
-                   "state directory '%s': none of its %u snapshots can be used; --recover starts with what the log "
-                   "has (windows may miss rows), or move the snap-* and log-* files away",
-                   state->dir, (unsigned)ret_report->snapshots.found);
+        wr_buf_fmt(
+            error,
+            "state directory '%s': none of its %u snapshots can be used; --recover starts with what the log "
+            "has (windows may miss rows), or move the snap-* and log-* files away",
+            state->dir, (unsigned)ret_report->snapshots.found);
         return err;
     }
     int rc = 0;
@@ -125,7 +130,8 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
     return WR_OK;
 }
 
-int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg)
+int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
+                      void *arg)
 {
     int rc = wr_wal_rotate(&state->wal);
     if (rc == 0) {

@@ -1,4 +1,5 @@
-/* The state directory: one process at a time, newest snapshot + log at start, log and snapshots while running.
+/* The state directory: one process at a time, newest snapshot + log at start, log and snapshots while
+ * running.
  *
  *   lock        held with flock by the running process
  *   snap-N      snapshots (snapshot.h), the two newest
@@ -23,13 +24,13 @@ struct wr_state {
     int64_t snapshot_at_ns; /* arrival time of the last one, 0 none */
 };
 
-/* Makes the directory (mode 0700) when it is missing, and locks it. WR_EIO, WR_ELIMIT (another process has it), with a
- * line in `error`. */
+/* Makes the directory (mode 0700) when it is missing, and locks it. WR_EIO, WR_ELIMIT (another process has
+ * it), with a line in `error`. */
 enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const char *dir,
                           struct wr_buf *error) WR_MUST_CHECK;
 
-/* What recovery hands its caller. `load` takes a snapshot's sections (WR_ECORRUPT: try the one before; the caller must
- * then start over with an empty state at `reset`). */
+/* What recovery hands its caller. `load` takes a snapshot's sections (WR_ECORRUPT: try the one before; the
+ * caller must then start over with an empty state at `reset`). */
 struct wr_recovery {
     void *arg;
     enum wr_err (*reset)(void *arg);
@@ -41,14 +42,16 @@ struct wr_recovery_report {
     uint64_t snapshot_segment; /* 0: started without one */
     struct wr_wal_report log;
 };
-/* Newest usable snapshot, then the log over it, then a new log segment. `force`: goes on with what can be read when
- * there are snapshots and none is usable; without it that is an error (WR_ECORRUPT), never a silent empty start. */
+/* Newest usable snapshot, then the log over it, then a new log segment. `force`: goes on with what can be
+ * read when there are snapshots and none is usable; without it that is an error (WR_ECORRUPT), never a silent
+ * empty start. */
 enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *recovery, bool force,
                              struct wr_recovery_report *ret_report, struct wr_buf *error) WR_MUST_CHECK;
 
-/* A snapshot of `fill`'s sections at the present end of the log, which goes on in a new segment. Also the way out of a
- * failed log. -errno; the log then goes on as it is. */
-int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg);
+/* A snapshot of `fill`'s sections at the present end of the log, which goes on in a new segment. Also the way
+ * out of a failed log. -errno; the log then goes on as it is. */
+int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
+                      void *arg);
 
 /* Log written and synced, lock released. */
 void wr_state_close(struct wr_state *state);

@@ -1,5 +1,5 @@
-/* One producer, one consumer, messages of every size up to the largest: each arrives once, whole, in order. Plain main,
- * because Criterion aborts under the thread sanitizer. */
+/* One producer, one consumer, messages of every size up to the largest: each arrives once, whole, in order.
+ * Plain main, because Criterion aborts under the thread sanitizer. */
 #include "collector/pipeline/ring.h"
 
 #include <pthread.h>

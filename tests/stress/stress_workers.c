@@ -1,6 +1,6 @@
-/* Two workers on loopback under a flood of datagrams and streams, while the owner's thread empties their rings, reads
- * their counters, saves their templates and changes what rules want: for the thread sanitizer, and every message is
- * accounted for. */
+/* Two workers on loopback under a flood of datagrams and streams, while the owner's thread empties their
+ * rings, reads their counters, saves their templates and changes what rules want: for the thread sanitizer,
+ * and every message is accounted for. */
 #include "collector/ingest/worker.h"
 
 #include <arpa/inet.h>
@@ -19,10 +19,11 @@ static uv_async_t owner;
 static atomic_int streams;
 static uint16_t port;
 
-static const char line[] =
-    "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2026-01-05T08:00:12Z\","
-    "\"DeviceName\":\"ws\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.20.0.1\","
-    "\"LocalPort\":38039,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":587}}\n";
+static const char line[] = "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{"
+                           "\"Timestamp\":\"2026-01-05T08:00:12Z\","
+                           "\"DeviceName\":\"ws\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\","
+                           "\"LocalIP\":\"10.20.0.1\","
+                           "\"LocalPort\":38039,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":587}}\n";
 
 static void on_owner(uv_async_t *async)
 {
@@ -32,7 +33,8 @@ static void on_owner(uv_async_t *async)
 static int connected(int type)
 {
     int fd = socket(AF_INET, type, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         abort();
     return fd;
@@ -100,7 +102,8 @@ static void start(struct wr_wants *wants)
         wr_config_unlisten(&config, (enum wr_listen_kind)kind);
     port = (uint16_t)(20000 + getpid() % 20000);
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    if (wr_config_listen(&config, WR_LISTEN_SYSLOG_UDP, address) || wr_config_listen(&config, WR_LISTEN_SYSLOG_TCP, address))
+    if (wr_config_listen(&config, WR_LISTEN_SYSLOG_UDP, address) ||
+        wr_config_listen(&config, WR_LISTEN_SYSLOG_TCP, address))
         abort();
     for (uint32_t i = 0; i < WORKERS; i++) {
         if (wr_worker_init(&workers[i], wr_io_real(), &config, i, wants, &owner, &streams, &error) != WR_OK ||
@@ -114,16 +117,18 @@ static void start(struct wr_wants *wants)
 int main(void)
 {
     static struct wr_branch every_row;
-    struct wr_wants wants = {.events = {.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1},
-                             .event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
-                             .conn = true};
+    struct wr_wants wants = {
+        .events = {.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1},
+        .event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
+        .conn = true};
     pthread_t senders[SENDERS];
     start(&wants);
     for (int i = 0; i < SENDERS; i++)
         if (pthread_create(&senders[i], NULL, send_stream, NULL) != 0)
             return 1;
     uint64_t taken = 0, sent = 0, dropped = 0;
-    for (int round = 0; round < 20000 && received(WR_LISTEN_SYSLOG_TCP, &sent, &dropped) < SENDERS * LINES; round++) {
+    for (int round = 0; round < 20000 && received(WR_LISTEN_SYSLOG_TCP, &sent, &dropped) < SENDERS * LINES;
+         round++) {
         struct wr_buf saved = {0};
         for (int i = 0; i < WORKERS; i++) {
             taken += take(&workers[i]);

@@ -1,5 +1,5 @@
-/* A disk in memory behind struct wr_io: keeps apart what was written and what was synced, fails the n-th call on
- * request. Directories are a name's prefix. Enough for the log and the snapshot; sockets are not there. */
+/* A disk in memory behind struct wr_io: keeps apart what was written and what was synced, fails the n-th call
+ * on request. Directories are a name's prefix. Enough for the log and the snapshot; sockets are not there. */
 #ifndef WR_TESTS_SUPPORT_SIM_DISK_H
 #define WR_TESTS_SUPPORT_SIM_DISK_H
 
@@ -161,10 +161,19 @@ static int sim_list(void *ctx, const char *path, void (*each)(void *arg, const c
 
 static struct wr_io sim_io(struct sim_disk *d)
 {
-    return (struct wr_io){.ctx = d, .wall_ns = sim_now, .mono_ns = sim_now, .open = sim_open, .close = sim_close,
-                          .write = sim_write, .pread = sim_pread, .truncate = sim_truncate,
-                          .datasync = sim_datasync, .rename = sim_rename, .unlink = sim_unlink,
-                          .sync_dir = sim_sync_dir, .list = sim_list};
+    return (struct wr_io){.ctx = d,
+                          .wall_ns = sim_now,
+                          .mono_ns = sim_now,
+                          .open = sim_open,
+                          .close = sim_close,
+                          .write = sim_write,
+                          .pread = sim_pread,
+                          .truncate = sim_truncate,
+                          .datasync = sim_datasync,
+                          .rename = sim_rename,
+                          .unlink = sim_unlink,
+                          .sync_dir = sim_sync_dir,
+                          .list = sim_list};
 }
 
 /* The machine loses power: what was not synced is gone, but for a torn part of `keep` bytes of each file. */

@@ -51,17 +51,19 @@ Test(config, without_a_file_every_default_listener_is_there)
 
 Test(config, reads_every_setting)
 {
-    cr_assert_eq(load("listen:\n"
-                      "  flow_udp: [\"127.0.0.1:9995\", 2056]\n"
-                      "  flow_tcp: off\n"
-                      "  syslog_udp: []\n"
-                      "http: 8080\n"
-                      "rules: [/etc/weir/rules, my.kql]\n"
-                      "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
-                      "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: 30s\n"
-                      "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
-                      "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: other\n"),
-                 WR_OK, "%s", said());
+    cr_assert_eq(
+        load("listen:\n"
+             "  flow_udp: [\"127.0.0.1:9995\", 2056]\n"
+             "  flow_tcp: off\n"
+             "  syslog_udp: []\n"
+             "http: 8080\n"
+             "rules: [/etc/weir/rules, my.kql]\n"
+             "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
+             "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: 30s\n"
+             "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
+             "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: "
+             "other\n"),
+        WR_OK, "%s", said());
     cr_assert_eq(config.nlisten, 3);
     cr_assert_eq(config.listen[0].kind, WR_LISTEN_SYSLOG_TCP);
     cr_assert_str_eq(config.listen[1].text, "127.0.0.1:9995");
@@ -141,9 +143,11 @@ Test(config, listen_addresses)
     cr_assert_eq(l.addr.ss_family, AF_INET);
     cr_assert_null(wr_listen_parse(&l, "10.0.0.1", 8686));
     cr_assert_null(wr_listen_parse(&l, "::1", 8686));
-    static const char *const bad[] = {"", "0", "65536", "99999999999", ":", ":5", "1.2.3.4", "1.2.3.4:", "1.2.3.4:0",
-                                      "1.2.3.4:5x", "[::1]", "[::1]5", "[]:5", "::1:2055x", "a:b:c",
-                                      "1111111111111111111111111111111111111111111111111111111111:5"};
+    static const char *const bad[] = {
+        "",          "0",          "65536",   "99999999999",
+        ":",         ":5",         "1.2.3.4", "1.2.3.4:",
+        "1.2.3.4:0", "1.2.3.4:5x", "[::1]",   "[::1]5",
+        "[]:5",      "::1:2055x",  "a:b:c",   "1111111111111111111111111111111111111111111111111111111111:5"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_not_null(wr_listen_parse(&l, bad[i], 0), "'%s'", bad[i]);
 }
@@ -159,7 +163,8 @@ Test(config, state_directory_from_the_environment)
     cr_assert_leq(config.workers, 4);
 }
 
-/* The commented example must hold every setting with its default: without the comment marks it changes nothing. */
+/* The commented example must hold every setting with its default: without the comment marks it changes
+ * nothing. */
 Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
 {
     char path[4096], line[512];

@@ -1,4 +1,5 @@
-/* A worker on loopback: what goes into its sockets comes out of its ring, and every datagram and message is counted. */
+/* A worker on loopback: what goes into its sockets comes out of its ring, and every datagram and message is
+ * counted. */
 #include "collector/ingest/worker.h"
 
 #include <arpa/inet.h>
@@ -50,7 +51,8 @@ static void setup(void)
         snprintf(addresses[kind], sizeof addresses[kind], "127.0.0.1:%u", ports[kind]);
         cr_assert_null(wr_config_listen(&config, (enum wr_listen_kind)kind, addresses[kind]));
     }
-    wants.events = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
+    wants.events =
+        (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
     wants.event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
     wants.line_cols = wr_colset_all(wr_schema_of(WR_TABLE_SYSLOG));
     wants.conn = wants.lines = true;
@@ -76,8 +78,8 @@ TestSuite(worker, .init = setup, .fini = teardown, .timeout = 30);
 static int connected(int type, enum wr_listen_kind kind)
 {
     int fd = socket(AF_INET, type, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(ports[kind]),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(ports[kind]), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
 }
@@ -145,10 +147,11 @@ static size_t netflow5(uint8_t out[72])
     return 72;
 }
 
-static const char event[] =
-    "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2026-01-05T08:00:12Z\","
-    "\"DeviceName\":\"ws\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.20.0.1\","
-    "\"LocalPort\":38039,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":587}}";
+static const char event[] = "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{"
+                            "\"Timestamp\":\"2026-01-05T08:00:12Z\","
+                            "\"DeviceName\":\"ws\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\","
+                            "\"LocalIP\":\"10.20.0.1\","
+                            "\"LocalPort\":38039,\"RemoteIP\":\"203.0.113.1\",\"RemotePort\":587}}";
 
 Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
 {
@@ -195,7 +198,8 @@ Test(worker, a_stream_of_both_framings_byte_by_byte)
     shutdown(fd, SHUT_WR); /* the last one has no end of its own */
     uint32_t got = take(WR_INPUT_EVENT, 3);
     struct wr_listener_stats at = stats_of(WR_LISTEN_SYSLOG_TCP);
-    cr_assert_eq(got, 3, "%u events; %lu received, %lu decoded", got, (unsigned long)at.received, (unsigned long)at.decoded);
+    cr_assert_eq(got, 3, "%u events; %lu received, %lu decoded", got, (unsigned long)at.received,
+                 (unsigned long)at.decoded);
     char byte;
     cr_assert_eq(recv(fd, &byte, 1, 0), 0, "the stream is closed from the other side, too");
     close(fd);

@@ -34,7 +34,8 @@ static int open_pair(const struct wr_io *io, struct wr_udp *udp, uint64_t buffer
     return tx;
 }
 
-/* Receives until `want` datagrams came or nothing comes for a second; checks each one's first byte and length. */
+/* Receives until `want` datagrams came or nothing comes for a second; checks each one's first byte and
+ * length. */
 static uint32_t receive(const struct wr_io *io, struct wr_udp *udp, uint32_t want, uint32_t size)
 {
     static struct wr_dgrams trains[WR_UDP_BATCH];

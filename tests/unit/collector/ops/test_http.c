@@ -14,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ---- requests as text ------------------------------------------------------------------------------------------------ */
+/* ---- requests as text
+ * ------------------------------------------------------------------------------------------------ */
 
 static int parse(const char *head, char path[64])
 {
@@ -62,7 +63,8 @@ Test(http, bad_requests_are_refused_with_the_right_status)
         cr_assert_eq(parse(cases[i].head, path), cases[i].status, "%s", cases[i].head);
 }
 
-/* ---- the server ------------------------------------------------------------------------------------------------------ */
+/* ---- the server
+ * ------------------------------------------------------------------------------------------------------ */
 
 static int handler(void *arg, const char *path, struct wr_buf *body, const char **ret_type)
 {
@@ -84,7 +86,8 @@ static void *talk(void *arg)
 {
     struct client *c = arg;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     size_t got = 0;
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
         for (size_t at = 0; at < c->len; at += 1000) /* in pieces, as a network brings it */
@@ -150,19 +153,22 @@ Test(http, a_head_without_end_is_refused)
     memset(request, 'a', sizeof request);
     memcpy(request, "GET / HTTP/1.1\r\nA: ", 19);
     exchange(&c, request, sizeof request);
-    /* The kernel may drop the reply with a reset when bytes were left unread: an empty one is a refusal too. */
+    /* The kernel may drop the reply with a reset when bytes were left unread: an empty one is a refusal too.
+     */
     cr_assert(c.reply[0] == '\0' || strncmp(c.reply, "HTTP/1.1 431 ", 13) == 0, "%s", c.reply);
     const char *junk = "\x16\x03\x01\x02\n\n";
     exchange(&c, junk, strlen(junk));
     cr_assert_eq(strncmp(c.reply, "HTTP/1.1 400 ", 13), 0, "%s", c.reply);
 }
 
-/* ---- beside it ------------------------------------------------------------------------------------------------------- */
+/* ---- beside it
+ * ------------------------------------------------------------------------------------------------------- */
 
 Test(oplog, values_cannot_forge_a_line)
 {
     struct wr_buf out = {0};
-    const char *pairs[] = {"plain", "a:1", "sp", "a b", "evil", "x\n2026 level=error \x1b[31m", "empty", "", NULL};
+    const char *pairs[] = {"plain", "a:1", "sp", "a b", "evil", "x\n2026 level=error \x1b[31m",
+                           "empty", "",    NULL};
     wr_oplog_format(&out, INT64_C(1767600733600000000), WR_OPLOG_WARN, "two words", pairs, 3);
     wr_buf_char(&out, '\0');
     cr_assert_str_eq(out.data, "2026-01-05T08:12:13.600Z level=warn msg=\"two words\" plain=a:1 sp=\"a b\" "
@@ -183,12 +189,18 @@ Test(oplog, a_flood_is_cut_and_counted)
 Test(prom, series_of_two_workers_add_up)
 {
     struct wr_buf texts[2] = {0}, out = {0};
-    wr_buf_str(&texts[0], "# HELP a A.\n# TYPE a counter\na{e=\"1\"} 5\na{e=\"2\"} 1\n# HELP b B.\n# TYPE b gauge\nb 7\n");
-    wr_buf_str(&texts[1], "# HELP a A.\n# TYPE a counter\na{e=\"2\"} 18446744073709551614\n# HELP b B.\n# TYPE b gauge\nb 1\n");
+    wr_buf_str(
+        &texts[0],
+        "# HELP a A.\n# TYPE a counter\na{e=\"1\"} 5\na{e=\"2\"} 1\n# HELP b B.\n# TYPE b gauge\nb 7\n");
+    wr_buf_str(
+        &texts[1],
+        "# HELP a A.\n# TYPE a counter\na{e=\"2\"} 18446744073709551614\n# HELP b B.\n# TYPE b gauge\nb 1\n");
     wr_prom_merge(texts, 2, &out);
     wr_buf_char(&out, '\0');
-    cr_assert_str_eq(out.data, "# HELP a A.\n# TYPE a counter\na{e=\"1\"} 5\na{e=\"2\"} 18446744073709551615\n"
-                               "# HELP b B.\n# TYPE b gauge\nb 8\n", "%s", out.data);
+    cr_assert_str_eq(out.data,
+                     "# HELP a A.\n# TYPE a counter\na{e=\"1\"} 5\na{e=\"2\"} 18446744073709551615\n"
+                     "# HELP b B.\n# TYPE b gauge\nb 8\n",
+                     "%s", out.data);
     for (int i = 0; i < 2; i++)
         wr_buf_fini(&texts[i]);
     wr_buf_fini(&out);

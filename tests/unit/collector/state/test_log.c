@@ -10,7 +10,8 @@ static struct wr_input record(uint64_t i, uint8_t *bytes)
 {
     uint32_t len = (uint32_t)(i * 7 % 50);
     memset(bytes, (int)i, len);
-    return (struct wr_input){.type = (uint32_t)(1 + i % 4), .len = len, .arrival_ns = (int64_t)(i * 1000), .bytes = bytes};
+    return (struct wr_input){
+        .type = (uint32_t)(1 + i % 4), .len = len, .arrival_ns = (int64_t)(i * 1000), .bytes = bytes};
 }
 
 struct seen {

@@ -78,7 +78,8 @@ static void give(struct wr_state *state, struct sum *sum, int n)
     cr_assert_eq(wr_wal_write(&state->wal), 0);
 }
 
-/* Runs of 10 inputs with a snapshot after the first `snapshots` ones; the last run ends without one, as kill -9 does. */
+/* Runs of 10 inputs with a snapshot after the first `snapshots` ones; the last run ends without one, as kill
+ * -9 does. */
 static struct sum run(struct wr_io *io, int runs, int snapshots)
 {
     struct sum sum = {0};
