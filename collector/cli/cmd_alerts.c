@@ -1,4 +1,5 @@
 #include "base/ticks.h"
+#include "collector/cli/alert_row.h"
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/out.h"
@@ -20,9 +21,10 @@ static const struct wr_opt options[] = {
      's'},
     {"since", "TIME", "raised at or after this time, or this long ago: 30m, 12h, 7d", KEY_SINCE},
     {"limit", "N", "only the newest N", 'n'},
+    {"all", NULL, "every version of an alert, not only its last", 'a'},
     {"follow", NULL,
-     "then wait for new ones, until interrupted; shows the last 10\n"
-     "first, unless --limit or --since says otherwise",
+     "then wait for new ones and new versions, until interrupted; shows\n"
+     "the last 10 first, unless --limit or --since says otherwise",
      'F'},
     {"format", "WORD", "jsonl or table; table on a terminal, else jsonl", 'f'},
     {0},
@@ -32,8 +34,8 @@ static const struct wr_args_spec spec = {
     "alerts",
     "[OPTION]...",
     "Prints the alerts that weir run has raised, oldest first, from the store in its state\n"
-    "directory. The daemon may run meanwhile. Every version of an alert is a line: raised,\n"
-    "updated, resolved (docs/alerts.md).",
+    "directory: each in its last version (raised, updated, resolved; docs/alerts.md), with the\n"
+    "rule's own columns. The daemon may run meanwhile.",
     options,
     "  weir alerts --since 1d\n"
     "  weir alerts --follow --format jsonl | jq -c '.columns'",
@@ -45,68 +47,12 @@ struct listing {
     int64_t last_n;
 };
 
-/* A member of the alert's outermost object, from the text that wr_alert_json made: a string without its
- * quotes (its escapes stay, so a terminal is safe), else the bare value. False when there is none. */
-static bool member(const char *json, size_t len, const char *key, const char **ret_at, size_t *ret_len)
-{
-    size_t keylen = strlen(key), depth = 0;
-    for (size_t i = 0; i < len; i++) {
-        depth += json[i] == '{' || json[i] == '[';
-        depth -= depth && (json[i] == '}' || json[i] == ']');
-        if (json[i] != '"')
-            continue;
-        size_t end = i + 1;
-        while (end < len && json[end] != '"')
-            end += json[end] == '\\' ? 2 : 1;
-        bool found = depth == 1 && end + 2 < len && json[end + 1] == ':' && end - i - 1 == keylen &&
-                     memcmp(json + i + 1, key, keylen) == 0;
-        if (!found) {
-            i = end;
-            continue;
-        }
-        size_t from = end + 2, to = from;
-        if (json[from] == '"') {
-            for (to = ++from; to < len && json[to] != '"';)
-                to += json[to] == '\\' ? 2 : 1;
-        } else {
-            while (to < len && json[to] != ',' && json[to] != '}')
-                to++;
-        }
-        *ret_at = json + from;
-        *ret_len = (to < len ? to : len) - from;
-        return true;
-    }
-    return false;
-}
-
-static void table_row(const char *json, size_t len, struct wr_buf *out)
-{
-    static const struct {
-        const char *key;
-        int width;
-        size_t cut; /* bytes shown at most; 0 = all */
-    } cells[] = {{"raised_at", 19, 19}, {"kind", 8, 0}, {"severity", 13, 0}, {"message", 0, 0}};
-    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
-        const char *at = "";
-        size_t n = 0;
-        if (!member(json, len, cells[i].key, &at, &n))
-            n = 0;
-        if (cells[i].cut && n > cells[i].cut)
-            n = cells[i].cut;
-        size_t start = out->len;
-        wr_buf_printable(out, at, n);
-        for (size_t used = out->len - start; used < (size_t)cells[i].width; used++)
-            wr_buf_char(out, ' ');
-        wr_buf_str(out, i + 1 < sizeof cells / sizeof *cells ? "  " : "\n");
-    }
-}
-
 static bool print_alert(void *arg, int64_t n, const char *json, size_t len)
 {
     struct listing *l = arg;
     l->last_n = n;
     if (l->table) {
-        table_row(json, len, &l->out.buf);
+        wr_alert_row(json, len, &l->out.buf);
     } else {
         wr_buf_add(&l->out.buf, json, len);
         wr_buf_char(&l->out.buf, '\n');
@@ -134,7 +80,7 @@ static bool long_ago(const char *text, int64_t *ret_ticks)
 static int list(struct wr_store *store, struct listing *l, struct wr_store_query query, bool follow)
 {
     if (l->table)
-        wr_buf_fmt(&l->out.buf, "%-19s  %-8s  %-13s  %s\n", "RAISED (UTC)", "KIND", "SEVERITY", "ALERT");
+        wr_alert_row_head(&l->out.buf);
     for (;;) {
         if (wr_store_history(store, &query, print_alert, l)) {
             wr_cli_error("%s", wr_store_error(store));
@@ -142,7 +88,7 @@ static int list(struct wr_store *store, struct listing *l, struct wr_store_query
         }
         if (!wr_out_flush(&l->out) || !follow)
             return WR_EXIT_OK;
-        query = (struct wr_store_query){.after_n = l->last_n};
+        query = (struct wr_store_query){.after_n = l->last_n, .all_versions = true};
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     }
 }
@@ -194,6 +140,8 @@ int wr_cmd_alerts(int argc, char **argv)
             ok = long_ago(args.value, &query.since_ticks) || wr_args_time(&args, &query.since_ticks);
         else if (key == 'n')
             ok = wr_args_number(&args, 1, UINT32_MAX, &query.limit);
+        else if (key == 'a')
+            query.all_versions = true;
         else if (key == 'f')
             ok = wr_args_choice(&args, formats, &format);
         else

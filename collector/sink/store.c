@@ -362,8 +362,9 @@ enum wr_err wr_store_history(struct wr_store *store, const struct wr_store_query
         return WR_EIO;
     sqlite3_bind_int64(stmt, 1, query->after_n);
     sqlite3_bind_int64(stmt, 2, query->since_ticks);
+    sqlite3_bind_int(stmt, 3, query->all_versions);
     if (query->limit)
-        sqlite3_bind_int64(stmt, 3, query->limit);
+        sqlite3_bind_int64(stmt, 4, query->limit);
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *json = (const char *)sqlite3_column_text(stmt, 1);

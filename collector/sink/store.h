@@ -83,12 +83,13 @@ enum wr_err wr_store_trim(struct wr_store *store, const struct wr_store_limits *
                           uint64_t *ret_forgotten, uint64_t *ret_dead) WR_MUST_CHECK;
 
 /* History, oldest first: alerts with n > after_n, raised at or after since_ticks (0 = all), of those the
- * newest `limit` (0 = all). To follow, ask again with the last n. `each` gets borrowed JSON text; it returns
+ * newest `limit` (0 = all); of each alert its last version, unless all are asked for. To follow, ask again with the last n. `each` gets borrowed JSON text; it returns
  * false to stop. */
 struct wr_store_query {
     int64_t after_n;
     int64_t since_ticks;
     uint32_t limit;
+    bool all_versions;
 };
 typedef bool (*wr_store_each)(void *arg, int64_t n, const char *json, size_t len);
 enum wr_err wr_store_history(struct wr_store *store, const struct wr_store_query *query, wr_store_each each,

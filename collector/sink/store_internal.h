@@ -6,6 +6,11 @@
 
 #include <sqlite3.h>
 
+/* Of the alerts after ?1 and since ?2 the last version, or with ?3 every version. */
+#define WR_STORE_WANTED                                                                                      \
+    " WHERE n>?1 AND raised_at>=?2 AND (?3 OR NOT EXISTS"                                                    \
+    "(SELECT 1 FROM alert AS later WHERE later.id=alert.id AND later.seq>alert.seq))"
+
 /* The statements, prepared on first use: X(name, sql). */
 #define WR_STORE_STATEMENTS(X)                                                                               \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
@@ -13,9 +18,9 @@
     X(ROLLBACK, "ROLLBACK")                                                                                  \
     X(PUT, "INSERT OR IGNORE INTO alert(id,seq,raised_at,rule,severity,kind,json,entry)"                     \
            " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                                               \
-    X(HISTORY, "SELECT n,json FROM (SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2"                   \
-               " ORDER BY n DESC LIMIT ?3) ORDER BY n")                                                      \
-    X(FOLLOW, "SELECT n,json FROM alert WHERE n>?1 AND raised_at>=?2 ORDER BY n")                            \
+    X(HISTORY, "SELECT n,json FROM (SELECT n,json FROM alert" WR_STORE_WANTED " ORDER BY n DESC LIMIT ?4)"   \
+               " ORDER BY n")                                                                                \
+    X(FOLLOW, "SELECT n,json FROM alert" WR_STORE_WANTED " ORDER BY n")                                      \
     X(RECEIVERS, "SELECT id,name FROM receiver")                                                             \
     X(RECEIVER_ADD, "INSERT INTO receiver(name,taken)"                                                       \
                     " SELECT ?1,coalesce((SELECT seq FROM sqlite_sequence WHERE name='alert'),0)"            \

@@ -36,6 +36,20 @@ static void remove_store(void)
     cr_assert_eq(system(command), 0);
 }
 
+/* A later version of the first alert. */
+static void resolve_first(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", dir, WR_STATE_STORE);
+    struct wr_store *store;
+    cr_assert_eq(wr_store_open(path, WR_STORE_OWN, NULL, &store), WR_OK);
+    struct wr_alert a = {.seq = 1, .kind = WR_ALERT_RESOLVED, .rule_id = "r", .rule_name = "Odd mail",
+                         .severity = "Medium", .raised_at = WR_TICKS_UNIX_EPOCH};
+    snprintf(a.id, sizeof a.id, "%032d", 0);
+    cr_assert_eq(wr_store_put(store, &a, NULL), WR_OK);
+    wr_store_close(store);
+}
+
 static int alerts(int argc, const char *const *argv)
 {
     const char *args[12] = {"alerts", "--state", dir};
@@ -52,7 +66,42 @@ Test(alerts, table_shows_time_severity_and_message)
     cr_assert_eq(alerts(4, (const char *[]){"--format", "table", "--since", "1970-01-02"}), 0);
     cr_assert_stdout_eq_str("RAISED (UTC)         KIND      SEVERITY       ALERT\n"
                             "1970-01-02T00:00:00  raised    Medium         Odd mail\n"
-                            "1970-01-03T00:00:00  raised    Medium         Odd mail\n");
+                            "    DeviceName=\"ws\\u001b[31m07\"\n"
+                            "1970-01-03T00:00:00  raised    Medium         Odd mail\n"
+                            "    DeviceName=\"ws\\u001b[31m07\"\n");
+}
+
+Test(alerts, only_the_last_version_is_shown)
+{
+    resolve_first();
+    cr_redirect_stdout();
+    cr_assert_eq(alerts(4, (const char *[]){"--format", "table", "--limit", "1"}), 0);
+    cr_assert_stdout_eq_str("RAISED (UTC)         KIND      SEVERITY       ALERT\n"
+                            "1970-01-01T00:00:00  resolved  Medium         Odd mail (resolved)\n");
+}
+
+static int count_lines(int argc, const char *const *argv)
+{
+    cr_redirect_stdout();
+    cr_assert_eq(alerts(argc, argv), 0);
+    FILE *out = cr_get_redirected_stdout();
+    char line[4096];
+    int n = 0;
+    while (fgets(line, sizeof line, out))
+        n++;
+    return n;
+}
+
+Test(alerts, three_alerts_have_three_last_versions)
+{
+    resolve_first();
+    cr_expect_eq(count_lines(0, NULL), 3);
+}
+
+Test(alerts, all_shows_every_version)
+{
+    resolve_first();
+    cr_expect_eq(count_lines(1, (const char *[]){"--all"}), 4);
 }
 
 Test(alerts, limit_takes_the_newest_and_lines_are_json)

@@ -47,7 +47,7 @@ static bool count_lines(void *arg, int64_t n, const char *json, size_t len)
 static int history(int64_t after, int64_t since, uint32_t limit)
 {
     int n = 0;
-    struct wr_store_query query = {after, since, limit};
+    struct wr_store_query query = {.after_n = after, .since_ticks = since, .limit = limit};
     cr_assert_eq(wr_store_history(store, &query, count_lines, &n), WR_OK);
     return n;
 }
@@ -75,6 +75,23 @@ Test(store, history_is_the_newest_oldest_first)
     cr_expect_eq(history(0, eighth->raised_at, 0), 3);
     cr_expect_eq(history(0, eighth->raised_at, 2), 2);
     wr_alert_free(eighth);
+}
+
+Test(store, history_has_the_last_version_or_all)
+{
+    put_alerts(store, 1, 3);
+    struct wr_alert *update = alert_make(1, 1); /* of the first; now the newest */
+    cr_assert_eq(wr_store_put(store, update, NULL), WR_OK);
+    cr_expect_eq(history(0, 0, 0), 3);
+    cr_expect_eq(history(0, 0, 2), 2);
+    cr_expect_eq(history(3, 0, 0), 1);
+    for (uint32_t limit = 0; limit <= 4; limit += 4) {
+        int n = 0;
+        struct wr_store_query query = {.limit = limit, .all_versions = true};
+        cr_assert_eq(wr_store_history(store, &query, count_lines, &n), WR_OK);
+        cr_expect_eq(n, 4);
+    }
+    wr_alert_free(update);
 }
 
 Test(store, chunks_are_bounded_by_count_and_bytes)
