@@ -31,8 +31,15 @@ struct block {
     _Alignas(BLOCK_ALIGN) uint8_t bytes[];
 };
 
+struct deferred {
+    struct deferred *next;
+    void (*fini)(void *what);
+    void *what;
+};
+
 struct wr_arena {
     struct block *head;
+    struct deferred *deferred;
     size_t block_size;
     size_t total_bytes;
 };
@@ -75,10 +82,19 @@ struct wr_arena *wr_arena_new(size_t block_size)
     return arena;
 }
 
+/* Before the blocks go: the list lies in them. */
+static void run_deferred(struct wr_arena *arena)
+{
+    for (struct deferred *d = arena->deferred; d; d = d->next)
+        d->fini(d->what);
+    arena->deferred = NULL;
+}
+
 void wr_arena_free(struct wr_arena *arena)
 {
     if (!arena)
         return;
+    run_deferred(arena);
     blocks_free(arena, arena->head);
     free(arena);
 }
@@ -90,6 +106,7 @@ size_t wr_arena_bytes(const struct wr_arena *arena)
 
 void wr_arena_reset(struct wr_arena *arena)
 {
+    run_deferred(arena);
 #ifndef WR_ARENA_EMULATE
     /* The oldest block has the ordinary size unless its first allocation was larger. */
     struct block *keep = NULL;
@@ -153,4 +170,14 @@ char *wr_arena_strndup(struct wr_arena *arena, const char *text, size_t len)
         memcpy(p, text, len);
     p[len] = '\0';
     return p;
+}
+
+bool wr_arena_defer(struct wr_arena *arena, void (*fini)(void *what), void *what)
+{
+    struct deferred *d = wr_arena_alloc(arena, sizeof *d);
+    if (!d)
+        return false;
+    *d = (struct deferred){.next = arena->deferred, .fini = fini, .what = what};
+    arena->deferred = d;
+    return true;
 }

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bump allocator with one owner and one lifetime: everything handed out dies at wr_arena_reset().
@@ -22,6 +23,10 @@ void *wr_arena_alloc(struct wr_arena *arena, size_t size) WR_MUST_CHECK;
 
 /* As wr_arena_alloc, not zeroed and with alignment 1: text. */
 char *wr_arena_bytes_alloc(struct wr_arena *arena, size_t size) WR_MUST_CHECK;
+
+/* Calls `fini(what)` when the arena is reset or freed, the last one first: for what an arena's owner holds outside
+ * of its memory. False when out of memory; `what` then stays the caller's. */
+bool wr_arena_defer(struct wr_arena *arena, void (*fini)(void *what), void *what) WR_MUST_CHECK;
 
 /* NUL-terminated copy of `len` bytes; NULL when out of memory. */
 char *wr_arena_strndup(struct wr_arena *arena, const char *text, size_t len) WR_MUST_CHECK;

@@ -57,7 +57,8 @@ static const struct wr_vec *call_fn(struct wr_eval *ev, const struct wr_ex *ex, 
         return NULL;
     }
     /* What was prepared from the constants stands for them. */
-    uint32_t nargs = ex->prepared && ex->nargs > 1 ? 1 : ex->nargs;
+    bool first_only = ex->prepared && ex->nargs > 1 && !(ex->fn->flags & WR_FN_EVAL_ALL);
+    uint32_t nargs = first_only ? 1 : ex->nargs;
     for (uint32_t a = 0; a < nargs; a++) {
         const struct wr_vec *v = wr_ex_eval(ev, ex->args[a], cols, sel);
         if (!v)

@@ -1,6 +1,7 @@
 /* to...(): any type in; what cannot be converted is null (Kusto: "tolong function" and its kin). */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
+#include "rules/kql/token.h"
 
 #include "base/ticks.h"
 
@@ -111,7 +112,7 @@ KERNEL(todatetime)
     WR_EACH (sel, row) {
         struct wr_scalar x = wr_scalar_at(ev, &args[0], row);
         int64_t v;
-        if (x.kind == WR_SC_TEXT && wr_ticks_parse_iso(wr_str_data(&x.s), x.s.len, &v))
+        if (x.kind == WR_SC_TEXT && wr_kql_datetime(wr_str_data(&x.s), x.s.len, &v))
             wr_put_i(out, row, v);
         else if (x.kind == WR_SC_INT)
             wr_put_i(out, row, x.i);

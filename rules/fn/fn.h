@@ -44,7 +44,8 @@ enum {
     WR_FN_PER_RUN = 1 << 0, /* depends on the run (now) but not on rows */
     WR_FN_NO_FOLD = 1 << 1, /* rand(), new_guid(): never folded into a constant */
     WR_FN_LAZY_NULL =
-        1 << 2 /* handles nulls itself; otherwise any null argument gives null before the kernel runs */
+        1 << 2, /* handles nulls itself; otherwise any null argument gives null before the kernel runs */
+    WR_FN_EVAL_ALL = 1 << 3 /* what was prepared stands for some constants only: all arguments are computed */
 };
 
 struct wr_fn {

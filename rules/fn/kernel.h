@@ -75,6 +75,9 @@ static inline bool wr_is_alnum(char c)
 #define FN(name, sig, kernel, prepare, flags, page) wr_fn_eval wr_k_##kernel;
 #include "rules/fn/functions.def"
 #undef FN
+typedef const void *wr_fn_prepare(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
+wr_fn_prepare wr_prepare_re0, wr_prepare_re1, wr_prepare_trim, wr_prepare_trim_start, wr_prepare_trim_end;
+wr_fn_prepare wr_prepare_extract_all, wr_prepare_countof;
 const void *wr_prepare_in(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
 const void *wr_prepare_in_nocase(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
 

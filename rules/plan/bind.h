@@ -84,6 +84,10 @@ struct wr_match {
 bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32_t nargs,
                         bool literals_bend, enum wr_type *want, struct wr_match *ret);
 
+/* ---- calls that end in typeof(...) ---- */
+bool wr_takes_type(const struct wr_kql_ex *call);
+struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call);
+
 /* ---- aggregates ---- */
 struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 

@@ -51,9 +51,7 @@ struct wr_ex *wr_ex_col(struct wr_binder *b, const struct wr_schema *schema, uin
     return ex;
 }
 
-/* ---- calls
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 struct wr_ex *wr_ex_convert(struct wr_binder *b, struct wr_ex *ex, enum wr_type type)
 {
@@ -512,6 +510,8 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
         return wr_bind_agg(b, ast);
     if (!wr_fn_find(name, ast->name.len))
         return unknown_function(b, ast);
+    if (wr_takes_type(ast))
+        return wr_bind_typed(b, ast);
     if (ast->is_op && is_membership(name))
         return bind_membership(b, ast);
     if (ast->is_op && strstr(name, "between"))

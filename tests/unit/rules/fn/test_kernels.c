@@ -319,3 +319,36 @@ Test(kernels, json_depth_is_bounded)
     cr_expect_null(wr_json_end(deep, deep + 400, 0));
     cr_expect_eq(wr_json_end(deep + 160, deep + 240, 0), deep + 240);
 }
+
+Test(kernels, regular_expressions)
+{
+    CHECK("matches regex", "ss:b", "True", S("mail.example.org"), S("^mail\\.[a-z]+"));
+    CHECK("matches regex", "ss:b", "False", S("Mail.example.org"), S("^mail"));
+    CHECK("matches regex", "ss:b", "True", S("Mail"), S("(?i)^MAIL$"));
+    CHECK("matches regex", "ss:b", "null", S("a"), S("(unclosed"));
+    CHECK("extract", "sls:s", "587", S("port=(?<p>[0-9]+)"), L(1), S("x port=587 y"));
+    CHECK("extract", "sls:s", "port=587", S("port=([0-9]+)"), L(0), S("x port=587 y"));
+    CHECK("extract", "sls:s", "", S("port=([0-9]+)"), L(1), S("none"));
+    CHECK("extract", "sls:s", "", S("a(b)?"), L(1), S("a"));
+    CHECK("extract_all", "ss:y", "[\"a\",\"b\"]", S("([a-z])[0-9]"), S("a1 b2"));
+    CHECK("extract_all", "ss:y", "null", S("([a-z])[0-9]"), S("--"));
+    CHECK("extract_all", "sys:y", "[[\"a\",\"1\"],[\"b\",\"2\"]]", S("(?P<l>[a-z])([0-9])"), J("[\"l\",2]"),
+          S("a1 b2"));
+    CHECK("replace_regex", "sss:s", "<1>-<2>", S("1-2"), S("([0-9])"), S("<\\1>"));
+    CHECK("replace_regex", "sss:s", "-a-b-", S("ab"), S(""), S("-"));
+    CHECK("replace", "sss:s", "x.y", S("[ ]+"), S("."), S("x   y"));
+    CHECK("trim", "ss:s", "https://bing.com", S("--"), S("----https://bing.com--"));
+    CHECK("trim", "ss:s", "", S("[^a-z]+"), S("123"));
+    CHECK("trim_start", "ss:s", "a--", S("-"), S("--a--"));
+    CHECK("trim_end", "ss:s", "--a", S("-"), S("--a--"));
+    CHECK("countof", "sss:l", "3", S("aaaa"), S("aa"), S("normal"));
+    CHECK("countof", "sss:l", "2", S("aaaa"), S("aa"), S("regex"));
+    CHECK("regex_quote", "s:s", "\\(so\\$me\\.Te\\^xt\\)", S("(so$me.Te^xt)"));
+}
+
+Test(kernels, a_regular_expression_takes_linear_time)
+{
+    static char text[20001];
+    memset(text, 'a', sizeof text - 1);
+    CHECK("matches regex", "ss:b", "False", S(text), S("^(a+)+$b"));
+}
