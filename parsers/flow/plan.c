@@ -255,6 +255,7 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
         WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);
     if (tmpl->options || (has_field(tmpl, 230) && !(plan->have & volume)))
         plan->is_flow = false; /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
+    wr_plain_compile(plan);
 done:
     free(c.anchor);
     free(c.off);

@@ -79,7 +79,17 @@ struct wr_step {
     uint16_t off, len;
 };
 
-enum { WR_PLAN_PORTS = 8 };
+enum { WR_PLAN_PORTS = 8, WR_PLAIN_STRIDE = 512 };
+
+/* Offsets for plain.c. Integers are 8 octets at their offset, less the shift; what a template lacks is read
+ * from octet 0 and masked. */
+struct wr_plain {
+    uint16_t src, dst, sport, dport, octets, packets, start, end;
+    uint16_t proto, tcp_flags, direction, end_reason;
+    uint8_t octets_shift, packets_shift, start_shift, end_shift;
+    uint8_t tcp_flags_and, direction_or, end_reason_and;
+};
+enum wr_plain_kind { WR_PLAIN_NONE, WR_PLAIN_V4, WR_PLAIN_V6 };
 
 struct wr_plan {
     uint64_t have;   /* targets that the template fills */
@@ -94,6 +104,8 @@ struct wr_plan {
     bool no_verdict; /* nothing about initiator, firewall, forwarding */
     bool no_rate;    /* nothing about sampling */
     uint8_t times;   /* enum wr_plan_times */
+    uint8_t is_plain; /* enum wr_plain_kind: `plain` says all there is to read */
+    struct wr_plain plain;
     struct wr_step ports[WR_PLAN_PORTS];
     uint16_t *gaps; /* nvars + 1: fixed octets before each variable-length field, and after the last */
     struct wr_step steps[];

@@ -75,6 +75,19 @@ static void pick_two_ports(struct chunk *c)
     c->n = n;
 }
 
+/* Every record of a fixed length. */
+static void pick_all(struct chunk *c)
+{
+    const uint32_t stride = c->plan->stride;
+    const uint8_t *at = c->at;
+    uint32_t n = 0;
+    for (; (size_t)(c->end - at) >= stride && n < WR_FLOW_CHUNK; at += stride)
+        c->rec[n++] = at;
+    c->seen += n;
+    c->at = at;
+    c->n = n;
+}
+
 static void pick_any(struct chunk *c)
 {
     const struct wr_plan *plan = c->plan;
@@ -263,10 +276,13 @@ static uint32_t decode_wanted(struct chunk *c)
 {
     const struct wr_flow base = base_flow(c->msg);
     struct wr_flow_vec *rows = c->msg->rows;
-    bool fast = c->ports && two_ports(c->plan);
+    bool plain = wr_plain_applies(c->msg, c->plan);
+    bool all = plain && !c->ports, fast = c->ports && two_ports(c->plan);
     uint32_t no_memory = 0;
     while ((size_t)(c->end - c->at) >= c->min_len) {
-        if (fast)
+        if (all)
+            pick_all(c);
+        else if (fast)
             pick_two_ports(c);
         else
             pick_any(c);
@@ -276,7 +292,10 @@ static uint32_t decode_wanted(struct chunk *c)
             no_memory += c->n;
             continue;
         }
-        decode_chunk(c, &base, rows->at + rows->n);
+        if (plain)
+            wr_plain_decode(c->msg, c->plan, c->rec, c->n, c->end, &base, rows->at + rows->n);
+        else
+            decode_chunk(c, &base, rows->at + rows->n);
         rows->n += c->n;
     }
     return no_memory;

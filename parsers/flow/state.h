@@ -36,6 +36,7 @@ enum {
     WR_FLOW_HELD_ALL = 16 << 20,
 };
 #define WR_SECOND_NS INT64_C(1000000000)
+#define WR_FLOW_AHEAD_NS (300 * WR_SECOND_NS) /* a time this far after the export is not believed */
 #define WR_FLOW_HELD_NS (60 * WR_SECOND_NS)
 #define WR_FLOW_IDLE_NS (1800 * WR_SECOND_NS) /* an exporter or stream this quiet makes room for another */
 
@@ -231,6 +232,12 @@ void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t
 
 /* rows.c */
 void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+
+/* plain.c: rows of templates that need no steps. `recs` (n >= 1) lie before `end`; the last may be replaced. */
+void wr_plain_compile(struct wr_plan *plan);
+bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan);
+void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t **recs, uint32_t n,
+                     const uint8_t *end, const struct wr_flow *base, struct wr_flow *flows);
 
 /* meaning.c: `v` has the plan's targets, `flow` what was copied. */
 void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v,

@@ -82,7 +82,9 @@ void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *s, uint16_t
 static bool grow_slots(struct wr_flow_decoder *dec, struct wr_stream *s)
 {
     uint32_t nslots = s->nslots ? s->nslots * 2 : 8, old = s->nslots;
-    struct wr_tmpl **slots = calloc(nslots, sizeof *slots);
+    struct wr_tmpl **slots = NULL;
+    if (dec->bytes + (nslots - old) * sizeof *slots <= dec->memory_bytes)
+        slots = calloc(nslots, sizeof *slots);
     if (!slots)
         return false;
     struct wr_tmpl **before = s->slots;
@@ -107,9 +109,9 @@ static void drop_provisional(struct wr_flow_decoder *dec, const struct wr_stream
 bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_tmpl *tmpl)
 {
     wr_stream_remove(dec, s, tmpl->id);
-    if (s->ntmpls >= WR_FLOW_MAX_TEMPLATES || dec->bytes + tmpl->bytes > dec->memory_bytes ||
-        s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES ||
-        (s->ntmpls * 2 >= s->nslots && !grow_slots(dec, s))) {
+    if (s->ntmpls >= WR_FLOW_MAX_TEMPLATES || (s->ntmpls * 2 >= s->nslots && !grow_slots(dec, s)) ||
+        dec->bytes + tmpl->bytes > dec->memory_bytes ||
+        s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES) {
         wr_tmpl_free(tmpl);
         return false;
     }

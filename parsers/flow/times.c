@@ -5,7 +5,6 @@
 #include "parsers/flow/state.h"
 
 #define NTP_1970 INT64_C(2208988800) /* seconds from 1900 to 1970 */
-#define MAX_AHEAD_NS (300 * WR_SECOND_NS)
 #define MAX_SWAP_NS (INT64_C(0x7fffffff) * 1000000)
 
 /* An exporter whose clock was never set (before 2000) exports now. */
@@ -109,7 +108,7 @@ static int64_t duration(const struct wr_plan *plan, const uint64_t *v)
 
 static bool in_future(struct wr_msg *msg, int64_t *t)
 {
-    if (*t - MAX_AHEAD_NS <= msg->export_ns)
+    if (*t - WR_FLOW_AHEAD_NS <= msg->export_ns)
         return false;
     *t = msg->export_ns;
     WR_COUNT(msg, clock_future, 1);
