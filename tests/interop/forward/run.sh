@@ -1,14 +1,16 @@
 #!/bin/sh
-# Forward against the Fluent organisation's own receiver: run.sh SEND FOLDER. FOLDER keeps node_modules between runs.
+# Forward against the Fluent organisation's own receiver: run.sh PROGRAM FOLDER [SCRIPT]. FOLDER keeps node_modules between
+# runs. interop.js (the default) drives tests/interop/forward/send.c, daemon.js the whole program.
 set -eu
-send=$1
+program=$1
 work=$2
+script=${3:-interop.js}
 here=$(cd "$(dirname "$0")" && pwd)
 for tool in node npm openssl; do
     command -v "$tool" >/dev/null || { echo "interop.forward needs $tool (Debian: nodejs npm openssl)" >&2; exit 1; }
 done
 mkdir -p "$work"
-cp "$here/package.json" "$here/package-lock.json" "$here/interop.js" "$work/"
+cp "$here/package.json" "$here/package-lock.json" "$here"/*.js "$work/"
 cd "$work"
 if ! cmp -s package-lock.json installed.json; then
     npm ci --no-audit --no-fund --ignore-scripts --loglevel=error || {
@@ -23,4 +25,4 @@ certificate() { # file name, subject alternative names
 }
 certificate receiver "DNS:receiver.test,IP:127.0.0.1"
 certificate other "DNS:receiver.test,IP:127.0.0.1"
-exec node interop.js "$send" receiver.pem receiver.key other.pem
+exec node "$script" "$program" receiver.pem receiver.key other.pem
