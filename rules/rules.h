@@ -31,7 +31,7 @@ void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out);
 struct wr_engine;
 struct wr_engine_opts {
     size_t memory_bytes;    /* for groups; 0 = 256 MiB */
-    int64_t realert_ticks;  /* least time between two updates of an alert; 0 = 1 h */
+    int64_t realert_ticks;  /* longest gap between updates of an alert that grows; 0 = 1 h. Else half its age, at least 1 s */
 };
 struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_opts *opts);
 void wr_engine_free(struct wr_engine *engine);

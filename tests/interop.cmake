@@ -11,5 +11,5 @@ if(TARGET weir)
     list(APPEND interop_tests interop.${variant})
   endforeach()
   set_tests_properties(${interop_tests} PROPERTIES LABELS interop TIMEOUT 120
-    ENVIRONMENT "WEIR_SYSLOG_NG=${CMAKE_SOURCE_DIR}/build/syslog-ng" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
+    RESOURCE_LOCK exporter ENVIRONMENT "WEIR_SYSLOG_NG=${CMAKE_SOURCE_DIR}/build/syslog-ng" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
 endif()

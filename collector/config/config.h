@@ -74,7 +74,7 @@ struct wr_config {
     enum wr_config_orphans orphans;
     bool endpoint; /* an endpoint source is configured: orphans: auto decides for FlowOrphans at once */
     int64_t endpoint_wait_ns; /* how long a flow waits for its endpoint event; default 600 s */
-    int64_t realert_ns;       /* least time between two updates of an alert; default 1 h */
+    int64_t realert_ns;       /* longest gap between updates of an alert that grows (else half its age); default 1 h */
     int64_t commit_ns;        /* group commit of the log; default 50 ms */
     int64_t snapshot_ns;      /* default 60 s */
     uint64_t

@@ -13,6 +13,13 @@ void wr_firing_free(struct wr_stream *s, struct firing *f)
     free(f);
 }
 
+int64_t wr_firing_due(const struct wr_stream *s, const struct firing *f)
+{
+    int64_t gap = (f->emitted_at - f->raised_at) / 2;
+    gap = gap > WR_TICKS_SECOND ? gap : WR_TICKS_SECOND;
+    return f->emitted_at + (gap < s->opts.realert ? gap : s->opts.realert);
+}
+
 /* One aggregate of a group into row 0 of its column. */
 static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint64_t n, int64_t first,
                     int64_t last, struct wr_vec *cols)
@@ -211,7 +218,7 @@ static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_
     bool may_early = why == WHY_EARLY && !f->early;
     if (why == WHY_ROW || why == WHY_EARLY)
         f->dirty = true;
-    if (!f->dirty || (t - f->emitted_at < s->opts.realert && !may_early))
+    if (!f->dirty || (t < wr_firing_due(s, f) && !may_early))
         return WR_OK;
     struct wr_buf cells = {0};
     cells_pack(s, chunk->col, chunk->sel.row[0], &cells);
@@ -270,8 +277,8 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
         return err;
     f = g->ext ? g->ext->firing : NULL;
     int64_t next = f || !s->rising ? wr_rows_next(s, g, t, f != NULL) : INT64_MAX;
-    if (f && f->dirty && f->emitted_at + s->opts.realert < next)
-        next = f->emitted_at + s->opts.realert;
+    if (f && f->dirty && wr_firing_due(s, f) < next)
+        next = wr_firing_due(s, f);
     return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
 }
 

@@ -180,6 +180,10 @@ bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, 
 enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t);
 /* True when the bytes are one packed row of the rule's columns. */
 bool wr_cells_check(const struct wr_stream *s, const void *bytes, size_t len);
+/* When the next update may be said: half the alert's age after the last one, at least 1 s, at most realert. What a
+ * burst adds is there at once, bytes that a router tells a minute later soon after, and a group that grows all day says so
+ * some forty times. */
+int64_t wr_firing_due(const struct wr_stream *s, const struct firing *f);
 void wr_firing_free(struct wr_stream *s, struct firing *f);
 enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,
                                uint64_t rowid);

@@ -282,13 +282,13 @@ static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
         return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
     if (!f)
         return cannot_fire(s, g) ? WR_OK : wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
-    if (s->now - f->emitted_at >= s->opts.realert)
+    if (s->now >= wr_firing_due(s, f))
         return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
     /* Said later. A late row may leave before all others. */
     int64_t t = s->window ? ts + s->window : INT64_MAX, due = g->heap ? s->heap[g->heap - 1].t : INT64_MAX;
     t = t < due ? t : due;
-    if (!f->dirty && f->emitted_at + s->opts.realert < t)
-        t = f->emitted_at + s->opts.realert;
+    if (!f->dirty && wr_firing_due(s, f) < t)
+        t = wr_firing_due(s, f);
     f->dirty = true;
     return t == due || wr_group_schedule(s, g, t) ? WR_OK : WR_ENOMEM;
 }

@@ -229,8 +229,8 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     if (err || (!f && s->rising))
         return err;
     int64_t next = wr_rows_next(s, g, s->now, f != NULL);
-    if (f && f->dirty && f->emitted_at + s->opts.realert < next)
-        next = f->emitted_at + s->opts.realert;
+    if (f && f->dirty && wr_firing_due(s, f) < next)
+        next = wr_firing_due(s, f);
     return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
 }
 

@@ -14,7 +14,6 @@ mkdir "$dir/lab"
 offset=$(python3 "$ROOT/deploy/lab_shift.py" "$lab" "$dir/lab")
 total=$(wc -l <"$dir/lab/lab-endpoint.jsonl")
 workers=1 batch=1024
-echo "realert: 1s" >"$dir/more.yaml" # bytes come after the crossing: the last version of each alert is compared
 
 # send_events FROM TO: lines of the endpoint events; returns when weir has parsed them.
 send_events() {

@@ -136,16 +136,23 @@ Test(engine, seed_rule_through_a_day)
     memcpy(id, a->id, sizeof id);
     wr_alerts_free(a);
 
-    feed(e, "2026-01-05T20:05:00Z", &rows[3]);
-    feed(e, "2026-01-05T20:30:00Z", &rows[4]);
-    no_alert(e); /* an update waits for its hour */
+    /* Updates come half the alert's age after the last one, at least a second. */
+    feed(e, "2026-01-05T20:00:40Z", &rows[3]);
+    a = one_alert(e, WR_ALERT_UPDATED, 1);
+    cr_expect_eq(cell(a, "BytesSent")->i, 7010);
+    cr_expect_eq(cell(a, "ConnectionCount")->i, 4);
+    cr_expect_str_eq(a->id, id);
+    wr_alerts_free(a);
+    feed(e, "2026-01-05T20:00:41Z", &rows[4]);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T20:01:00Z") - 1), WR_OK);
+    no_alert(e);
     struct wr_alert *firing = wr_engine_firing(e);
     cr_assert_not_null(firing);
     cr_expect_eq(cell(firing, "BytesSent")->i, 47010);
     cr_expect_eq(cell(firing, "ConnectionCount")->i, 4);
     wr_alerts_free(firing);
-    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T21:00:00Z")), WR_OK);
-    a = one_alert(e, WR_ALERT_UPDATED, 1);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T20:01:00Z")), WR_OK);
+    a = one_alert(e, WR_ALERT_UPDATED, 2);
     cr_expect_eq(cell(a, "BytesSent")->i, 47010);
     cr_expect_str_eq(a->id, id);
     wr_alerts_free(a);
@@ -153,7 +160,7 @@ Test(engine, seed_rule_through_a_day)
     cr_assert_eq(wr_engine_advance(e, at("2026-01-06T09:00:00Z") - 1), WR_OK);
     no_alert(e);
     cr_assert_eq(wr_engine_advance(e, at("2026-01-06T09:00:00Z")), WR_OK);
-    a = one_alert(e, WR_ALERT_RESOLVED, 2);
+    a = one_alert(e, WR_ALERT_RESOLVED, 3);
     cr_expect_str_eq(a->id, id);
     wr_alerts_free(a);
     cr_expect_null(wr_engine_firing(e));
