@@ -43,6 +43,17 @@ bool wr_val_is(const struct wr_json_val *v, const char *text);
 /* Fills the wanted columns of row `row`. False: out of memory. */
 bool wr_event_fill(struct wr_event *ev, struct wr_batch *batch, uint32_t row) WR_MUST_CHECK;
 
+/* ---- what layouts share (convert.c) ---- */
+
+/* An address in its shortest form (Sysmon writes fe80:0:0:0:..), and its kind as Defender names it. False:
+ * no address. */
+bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t col, uint16_t kind_col);
+/* `tcp` -> `Tcp`. */
+void wr_event_take_protocol(struct wr_event *ev, const struct wr_json_val *v);
+/* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. Both take texts only. */
+void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v);
+void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v);
+
 /* ---- predicates (predicate.c) ---- */
 
 /* An own copy of a scan's branches; all zero: every row is wanted. */
@@ -58,7 +69,7 @@ bool wr_filter_accepts(const struct wr_filter *filter, struct wr_event *ev);
 
 /* ---- mappings ---- */
 
-enum wr_map { WR_MAP_NONE, WR_MAP_DEFENDER, WR_MAP_SYSMON, WR_MAP_MISSING, WR_MAP_LIMIT };
+enum wr_map { WR_MAP_NONE, WR_MAP_DEFENDER, WR_MAP_SYSMON, WR_MAP_DATA, WR_MAP_MISSING, WR_MAP_LIMIT };
 enum { WR_JSON_MAX_KEYS = 4096 };
 
 /* Names of the layouts; read only after init. */

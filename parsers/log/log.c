@@ -25,6 +25,10 @@ struct wr_log {
     struct wr_log_opts opts;
     struct wr_log_stats stats;
     struct wr_maps maps;
+    const struct wr_mappings *mappings;
+    struct wr_mappings *own_mappings; /* when none were given */
+    struct wr_fields *fields;
+    const char *layout; /* of the last record */
     struct wr_filter filter;
     struct wr_json *json;
     struct wr_arena *scratch;
@@ -56,7 +60,12 @@ struct wr_log *wr_log_new(const struct wr_log_opts *opts)
     wr_maps_init(&log->maps);
     log->json = wr_json_new();
     log->scratch = wr_arena_new(SCRATCH_BLOCK);
-    if (!log->json || !log->scratch) {
+    if (!log->opts.mappings)
+        log->own_mappings = wr_mappings_new();
+    log->mappings = log->opts.mappings ? log->opts.mappings : log->own_mappings;
+    log->fields = log->mappings ? wr_fields_new(log->mappings) : NULL;
+    log->layout = "";
+    if (!log->json || !log->scratch || !log->fields) {
         wr_log_free(log);
         return NULL;
     }
@@ -70,6 +79,8 @@ void wr_log_free(struct wr_log *log)
     if (!log)
         return;
     wr_filter_fini(&log->filter);
+    wr_fields_free(log->fields);
+    wr_mappings_free(log->own_mappings);
     wr_json_free(log->json);
     wr_arena_free(log->scratch);
     wr_buf_fini(&log->repaired);
@@ -93,6 +104,11 @@ enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan)
     wr_filter_fini(&log->filter);
     log->filter = filter;
     return WR_OK;
+}
+
+const char *wr_log_layout(const struct wr_log *log)
+{
+    return log->layout;
 }
 
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log)
@@ -143,6 +159,9 @@ static enum wr_err event_row(struct frame *f, enum wr_map map)
     f->n.mapped++;
     f->n.parsed_defender += map == WR_MAP_DEFENDER;
     f->n.parsed_sysmon += map == WR_MAP_SYSMON;
+    f->n.parsed_mapping += map == WR_MAP_DATA;
+    if (map != WR_MAP_DATA)
+        f->log->layout = map == WR_MAP_DEFENDER ? "defender" : "sysmon";
     f->n.dup_key += ev->dup_keys;
     if (implausible(f, ev->time)) {
         f->n.clock_implausible++;
@@ -165,6 +184,7 @@ static enum wr_err mapped_row(struct frame *f, enum wr_map map, const char *text
     switch (map) {
     case WR_MAP_DEFENDER:
     case WR_MAP_SYSMON:
+    case WR_MAP_DATA:
         return event_row(f, map);
     case WR_MAP_MISSING:
         f->n.unparsed_missing_field++;
@@ -182,6 +202,18 @@ static void event_reset(struct wr_log *log)
 {
     log->ev.have = 0;
     log->ev.dup_keys = 0;
+}
+
+/* Defender's and Sysmon's layouts have code of their own, for speed and for what tables cannot say; the data
+ * files are asked when neither knows the record. */
+static enum wr_map map_record(struct wr_log *log, const struct wr_json_val *record)
+{
+    event_reset(log);
+    enum wr_map map = wr_map_json(&log->maps, record, &log->ev);
+    if (map != WR_MAP_NONE)
+        return map;
+    event_reset(log);
+    return wr_mappings_map(log->mappings, log->fields, record, &log->ev, &log->layout);
 }
 
 static bool same_frame(const struct frame *f)
@@ -206,11 +238,11 @@ static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, b
 static enum wr_err list_element(struct frame *f, const struct wr_json_val *v)
 {
     struct wr_log *log = f->log;
-    event_reset(log);
-    enum wr_map map = wr_map_json(&log->maps, v, &log->ev);
+    enum wr_map map = map_record(log, v);
     const char *text = "null";
     size_t len = 4;
-    if (map != WR_MAP_DEFENDER && map != WR_MAP_SYSMON && v->type != WR_JSON_NULL &&
+    bool text_wanted = map == WR_MAP_NONE || map == WR_MAP_MISSING || map == WR_MAP_LIMIT;
+    if (text_wanted && v->type != WR_JSON_NULL &&
         !wr_val_text(log->json, log->scratch, v, &text, &len))
         return WR_ENOMEM;
     return mapped_row(f, map, text, len);
@@ -304,9 +336,7 @@ static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool
     }
     if (list_of(&root, &list))
         return list_start(f, &list, again);
-    event_reset(f->log);
-    enum wr_map map = wr_map_json(&f->log->maps, &root, &f->log->ev);
-    return finish(f, mapped_row(f, map, whole->p, whole->len));
+    return finish(f, mapped_row(f, map_record(f->log, &root), whole->p, whole->len));
 }
 
 /* ---- one frame ---- */
@@ -437,6 +467,7 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     if (!repair(&f))
         return WR_ENOMEM;
     wr_arena_reset(log->scratch);
+    log->layout = "";
     read_header(&f);
     bool again = same_frame(&f), sliced = again && log->unfinished.sliced;
     log->unfinished.refused = log->unfinished.sliced = false;

@@ -3,25 +3,28 @@
 
 #include "base/batch.h"
 #include "base/scan.h"
+#include "parsers/log/mapping.h"
 #include "parsers/log/span.h"
 
 /* Syslog and JSON lines -> rows. A frame is one message without its framing: RFC 5424, RFC 3164 and vendors'
  * headers, bare JSON, `@cee:`; the payload maps to DeviceNetworkEvents (Defender streaming records, also
- * {"records":[..]}; Sysmon event 3 as Winlogbeat, NXLog or Linux XML) or becomes a row of Syslog.
+ * {"records":[..]}; Sysmon event 3 as Winlogbeat, NXLog or Linux XML; the data files of mapping.h) or
+ * becomes a row of Syslog.
  * One thread. */
 struct wr_log;
 
 /* A record is a frame, or one element of a frame that holds a list. Each is counted in exactly one place:
  *     records  = mapped + plain + rejected
  *     rejected = unparsed_json + unparsed_limit + unparsed_missing_field + unmapped + oversize
- *     mapped   = parsed_defender + parsed_sysmon = rows appended to `events` + filtered_early
+ *     mapped   = parsed_defender + parsed_sysmon + parsed_mapping
+ *              = rows appended to `events` + filtered_early
  * and every record that is not mapped is one row of `lines` (if anybody reads it); frames <= records.
  * ParseError is "json", "limit", "missing_field", "no_mapping" or "oversize", in that order of counters;
  * empty for plain text. bad_utf8, pri_*, trailing_bytes count frames, clock_implausible records, dup_key keys
  * of mapped records that came twice (the last wins). */
 #define WR_LOG_COUNTERS(X)                                                                         \
     X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(filtered_early)                       \
-    X(parsed_defender) X(parsed_sysmon)                                                            \
+    X(parsed_defender) X(parsed_sysmon) X(parsed_mapping)                                           \
     X(unparsed_json) X(unparsed_limit) X(unparsed_missing_field) X(unmapped) X(oversize)           \
     X(pri_missing) X(pri_range) X(pri_noncanonical) X(bad_utf8) X(dup_key) X(clock_implausible)    \
     X(trailing_bytes)
@@ -35,6 +38,7 @@ struct wr_log_stats {
 struct wr_log_opts {
     bool live;        /* implausible times become the receipt time (-7 d .. +10 min) */
     size_t max_frame; /* bytes; a longer or equal frame is oversize: text up to here. 0 = 1 MiB */
+    const struct wr_mappings *mappings; /* borrowed, no longer changed; NULL: those that come with weir */
 };
 struct wr_log *wr_log_new(const struct wr_log_opts *opts);
 void wr_log_free(struct wr_log *log);
@@ -52,6 +56,9 @@ enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan) WR_MUST_
  * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_batch *events, struct wr_batch *lines) WR_MUST_CHECK;
+/* The layout that took the last record of the last frame: "defender", "sysmon", a mapping's name; "" for
+ * none. Borrowed until the mappings go. */
+const char *wr_log_layout(const struct wr_log *log);
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
 
 /* Framing of one byte stream, decided again at every frame start: octet counting, newline (or NUL), JSON

@@ -7,8 +7,6 @@
 #include "base/ticks.h"
 #include "parsers/log/sysmon.h"
 
-#include <arpa/inet.h>
-
 /* Names of Sysmon's own event data: under winlog.event_data, flat (NXLog) and as <Data Name="..">. NXLog's
  * AccountName, EventTime and ExecutionProcessID are the Sysmon service's own and are left alone. */
 static const struct {
@@ -147,79 +145,10 @@ static void take(const struct wr_sysmon *sm, enum wr_sysmon_field f, struct wr_e
         wr_event_set(ev, col, &sm->val[f]);
 }
 
-/* An address in its shortest form (Sysmon writes fe80:0:0:0:..), and its kind as Defender names it. */
 static bool take_ip(const struct wr_sysmon *sm, enum wr_sysmon_field f, struct wr_event *ev, uint16_t col,
                     uint16_t kind_col)
 {
-    const struct wr_json_val *v = &sm->val[f];
-    char text[INET6_ADDRSTRLEN];
-    unsigned char ip[16];
-    if (!has(sm, f) || v->type != WR_JSON_STR || v->len >= sizeof text || memchr(v->s, 0, v->len))
-        return false;
-    memcpy(text, v->s, v->len);
-    text[v->len] = '\0';
-    int family = memchr(text, ':', v->len) ? AF_INET6 : AF_INET;
-    if (inet_pton(family, text, ip) != 1 || !inet_ntop(family, ip, text, sizeof text))
-        return false;
-    const char *kind = "Public";
-    if (family == AF_INET) {
-        if (ip[0] == 127)
-            kind = "Loopback";
-        else if (ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
-                 (ip[0] == 169 && ip[1] == 254))
-            kind = "Private";
-        else if (ip[0] == 255 && ip[1] == 255 && ip[2] == 255 && ip[3] == 255)
-            kind = "Broadcast";
-        else if (ip[0] == 0 || ip[0] >= 224)
-            kind = "Reserved";
-    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)) {
-        kind = "Loopback";
-    } else if ((ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80)) {
-        kind = "Private";
-    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) {
-        kind = "FourToSixMapping";
-    } else if (ip[0] == 0xff || ip[0] == 0) {
-        kind = "Reserved";
-    }
-    size_t len = strlen(text);
-    const char *copy = wr_arena_strndup(ev->scratch, text, len);
-    if (!copy)
-        return false;
-    wr_event_set_text(ev, col, copy, len);
-    wr_event_set_text(ev, kind_col, kind, strlen(kind));
-    return true;
-}
-
-/* `tcp` -> `Tcp`. */
-static void take_protocol(const struct wr_json_val *v, struct wr_event *ev)
-{
-    char *copy = v->type == WR_JSON_STR && v->len ? wr_arena_strndup(ev->scratch, v->s, v->len) : NULL;
-    if (!copy)
-        return;
-    for (uint32_t i = 0; i < v->len; i++)
-        copy[i] = wr_ascii_lower(copy[i]);
-    if (copy[0] >= 'a' && copy[0] <= 'z')
-        copy[0] = (char)(copy[0] - 32);
-    wr_event_set_text(ev, WR_DNE_Protocol, copy, v->len);
-}
-
-/* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. */
-static void take_image(const struct wr_json_val *v, struct wr_event *ev)
-{
-    uint32_t cut = v->len;
-    while (cut && v->s[cut - 1] != '\\' && v->s[cut - 1] != '/')
-        cut--;
-    wr_event_set(ev, WR_DNE_InitiatingProcessFolderPath, v);
-    wr_event_set_text(ev, WR_DNE_InitiatingProcessFileName, v->s + cut, v->len - cut);
-}
-
-static void take_user(const struct wr_json_val *v, struct wr_event *ev)
-{
-    const char *slash = memchr(v->s, '\\', v->len);
-    size_t domain = slash ? (size_t)(slash - v->s) : 0, name = slash ? domain + 1 : 0;
-    if (slash)
-        wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountDomain, v->s, domain);
-    wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountName, v->s + name, v->len - name);
+    return wr_event_take_ip(ev, &sm->val[f], col, kind_col);
 }
 
 /* `SHA1=AB..,MD5=..,SHA256=..,IMPHASH=..`; Defender writes hashes in lower case. */
@@ -275,11 +204,11 @@ static enum wr_map map_raw(const struct wr_sysmon *sm, struct wr_event *ev)
     take(sm, has(sm, SM_COMPUTER) ? SM_COMPUTER : ECS_HOST, ev, WR_DNE_DeviceName);
     take(sm, SM_PID, ev, WR_DNE_InitiatingProcessId);
     take(sm, SM_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);
-    take_protocol(&sm->val[SM_PROTOCOL], ev);
+    wr_event_take_protocol(ev, &sm->val[SM_PROTOCOL]);
     if (has(sm, SM_IMAGE) && sm->val[SM_IMAGE].type == WR_JSON_STR)
-        take_image(&sm->val[SM_IMAGE], ev);
+        wr_event_take_image(ev, &sm->val[SM_IMAGE]);
     if (has(sm, SM_USER) && sm->val[SM_USER].type == WR_JSON_STR)
-        take_user(&sm->val[SM_USER], ev);
+        wr_event_take_user(ev, &sm->val[SM_USER]);
     if (has(sm, SM_HASHES) && sm->val[SM_HASHES].type == WR_JSON_STR)
         take_hashes(&sm->val[SM_HASHES], ev);
     return WR_MAP_SYSMON;
@@ -301,9 +230,9 @@ static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
                                 : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME
                                                         : SM_COMPUTER;
     take(sm, host, ev, WR_DNE_DeviceName);
-    take_protocol(&sm->val[ECS_TRANSPORT], ev);
+    wr_event_take_protocol(ev, &sm->val[ECS_TRANSPORT]);
     if (has(sm, ECS_EXECUTABLE) && sm->val[ECS_EXECUTABLE].type == WR_JSON_STR)
-        take_image(&sm->val[ECS_EXECUTABLE], ev);
+        wr_event_take_image(ev, &sm->val[ECS_EXECUTABLE]);
     take(sm, ECS_PROCESS, ev, WR_DNE_InitiatingProcessFileName);
     take(sm, ECS_PID, ev, WR_DNE_InitiatingProcessId);
     take(sm, ECS_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);

@@ -1,0 +1,82 @@
+/* What several layouts write in the same way -> columns of an event. */
+#include "parsers/log/event.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static const char *ip_kind(int family, const unsigned char ip[16])
+{
+    if (family == AF_INET) {
+        if (ip[0] == 127)
+            return "Loopback";
+        else if (ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
+                 (ip[0] == 169 && ip[1] == 254))
+            return "Private";
+        else if (ip[0] == 255 && ip[1] == 255 && ip[2] == 255 && ip[3] == 255)
+            return "Broadcast";
+        else if (ip[0] == 0 || ip[0] >= 224)
+            return "Reserved";
+    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16)) {
+        return "Loopback";
+    } else if ((ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80)) {
+        return "Private";
+    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) {
+        return "FourToSixMapping";
+    } else if (ip[0] == 0xff || ip[0] == 0) {
+        return "Reserved";
+    }
+    return "Public";
+}
+
+bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t col, uint16_t kind_col)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char ip[16];
+    if (v->type != WR_JSON_STR || v->len == 0 || v->len >= sizeof text || memchr(v->s, 0, v->len))
+        return false;
+    memcpy(text, v->s, v->len);
+    text[v->len] = '\0';
+    int family = memchr(text, ':', v->len) ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, ip) != 1 || !inet_ntop(family, ip, text, sizeof text))
+        return false;
+    const char *kind = ip_kind(family, ip);
+    size_t len = strlen(text);
+    const char *copy = wr_arena_strndup(ev->scratch, text, len);
+    if (!copy)
+        return false;
+    wr_event_set_text(ev, col, copy, len);
+    wr_event_set_text(ev, kind_col, kind, strlen(kind));
+    return true;
+}
+
+/* `tcp` -> `Tcp`. */
+void wr_event_take_protocol(struct wr_event *ev, const struct wr_json_val *v)
+{
+    char *copy = v->type == WR_JSON_STR && v->len ? wr_arena_strndup(ev->scratch, v->s, v->len) : NULL;
+    if (!copy)
+        return;
+    for (uint32_t i = 0; i < v->len; i++)
+        copy[i] = wr_ascii_lower(copy[i]);
+    if (copy[0] >= 'a' && copy[0] <= 'z')
+        copy[0] = (char)(copy[0] - 32);
+    wr_event_set_text(ev, WR_DNE_Protocol, copy, v->len);
+}
+
+/* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. */
+void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v)
+{
+    uint32_t cut = v->len;
+    while (cut && v->s[cut - 1] != '\\' && v->s[cut - 1] != '/')
+        cut--;
+    wr_event_set(ev, WR_DNE_InitiatingProcessFolderPath, v);
+    wr_event_set_text(ev, WR_DNE_InitiatingProcessFileName, v->s + cut, v->len - cut);
+}
+
+void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v)
+{
+    const char *slash = memchr(v->s, '\\', v->len);
+    size_t domain = slash ? (size_t)(slash - v->s) : 0, name = slash ? domain + 1 : 0;
+    if (slash)
+        wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountDomain, v->s, domain);
+    wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountName, v->s + name, v->len - name);
+}

@@ -1,0 +1,222 @@
+/* Mappings as data: each that comes with weir, on a record written from the source's documented field names,
+ * and what is said about faulty ones. All the records are one connection. */
+#include "support.h"
+
+struct want {
+    const char *layout, *time, *device, *action, *local_ip, *local_port, *protocol, *sent, *received;
+    const char *file, *pid, *account;
+};
+
+static char *slurp(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/data/log/%s", WR_SOURCE_DIR, name);
+    FILE *f = fopen(path, "rb");
+    cr_assert(f, "%s", path);
+    char *text = calloc(1, 65536);
+    cr_assert(text && fread(text, 1, 65535, f) > 0);
+    fclose(f);
+    return text;
+}
+
+static void expect(const char *file, const struct want *w)
+{
+    struct fixture f = open_rows(false, 3);
+    char *text = slurp(file);
+    feed_alone(&f, text);
+    free(text);
+    cr_assert_eq(f.events->nrows, 1, "%s is not mapped", file);
+    cr_expect_str_eq(wr_log_layout(f.log), w->layout);
+    cr_expect_eq(wr_log_stats(f.log)->parsed_mapping, 1);
+    EXPECT_CELL(f.events, WR_DNE_Timestamp, 0, w->time);
+    EXPECT_CELL(f.events, WR_DNE_DeviceName, 0, w->device);
+    EXPECT_CELL(f.events, WR_DNE_ActionType, 0, w->action);
+    EXPECT_CELL(f.events, WR_DNE_LocalIP, 0, w->local_ip);
+    EXPECT_CELL(f.events, WR_DNE_LocalPort, 0, w->local_port);
+    EXPECT_CELL(f.events, WR_DNE_RemoteIP, 0, "203.0.113.25");
+    EXPECT_CELL(f.events, WR_DNE_RemoteIPType, 0, "Public"); /* 203.0.113.0/24 documents */
+    EXPECT_CELL(f.events, WR_DNE_RemotePort, 0, "587");
+    EXPECT_CELL(f.events, WR_DNE_Protocol, 0, w->protocol);
+    EXPECT_CELL(f.events, WR_DNE_SentBytes, 0, w->sent);
+    EXPECT_CELL(f.events, WR_DNE_ReceivedBytes, 0, w->received);
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, w->file);
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessId, 0, w->pid);
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessAccountName, 0, w->account);
+    close_rows(&f);
+}
+
+#define MS "2023-11-14T22:13:20.1230000Z"
+#define S "2023-11-14T22:13:20.0000000Z"
+
+Test(mapping, osquery_socket_events)
+{
+    expect("osquery-socket.json", &(struct want){"osquery", S, "mail-ws-7", "ConnectionSuccess", "10.1.2.3",
+                                                 "51514", "Tcp", "null", "null", "python3", "4242", ""});
+}
+
+Test(mapping, auditd_by_laurel_has_no_local_side)
+{
+    expect("laurel-connect.json", &(struct want){"auditd-laurel", MS, "mail-ws-7", "ConnectionRequest", "",
+                                                 "null", "", "null", "null", "python3", "4242", "rkim"});
+}
+
+Test(mapping, falco_takes_the_ends_from_the_tuple)
+{
+    expect("falco-connect.json", &(struct want){"falco", MS, "mail-ws-7", "ConnectionRequest", "10.1.2.3",
+                                                "51514", "Tcp", "null", "null", "python3", "4242", "rkim"});
+}
+
+Test(mapping, tetragon_tcp_connect)
+{
+    expect("tetragon-connect.json", &(struct want){"tetragon", MS, "mail-ws-7", "ConnectionRequest",
+                                                   "10.1.2.3", "51514", "Tcp", "null", "null", "python3",
+                                                   "4242", ""});
+}
+
+Test(mapping, zeek_conn_counts_bytes_of_ip)
+{
+    expect("zeek-conn.json", &(struct want){"zeek-conn", MS, "", "ConnectionSuccess", "10.1.2.3", "51514",
+                                            "Tcp", "18432", "5120", "", "null", ""});
+}
+
+Test(mapping, suricata_eve_flow)
+{
+    expect("suricata-flow.json", &(struct want){"suricata-flow", MS, "", "ConnectionSuccess", "10.1.2.3",
+                                                "51514", "Tcp", "18432", "5120", "", "null", ""});
+}
+
+Test(mapping, crowdstrike_network_connect)
+{
+    expect("crowdstrike-connect.json", &(struct want){"crowdstrike", MS, "", "ConnectionSuccess", "10.1.2.3",
+                                                      "51514", "Tcp", "null", "null", "", "null", ""});
+}
+
+Test(mapping, sentinelone_ip_connect)
+{
+    expect("sentinelone-connect.json",
+           &(struct want){"sentinelone", MS, "mail-ws-7", "ConnectionSuccess", "10.1.2.3", "51514", "Tcp",
+                          "null", "null", "python.exe", "4242", "rkim"});
+}
+
+Test(mapping, ecs_network_without_a_process)
+{
+    expect("ecs-network.json", &(struct want){"ecs", MS, "mail-ws-7", "InboundConnectionAccepted", "10.1.2.3",
+                                              "51514", "Tcp", "18432", "5120", "", "null", "rkim"});
+}
+
+Test(mapping, ocsf_network_activity)
+{
+    expect("ocsf-network.json", &(struct want){"ocsf", MS, "mail-ws-7", "ConnectionSuccess", "10.1.2.3",
+                                               "51514", "Tcp", "18432", "5120", "python3", "4242", "rkim"});
+}
+
+static void expect_reason(struct fixture *f, const char *text, const char *reason)
+{
+    feed_alone(f, text);
+    cr_assert_eq(f->lines->nrows, 1, "%s", text);
+    EXPECT_CELL(f->lines, WR_SYSLOG_ParseError, 0, reason);
+    EXPECT_CELL(f->lines, WR_SYSLOG_SyslogMessage, 0, text);
+}
+
+Test(mapping, what_no_mapping_takes_goes_to_syslog_with_its_reason)
+{
+    struct fixture f = open_rows(false, 3);
+    expect_reason(&f, "{\"event_type\":\"dns\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"192.0.2.1\"}",
+                  "no_mapping");
+    expect_reason(&f, "{\"class_uid\":4001,\"src_endpoint\":{\"ip\":\"10.1.2.3\"},\"dst_endpoint\":{\"ip\":\"x\"},"
+                      "\"time\":1}",
+                  "missing_field");
+    expect_reason(&f, "{\"event_type\":\"flow\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"192.0.2.1\"}",
+                  "missing_field");
+    close_rows(&f);
+}
+
+Test(mapping, a_list_of_records_is_mapped_one_by_one)
+{
+    struct fixture f = open_rows(false, 3);
+    feed_alone(&f, "[{\"event_type\":\"flow\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"192.0.2.1\","
+                   "\"timestamp\":\"2023-11-14T22:13:20.123000+0000\"},{\"event_type\":\"stats\"}]");
+    cr_expect_eq(f.events->nrows, 1);
+    cr_expect_eq(f.lines->nrows, 1);
+    close_rows(&f);
+}
+
+/* ---- own mappings ---- */
+
+static const char own[] = "name: acme\n"
+                          "when: {product: [acme, acme2], src: \"*\"}\n"
+                          "columns:\n"
+                          "  Timestamp: {from: t, as: milliseconds}\n"
+                          "  ActionType: {value: ConnectionSuccess}\n"
+                          "  LocalIP: src\n"
+                          "  RemoteIP: [missing, dst]\n"
+                          "  SentBytes: out\n"
+                          "  InitiatingProcessFileName: {from: exe, as: lower-basename}\n"
+                          "  User: who\n"
+                          "swap: {dir: in}\n";
+
+Test(mapping, one_of_a_users_own)
+{
+    struct wr_diags diags;
+    struct wr_mappings *m = wr_mappings_new();
+    cr_assert(m && wr_diags_init(&diags));
+    uint32_t before = wr_mappings_count(m);
+    cr_assert_eq(before, 10);
+    cr_assert_eq(wr_mappings_add(m, "acme.yaml", own, sizeof own - 1, &diags), WR_OK);
+    cr_assert_eq(wr_mappings_count(m), before + 1);
+    cr_expect(wr_mappings_reads(m, "missing", 7) && !wr_mappings_reads(m, "nothing", 7));
+    struct fixture f = open_rows(false, 3);
+    wr_log_free(f.log);
+    f.log = wr_log_new(&(struct wr_log_opts){.mappings = m});
+    feed_alone(&f, "{\"product\":\"acme2\",\"t\":1000,\"src\":\"10.0.0.1\",\"dst\":\"192.0.2.1\","
+                   "\"out\":\"7\",\"exe\":\"C:\\\\X\\\\Mail.EXE\",\"who\":\"CORP\\\\rkim\",\"dir\":\"in\"}");
+    cr_assert_eq(f.events->nrows, 1);
+    EXPECT_CELL(f.events, WR_DNE_Timestamp, 0, "1970-01-01T00:00:01.0000000Z");
+    EXPECT_CELL(f.events, WR_DNE_ActionType, 0, "InboundConnectionAccepted");
+    EXPECT_CELL(f.events, WR_DNE_LocalIP, 0, "192.0.2.1");
+    EXPECT_CELL(f.events, WR_DNE_RemoteIP, 0, "10.0.0.1");
+    EXPECT_CELL(f.events, WR_DNE_SentBytes, 0, "null");
+    EXPECT_CELL(f.events, WR_DNE_ReceivedBytes, 0, "7");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "mail.exe");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessAccountDomain, 0, "CORP");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessAccountName, 0, "rkim");
+    close_rows(&f);
+    wr_mappings_free(m);
+    wr_diags_fini(&diags);
+}
+
+static void expect_error(const char *text, const char *message)
+{
+    struct wr_diags diags;
+    struct wr_buf out = {0};
+    struct wr_mappings *m = wr_mappings_new();
+    cr_assert(m && wr_diags_init(&diags));
+    uint32_t before = wr_mappings_count(m);
+    cr_expect_eq(wr_mappings_add(m, "m.yaml", text, strlen(text), &diags), WR_EINVAL);
+    cr_expect_eq(wr_mappings_count(m), before);
+    wr_diags_print(&diags, &out);
+    wr_buf_char(&out, '\0');
+    cr_expect(strstr(out.data, message), "'%s' is not in:\n%s", message, out.data);
+    wr_buf_fini(&out);
+    wr_diags_fini(&diags);
+    wr_mappings_free(m);
+}
+
+#define REST "  Timestamp: t\n  ActionType: {value: x}\n"
+
+Test(mapping, faulty_ones_are_refused_with_place_and_hint)
+{
+    expect_error("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIp: r\n" REST,
+                 "m.yaml:4:3: error: DeviceNetworkEvents has no column 'RemoteIp'");
+    expect_error("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIp: r\n" REST, "did you mean 'RemoteIP'?");
+    expect_error("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIP: r\n"
+                 "  DeviceName: {from: d, as: bsename}\n" REST,
+                 "did you mean 'basename'?");
+    expect_error("name: a\ncolumns:\n  RemoteIP: r\n" REST, "a mapping needs `when`");
+    expect_error("when: {b: c}\ncolumns:\n  RemoteIP: r\n" REST, "a mapping needs `name`");
+    expect_error("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIP: r\n  ActionType: a\n", "no column Timestamp");
+    expect_error("name: a\nwhen: {b: c}\ncolumns:\n" REST, "no column RemoteIP");
+    expect_error("name: a\nwhen: {b: []}\ncolumns:\n  RemoteIP: r\n" REST, "never holds");
+    expect_error("name: a\nwhen: {b: c}\ncolums: {}\n", "did you mean 'columns'?");
+    expect_error("- a\n", "a mapping of `name`, `when` and `columns` is expected");
+}
