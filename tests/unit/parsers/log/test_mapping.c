@@ -123,7 +123,8 @@ Test(mapping, what_no_mapping_takes_goes_to_syslog_with_its_reason)
     struct fixture f = open_rows(false, 3);
     expect_reason(&f, "{\"event_type\":\"dns\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"192.0.2.1\"}",
                   "no_mapping");
-    expect_reason(&f, "{\"class_uid\":4001,\"src_endpoint\":{\"ip\":\"10.1.2.3\"},\"dst_endpoint\":{\"ip\":\"x\"},"
+    expect_reason(&f, "{\"class_uid\":4001,"
+                  "\"src_endpoint\":{\"ip\":\"10.1.2.3\"},\"dst_endpoint\":{\"ip\":\"x\"},"
                       "\"time\":1}",
                   "missing_field");
     expect_reason(&f, "{\"event_type\":\"flow\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"192.0.2.1\"}",
