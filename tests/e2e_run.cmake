@@ -1,6 +1,6 @@
 # The daemon, end to end on loopback: tests/e2e/run.sh says what each variant shows.
 if(TARGET weir)
-  foreach(variant workers-2 batch-1 batch-3 batch-2048 kill restart torn reload)
+  foreach(variant workers-2 batch-1 batch-3 batch-2048 kill restart torn reload settings)
     add_test(NAME e2e.${variant} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/run.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     set_tests_properties(e2e.${variant} PROPERTIES LABELS e2e TIMEOUT 180 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   endforeach()

@@ -56,17 +56,26 @@ static const struct wr_args_spec spec = {
     .about = "Receives NetFlow v5, v9 and IPFIX (UDP 2055 and 4739, IPFIX also TCP 4739) and syslog\n"
              "and JSON lines (UDP and TCP 5514), runs the rules on them and gives out alerts: as JSON\n"
              "lines on standard output, in the store of the state directory (weir alerts), and to\n"
-             "every receiver that the configuration names. SIGHUP reads the rules again, SIGTERM stops.",
+             "every receiver that the configuration names. SIGHUP reads rules and configuration\n"
+             "again, SIGTERM stops.",
     .opts = options,
     .examples = "  weir run\n"
                 "  weir run -c /etc/weir/weir.yaml\n"
                 "  weir run --rules my-rules --state /tmp/weir --listen flow_udp=127.0.0.1:9995\n",
 };
 
-struct run {
+/* What file and command line say together. */
+struct settings {
     struct wr_config config;
-    const char *config_path;
+    const char *path;
     bool rules_given, kind_given[WR_LISTEN_NKINDS], recover;
+};
+
+struct run {
+    int argc;
+    char **argv;
+    struct settings start;      /* what it runs with; changed by reloads, whose texts live in `reloaded` */
+    struct wr_config *reloaded; /* the last one; NULL: none */
     uv_loop_t loop;
     struct wr_owner owner;
     uv_signal_t signals[3];
@@ -76,44 +85,44 @@ struct run {
 /* ---- command line and configuration
  * --------------------------------------------------------------------------------- */
 
-static int opt_listen(struct run *run, const char *value)
+static int opt_listen(struct settings *set, const char *value)
 {
     for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
         const char *name = wr_listen_kind_name((enum wr_listen_kind)kind);
         size_t len = strlen(name);
         if (strncmp(value, name, len) != 0 || value[len] != '=')
             continue;
-        if (!run->kind_given[kind])
-            wr_config_unlisten(&run->config, (enum wr_listen_kind)kind);
-        run->kind_given[kind] = true;
+        if (!set->kind_given[kind])
+            wr_config_unlisten(&set->config, (enum wr_listen_kind)kind);
+        set->kind_given[kind] = true;
         if (strcmp(value + len + 1, "off") == 0)
             return 0;
-        const char *wrong = wr_config_listen(&run->config, (enum wr_listen_kind)kind, value + len + 1);
+        const char *wrong = wr_config_listen(&set->config, (enum wr_listen_kind)kind, value + len + 1);
         return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
     }
     return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp or syslog_tcp",
                            value);
 }
 
-static int opt_http(struct run *run, const char *value)
+static int opt_http(struct settings *set, const char *value)
 {
-    run->config.http_on = strcmp(value, "off") != 0;
-    const char *wrong = run->config.http_on ? wr_listen_parse(&run->config.http, value, 8686) : NULL;
+    set->config.http_on = strcmp(value, "off") != 0;
+    const char *wrong = set->config.http_on ? wr_listen_parse(&set->config.http, value, 8686) : NULL;
     return wrong ? wr_args_mistake(&spec, "--http %s: %s", value, wrong) : 0;
 }
 
-static int opt_rules(struct run *run, const char *value)
+static int opt_rules(struct settings *set, const char *value)
 {
-    if (!run->rules_given)
-        run->config.nrules = 0; /* the command line replaces the file's list */
-    run->rules_given = true;
-    if (run->config.nrules == WR_CONFIG_MAX_RULES)
+    if (!set->rules_given)
+        set->config.nrules = 0; /* the command line replaces the file's list */
+    set->rules_given = true;
+    if (set->config.nrules == WR_CONFIG_MAX_RULES)
         return wr_args_mistake(&spec, "--rules: more than %d", WR_CONFIG_MAX_RULES);
-    run->config.rules[run->config.nrules++] = value;
+    set->config.rules[set->config.nrules++] = value;
     return 0;
 }
 
-static int set_option(struct run *run, const struct wr_args *args, int key)
+static int set_option(struct settings *set, const struct wr_args *args, int key)
 {
     static const char *const orphans[] = {"auto", "events", "table", NULL};
     int choice = 0;
@@ -121,28 +130,28 @@ static int set_option(struct run *run, const struct wr_args *args, int key)
     case 'c':
         return 0; /* read before */
     case OPT_RULES:
-        return opt_rules(run, args->value);
+        return opt_rules(set, args->value);
     case OPT_STATE:
-        run->config.state_dir = args->value;
+        set->config.state_dir = args->value;
         return 0;
     case OPT_WORKERS:
-        return wr_args_number(args, 1, 64, &run->config.workers) ? 0 : WR_EXIT_USAGE;
+        return wr_args_number(args, 1, 64, &set->config.workers) ? 0 : WR_EXIT_USAGE;
     case OPT_BATCH_ROWS:
-        return wr_args_number(args, 1, 65535, &run->config.batch_rows) ? 0 : WR_EXIT_USAGE;
+        return wr_args_number(args, 1, 65535, &set->config.batch_rows) ? 0 : WR_EXIT_USAGE;
     case OPT_LISTEN:
-        return opt_listen(run, args->value);
+        return opt_listen(set, args->value);
     case OPT_HTTP:
-        return opt_http(run, args->value);
+        return opt_http(set, args->value);
     case OPT_ORPHANS:
         if (!wr_args_choice(args, orphans, &choice))
             return WR_EXIT_USAGE;
-        run->config.orphans = (enum wr_config_orphans)choice;
+        set->config.orphans = (enum wr_config_orphans)choice;
         return 0;
     case OPT_NO_STDOUT:
-        run->config.stdout_alerts = false;
+        set->config.stdout_alerts = false;
         return 0;
     default:
-        run->recover = true;
+        set->recover = true;
         return 0;
     }
 }
@@ -168,26 +177,26 @@ static int load_config(struct wr_config *config, const char *path)
 }
 
 /* Two passes: the file first, so that every option wins over it wherever it stands. -1 goes on. */
-static int read_arguments(struct run *run, int argc, char **argv)
+static int read_settings(struct settings *set, int argc, char **argv)
 {
     struct wr_args args;
     int key;
     wr_args_init(&args, &spec, argc, argv);
     while ((key = wr_args_next(&args)) >= 0)
         if (key == 'c')
-            run->config_path = args.value;
+            set->path = args.value;
     if (key == WR_ARGS_STOP)
         return args.code;
     if (wr_args_operands(&args) < argc)
         return wr_args_mistake(&spec, "run takes no operand: '%s'", argv[wr_args_operands(&args)]);
-    int code = run->config_path ? load_config(&run->config, run->config_path) : 0;
+    int code = set->path ? load_config(&set->config, set->path) : 0;
     if (code)
         return code;
     wr_args_init(&args, &spec, argc, argv);
     while ((key = wr_args_next(&args)) >= 0)
-        if ((code = set_option(run, &args, key)))
+        if ((code = set_option(set, &args, key)))
             return code;
-    const char *wrong = wr_config_settle(&run->config);
+    const char *wrong = wr_config_settle(&set->config);
     if (wrong) {
         wr_cli_error("%s", wrong);
         return WR_EXIT_FOUND;
@@ -241,20 +250,49 @@ static struct wr_ruleset *load_rules(const struct wr_config *config)
 /* ---- running
  * -------------------------------------------------------------------------------------------------------- */
 
+/* The texts of a reload that was taken live on, those of the one before it go; a refused one leaves nothing. */
+static void keep_texts(struct run *run, struct settings *next, bool taken)
+{
+    struct wr_config *gone = next ? &next->config : NULL;
+    if (taken) {
+        gone = run->reloaded;
+        run->reloaded = &next->config; /* the first member of what was allocated */
+    }
+    if (gone)
+        wr_config_fini(gone);
+    free(gone);
+}
+
+/* File and command line are read again as at the start; whatever is wrong was printed with its place. */
+static enum wr_err read_again(struct run *run, struct settings *next, struct wr_ruleset **ret_rules)
+{
+    if (!wr_config_init(&next->config))
+        return WR_ENOMEM;
+    if (read_settings(next, run->argc, run->argv) >= 0)
+        return WR_EINVAL;
+    *ret_rules = load_rules(&next->config);
+    return *ret_rules ? wr_owner_reload(&run->owner, *ret_rules, &next->config) : WR_EINVAL;
+}
+
 static void reload(struct run *run)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)wr_notify(
         WR_FMT("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000));
-    struct wr_ruleset *rules = load_rules(&run->config);
-    enum wr_err err = rules ? wr_owner_reload(&run->owner, rules) : WR_EINVAL;
-    if (!rules)
-        run->owner.stats.reload_errors++;
-    if (err)
-        wr_oplog(WR_OPLOG_ERROR, "reload refused; the old rules go on", "error", wr_strerror(err), NULL);
-    else
-        wr_oplog(WR_OPLOG_INFO, "rules reloaded", "rules", WR_FMT("%u", wr_ruleset_count(rules)), NULL);
+    struct wr_ruleset *rules = NULL;
+    struct settings *next = calloc(1, sizeof *next);
+    uint64_t counted = run->owner.stats.reload_errors;
+    enum wr_err err = next ? read_again(run, next, &rules) : WR_ENOMEM;
+    if (err) {
+        run->owner.stats.reload_errors = counted + 1;
+        wr_oplog(WR_OPLOG_ERROR, "reload refused; the old rules and settings go on", "error",
+                 wr_strerror(err), NULL);
+    } else {
+        wr_oplog(WR_OPLOG_INFO, "reloaded", "rules", WR_FMT("%u", wr_ruleset_count(rules)), "receivers",
+                 WR_FMT("%u", run->owner.nsinks), NULL);
+    }
+    keep_texts(run, next, !err);
     wr_ruleset_unref(rules);
     (void)wr_notify("READY=1");
 }
@@ -298,7 +336,7 @@ static void arm(struct run *run)
 /* What listens where, in one line; and what the kernel did not give. */
 static void say_ready(const struct run *run)
 {
-    const struct wr_config *c = &run->config;
+    const struct wr_config *c = &run->start.config;
     struct wr_buf line = {0};
     for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
         const char *before = line.len ? "; " : "";
@@ -337,7 +375,7 @@ static int serve(struct run *run, struct wr_ruleset *rules)
 {
     struct wr_buf error = {0};
     enum wr_err err =
-        wr_owner_start(&run->owner, wr_io_real(), &run->config, rules, run->recover, &run->loop, &error);
+        wr_owner_start(&run->owner, wr_io_real(), &run->start.config, rules, run->start.recover, &run->loop, &error);
     if (err) {
         wr_buf_char(&error, '\0');
         wr_cli_error("%s", error.err || error.len < 2 ? wr_strerror(err) : error.data);
@@ -366,27 +404,32 @@ static void raise_file_limit(void)
 int wr_cmd_run(int argc, char **argv)
 {
     static struct run run; /* large; there is one */
-    if (!wr_config_init(&run.config)) {
+    run.argc = argc;
+    run.argv = argv;
+    if (!wr_config_init(&run.start.config)) {
         wr_cli_error("out of memory");
         return WR_EXIT_FOUND;
     }
-    int code = read_arguments(&run, argc, argv);
+    int code = read_settings(&run.start, argc, argv);
     if (code >= 0) {
-        wr_config_fini(&run.config);
+        wr_config_fini(&run.start.config);
         return code;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    struct wr_ruleset *rules = load_rules(&run.config);
+    struct wr_ruleset *rules = load_rules(&run.start.config);
     if (!rules || uv_loop_init(&run.loop) != 0) {
         wr_ruleset_unref(rules);
-        wr_config_fini(&run.config);
+        wr_config_fini(&run.start.config);
         return WR_EXIT_FOUND;
     }
     code = serve(&run, rules);
     wr_ruleset_unref(rules);
     uv_run(&run.loop, UV_RUN_DEFAULT); /* handles that were just closed */
     uv_loop_close(&run.loop);
-    wr_config_fini(&run.config);
+    if (run.reloaded)
+        wr_config_fini(run.reloaded);
+    free(run.reloaded);
+    wr_config_fini(&run.start.config);
     return code;
 }

@@ -207,9 +207,9 @@ struct wr_alert *wr_core_alerts(struct wr_core *core)
     return list;
 }
 
-enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules)
+enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules, const struct wr_core_opts *opts)
 {
-    struct wr_core *fresh = wr_core_new(rules, &core->opts);
+    struct wr_core *fresh = wr_core_new(rules, opts);
     struct wr_buf conn = {0}, engine = {0};
     enum wr_err err = fresh ? WR_OK : WR_ENOMEM;
     if (!err) {

@@ -35,9 +35,10 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input) WR
 /* Alerts since the last call, in order, samples filled in; the caller owns the list. NULL: none. */
 struct wr_alert *wr_core_alerts(struct wr_core *core);
 
-/* Other rules, the same connections and the windows that the new rules still have. On failure the old ones go
- * on. */
-enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules) WR_MUST_CHECK;
+/* Other rules and options, the same connections and the windows that the new rules still have. On failure the old
+ * ones go on. */
+enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules,
+                           const struct wr_core_opts *opts) WR_MUST_CHECK;
 
 int64_t wr_core_now(const struct wr_core *core);
 const struct wr_wants *wr_core_wants(const struct wr_core *core);

@@ -66,8 +66,10 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
 void wr_owner_stop(struct wr_owner *owner);
 void wr_owner_fini(struct wr_owner *owner);
 
-/* Other rules; on failure the old ones go on. */
-enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules) WR_MUST_CHECK;
+/* Other rules and, of `next`, what can change while it runs: how rules run, receivers, retention, snapshots. What
+ * cannot is said in the log. On failure all goes on as it was. Texts of `next` must outlive the next reload. */
+enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules,
+                            const struct wr_config *next) WR_MUST_CHECK;
 
 /* Prometheus text; one line of health, false when something is wrong. ops/metrics.c */
 void wr_owner_metrics(struct wr_owner *owner, struct wr_buf *out);

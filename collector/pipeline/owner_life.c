@@ -1,6 +1,6 @@
-/* Start, stop and reload of the owner (owner.h). */
+/* Start and stop of the owner (owner.h). */
 #include "collector/ops/oplog.h"
-#include "collector/pipeline/owner.h"
+#include "collector/pipeline/owner_internal.h"
 #include "collector/sink/forward.h"
 #include "collector/sink/lines.h"
 #include "collector/state/files.h"
@@ -11,15 +11,14 @@
 
 enum { TICK_MS = 100, SINK_FLUSH_MS = 5000, WORKER_STOP_MS = 5000, REPLAY_ALERTS = 1000 };
 
-static struct wr_core *new_core(const struct wr_config *c, struct wr_ruleset *rules)
+struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
 {
-    struct wr_core_opts opts = {.batch_rows = c->batch_rows,
-                                .memory_bytes = c->memory_bytes / 2,
-                                .orphans = (enum wr_orphans)c->orphans,
-                                .expect_endpoint = c->endpoint,
-                                .hold_ns = c->endpoint_wait_ns,
-                                .realert_ns = c->realert_ns};
-    return wr_core_new(rules, &opts);
+    return (struct wr_core_opts){.batch_rows = c->batch_rows,
+                                 .memory_bytes = c->memory_bytes / 2,
+                                 .orphans = (enum wr_orphans)c->orphans,
+                                 .expect_endpoint = c->endpoint,
+                                 .hold_ns = c->endpoint_wait_ns,
+                                 .realert_ns = c->realert_ns};
 }
 
 /* ---- recovery
@@ -36,7 +35,8 @@ static enum wr_err recover_reset(void *arg)
     struct recover *r = arg;
     wr_core_free(r->owner->core);
     wr_buf_reset(&r->templates);
-    r->owner->core = new_core(r->owner->config, r->rules);
+    struct wr_core_opts opts = wr_owner_core_opts(r->owner->config);
+    r->owner->core = wr_core_new(r->rules, &opts);
     return r->owner->core ? WR_OK : WR_ENOMEM;
 }
 
@@ -146,30 +146,42 @@ static struct wr_sink *forward_sink(struct wr_owner *o, const struct wr_forward_
     return sink;
 }
 
+void wr_owner_receivers(const struct wr_config *c, struct wr_owner_receivers *ret)
+{
+    *ret = (struct wr_owner_receivers){.nforward = c->nforward};
+    for (uint32_t i = 0; i < c->nforward; i++)
+        ret->names[ret->n++] = c->forward[i].name;
+    if (c->stdout_alerts)
+        ret->names[ret->n++] = "stdout";
+    ret->files_from = ret->n;
+    for (uint32_t i = 0; i < c->nfiles; i++)
+        ret->names[ret->n++] = c->files[i];
+}
+
+struct wr_sink *wr_owner_make_sink(struct wr_owner *o, const struct wr_config *c,
+                                   const struct wr_owner_receivers *r, uint32_t i, struct wr_buf *error)
+{
+    if (i < r->nforward)
+        return forward_sink(o, &c->forward[i], r->ids[i], error);
+    const char *path = i < r->files_from ? "-" : c->files[i - r->files_from];
+    struct wr_sink *sink = wr_lines_new(o->loop, o->store, r->ids[i], r->names[i], path);
+    if (!sink)
+        wr_buf_str(error, "out of memory");
+    return sink;
+}
+
 /* Receivers in the store by name: what was not delivered before a restart goes on. */
 static enum wr_err make_sinks(struct wr_owner *o, struct wr_buf *error)
 {
-    const struct wr_config *c = o->config;
-    const char *names[WR_OWNER_MAX_SINKS];
-    int64_t ids[WR_OWNER_MAX_SINKS];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c->nforward; i++)
-        names[n++] = c->forward[i].name;
-    uint32_t lines_from = n;
-    if (c->stdout_alerts)
-        names[n++] = "stdout";
-    uint32_t files_from = n;
-    for (uint32_t i = 0; i < c->nfiles; i++)
-        names[n++] = c->files[i];
-    enum wr_err err = wr_store_receivers(o->store, names, n, ids);
+    struct wr_owner_receivers r;
+    wr_owner_receivers(o->config, &r);
+    enum wr_err err = wr_store_receivers(o->store, r.names, r.n, r.ids);
     if (err) {
         wr_buf_fmt(error, "alert store: %s", wr_store_error(o->store));
         return err;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        const char *path = i < files_from ? "-" : c->files[i - files_from];
-        struct wr_sink *sink = i < lines_from ? forward_sink(o, &c->forward[i], ids[i], error)
-                                              : wr_lines_new(o->loop, o->store, ids[i], names[i], path);
+    for (uint32_t i = 0; i < r.n; i++) {
+        struct wr_sink *sink = wr_owner_make_sink(o, o->config, &r, i, error);
         if (!sink)
             return WR_EINVAL;
         o->sinks[o->nsinks++] = sink;
@@ -364,23 +376,4 @@ void wr_owner_fini(struct wr_owner *o)
     wr_store_close(o->store);
     wr_state_close(&o->state);
     wr_core_free(o->core);
-}
-
-enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules)
-{
-    wr_owner_turn(owner); /* what was raised under the old rules is theirs */
-    enum wr_err err = wr_core_reload(owner->core, rules);
-    if (err) {
-        owner->stats.reload_errors++;
-        return err;
-    }
-    owner->stats.reloads++;
-    for (uint32_t i = 0; i < owner->nworkers; i++)
-        if (wr_worker_wants(&owner->workers[i], wr_core_wants(owner->core)) != WR_OK)
-            wr_oplog(WR_OPLOG_ERROR, "a worker has no memory for the new rules and filters by the old ones",
-                     NULL);
-    for (uint32_t i = 0; i < owner->nsinks; i++)
-        wr_sink_reopen(owner->sinks[i]);
-    wr_owner_snapshot(owner); /* the log from here on was filtered for these rules */
-    return WR_OK;
 }

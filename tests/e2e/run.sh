@@ -7,6 +7,7 @@
 #   restart    SIGTERM in the middle; the same
 #   torn       kill -9, then the log's last bytes are cut off: a tick of the clock was being written
 #   reload     a bad rule and a good one over SIGHUP in the middle
+#   settings   a bad configuration and good ones over SIGHUP: receivers come and go, what cannot change is said
 variant=$1 WEIR=$2 ROOT=$3
 . "$ROOT/tests/support/live.sh"
 lab=$ROOT/tests/data/mail
@@ -41,7 +42,7 @@ kill_9() {
 }
 begin() { live_start --workers "$workers" --batch-rows "$batch"; }
 right() { python3 "$ROOT/tests/support/lab.py" rows "$alerts" "$lab" "$offset" >"$dir/diff"; }
-ids() { "$WEIR" alerts --state "$dir/state" | jq -r 'select(.kind == "raised") | .alert_id' | sort; }
+ids() { "$WEIR" alerts --all --state "$dir/state" | jq -r 'select(.kind == "raised") | .alert_id' | sort; }
 finish() {
     live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
     live_stop
@@ -95,6 +96,31 @@ reload)
     taken() { [ "$(live_metric weir_reloads_total)" -eq 1 ]; }
     live_until 5 taken || live_fail "good rules were refused"
     send_events $((half + 1)) "$total"; send_flows ;;
+settings)
+    begin; send_events 1 "$third"
+    cp "$dir/weir.yaml" "$dir/first.yaml"
+    hup() { # METRIC VALUE
+        kill -HUP "$weir_pid"
+        counted() { [ "$(live_metric "$1")" -eq "$2" ]; }
+        live_until 5 counted "$1" "$2" || live_fail "$1 is $(live_metric "$1"), not $2"
+    }
+    echo "retentoin: 3d" >>"$dir/weir.yaml"
+    hup weir_reload_errors_total 1
+    grep -q "weir.yaml:$(wc -l <"$dir/weir.yaml"):.*retentoin" "$dir/weir.log" || live_fail "the mistake's place is not said"
+    { cat "$dir/first.yaml"; echo "alerts: {files: [$dir/copy.jsonl]}"; echo "memory: 256M"
+      echo "forward: [{name: nobody, host: 127.0.0.1, port: 9}]"; } >"$dir/weir.yaml"
+    hup weir_reloads_total 1
+    grep -q "setting=memory" "$dir/weir.log" || live_fail "memory changed in silence"
+    ! grep -q "setting=listen" "$dir/weir.log" || live_fail "listeners have not changed"
+    [ "$(live_get /metrics | grep -c '^weir_sink_pending')" -eq 3 ] || live_fail "not three receivers"
+    send_events $((third + 1)) "$half"
+    { cat "$dir/first.yaml"; echo "alerts: {files: [$dir/copy.jsonl]}"; } >"$dir/weir.yaml"
+    hup weir_reloads_total 2
+    [ "$(live_get /metrics | grep -c '^weir_sink_pending')" -eq 2 ] || live_fail "not two receivers"
+    send_events $((half + 1)) "$total"; send_flows
+    live_until 15 right || true
+    [ -s "$dir/copy.jsonl" ] || live_fail "the file got no alert"
+    tail -n "$(wc -l <"$dir/copy.jsonl")" "$alerts" | cmp - "$dir/copy.jsonl" || live_fail "the file and standard output differ" ;;
 *) live_fail "no such variant: $variant" ;;
 esac
 finish

@@ -109,7 +109,7 @@ forward:
 }
 
 function stored() {
-  const text = execFileSync(weir, ['alerts', '--state', path.join(dir, 'state')], { maxBuffer: 1 << 28 }).toString();
+  const text = execFileSync(weir, ['alerts', '--all', '--state', path.join(dir, 'state')], { maxBuffer: 1 << 28 }).toString();
   return new Map(text.trim().split('\n').map(line => JSON.parse(line)).map(a => [`${a.alert_id}/${a.seq}`, a]));
 }
 
