@@ -1,5 +1,6 @@
 #include "rules/exec/run.h"
 
+#include "rules/exec/join.h"
 #include "rules/exec/summarize.h"
 #include "rules/fn/kernel.h"
 
@@ -18,6 +19,8 @@ struct node {
     struct wr_rows kept, keys; /* sort: rows and what they are ordered by; result: kept */
     struct wr_schema key_schema;
     struct wr_groups *groups;
+    struct wr_join *join;
+    bool probing; /* join: the right side is in, left rows come */
     int64_t left; /* take */
 };
 
@@ -75,8 +78,9 @@ static struct node *build(struct wr_run *run, const struct wr_op *op, struct nod
     if (op->input && !(n->input = build(run, op->input, n)))
         return NULL;
     struct node **end = &n->input;
-    for (uint32_t i = 0; op->kind == WR_OP_UNION && i < op->ninputs; i++) {
-        *end = build(run, op->inputs[i], n);
+    for (uint32_t i = 0; i < op->ninputs; i++) {
+        /* A join's right side runs first. */
+        *end = build(run, op->inputs[op->kind == WR_OP_JOIN ? 1 - i : i], n);
         if (!*end)
             return NULL;
         end = &(*end)->next;
@@ -124,6 +128,8 @@ static void node_reset(struct node *n)
             wr_rows_fini(&n->keys);
         wr_groups_free(n->groups);
         n->groups = NULL;
+        wr_join_free(n->join);
+        n->join = NULL;
         node_reset(n->input);
     }
 }
@@ -176,6 +182,34 @@ static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *
         keep(run, n, chunk);
 }
 
+static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk);
+
+struct joined {
+    struct wr_run *run;
+    struct node *node;
+};
+
+/* Rows that a join made lie in its own arena: what follows works there. */
+static void join_out(void *arg, struct wr_chunk *chunk)
+{
+    struct joined *j = arg;
+    struct wr_arena *outer = j->run->scratch;
+    j->run->scratch = j->run->ev.arena;
+    push(j->run, j->node->out, chunk);
+    j->run->scratch = outer;
+}
+
+static void join_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
+{
+    struct joined to = {run, n};
+    enum wr_err err = n->probing ? wr_join_probe(n->join, &run->ev, chunk, join_out, &to)
+                                 : wr_join_add(n->join, &run->ev, chunk);
+    if (err)
+        fail(run, n, err, wr_strerror(err));
+    if (wr_join_bytes(n->join) > run->memory)
+        fail(run, n, WR_ELIMIT, "the second table of this join needs more memory than allowed");
+}
+
 /* Pushes rows into `n` and on, up to an operator that keeps them. Changes `chunk`. */
 static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
 {
@@ -204,6 +238,9 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
                 fail(run, n, WR_ELIMIT, "the groups of this summarize need more memory than allowed");
             if (run->ev.err)
                 fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+            return;
+        case WR_OP_JOIN:
+            join_push(run, n, chunk);
             return;
         case WR_OP_UNION:
         case WR_OP_SCAN:
@@ -309,6 +346,28 @@ static void rows_leaf(struct wr_run *run, struct node *n)
     wr_rows_fini(&rows);
 }
 
+static void finish(struct wr_run *run, struct node *n);
+
+static void join_finish(struct wr_run *run, struct node *n)
+{
+    struct joined to = {run, n};
+    n->probing = false;
+    n->join = wr_join_new(n->op, &run->secret, run->batch_rows);
+    if (!n->join)
+        fail(run, n, WR_ENOMEM, "out of memory");
+    if (!run->err)
+        finish(run, n->input);
+    if (!run->err && wr_join_ready(n->join) != WR_OK)
+        fail(run, n, WR_ENOMEM, "out of memory");
+    n->probing = true;
+    if (!run->err)
+        finish(run, n->input->next);
+    if (!run->err && wr_join_rest(n->join, &run->ev, join_out, &to) != WR_OK)
+        fail(run, n, WR_ENOMEM, "out of memory");
+    wr_join_free(n->join);
+    n->join = NULL;
+}
+
 /* Runs all that flows into `n`, then what `n` held back. Depth is bounded by MAX_OPS. */
 static void finish(struct wr_run *run, struct node *n)
 {
@@ -316,6 +375,10 @@ static void finish(struct wr_run *run, struct node *n)
         n->left = n->op->count;
     if (n->op && n->op->kind == WR_OP_SUMMARIZE && !(n->groups = wr_groups_new(n->op, &run->secret)))
         fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
+    if (n->op && n->op->kind == WR_OP_JOIN) {
+        join_finish(run, n);
+        return;
+    }
     for (struct node *in = n->input; in && !run->err; in = in->next)
         finish(run, in);
     if (!n->op || run->err)

@@ -93,6 +93,9 @@ enum wr_kql_op_kind {
     WR_KQL_COUNT, /* name: of the column, or NULL text */
     WR_KQL_AS,
     WR_KQL_RENDER, /* no effect */
+    WR_KQL_JOIN,   /* label: its kind, or NULL text; args[0]: the other table; by: conditions */
+    WR_KQL_LOOKUP, /* as join */
+    WR_KQL_INVOKE, /* args[0]: the call */
     WR_KQL_OTHER   /* not supported: `name` */
 };
 
@@ -117,12 +120,24 @@ struct wr_kql_query {
     uint32_t nops;
 };
 
+struct wr_kql_param {
+    struct wr_kql_name name;
+    bool is_table; /* T:(*), T:(a:long): then `cols`, ncols 0 for (*) */
+    const struct wr_kql_col *cols;
+    uint32_t ncols;
+    enum wr_type type;
+    struct wr_kql_ex *value; /* default, or NULL */
+};
+
 struct wr_kql_let {
     struct wr_kql_name name;
     struct wr_span span;
     bool is_function;
-    struct wr_kql_query *query; /* a scalar is a query of one WR_KQL_SOURCE; a function's body was
-                                   read and left out: NULL */
+    struct wr_kql_query *query; /* a scalar is a query of one WR_KQL_SOURCE; a function's body */
+    const struct wr_kql_param *params; /* functions */
+    uint32_t nparams;
+    const struct wr_kql_let *lets; /* in a function's body, before its query */
+    uint32_t nlets;
 };
 
 struct wr_kql {

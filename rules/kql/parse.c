@@ -185,40 +185,6 @@ bool wr_parser_skip_brackets(struct wr_parser *p)
     return true;
 }
 
-/* `(a: long) {`, `view () {` */
-static bool at_function(const struct wr_parser *p)
-{
-    uint32_t i = wr_parser_is(p, "view") ? 1 : 0, depth = 0;
-    if (!wr_token_is(p, wr_parser_peek(p, i), "("))
-        return false;
-    for (;; i++) {
-        const struct wr_token *t = wr_parser_peek(p, i);
-        if (t->kind == WR_TOKEN_END || wr_token_is(p, t, ";"))
-            return false;
-        depth += wr_token_is(p, t, "(");
-        if (wr_token_is(p, t, ")") && --depth == 0)
-            return wr_token_is(p, wr_parser_peek(p, i + 1), "{");
-    }
-}
-
-static bool parse_let(struct wr_parser *p, struct wr_kql_let *let)
-{
-    uint32_t first = p->at++;
-    let->name = wr_parser_name(p, "a name after 'let'");
-    if (p->failed || !wr_parser_expect(p, "=", "'=' after the name"))
-        return false;
-    let->is_function = at_function(p);
-    if (let->is_function) {
-        p->at += wr_parser_is(p, "view");
-        if (!wr_parser_skip_brackets(p) || !wr_parser_skip_brackets(p))
-            return false;
-    } else {
-        let->query = wr_parse_query(p);
-    }
-    let->span = wr_parser_span(p, first);
-    return !p->failed;
-}
-
 static bool parse_other_statement(struct wr_parser *p)
 {
     const struct wr_token *t = wr_parser_peek(p, 0);
@@ -252,7 +218,7 @@ static bool parse_statement(struct wr_parser *p, struct wr_kql *kql, struct wr_k
     if (at_other_statement(p))
         return parse_other_statement(p);
     if (wr_parser_is(p, "let") && !wr_token_is(p, wr_parser_peek(p, 1), "|"))
-        return parse_let(p, &lets[kql->nlets++]);
+        return wr_parse_let(p, &lets[kql->nlets++]);
     if (wr_parser_is(p, "set") && wr_parser_peek(p, 1)->kind == WR_TOKEN_NAME) {
         skip_set(p);
         return true;

@@ -157,8 +157,7 @@ static bool parse_keys(struct wr_parser *p, struct wr_kql_op *op)
     return true;
 }
 
-/* hint.shufflekey=x, hint.strategy=shuffle: for Microsoft's servers. */
-static bool skip_hints(struct wr_parser *p)
+bool wr_parser_skip_hints(struct wr_parser *p)
 {
     while (wr_parser_is(p, "hint") && wr_token_is(p, wr_parser_peek(p, 1), ".")) {
         p->at += 2;
@@ -174,7 +173,7 @@ static bool skip_hints(struct wr_parser *p)
 static bool parse_summarize(struct wr_parser *p, struct wr_kql_op *op)
 {
     struct wr_list list = {0}, by = {0};
-    if (!skip_hints(p))
+    if (!wr_parser_skip_hints(p))
         return false;
     if (!wr_parser_is(p, "by")) {
         if (!wr_parse_named_list(p, &list))
@@ -225,13 +224,13 @@ static bool parse_union_options(struct wr_parser *p, struct wr_kql_op *op)
         else
             return wr_parser_fail(p, span, "no union option '%s'", name.text) == NULL;
     }
-    return skip_hints(p);
+    return wr_parser_skip_hints(p);
 }
 
 static bool parse_union(struct wr_parser *p, struct wr_kql_op *op)
 {
     struct wr_list list = {0};
-    if (!skip_hints(p) || !parse_union_options(p, op))
+    if (!wr_parser_skip_hints(p) || !parse_union_options(p, op))
         return false;
     do {
         struct wr_kql_ex *leg;
@@ -255,7 +254,7 @@ static bool parse_count(struct wr_parser *p, struct wr_kql_op *op)
 
 static bool parse_as(struct wr_parser *p, struct wr_kql_op *op)
 {
-    if (!skip_hints(p))
+    if (!wr_parser_skip_hints(p))
         return false;
     op->label = wr_parser_name(p, "a name after 'as'");
     return !p->failed;
@@ -309,6 +308,9 @@ static const struct grammar {
     {"union", WR_KQL_UNION, parse_union},
     {"print", WR_KQL_PRINT, parse_columns},
     {"range", WR_KQL_RANGE_OP, parse_range},
+    {"join", WR_KQL_JOIN, wr_parse_join},
+    {"lookup", WR_KQL_LOOKUP, wr_parse_join},
+    {"invoke", WR_KQL_INVOKE, wr_parse_invoke},
 };
 
 /* `project-away` is several tokens that stand side by side. */

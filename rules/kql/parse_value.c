@@ -81,7 +81,7 @@ static struct wr_kql_ex *parse_call(struct wr_parser *p)
     return wr_parser_seal(p, ex, &args) ? ex : NULL;
 }
 
-static bool parse_cols(struct wr_parser *p, struct wr_kql_ex *ex)
+bool wr_parse_cols(struct wr_parser *p, struct wr_kql_ex *ex)
 {
     enum { MAX_COLS = 256 };
     struct wr_kql_col *cols = wr_arena_alloc(p->arena, MAX_COLS * sizeof *cols);
@@ -118,7 +118,7 @@ static struct wr_kql_ex *parse_datatable(struct wr_parser *p)
     uint32_t first = p->at++;
     struct wr_kql_ex *ex = wr_parser_node(p, WR_KQL_DATATABLE, wr_parser_span(p, first));
     struct wr_list values = {0};
-    if (!ex || !parse_cols(p, ex) || !wr_parser_expect(p, "[", "'[' and the values"))
+    if (!ex || !wr_parse_cols(p, ex) || !wr_parser_expect(p, "[", "'[' and the values"))
         return NULL;
     while (!wr_parser_is(p, "]")) {
         if (!wr_list_add(p, &values, wr_parse_expr(p)))

@@ -57,6 +57,12 @@ struct wr_kql_query *wr_parse_pipes(struct wr_parser *p, struct wr_kql_op *first
 struct wr_kql_op *wr_parser_source_op(struct wr_parser *p, struct wr_kql_ex *ex);
 /* True when a query that begins with an operator (print, range, union, ...) starts here. */
 bool wr_parser_at_leading_op(const struct wr_parser *p);
+bool wr_parse_let(struct wr_parser *p, struct wr_kql_let *let);
+bool wr_parse_cols(struct wr_parser *p, struct wr_kql_ex *ex); /* (Name: type, ...): sets cols */
+/* hint.shufflekey=x, hint.strategy=shuffle: for Microsoft's servers. */
+bool wr_parser_skip_hints(struct wr_parser *p);
+bool wr_parse_join(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_invoke(struct wr_parser *p, struct wr_kql_op *op);
 struct wr_kql_ex *wr_parse_pattern(struct wr_parser *p); /* Name*, *, name */
 
 #endif

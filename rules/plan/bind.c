@@ -23,9 +23,7 @@ bool wr_bind_nomem(struct wr_binder *b)
 }
 
 /* Operators of KQL that weir does not run: a name that is not among them is a slip of the pen. */
-static const char *const later[] = {"join",
-                                    "lookup",
-                                    "mv-expand",
+static const char *const later[] = {"mv-expand",
                                     "mvexpand",
                                     "mv-apply",
                                     "parse",
@@ -37,7 +35,6 @@ static const char *const later[] = {"join",
                                     "find",
                                     "serialize",
                                     "sample",
-                                    "invoke",
                                     "getschema",
                                     "top-nested",
                                     "top-hitters",
@@ -63,7 +60,7 @@ static const char *const here[] = {
     "where",           "extend",    "project",  "project-away", "project-keep", "project-rename",
     "project-reorder", "summarize", "distinct", "sort",         "order",        "take",
     "limit",           "top",       "count",    "union",        "as",           "render",
-    "print",           "range"};
+    "print",           "range",     "join",     "lookup",       "invoke"};
 
 static const char *nearest_operator(const char *name)
 {
@@ -130,41 +127,45 @@ static bool is_table(const struct wr_binder *b, const struct wr_kql_query *q)
     case WR_KQL_EXTERNAL:
         return true;
     case WR_KQL_CALL:
-        return !ex->is_op && (strcmp(ex->name.text, "materialize") == 0 || ex->name.text[0] == '_');
+        return !ex->is_op && (wr_is_table_ex(b, ex) || ex->name.text[0] == '_');
     default:
         return false;
     }
 }
 
-static enum wr_let_kind bind_let(struct wr_binder *b, const struct wr_kql_let *ast,
-                                 struct wr_value *ret_value)
+void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret)
 {
-    if (ast->is_function)
-        return WR_LET_FUNCTION;
-    if (is_table(b, ast->query))
-        return wr_bind_query(b, ast->query) ? WR_LET_TABLE : WR_LET_BAD;
+    *ret = (struct wr_let){.ast = ast, .kind = WR_LET_BAD, .lets = b->lets, .nlets = b->nlets};
+    if (ast->is_function) {
+        ret->kind = WR_LET_FUNCTION;
+        ret->gives_table = wr_fn_gives_table(b, ast);
+        return;
+    }
+    if (is_table(b, ast->query)) {
+        ret->kind = wr_bind_query(b, ast->query) ? WR_LET_TABLE : WR_LET_BAD;
+        return;
+    }
     b->op = "let";
     struct wr_ex *ex = wr_bind_ex(b, ast->query->ops[0]->args[0]);
     if (!ex)
-        return WR_LET_BAD;
-    *ret_value = ex->value;
-    return ex->kind == WR_EX_CONST ? WR_LET_CONST : WR_LET_SCALAR;
+        return;
+    ret->value = ex->value;
+    ret->kind = ex->kind == WR_EX_CONST ? WR_LET_CONST : WR_LET_SCALAR;
 }
 
 static bool bind_lets(struct wr_binder *b)
 {
-    b->lets = wr_arena_alloc(b->arena, (b->kql->nlets + 1) * sizeof *b->lets);
-    if (!b->lets)
+    struct wr_let *lets = wr_arena_alloc(b->arena, (b->kql->nlets + 1) * sizeof *lets);
+    if (!lets)
         return wr_bind_nomem(b);
+    b->lets = lets;
     if (b->kql->nlets > WR_BIND_MAX_LETS) {
         wr_bind_error(b, b->kql->lets[WR_BIND_MAX_LETS].span,
                       "too many let statements (%d are read)", WR_BIND_MAX_LETS);
         return false;
     }
     for (uint32_t i = 0; i < b->kql->nlets; i++) {
-        struct wr_let *let = &b->lets[i];
-        let->ast = &b->kql->lets[i];
-        let->kind = bind_let(b, let->ast, &let->value);
+        wr_bind_let(b, &b->kql->lets[i], &lets[i]);
         b->nlets = i + 1;
     }
     return true;

@@ -12,12 +12,23 @@
 
 enum { WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
 
-enum wr_let_kind { WR_LET_BAD, WR_LET_CONST, WR_LET_SCALAR, WR_LET_TABLE, WR_LET_FUNCTION };
+enum wr_let_kind { 
+    WR_LET_BAD,
+    WR_LET_CONST,
+    WR_LET_SCALAR,
+    WR_LET_TABLE,
+    WR_LET_FUNCTION,
+    WR_LET_ARG /* of a function's call: bound already */
+};
 
 struct wr_let {
     const struct wr_kql_let *ast;
     enum wr_let_kind kind;
     struct wr_value value; /* WR_LET_CONST */
+    struct wr_ex *arg;     /* WR_LET_ARG */
+    bool gives_table;      /* WR_LET_FUNCTION */
+    const struct wr_let *lets; /* what it may name: those above it */
+    uint32_t nlets;
 };
 
 /* Aggregates that were met while a summarize's arguments were bound. */
@@ -33,7 +44,7 @@ struct wr_binder {
     const struct wr_source *source;
     struct wr_diags *diags;
     const struct wr_kql *kql;
-    struct wr_let *lets;
+    const struct wr_let *lets;
     uint32_t nlets; /* that may be named here: those above */
     uint32_t nodes, depth;
     const struct wr_schema *row; /* input of the operator; NULL: no columns here */
@@ -88,6 +99,23 @@ bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32
 bool wr_takes_type(const struct wr_kql_ex *call);
 struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call);
 
+/* ---- lets and functions ---- */
+/* Binds a let statement in the scope of `b`; ret->kind WR_LET_BAD after an error. */
+void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret);
+const struct wr_let *wr_let_find(const struct wr_binder *b, const char *name);
+/* A let's value where it is named; its table; a call of a function, which gives one or the other. */
+struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
+                                const struct wr_kql_ex *ast);
+struct wr_op *wr_bind_let_table(struct wr_binder *b, const struct wr_let *let);
+struct wr_ex *wr_bind_fn_value(struct wr_binder *b, const struct wr_let *let,
+                               const struct wr_kql_ex *call);
+/* `piped`: the query before `| invoke`, which becomes the first argument; or NULL. */
+struct wr_op *wr_bind_fn_table(struct wr_binder *b, const struct wr_let *let,
+                               const struct wr_kql_ex *call, const struct wr_kql_query *piped);
+bool wr_fn_gives_table(const struct wr_binder *b, const struct wr_kql_let *fn);
+/* True when the expression can only be a table. */
+bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast);
+
 /* ---- aggregates ---- */
 struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 
@@ -97,6 +125,8 @@ struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast);
 bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bool named,
                  struct wr_ex *ex, struct wr_span span);
+/* `name` with a number behind it. */
+void wr_name_numbered(char *out, size_t size, const char *name, uint32_t number);
 const struct wr_schema *wr_cols_schema(struct wr_binder *b, const struct wr_cols *cols);
 uint32_t wr_cols_find(const struct wr_cols *cols, const char *name); /* UINT32_MAX: none */
 /* Not in Microsoft's table, while the table is one of Microsoft's. */
@@ -120,6 +150,13 @@ struct wr_op *wr_bind_take(struct wr_binder *b, const struct wr_kql_op *ast, str
 struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast,
                               struct wr_op *input);
 struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+/* Puts a filter on left columns below an innerunique join; false when it cannot go there. */
+bool wr_join_push_where(struct wr_binder *b, struct wr_op *join, struct wr_ex *pred);
+/* `x in (table)` and its kin as a join. */
+bool wr_is_in_table(const struct wr_binder *b, const struct wr_kql_ex *ast);
+struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
+                               struct wr_op *input);
 struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast);
 struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast);
 struct wr_op *wr_bind_datatable(struct wr_binder *b, const struct wr_kql_ex *ast);

@@ -248,35 +248,6 @@ void wr_hint_column(struct wr_binder *b, struct wr_diag *d, const struct wr_sche
         wr_diag_hint(b->diags, d, "did you mean '%s'?", near.best);
 }
 
-static const struct wr_let *find_let(const struct wr_binder *b, const char *name)
-{
-    for (uint32_t i = b->nlets; i-- > 0;)
-        if (strcmp(b->lets[i].ast->name.text, name) == 0)
-            return &b->lets[i];
-    return NULL;
-}
-
-static struct wr_ex *bind_let_value(struct wr_binder *b, const struct wr_let *let,
-                                    const struct wr_kql_ex *ast)
-{
-    if (let->kind == WR_LET_CONST)
-        return wr_ex_const(b, &let->value, ast->span);
-    if (let->kind == WR_LET_SCALAR) {
-        struct wr_binder inner = *b;
-        inner.nlets = (uint32_t)(let - b->lets);
-        inner.row = NULL;
-        inner.aggs = NULL;
-        struct wr_ex *ex = wr_bind_ex(&inner, let->ast->query->ops[0]->args[0]);
-        b->nodes = inner.nodes;
-        return ex;
-    }
-    if (let->kind == WR_LET_TABLE)
-        wr_bind_error(b, ast->span, "'%s' is a table; a value is needed here", ast->name.text);
-    if (let->kind == WR_LET_FUNCTION)
-        wr_bind_unsupported(b, ast->span, "a function of your own", ast->name.text);
-    return NULL; /* a bad let was told where it stands */
-}
-
 bool wr_col_is_own(const struct wr_schema *schema, uint16_t col)
 {
     bool weirs =
@@ -307,9 +278,9 @@ static struct wr_ex *bind_name(struct wr_binder *b, const struct wr_kql_ex *ast)
             warn_own(b, b->row->cols[col].name, ast->span);
         return wr_ex_col(b, b->row, col, ast->span);
     }
-    const struct wr_let *let = find_let(b, ast->name.text);
+    const struct wr_let *let = wr_let_find(b, ast->name.text);
     if (let)
-        return bind_let_value(b, let, ast);
+        return wr_bind_let_value(b, let, ast);
     bool exists = b->row && wr_schema_find(b->row, ast->name.text, ast->name.len) != WR_NO_COL;
     struct wr_diag *d;
     if (exists) {
@@ -397,18 +368,9 @@ static bool is_membership(const char *name)
 static void refuse_subquery(struct wr_binder *b, const struct wr_kql_ex *ast, const char *name)
 {
     struct wr_diag *d =
-        wr_bind_error(b, ast->span, "a table as the list of '%s' is not supported yet", name);
-    wr_diag_hint(b->diags, d, "write the values, or a let with dynamic([...])");
+        wr_bind_error(b, ast->span, "a table as the list of '%s' is not supported here yet", name);
+    wr_diag_hint(b->diags, d, "'where X in (Table)' is, and so are conditions joined to it by 'and'");
     d->page = "docs/kql.md";
-}
-
-static bool is_table_name(const struct wr_binder *b, const struct wr_kql_ex *ast)
-{
-    if (ast->kind != WR_KQL_NAME ||
-        (b->row && wr_schema_find(b->row, ast->name.text, ast->name.len) != WR_NO_COL))
-        return false;
-    const struct wr_let *let = find_let(b, ast->name.text);
-    return let && let->kind == WR_LET_TABLE;
 }
 
 static bool bind_args(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_ex ***ret)
@@ -433,7 +395,7 @@ static struct wr_ex *bind_membership(struct wr_binder *b, const struct wr_kql_ex
         return NULL;
     }
     for (uint32_t i = 1; i < n; i++)
-        if (ast->args[i]->kind == WR_KQL_SUBQUERY || is_table_name(b, ast->args[i])) {
+        if (wr_is_table_ex(b, ast->args[i])) {
             refuse_subquery(b, ast->args[i], ast->name.text);
             return NULL;
         }
@@ -497,11 +459,9 @@ static struct wr_ex *unknown_function(struct wr_binder *b, const struct wr_kql_e
 static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     const char *name = ast->name.text;
-    const struct wr_let *let = ast->is_op ? NULL : find_let(b, name);
-    if (let && let->kind == WR_LET_FUNCTION) {
-        wr_bind_unsupported(b, ast->span, "a function of your own", name);
-        return NULL;
-    }
+    const struct wr_let *let = ast->is_op ? NULL : wr_let_find(b, name);
+    if (let && let->kind == WR_LET_FUNCTION)
+        return wr_bind_fn_value(b, let, ast);
     if (!ast->is_op &&
         (strcmp(name, "column_ifexists") == 0 || strcmp(name, "columnifexists") == 0))
         return bind_ifexists(b, ast);

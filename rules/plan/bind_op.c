@@ -46,13 +46,47 @@ static bool keep_column(struct wr_binder *b, struct wr_cols *cols, const struct 
     return true;
 }
 
+/* The parts of `a and b`, or `ast` alone. */
+static struct wr_kql_ex *const *conjuncts(const struct wr_kql_op *ast, uint32_t *ret_n)
+{
+    const struct wr_kql_ex *ex = ast->args[0];
+    bool and = ex->kind == WR_KQL_CALL && ex->is_op && strcmp(ex->name.text, "and") == 0;
+    *ret_n = and ? ex->nargs : 1;
+    return and ? ex->args : ast->args;
+}
+
+static struct wr_op *filter(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_op *input,
+                            struct wr_span span)
+{
+    b->row = input->schema;
+    struct wr_ex *pred = wr_bind_pred(b, ast);
+    if (pred && wr_join_push_where(b, input, pred))
+        return input;
+    struct wr_op *op = pred ? wr_op_new(b, WR_OP_WHERE, input, span) : NULL;
+    if (op)
+        op->pred = pred;
+    return op;
+}
+
+/* Conditions over a table's rows become joins, after the others. */
 static struct wr_op *bind_where(struct wr_binder *b, const struct wr_kql_op *ast,
                                 struct wr_op *input)
 {
-    struct wr_op *op = wr_op_new(b, WR_OP_WHERE, input, ast->span);
-    if (op)
-        op->pred = wr_bind_pred(b, ast->args[0]);
-    return op && op->pred ? op : NULL;
+    uint32_t n, tables = 0;
+    struct wr_kql_ex *const *parts = conjuncts(ast, &n);
+    for (uint32_t i = 0; i < n; i++)
+        tables += wr_is_in_table(b, parts[i]);
+    if (!tables && input->kind != WR_OP_JOIN)
+        return filter(b, ast->args[0], input, ast->span);
+    for (uint32_t i = 0; input && i < n; i++)
+        if (!wr_is_in_table(b, parts[i]))
+            input = filter(b, parts[i], input, ast->span);
+    for (uint32_t i = 0; input && i < n; i++) {
+        b->row = input->schema;
+        if (wr_is_in_table(b, parts[i]))
+            input = wr_bind_in_table(b, parts[i], input);
+    }
+    return input;
 }
 
 /* Name and value of `name = value` or of a bare expression. */
@@ -338,6 +372,9 @@ static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, s
         return bind_top(b, ast, input);
     case WR_KQL_UNION:
         return wr_bind_union(b, ast, input);
+    case WR_KQL_JOIN:
+    case WR_KQL_LOOKUP:
+        return wr_bind_join(b, ast, input);
     case WR_KQL_AS:
     case WR_KQL_RENDER:
         return input;
@@ -364,6 +401,20 @@ static struct wr_op *bind_first(struct wr_binder *b, const struct wr_kql_op *ast
     }
 }
 
+/* What stands before it is bound anew, wherever the function names its table. */
+static struct wr_op *bind_invoke(struct wr_binder *b, const struct wr_kql_query *query, uint32_t at)
+{
+    const struct wr_kql_ex *call = query->ops[at]->args[0];
+    const struct wr_kql_query before = {query->span, query->ops, at};
+    const struct wr_let *let =
+        call->kind == WR_KQL_CALL && !call->is_op ? wr_let_find(b, call->name.text) : NULL;
+    if (let && let->kind == WR_LET_FUNCTION)
+        return wr_bind_fn_table(b, let, call, &before);
+    struct wr_diag *d = wr_bind_error(b, call->span, "invoke takes the call of a function");
+    wr_diag_hint(b->diags, d, "one of a let above: let f = (T: (*)) { ... };");
+    return NULL;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by WR_BIND_MAX_DEPTH */
 struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *query)
 {
@@ -377,7 +428,8 @@ struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *quer
     inner.in_agg = false;
     struct wr_op *op = bind_first(&inner, query->ops[0]);
     for (uint32_t i = 1; op && i < query->nops; i++)
-        op = bind_op(&inner, query->ops[i], op);
+        op = query->ops[i]->kind == WR_KQL_INVOKE ? bind_invoke(&inner, query, i)
+                                                  : bind_op(&inner, query->ops[i], op);
     b->nodes = inner.nodes;
     return op;
 }

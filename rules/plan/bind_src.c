@@ -15,15 +15,6 @@ static struct wr_op *scan(struct wr_binder *b, enum wr_table table, struct wr_sp
     return op;
 }
 
-static struct wr_op *let_table(struct wr_binder *b, const struct wr_let *let)
-{
-    struct wr_binder inner = *b;
-    inner.nlets = (uint32_t)(let - b->lets);
-    struct wr_op *op = wr_bind_query(&inner, let->ast->query);
-    b->nodes = inner.nodes;
-    return op;
-}
-
 static struct wr_op *unknown_table(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     struct wr_diag *d = wr_bind_error(b, ast->span, "no table '%s'", ast->name.text);
@@ -49,10 +40,12 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
         if (strcmp(let->ast->name.text, ast->name.text) != 0)
             continue;
         if (let->kind == WR_LET_TABLE)
-            return let_table(b, let);
+            return wr_bind_let_table(b, let);
+        if (let->kind == WR_LET_FUNCTION && !let->ast->nparams && let->gives_table)
+            return wr_bind_fn_table(b, let, ast, NULL);
         if (let->kind == WR_LET_FUNCTION)
-            wr_bind_unsupported(b, ast->span, "a function of your own", ast->name.text);
-        if (let->kind == WR_LET_CONST || let->kind == WR_LET_SCALAR) {
+            wr_bind_error(b, ast->span, "function '%s' is named without its arguments", ast->name.text);
+        if (let->kind == WR_LET_CONST || let->kind == WR_LET_SCALAR || let->kind == WR_LET_ARG) {
             struct wr_diag *d = wr_bind_error(
                 b, ast->span, "'%s' is a value; a table is needed here", ast->name.text);
             wr_diag_hint(b->diags, d, "print %s shows it", ast->name.text);
@@ -72,6 +65,10 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
         return wr_bind_query(b, ast->query);
     if (ast->kind == WR_KQL_DATATABLE)
         return wr_bind_datatable(b, ast);
+    const struct wr_let *let =
+        ast->kind == WR_KQL_CALL && !ast->is_op ? wr_let_find(b, ast->name.text) : NULL;
+    if (let && let->kind == WR_LET_FUNCTION && let->gives_table)
+        return wr_bind_fn_table(b, let, ast, NULL);
     if (ast->kind == WR_KQL_EXTERNAL)
         wr_bind_unsupported(b, ast->span, "externaldata", NULL);
     else if (ast->kind == WR_KQL_CALL && !ast->is_op &&
@@ -291,6 +288,10 @@ static struct wr_op *leg_map(struct wr_binder *b, const struct wr_kql_op *ast, s
                                            : wr_ex_col(b, leg->schema, at, ast->span);
         snprintf(text, sizeof text, want[i].clash ? "%.200s_%s" : "%.200s", want[i].name,
                  wr_type_name(want[i].type));
+        /* A name that another column has already goes to that one. */
+        for (uint32_t k = 0; want[i].clash && k < n; k++)
+            if (!want[k].clash && strcmp(want[k].name, text) == 0)
+                strcat(text, "1"); /* room: a name is cut at 200 bytes */
         if (!ex || !wr_cols_add(b, &cols, text, false, ex, ast->span))
             return NULL;
     }

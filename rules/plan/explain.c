@@ -145,6 +145,19 @@ static void print_sort(const struct wr_op *op, struct wr_buf *out)
     }
 }
 
+static void print_join(const struct wr_op *op, struct wr_buf *out)
+{
+    static const char *const kinds[] = {"innerunique", "inner", "leftouter", "rightouter",
+                                        "fullouter",   "semi",  "anti"};
+    wr_buf_fmt(out, "%s join on ", kinds[op->join]);
+    for (uint32_t k = 0; k < op->nkeys; k++) {
+        wr_buf_str(out, k ? ", " : "");
+        wr_ex_print(op->cols[k], op->inputs[0]->schema, out);
+        wr_buf_str(out, " == ");
+        wr_ex_print(op->cols[op->nkeys + k], op->inputs[1]->schema, out);
+    }
+}
+
 static void print_op(const struct wr_op *op, struct wr_buf *out)
 {
     switch (op->kind) {
@@ -171,6 +184,9 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
     case WR_OP_TAKE:
         wr_buf_fmt(out, "take %" PRId64, op->count);
         break;
+    case WR_OP_JOIN:
+        print_join(op, out);
+        break;
     case WR_OP_UNION:
         wr_buf_fmt(out, "union of %u", op->ninputs);
         break;
@@ -182,7 +198,7 @@ static void print_tree(const struct wr_op *op, unsigned indent, struct wr_buf *o
 {
     if (op->input)
         print_tree(op->input, indent, out);
-    for (uint32_t i = 0; op->kind == WR_OP_UNION && i < op->ninputs; i++)
+    for (uint32_t i = 0; i < op->ninputs; i++)
         print_tree(op->inputs[i], indent + 2, out);
     for (unsigned i = 0; i < indent; i++)
         wr_buf_char(out, ' ');

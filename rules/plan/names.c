@@ -29,6 +29,11 @@ static bool grow(struct wr_binder *b, struct wr_cols *cols)
     return true;
 }
 
+void wr_name_numbered(char *out, size_t size, const char *name, uint32_t number)
+{
+    snprintf(out, size, "%.200s%u", name, number);
+}
+
 /* A generated name that is taken gets the least free number. */
 static const char *free_name(struct wr_binder *b, const struct wr_cols *cols, const char *name)
 {

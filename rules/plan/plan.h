@@ -45,7 +45,19 @@ enum wr_op_kind {
     WR_OP_SUMMARIZE, /* also count, distinct */
     WR_OP_SORT,
     WR_OP_TAKE,      /* take, limit; top = sort + take */
-    WR_OP_UNION      /* rows of several inputs, columns already mapped to one schema */
+    WR_OP_UNION,     /* rows of several inputs, columns already mapped to one schema */
+    WR_OP_JOIN       /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
+};
+
+/* Right semi and anti joins are these with their sides swapped. */
+enum wr_join_kind {
+    WR_JOIN_INNERUNIQUE, /* one left row a key: the first to arrive */
+    WR_JOIN_INNER,
+    WR_JOIN_LEFTOUTER,
+    WR_JOIN_RIGHTOUTER,
+    WR_JOIN_FULLOUTER,
+    WR_JOIN_SEMI,
+    WR_JOIN_ANTI
 };
 
 struct wr_sort_key {
@@ -76,8 +88,9 @@ struct wr_op {
     const struct wr_sort_key *keys;  /* SORT */
     uint32_t nsort;
     int64_t count;                   /* TAKE */
-    struct wr_op *const *inputs;     /* UNION */
+    struct wr_op **inputs;           /* UNION, JOIN */
     uint32_t ninputs;
+    enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };
 
 /* ---- plan ---------------------------------------------------------------------------------------------- */

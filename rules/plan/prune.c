@@ -150,6 +150,44 @@ static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return true;
 }
 
+/* A side's part of what is needed, and its keys. */
+static bool prune_side(struct wr_binder *b, struct wr_op *op, uint32_t side, uint16_t from,
+                       const struct wr_colset *need, struct moved *ret)
+{
+    struct wr_colset below = {0};
+    for (uint16_t i = 0; i < op->inputs[side]->schema->ncols; i++)
+        if (from + i < op->schema->ncols && wr_colset_has(need, (uint16_t)(from + i)))
+            wr_colset_add(&below, i);
+    for (uint32_t k = 0; k < op->nkeys; k++)
+        wr_ex_columns(op->cols[side * op->nkeys + k], &below);
+    return prune(b, op->inputs[side], &below, ret);
+}
+
+static bool prune_join(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                       struct moved *ret)
+{
+    struct moved side[2];
+    uint16_t nleft = op->inputs[0]->schema->ncols, ncols = op->schema->ncols;
+    struct wr_ex **keys = wr_arena_alloc(b->arena, (2 * op->nkeys + 1) * sizeof *keys);
+    if (!keys)
+        return wr_bind_nomem(b);
+    /* Of a semi join's right side only the keys are read: WR_MAX_COLS is past every column. */
+    if (!prune_side(b, op, 0, 0, need, &side[0]) ||
+        !prune_side(b, op, 1, ncols > nleft ? nleft : (uint16_t)WR_MAX_COLS, need, &side[1]))
+        return false;
+    for (uint32_t k = 0; k < 2 * op->nkeys; k++)
+        if (!(keys[k] = move_ex(b, op->cols[k], &side[k >= op->nkeys])))
+            return false;
+    uint16_t kept_left = op->inputs[0]->schema->ncols;
+    for (uint16_t i = 0; i < ncols; i++) {
+        uint16_t to = i < nleft ? side[0].to[i] : side[1].to[i - nleft];
+        ret->to[i] = to == WR_NO_COL || i < nleft ? to : (uint16_t)(kept_left + to);
+    }
+    op->cols = keys;
+    op->schema = kept_schema(b, op->schema, ret);
+    return op->schema != NULL;
+}
+
 /* where, sort, take: what they read is needed too, and columns keep their meaning. */
 static bool prune_filter(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
                          struct moved *ret)
@@ -187,6 +225,8 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return prune_summarize(b, op, need, ret);
     case WR_OP_UNION:
         return prune_union(b, op, need, ret);
+    case WR_OP_JOIN:
+        return prune_join(b, op, need, ret);
     case WR_OP_SCAN: {
         struct wr_scan *scan = &b->plan->scans[op->table];
         for (size_t i = 0; i < sizeof need->bits / sizeof *need->bits; i++)

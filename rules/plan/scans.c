@@ -215,7 +215,7 @@ static bool visit(struct wr_binder *b, const struct wr_op *op, struct wr_arena *
         chain[n++] = op;
     while (n-- > 0) {
         op = chain[n];
-        if (op->kind == WR_OP_UNION) {
+        if (op->ninputs) {
             for (uint32_t i = 0; i < op->ninputs; i++)
                 if (!visit(b, op->inputs[i], scratch, s))
                     return false;

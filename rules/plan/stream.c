@@ -202,6 +202,8 @@ static bool collect(struct stream *s, const struct wr_op *root)
         s->chain[--n] = op;
     if (s->chain[0]->kind == WR_OP_UNION)
         return in_the_way(s, "a union of tables runs in batch only, for now");
+    if (s->chain[0]->kind == WR_OP_JOIN)
+        return in_the_way(s, "a join of tables runs in batch only, for now");
     if (s->chain[0]->kind != WR_OP_SCAN)
         return in_the_way(s, "it reads no table");
     s->sum = s->n;

@@ -76,7 +76,7 @@ static const struct {
      "print (= x (range 1 10)) (= a b 1) datetime(null)"},
     /* statements and operators */
     {"let a = 1; let T = U | take 5; let f = (x:long) { x + 1 }; T",
-     "let a = 1;\nlet T = U | take 5;\nlet f = function;\nT"},
+     "let a = 1;\nlet T = U | take 5;\nlet f = (+ x 1);\nT"},
     {"T | summarize hint.strategy=shuffle c=count(), (x, y)=arg_max(t, *) by k, bin(t, 1h)",
      "T\n| summarize (= c (count)) (= x y (arg_max t *)) by k (bin t 01:00:00)"},
     {"T | summarize by a", "T\n| summarize by a"},
@@ -89,7 +89,8 @@ static const struct {
     {"range x from 1 to 3 step 1", "range x 1 3 1"},
     {"datatable(a:string, b:int) ['x', 1, 'y', 2,] | as N",
      "(datatable a:string b:int [\"x\" 1 \"y\" 2])\n| as N"},
-    {"T | join kind=inner (U | where a == 1) on $left.k == $right.k | count", "T\n| join\n| count"},
+    {"T | join kind=inner (U | where a == 1) on $left.k == $right.k | count",
+     "T\n| join inner (U | where (== a 1)) by (== (.k $left) (.k $right))\n| count"},
     {"T | mv-expand x to typeof(string) | parse y with 'a' b:long 'c' *",
      "T\n| mv-expand\n| parse"},
     {"print toscalar(T | count), materialize(T)", "print (toscalar (T | count)) (materialize T)"},

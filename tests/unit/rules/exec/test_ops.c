@@ -1,0 +1,106 @@
+/* Operators over several tables, and functions of one's own: text in, rows out, in batches of 1, 2, 3, 1024. */
+#include "rules/fn/kernel.h"
+#include "rules/rules.h"
+
+#include <criterion/criterion.h>
+
+static void print_result(const struct wr_result *res, struct wr_buf *out)
+{
+    for (uint16_t c = 0; c < res->schema->ncols; c++)
+        wr_buf_fmt(out, "%s%s", c ? "|" : "", res->schema->cols[c].name);
+    for (uint32_t b = 0; b < res->nbatches; b++)
+        for (uint32_t k = 0; k < res->batches[b]->sel.n; k++) {
+            wr_buf_char(out, ';');
+            for (uint16_t c = 0; c < res->schema->ncols; c++) {
+                const struct wr_vec *v = &res->batches[b]->col[c];
+                wr_buf_str(out, c ? "|" : "");
+                if (wr_vec_valid(v, res->batches[b]->sel.row[k]))
+                    wr_text_at(v, res->batches[b]->sel.row[k], out);
+                else
+                    wr_buf_str(out, "null");
+            }
+        }
+}
+
+static void expect(const char *query, const char *want)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 1024};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct wr_diags diags;
+        struct wr_buf text = {0};
+        struct wr_result res;
+        cr_assert(wr_diags_init(&diags));
+        struct wr_query *q = wr_query_new("q.kql", query, strlen(query), sizes[i], &diags);
+        if (q && wr_query_run(q, 0, &diags, &res) == WR_OK)
+            print_result(&res, &text);
+        else
+            wr_diags_print(&diags, &text);
+        wr_buf_char(&text, '\0');
+        cr_expect_str_eq(text.data, want, "%s\nin batches of %u gives %s\nnot %s", query, sizes[i], text.data,
+                         want);
+        wr_buf_fini(&text);
+        wr_query_free(q);
+        wr_diags_fini(&diags);
+    }
+}
+
+#define L "let L = datatable(k:string, a:long)['x', 1, 'y', 2, 'x', 3, 'z', 4];"
+#define R "let R = datatable(k:string, b:long)['x', 10, 'y', 20, 'x', 30, 'w', 40];"
+
+Test(ops, joins_of_every_kind)
+{
+    expect(L R "L | join R on k", "k|a|k1|b;x|1|x|10;x|1|x|30;y|2|y|20");
+    expect(L R "L | join kind=inner hint.strategy=shuffle (R) on k",
+           "k|a|k1|b;x|1|x|10;x|1|x|30;y|2|y|20;x|3|x|10;x|3|x|30");
+    expect(L R "L | join kind=leftouter (R) on $left.k == $right.k",
+           "k|a|k1|b;x|1|x|10;x|1|x|30;y|2|y|20;x|3|x|10;x|3|x|30;z|4||null");
+    expect(L R "L | where a < 3 | join kind=rightouter R on k", "k|a|k1|b;x|1|x|10;x|1|x|30;y|2|y|20;|null|w|40");
+    expect(L R "L | where a > 2 | join kind=fullouter R on k",
+           "k|a|k1|b;x|3|x|10;x|3|x|30;z|4||null;|null|y|20;|null|w|40");
+    expect(L R "L | join kind=leftsemi R on k", "k|a;x|1;y|2;x|3");
+    expect(L R "L | join kind=leftanti R on k", "k|a;z|4");
+    expect(L R "L | join kind=rightsemi R on k", "k|b;x|10;y|20;x|30");
+    expect(L R "L | join kind=rightanti R on k", "k|b;w|40");
+}
+
+Test(ops, join_columns_get_free_names_and_filters_go_below_innerunique)
+{
+    expect("print k = 1, a = 2, k1 = 3 | join (print k = 1, a1 = 5, a = 6) on k", "k|a|k1|k2|a1|a2;1|2|3|1|5|6");
+    expect(L R "L | join R on k | where a == 3 | project a, b", "a|b;3|10;3|30");
+    expect(L R "L | join R on k | summarize n = count(), s = sum(b)", "n|s;3|60");
+}
+
+Test(ops, nulls_meet_nobody)
+{
+    expect("datatable(k:long)[1, long(null)] | join kind=inner (datatable(k:long)[long(null), 1]) on k",
+           "k|k1;1|1");
+    expect("datatable(k:long)[1, long(null)] | join kind=leftanti (datatable(k:long)[long(null), 1]) on k",
+           "k;null");
+    expect("datatable(k:int)[1, 2] | join kind=inner (datatable(k:long)[2]) on k", "k|k1;2|2");
+}
+
+Test(ops, lookup_drops_the_right_keys)
+{
+    expect(L R "L | lookup (R | where b > 10) on k", "k|a|b;x|1|30;y|2|20;x|3|30;z|4|null");
+    expect(L R "L | lookup kind=inner (R | where b > 10) on k", "k|a|b;x|1|30;y|2|20;x|3|30");
+}
+
+Test(ops, in_over_a_table)
+{
+    expect(L R "L | where k in (R)", "k|a;x|1;y|2;x|3");
+    expect(L R "L | where k !in ((R | project k)) and a > 1", "k|a;z|4");
+    expect(L "L | where toupper(k) in~ (datatable(v:string)['X']) | project a", "a;1;3");
+    expect(L "L | where a + 1 in (range i from 4 to 9 step 1)", "k|a;x|3;z|4");
+}
+
+Test(ops, functions_of_ones_own)
+{
+    expect("let f = (a:long, b:long = 10) { let c = a * 2; c + b }; print f(1), f(b=1, a=4)",
+           "print_0|print_1;12|9");
+    expect(L "let f = (T:(k:string), n:long) { T | where a >= n | summarize c = count() by k }; f(L, 2)",
+           "k|c;y|1;x|1;z|1");
+    expect(L "let f = (T:(*), n:long) { T | where a >= n | union (T | take 1) }; L | extend b = 1 | invoke f(4)",
+           "k|a|b;z|4|1;x|1|1");
+    expect(L "let f = (s:string) { strcat(s, '!') }; L | where a < 2 | extend s = f(k)", "k|a|s;x|1|x!");
+    expect("let V = view () { print x = 1 }; V | union V | count", "Count;2");
+}
