@@ -68,8 +68,7 @@ softflowd -r "$run/lab/lab.pcap" -n 127.0.0.1:4739 -v 10 -A milli -p none -c non
     sed -n 's/^Number of active flows.*/  &/p; s/^Packets processed.*/  &/p; s/^Flows exported.*/  &/p'
 
 step "5 of 5: the alerts of rules/library/, T1071.003: programs that are no mail clients talk over mail ports"
-n=0
-while [ $n -lt 100 ] && [ "$(wc -l <"$run/alerts.jsonl")" -lt 12 ]; do n=$((n + 1)); sleep 0.1; done
+sleep 3 # an alert that grows is updated after a second
 STATE_DIRECTORY=$run/state "$weir" alerts --format table
 [ -s "$run/alerts.jsonl" ] || fail "no alert came; see $run/weir.log"
 echo
