@@ -169,7 +169,9 @@ enum wr_err wr_infile_sniff(const uint8_t *data, size_t len, enum wr_infile_kind
     bool compressed = len >= 3 && memcmp(data, "BZh", 3) == 0; /* its first bytes are letters */
     if (version == 10 && second >= 16 && second != len)
         *ret_kind = WR_INFILE_IPFIX;
-    else if ((version == 5 && len >= 24) || (version == 9 && len >= 20) || (version == 10 && second >= 16))
+    else if (((version == 5 || version == 7) && len >= 24) || (version == 9 && len >= 20) ||
+             (version == 10 && second >= 16) || (version == 1 && len >= 16 + 52) ||
+             (version == 0 && second == 5 && len >= 28)) /* the last is sFlow */
         *ret_kind = WR_INFILE_MESSAGE;
     else if (!compressed && looks_like_text(data, len < SNIFF_BYTES ? len : SNIFF_BYTES) &&
              !(len >= 2 && (version == 0xfffe || version == 0xfeff)))
@@ -208,13 +210,19 @@ void wr_infile_close(struct wr_infile *input)
     *input = (struct wr_infile){0};
 }
 
-/* True when the payload is a NetFlow or IPFIX message by its header. */
+/* True when the payload is a NetFlow, IPFIX or sFlow message by its header. */
 static bool is_flow_export(const struct wr_packet *p)
 {
     if (p->payload_len < 16)
         return false;
     uint64_t version = wr_be(p->payload, 2), n = wr_be(p->payload + 2, 2);
     switch (version) {
+    case 0: /* sFlow: a 32-bit version, then IPv4 or IPv6 */
+        return n == 5 && p->payload_len >= 28 && (p->payload[7] == 1 || p->payload[7] == 2);
+    case 1:
+        return n >= 1 && n <= 24 && p->payload_len >= 16 + 52 * n;
+    case 7:
+        return n >= 1 && n <= 28 && p->payload_len >= 24 + 52 * n;
     case 5:
         return n >= 1 && n <= 30 && p->payload_len >= 24 + 48 * n;
     case 9:
@@ -291,7 +299,8 @@ static void message_unit(const struct wr_infile *in, size_t len, uint64_t sessio
 {
     *unit = (struct wr_unit){
         .kind = WR_UNIT_MESSAGE, .data = in->data + in->at, .len = len, .peer.session = session};
-    size_t time_at = wr_be(unit->data, 2) == 10 ? 4 : 8; /* export time in the header, seconds */
+    uint64_t version = wr_be(unit->data, 2);
+    size_t time_at = version == 10 ? 4 : version ? 8 : len; /* export time in the header, seconds; sFlow: none */
     unit->peer.addr[10] = unit->peer.addr[11] = 0xff; /* 0.0.0.0: the file does not say who sent it */
     unit->time_ns = len >= time_at + 4 ? (int64_t)wr_be(unit->data + time_at, 4) * 1000000000 : in->mtime_ns;
 }

@@ -3,7 +3,7 @@
  *   {"_exporter":"192.0.2.1","_version":9,"_domain":0,"_template":256,"_kind":"flow","_exportTime":"...",
  *    "sourceIPv4Address":"...","_9_12399":"0a1b",...}
  *
- * Elements have the information model's names. One that it does not know is `_<enterprise>_<id>`
+ * A sampled packet of sFlow has the kind "sample". Elements have the information model's names. One that it does not know is `_<enterprise>_<id>`
  * (`_v9_<type>` for v9's own numbers) with its octets in hex. An element that occurs several times is an
  * array. Lists (RFC 6313): basicList is an array of values, the other two arrays of objects. A field of a
  * length that its type cannot have is null. Padding (210) is left out. */
@@ -296,16 +296,22 @@ static bool write_fields(struct wr_msg *msg, const struct wr_tmpl *tmpl, const u
     return true;
 }
 
-void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
+void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind)
 {
     struct wr_buf *out = msg->json;
     wr_buf_str(out, "{\"_exporter\":\"");
     write_addr16(out, msg->exporter->addr);
-    wr_buf_fmt(out, "\",\"_version\":%u,\"_domain\":%" PRIu32, (unsigned)msg->version, msg->domain);
-    if (msg->version != WR_FLOW_V5)
-        wr_buf_fmt(out, ",\"_template\":%u", (unsigned)tmpl->id);
-    wr_buf_fmt(out, ",\"_kind\":\"%s\",\"_exportTime\":", tmpl->options ? "options" : "flow");
+    wr_buf_fmt(out, "\",\"_version\":%u,\"_domain\":%" PRIu32,
+               msg->version == WR_FLOW_SFLOW ? 5u : (unsigned)msg->version, msg->domain);
+    if (tmpl)
+        wr_buf_fmt(out, ",\"_template\":%u", (unsigned)tmpl);
+    wr_buf_fmt(out, ",\"_kind\":\"%s\",\"_exportTime\":", kind);
     write_time(out, wr_ticks_of_unix_ns(msg->export_ns));
+}
+
+void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
+{
+    wr_json_open(msg, tmpl->id, tmpl->options ? "options" : "flow");
     write_fields(msg, tmpl, rec, 0);
-    wr_buf_str(out, "}\n");
+    wr_buf_str(msg->json, "}\n");
 }

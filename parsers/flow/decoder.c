@@ -18,10 +18,13 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
     dec->pend_of = calloc(65536, sizeof *dec->pend_of);
     dec->model = wr_model_new();
-    if (dec->model)
-        dec->v5 = wr_v5_template(dec->model);
+    bool ok = dec->exporters && dec->streams && dec->pend_of && dec->model;
+    for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
+        dec->fixed[i] = wr_fixed_template(dec->model, i);
+        ok = dec->fixed[i];
+    }
     dec->hash_key = wr_hash_key_random();
-    if (!dec->exporters || !dec->streams || !dec->pend_of || !dec->v5) {
+    if (!ok) {
         wr_flow_decoder_free(dec);
         return NULL;
     }
@@ -42,7 +45,8 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->exporters);
     free(dec->streams);
     free(dec->ports);
-    wr_tmpl_free(dec->v5);
+    for (uint32_t i = 0; i < WR_FLOW_NFIXED; i++)
+        wr_tmpl_free(dec->fixed[i]);
     wr_model_free(dec->model);
     free(dec);
 }
@@ -88,9 +92,15 @@ static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)
         return false;
     }
     msg->version = (uint16_t)wr_be(msg->data, 2);
+    if (msg->len >= 4 && wr_be(msg->data, 4) == 5)
+        return wr_sflow_message(msg, ret_why);
     switch (msg->version) {
+    case WR_FLOW_V1:
+        return wr_fixed_message(msg, 0, ret_why);
     case WR_FLOW_V5:
-        return wr_v5_message(msg, ret_why);
+        return wr_fixed_message(msg, 1, ret_why);
+    case WR_FLOW_V7:
+        return wr_fixed_message(msg, 2, ret_why);
     case WR_FLOW_V9:
         return wr_v9_message(msg, ret_why);
     case WR_FLOW_IPFIX:

@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-/* NetFlow v5, v9 and IPFIX messages -> flow records. One decoder per worker; not thread-safe. Keeps
+/* NetFlow v1, v5, v7, v9, IPFIX and sFlow v5 messages -> flow records. One decoder per worker; not thread-safe. Keeps
  * templates per (exporter, source port or connection, domain), holds data back until its template is there,
  * tests the ports that rules want on raw bytes before it decodes anything else. */
 struct wr_flow_decoder;
 
 /* Why a message or record was refused: X(name, text). One closed list; counted per exporter. */
 #define WR_FLOW_REJECTS(X)                                                                         \
-    X(version, "neither NetFlow v5, v9 nor IPFIX")                                                 \
+    X(version, "neither NetFlow v1, v5, v7, v9, IPFIX nor sFlow v5")                                                 \
     X(truncated, "message ends before its declared length")                                        \
     X(length, "header length and datagram length differ")                                          \
     X(set_length, "set length below 4 or past the end of the message")                             \
@@ -45,6 +45,7 @@ struct wr_flow_stats {
     uint64_t no_memory;
     uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
+    uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow nor counters */
     uint64_t templates, templates_changed, seq_lost, seq_dup, seq_reset;
 };
 

@@ -29,6 +29,8 @@ static const struct metric metrics[] = {
     {"field_len_illegal", "Template fields of a length their type cannot have", AT(field_len_illegal)},
     {"sampling_unknown", "Records naming a sampler that nobody described", AT(sampling_unknown)},
     {"clock_future", "Times more than 5 minutes after their export", AT(clock_future)},
+    {"counter_samples", "sFlow samples of interface counters", AT(counter_samples)},
+    {"other_samples", "sFlow samples that are neither flow nor counters", AT(other_samples)},
     {"templates", "Templates learned", AT(templates)},
     {"templates_changed", "Templates that replaced another", AT(templates_changed)},
     {"seq_lost", "Units missing by sequence number", AT(seq_lost)},

@@ -1,4 +1,4 @@
-/* What the sequence numbers say about loss. v5 counts flows, IPFIX data records; v9 should count datagrams,
+/* What the sequence numbers say about loss. v5 and v7 count flows, IPFIX data records, sFlow datagrams; v9 should count datagrams,
  * but exporters differ, so the unit of a v9 stream is learned: over 64 messages, which of {one, header count,
  * records} explains at least 90 % of the steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC
  * 3954 5.1. */
@@ -54,11 +54,26 @@ static void compare(struct wr_msg *msg, struct wr_seq *seq, uint32_t step)
     seq->next = msg->seq + step;
 }
 
+static uint8_t unit_of(uint16_t version)
+{
+    switch (version) {
+    case WR_FLOW_V1: /* has no sequence numbers */
+        return WR_SEQ_NONE;
+    case WR_FLOW_V5:
+    case WR_FLOW_V7:
+        return WR_SEQ_COUNT;
+    case WR_FLOW_SFLOW:
+        return WR_SEQ_MESSAGES;
+    default:
+        return WR_SEQ_RECORDS;
+    }
+}
+
 void wr_seq_note(struct wr_msg *msg)
 {
     struct wr_seq *seq = &msg->stream->seq;
     if (seq->unit == WR_SEQ_LEARNING && msg->version != WR_FLOW_V9)
-        seq->unit = msg->version == WR_FLOW_V5 ? WR_SEQ_COUNT : WR_SEQ_RECORDS;
+        seq->unit = unit_of(msg->version);
     uint32_t step = seq->unit == WR_SEQ_MESSAGES ? 1 : seq->unit == WR_SEQ_COUNT ? msg->count : msg->records;
     if (!seq->started) {
         seq->started = true;

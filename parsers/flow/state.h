@@ -14,9 +14,13 @@
 #include "parsers/flow/plan.h"
 
 enum {
+    WR_FLOW_V1 = 1,
     WR_FLOW_V5 = 5,
+    WR_FLOW_V7 = 7,
     WR_FLOW_V9 = 9,
     WR_FLOW_IPFIX = 10,
+    WR_FLOW_SFLOW = 0x5f05, /* has no 16-bit version */
+    WR_FLOW_NFIXED = 3,     /* v1, v5, v7 */
     WR_FLOW_MAX_FIELDS = 1024,
     WR_FLOW_MAX_TEMPLATES = 1024, /* per stream */
     WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
@@ -134,7 +138,7 @@ struct wr_flow_decoder {
     struct wr_exporter **exporters;
     struct wr_stream **streams;
     struct wr_stream *last; /* of the message before; NULL */
-    struct wr_tmpl *v5;
+    struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     bool keep_none;
@@ -257,13 +261,16 @@ void wr_scale(struct wr_flow *flow, uint64_t rate);
 void wr_seq_note(struct wr_msg *msg);
 
 /* decode_json.c */
+/* Opens a line: exporter, version, domain; `tmpl` and `kind` as the header of the file says. */
+void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind);
 void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
-/* v5.c, v9.c, ipfix.c: header, then the sets. False: rejected whole, *ret_why says why. */
-bool wr_v5_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
+/* fixed.c, v9.c, ipfix.c, sflow.c: header, then the sets. False: rejected whole, *ret_why says why. */
+bool wr_fixed_message(struct wr_msg *msg, uint32_t which, enum wr_flow_reject *ret_why);
+bool wr_sflow_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_v9_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
-struct wr_tmpl *wr_v5_template(const struct wr_model *model);
+struct wr_tmpl *wr_fixed_template(const struct wr_model *model, uint32_t which);
 /* Applies a message that passed preflight, set by set. */
 void wr_sets_apply(struct wr_msg *msg, size_t at);
 

@@ -48,20 +48,25 @@ static inline struct wr_flow_peer peer_of(uint8_t last, uint16_t port)
 /* Where one message goes: rows, JSON or both (two decoders). */
 typedef void feed_fn(void *to, const struct wr_flow_peer *peer, const uint8_t *data, size_t len);
 
-/* Classic little-endian pcap, Ethernet, IPv4, UDP: what the captures are. */
+/* Classic little-endian pcap, Ethernet, IPv4 or IPv6, UDP: what the captures are. */
 static inline void feed_pcap(struct bytes b, feed_fn *feed, void *to)
 {
     for (size_t at = 24; at + 16 <= b.len;) {
         uint32_t n = b.at[at + 8] | (uint32_t)b.at[at + 9] << 8 | (uint32_t)b.at[at + 10] << 16;
         const uint8_t *p = b.at + at + 16;
         at += 16 + n;
-        if (n < 42 || wr_be(p + 12, 2) != 0x0800 || p[23] != 17)
+        bool v6 = n >= 62 && wr_be(p + 12, 2) == 0x86dd && p[20] == 17;
+        if (!v6 && (n < 42 || wr_be(p + 12, 2) != 0x0800 || p[23] != 17))
             continue;
-        const uint8_t *udp = p + 14 + (p[14] & 15) * 4;
+        const uint8_t *udp = p + 14 + (v6 ? 40 : (p[14] & 15) * 4);
         struct wr_flow_peer peer = {.port = (uint16_t)wr_be(udp, 2)};
         peer.addr[10] = peer.addr[11] = 0xff;
-        memcpy(peer.addr + 12, p + 26, 4);
-        feed(to, &peer, udp + 8, (size_t)wr_be(udp + 4, 2) - 8);
+        if (v6)
+            memcpy(peer.addr, p + 22, 16);
+        else
+            memcpy(peer.addr + 12, p + 26, 4);
+        size_t len = (size_t)wr_be(udp + 4, 2) - 8, room = (size_t)(p + n - udp) - 8;
+        feed(to, &peer, udp + 8, len < room ? len : room);
     }
 }
 

@@ -1,0 +1,170 @@
+/* sFlow v5, and the two fixed dialects besides v5: rows of real samples, and of records written by hand. */
+#include "message.h"
+
+#include <arpa/inet.h>
+
+static struct message m;
+
+static bool row_is(const struct wr_flow *r, const char *src, unsigned sport, const char *dst, unsigned dport,
+                   unsigned proto, uint64_t octets)
+{
+    char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+    int family = r->flags & WR_FLOW_V6 ? AF_INET6 : AF_INET;
+    inet_ntop(family, r->src, from, sizeof from);
+    inet_ntop(family, r->dst, to, sizeof to);
+    return !strcmp(from, src) && !strcmp(to, dst) && r->sport == sport && r->dport == dport &&
+           r->proto == proto && r->octets[0] == octets;
+}
+
+static void feed_bench(void *to, const struct wr_flow_peer *peer, const uint8_t *data, size_t len)
+{
+    struct bench *b = to;
+    wr_flow_decode(b->dec, peer, data, len, b->now_ns, &b->vec);
+}
+
+/* Expected values are telegraf's: 802.1Q tags, IPv6 with a hop-by-hop header, rate 200. */
+Test(sflow, samples_become_rows)
+{
+    struct bench b = bench_new();
+    feed_file("telegraf/sflow_issue_15918/message.bin", 'd', feed_bench, &b);
+    cr_assert_eq(b.vec.n, 6);
+    const struct wr_flow *r = b.vec.at;
+    cr_expect(row_is(&r[0], "192.168.227.2", 49469, "192.168.101.2", 2055, 17, 1286 * 200));
+    cr_expect(row_is(&r[1], "142.250.200.99", 443, "192.168.100.104", 52851, 17, 563 * 200));
+    cr_expect(row_is(&r[2], "fe80::f3a8:9738:cab4:2286", 0, "ff02::16", 0, 58, 114 * 200));
+    cr_expect(row_is(&r[3], "192.168.153.106", 64969, "142.250.185.14", 443, 17, 77 * 200));
+    cr_expect(row_is(&r[4], "142.250.185.14", 443, "192.168.153.106", 64969, 17, 719 * 200));
+    cr_expect(row_is(&r[5], "fe80::f3a8:9738:cab4:2286", 49770, "ff02::1:3", 5355, 17, 93 * 200));
+    cr_expect_eq(r[0].packets[0], 200);
+    cr_expect_eq(r[0].sampling, 200);
+    cr_expect_eq(r[0].start_ns, NOW_NS);
+    cr_expect(r[0].flags & WR_FLOW_TIME_APPROX);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->counter_samples, 1);
+    bench_end(&b);
+}
+
+Test(sflow, counters_and_drops_are_counted)
+{
+    struct bench b = bench_new();
+    feed_file("telegraf/sflow_issue_18876/message.bin", 'd', feed_bench, &b);
+    feed_file("telegraf/sflow_issue_15375/sflow_drop_1036.bin", 'd', feed_bench, &b);
+    feed_file("tcpdump/sflow-print-v6.pcap", 'p', feed_bench, &b);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->counter_samples, 49);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->other_samples, 1);
+    bench_end(&b);
+}
+
+Test(sflow, port_filter)
+{
+    const int64_t ports[] = {5355};
+    const struct wr_pred pred = {.col = WR_DNE_RemotePort, .op = WR_PRED_IN_INT, .n = 1, .ints = ports};
+    const struct wr_branch branch = {.preds = &pred, .npreds = 1};
+    const struct wr_scan scan = {.branches = &branch, .nbranches = 1};
+    struct bench b = bench_new();
+    cr_assert_eq(wr_flow_decoder_scan(b.dec, &scan), WR_OK);
+    feed_file("telegraf/sflow_issue_15918/message.bin", 'd', feed_bench, &b);
+    cr_assert_eq(b.vec.n, 1);
+    cr_expect_eq(b.vec.at[0].dport, 5355);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->filtered_early, 5);
+    bench_end(&b);
+}
+
+/* An expanded flow sample with a sampled-IPv4 record, after a record that nobody knows. */
+static void expanded_sample(uint32_t rate)
+{
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4);
+    put(&m, 1, 4);
+    put(&m, 3, 4), put(&m, 44 + 12 + 40, 4);
+    put(&m, 1, 4), put(&m, 0, 4), put(&m, 9, 4), put(&m, rate, 4), put(&m, 0, 8);
+    put(&m, 0, 4), put(&m, 1, 4), put(&m, 0, 4), put(&m, 2, 4), put(&m, 2, 4);
+    put(&m, 4096 << 4, 4), put(&m, 4, 4), put(&m, 0, 4);
+    put(&m, 3, 4), put(&m, 32, 4);
+    put(&m, 100, 4), put(&m, 6, 4), put(&m, 0x0a000001, 4), put(&m, 0x0a000002, 4);
+    put(&m, 1234, 4), put(&m, 25, 4), put(&m, 0x12, 4), put(&m, 0, 4);
+}
+
+Test(sflow, expanded_sample)
+{
+    struct bench b = bench_new();
+    expanded_sample(0);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    cr_expect(row_is(&b.vec.at[0], "10.0.0.1", 1234, "10.0.0.2", 25, 6, 100));
+    cr_expect_eq(b.vec.at[0].tcp_flags, 0x12);
+    cr_expect_eq(b.vec.at[0].domain, 7);
+    cr_expect_eq(b.vec.at[0].sampling, 1);
+    bench_end(&b);
+}
+
+/* Cut anywhere, or with a length that lies, the datagram is refused whole. */
+Test(sflow, truncation_refuses_the_datagram)
+{
+    struct bench b = bench_new();
+    expanded_sample(1);
+    size_t whole = m.len;
+    for (size_t n = 4; n < whole; n++) {
+        uint8_t *copy = malloc(n);
+        memcpy(copy, m.at, n);
+        cr_expect_not(wr_flow_decode(b.dec, &b.peer, copy, n, NOW_NS, &b.vec), "%zu octets", n);
+        free(copy);
+    }
+    m.at[27] = 2; /* two samples */
+    cr_expect_not(bench_send(&b, &m));
+    cr_expect_eq(b.vec.n, 0);
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_truncated), whole - 4 + 1);
+    bench_end(&b);
+}
+
+static void begin_fixed(uint16_t version, unsigned n)
+{
+    m.len = 0;
+    put(&m, version, 2), put(&m, n, 2), put(&m, UPTIME_MS, 4), put(&m, EXPORT_S, 4), put(&m, 500000000, 4);
+    if (version == 7)
+        put(&m, 10, 4), put(&m, 0, 4);
+}
+
+static void put_common(void)
+{
+    put(&m, 0x0a000001, 4), put(&m, 0x0a000002, 4), put(&m, 0, 4), put(&m, 1, 2), put(&m, 2, 2);
+    put(&m, 5, 4), put(&m, 600, 4), put(&m, UPTIME_MS - 3000, 4), put(&m, UPTIME_MS - 1000, 4);
+    put(&m, 1234, 2), put(&m, 25, 2);
+}
+
+static void check_fixed(struct bench *b)
+{
+    cr_assert(bench_send(b, &m));
+    cr_assert_eq(b->vec.n, 1);
+    const struct wr_flow *r = b->vec.at;
+    int64_t export_ns = EXPORT_S * INT64_C(1000000000) + 500000000;
+    cr_expect(row_is(r, "10.0.0.1", 1234, "10.0.0.2", 25, 6, 600));
+    cr_expect_eq(r->packets[0], 5);
+    cr_expect_eq(r->tcp_flags, 0x1b);
+    cr_expect_eq(r->start_ns, export_ns - INT64_C(3000000000));
+    cr_expect_eq(r->end_ns, export_ns - INT64_C(1000000000));
+}
+
+Test(fixed, v1)
+{
+    struct bench b = bench_new();
+    begin_fixed(1, 1);
+    put_common();
+    put(&m, 0, 2), put(&m, 6, 1), put(&m, 0, 1), put(&m, 0x1b, 1), put(&m, 0, 8), put(&m, 0, 3);
+    check_fixed(&b);
+    m.len--;
+    cr_expect_not(bench_send(&b, &m));
+    bench_end(&b);
+}
+
+Test(fixed, v7)
+{
+    struct bench b = bench_new();
+    begin_fixed(7, 1);
+    put_common();
+    put(&m, 0, 1), put(&m, 0x1b, 1), put(&m, 6, 1), put(&m, 0, 1), put(&m, 0, 8), put(&m, 0xc0000209, 4);
+    check_fixed(&b);
+    m.at[19] = 12; /* flow 11 is missing */
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->seq_lost, 1);
+    bench_end(&b);
+}
