@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"replay", wr_cmd_replay, "run the rules over captures and logs; print the alerts"},
     {"query", wr_cmd_query, "run a KQL query over captures and logs; print its result"},
     {"decode", wr_cmd_decode, "print every flow record of a file as JSON"},
+    {"probe", wr_cmd_probe, "say what becomes of each message: layout, columns, unused fields"},
+    {"tables", wr_cmd_tables, "list tables, their columns and types"},
     {"alerts", wr_cmd_alerts, "print the alerts that a running weir has raised"},
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };

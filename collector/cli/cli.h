@@ -15,6 +15,8 @@ int wr_cmd_replay(int argc, char **argv);
 int wr_cmd_query(int argc, char **argv);
 int wr_cmd_decode(int argc, char **argv);
 int wr_cmd_alerts(int argc, char **argv);
+int wr_cmd_probe(int argc, char **argv);
+int wr_cmd_tables(int argc, char **argv);
 
 /* Finds the subcommand and runs it; `weir`, `weir --help`, `weir help CMD`, `weir --version`. */
 int wr_cli_main(int argc, char **argv);

@@ -4,6 +4,7 @@
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/config/config.h"
+#include "parsers/log/mapping.h"
 #include "rules/rules.h"
 
 #include <string.h>
@@ -17,7 +18,7 @@ static const struct wr_opt options[] = {
 static const struct wr_args_spec spec = {
     "check",
     "[OPTION]... FILE...",
-    "Says what is wrong in rules (.kql, Sentinel .yaml) and in configuration files, with\n"
+    "Says what is wrong in rules (.kql, Sentinel .yaml), mappings and configuration files, with\n"
     "place and remedy. A directory stands for all rules in it and below; - is standard input,\n"
     "read as KQL. Rules are checked together, as `weir run` loads them. Exit code 1 when\n"
     "there is an error; warnings alone are none.",
@@ -28,6 +29,7 @@ static const struct wr_args_spec spec = {
 
 struct check {
     struct wr_ruleset *rules;
+    struct wr_mappings *mappings;
     struct wr_out out;
     bool json, any;
     unsigned files, errors, warnings;
@@ -57,9 +59,28 @@ static bool is_config(const char *name, const char *text, size_t len)
     return config;
 }
 
+/* A mapping says how its records are told apart and what columns they fill; no other file has both. */
+static bool is_mapping(const char *name, const char *text, size_t len)
+{
+    const char *dot = strrchr(name, '.');
+    struct wr_diags unused;
+    bool mapping = false;
+    if (!dot || (strcmp(dot, ".yaml") && strcmp(dot, ".yml")) || !wr_diags_init(&unused))
+        return false;
+    struct wr_yaml *file = wr_yaml_new(name, text, len, &unused);
+    if (file && file->ndocs)
+        mapping = wr_yaml_get(file->docs[0], "columns") && (wr_yaml_get(file->docs[0], "when") ||
+                                                            !wr_yaml_get(file->docs[0], "query"));
+    wr_yaml_free(file);
+    wr_diags_fini(&unused);
+    return mapping;
+}
+
 static enum wr_err check_text(struct check *c, const char *name, const char *text, size_t len,
                               struct wr_diags *diags)
 {
+    if (is_mapping(name, text, len))
+        return wr_mappings_add(c->mappings, name, text, len, diags);
     if (!is_config(name, text, len))
         return wr_ruleset_add(c->rules, strcmp(name, "-") ? name : "standard-input.kql", text, len, diags);
     struct wr_config config;
@@ -134,8 +155,11 @@ int wr_cmd_check(int argc, char **argv)
     int at = wr_args_operands(&args);
     if (at == argc)
         return wr_args_mistake(&spec, "no file given");
-    struct check c = {.rules = wr_ruleset_new(), .json = format == 1};
-    if (!c.rules) {
+    struct check c = {
+        .rules = wr_ruleset_new(), .mappings = wr_mappings_new(), .json = format == 1};
+    if (!c.rules || !c.mappings) {
+        wr_ruleset_unref(c.rules);
+        wr_mappings_free(c.mappings);
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
         return WR_EXIT_FOUND;
     }
@@ -147,5 +171,6 @@ int wr_cmd_check(int argc, char **argv)
         unread += wr_rulefiles(argv[at], check_file, &c);
     summary(&c);
     wr_ruleset_unref(c.rules);
+    wr_mappings_free(c.mappings);
     return wr_out_fini(&c.out, c.errors || unread ? WR_EXIT_FOUND : WR_EXIT_OK);
 }

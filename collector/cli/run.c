@@ -2,6 +2,7 @@
 
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/mapfiles.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/ops/notify.h"
 #include "collector/ops/oplog.h"
@@ -417,10 +418,14 @@ int wr_cmd_run(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    struct wr_ruleset *rules = load_rules(&run.start.config);
+    struct wr_config *config = &run.start.config;
+    struct wr_mappings *mappings = wr_mapfiles_load(config->mapping_paths, config->nmapping_paths);
+    struct wr_ruleset *rules = mappings ? load_rules(config) : NULL;
+    config->mappings = mappings;
     if (!rules || uv_loop_init(&run.loop) != 0) {
         wr_ruleset_unref(rules);
-        wr_config_fini(&run.start.config);
+        wr_mappings_free(mappings);
+        wr_config_fini(config);
         return WR_EXIT_FOUND;
     }
     code = serve(&run, rules);
@@ -430,6 +435,7 @@ int wr_cmd_run(int argc, char **argv)
     if (run.reloaded)
         wr_config_fini(run.reloaded);
     free(run.reloaded);
-    wr_config_fini(&run.start.config);
+    wr_mappings_free(mappings);
+    wr_config_fini(config);
     return code;
 }

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct wr_mappings;
+
 enum wr_listen_kind {
     WR_LISTEN_FLOW_UDP, /* NetFlow v5, v9, IPFIX */
     WR_LISTEN_FLOW_TCP, /* IPFIX */
@@ -52,7 +54,8 @@ enum {
     WR_CONFIG_MAX_LISTEN = 64,
     WR_CONFIG_MAX_FORWARD = 16,
     WR_CONFIG_MAX_FILES = 16,
-    WR_CONFIG_MAX_RULES = 64
+    WR_CONFIG_MAX_RULES = 64,
+    WR_CONFIG_MAX_MAPPINGS = 16
 };
 enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CONFIG_ORPHANS_TABLE };
 
@@ -64,6 +67,9 @@ struct wr_config {
     struct wr_listen http;                  /* `kind` unused */
     const char *rules[WR_CONFIG_MAX_RULES]; /* files or directories */
     uint32_t nrules;
+    const char *mapping_paths[WR_CONFIG_MAX_MAPPINGS]; /* files or directories, above weir's own */
+    uint32_t nmapping_paths;
+    const struct wr_mappings *mappings; /* set before workers start; NULL: weir's */
     const char *state_dir;             /* NULL until settled */
     uint32_t workers;                  /* 0 until settled */
     uint32_t batch_rows;               /* 1..65535 */

@@ -117,6 +117,15 @@ static const char *take_rules(struct load *load, const char *text, int kind)
     return NULL;
 }
 
+static const char *take_mapping(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    if (load->config->nmapping_paths == WR_CONFIG_MAX_MAPPINGS)
+        return "more than 16 mapping files and directories";
+    load->config->mapping_paths[load->config->nmapping_paths++] = text;
+    return NULL;
+}
+
 static const char *take_file(struct load *load, const char *text, int kind)
 {
     (void)kind;
@@ -287,7 +296,8 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "listen",     "http",         "rules",          "state",       "workers",
         "batch_rows", "memory",       "receive_buffer", "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",  "realert",     "commit",
-        "snapshot",   "snapshot_log", "alerts",         "forward",     NULL};
+        "snapshot",   "snapshot_log", "alerts",         "forward",     "mappings",
+        NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -302,6 +312,9 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml_node *rules = wr_yaml_get(root, "rules");
     if (rules && !wr_yaml_is_null(rules))
         read_texts(load, rules, take_rules, 0);
+    const struct wr_yaml_node *mappings = wr_yaml_get(root, "mappings");
+    if (mappings && !wr_yaml_is_null(mappings))
+        read_texts(load, mappings, take_mapping, 0);
     const struct wr_yaml_node *forward = NULL;
     if (wr_yaml_seq(load->file, root, "forward", &forward) && forward)
         for (uint32_t i = 0; i < forward->n; i++)

@@ -32,6 +32,14 @@ static bool same_listeners(const struct wr_config *a, const struct wr_config *b)
 }
 
 /* What only a start can change, said by its name in the file. */
+static bool same_mappings(const struct wr_config *a, const struct wr_config *b)
+{
+    bool same = a->nmapping_paths == b->nmapping_paths;
+    for (uint32_t i = 0; same && i < a->nmapping_paths; i++)
+        same = same_text(a->mapping_paths[i], b->mapping_paths[i]);
+    return same;
+}
+
 static void say_unchangeable(const struct wr_config *now, const struct wr_config *next)
 {
     const struct {
@@ -47,6 +55,7 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         {"receive_buffer", now->receive_buffer_bytes == next->receive_buffer_bytes},
         {"connections", now->max_connections == next->max_connections},
         {"connections_per_peer", now->max_connections_per_peer == next->max_connections_per_peer},
+        {"mappings", same_mappings(now, next)},
         {"commit", now->commit_ns == next->commit_ns},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

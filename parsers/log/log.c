@@ -208,6 +208,7 @@ static void event_reset(struct wr_log *log)
  * files are asked when neither knows the record. */
 static enum wr_map map_record(struct wr_log *log, const struct wr_json_val *record)
 {
+    log->layout = "";
     event_reset(log);
     enum wr_map map = wr_map_json(&log->maps, record, &log->ev);
     if (map != WR_MAP_NONE)

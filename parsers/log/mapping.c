@@ -43,9 +43,30 @@ const struct map_slot *wr_map_path_find(const struct wr_mappings *m, const char 
     return NULL;
 }
 
-bool wr_mappings_reads(const struct wr_mappings *mappings, const char *path, size_t len)
+static bool one_uses(const struct map_one *one, uint16_t field)
 {
-    return wr_map_path_find(mappings, path, len) != NULL;
+    for (uint32_t i = 0; i < one->ntests; i++)
+        if (one->tests[i].field == field)
+            return true;
+    for (uint32_t i = 0; i < one->nswaps; i++)
+        if (one->swaps[i].field == field)
+            return true;
+    for (uint32_t i = 0; i < one->npicks; i++)
+        for (uint32_t k = 0; k < one->picks[i].nfrom; k++)
+            if (one->picks[i].from[k] == field)
+                return true;
+    return one->tuple == field;
+}
+
+bool wr_mappings_uses(const struct wr_mappings *mappings, const char *name, const char *path, size_t len)
+{
+    const struct map_slot *s = wr_map_path_find(mappings, path, len);
+    if (!s || s->field == MAP_NO_FIELD)
+        return false;
+    for (uint32_t i = mappings->n; i-- > 0;)
+        if (strcmp(mappings->one[i].name, name) == 0)
+            return one_uses(&mappings->one[i], s->field);
+    return false;
 }
 
 /* ---- the record by fields ---- */

@@ -41,7 +41,7 @@ void wr_fields_free(struct wr_fields *fields);
  * (for DATA and MISSING) is the mapping's, borrowed from `mappings`. */
 enum wr_map wr_mappings_map(const struct wr_mappings *mappings, struct wr_fields *fields,
                             const struct wr_json_val *record, struct wr_event *ev, const char **ret_name);
-/* True when some mapping reads the path, or something below it. */
-bool wr_mappings_reads(const struct wr_mappings *mappings, const char *path, size_t len);
+/* True when the mapping `name` reads the path. */
+bool wr_mappings_uses(const struct wr_mappings *mappings, const char *name, const char *path, size_t len);
 
 #endif

@@ -57,7 +57,7 @@ Test(config, reads_every_setting)
              "  flow_tcp: off\n"
              "  syslog_udp: []\n"
              "http: 8080\n"
-             "rules: [/etc/weir/rules, my.kql]\n"
+             "rules: [/etc/weir/rules, my.kql]\nmappings: /etc/weir/mappings\n"
              "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
              "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: 30s\n"
              "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
@@ -68,6 +68,8 @@ Test(config, reads_every_setting)
     cr_assert_eq(config.listen[0].kind, WR_LISTEN_SYSLOG_TCP);
     cr_assert_str_eq(config.listen[1].text, "127.0.0.1:9995");
     cr_assert_eq(config.nrules, 2);
+    cr_assert_eq(config.nmapping_paths, 1);
+    cr_assert_str_eq(config.mapping_paths[0], "/etc/weir/mappings");
     cr_assert_str_eq(config.state_dir, "/var/lib/w");
     cr_assert_eq(config.workers, 3);
     cr_assert_eq(config.batch_rows, 7);

@@ -165,7 +165,8 @@ Test(mapping, one_of_a_users_own)
     cr_assert_eq(before, 10);
     cr_assert_eq(wr_mappings_add(m, "acme.yaml", own, sizeof own - 1, &diags), WR_OK);
     cr_assert_eq(wr_mappings_count(m), before + 1);
-    cr_expect(wr_mappings_reads(m, "missing", 7) && !wr_mappings_reads(m, "nothing", 7));
+    cr_expect(wr_mappings_uses(m, "acme", "missing", 7) && wr_mappings_uses(m, "acme", "product", 7));
+    cr_expect(!wr_mappings_uses(m, "acme", "nothing", 7) && !wr_mappings_uses(m, "zeek-conn", "dir", 3));
     struct fixture f = open_rows(false, 3);
     wr_log_free(f.log);
     f.log = wr_log_new(&(struct wr_log_opts){.mappings = m});

@@ -1,0 +1,251 @@
+/* `weir probe`: what becomes of each record of a file. Batches of one row, so that each is told by itself. */
+#include "base/ticks.h"
+#include "collector/cli/args.h"
+#include "collector/cli/cli.h"
+#include "collector/cli/infile.h"
+#include "collector/cli/mapfiles.h"
+#include "collector/cli/out.h"
+#include "parsers/log/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_FILE = 256 << 20, MAX_PATH_LEN = 512, MAX_DEPTH = 16, MAX_MAPPINGS = 16 };
+
+static const struct wr_opt options[] = {
+    {"mappings", "PATH", "a mapping file or a directory of them, above weir's own; again for more", 'm'},
+    {0},
+};
+
+static const struct wr_args_spec spec = {
+    "probe",
+    "[OPTION]... FILE|-",
+    "Says for each message of a file (syslog, JSON lines, any framing that a port takes) which\n"
+    "layout it has, which columns it fills, and which of its fields are not used. What no\n"
+    "layout takes is a row of Syslog, with the reason.",
+    options,
+    "  head -3 conn.log | weir probe -\n"
+    "  weir probe -m my-source.yaml sample.jsonl",
+};
+
+struct probe {
+    struct wr_mappings *mappings;
+    struct wr_log *log;
+    struct wr_maps maps;
+    struct wr_json *json;
+    struct wr_batch *events, *lines;
+    struct wr_out out;
+    uint64_t n, refused;
+};
+
+static void put_value(struct wr_buf *out, const struct wr_vec *v, uint32_t row)
+{
+    if (v->s)
+        wr_json_str(out, wr_str_data(&v->s[row]), v->s[row].len);
+    else if (v->type == WR_DATETIME)
+        wr_ticks_datetime(out, v->i[row]);
+    else
+        wr_buf_fmt(out, "%lld", (long long)v->i[row]);
+}
+
+static void put_row(struct wr_buf *out, const struct wr_batch *b)
+{
+    for (uint16_t c = 0; c < b->schema->ncols; c++) {
+        const struct wr_vec *v = &b->col[c];
+        if ((!v->s && !v->i) || b->schema->cols[c].hidden || !wr_vec_valid(v, 0) || (v->s && !v->s[0].len))
+            continue;
+        wr_buf_fmt(out, "    %-34s ", b->schema->cols[c].name);
+        put_value(out, v, 0);
+        wr_buf_char(out, '\n');
+    }
+}
+
+/* ---- fields that no column takes ---- */
+
+static bool is_used(const struct probe *p, const char *layout, const char *path, size_t len)
+{
+    static const char data[] = "winlog.event_data.", properties[] = "properties.";
+    uint16_t id;
+    if (strcmp(layout, "defender") == 0) {
+        size_t cut = len > sizeof properties && !memcmp(path, properties, sizeof properties - 1)
+                         ? sizeof properties - 1
+                         : 0;
+        return wr_keys_find(&p->maps.columns, path + cut, len - cut, &id) ||
+               (len == 8 && !memcmp(path, "category", 8)) || (len == 4 && !memcmp(path, "time", 4)) ||
+               (len == 8 && !memcmp(path, "tenantId", 8));
+    }
+    if (strcmp(layout, "sysmon") == 0) {
+        size_t cut = len > sizeof data && !memcmp(path, data, sizeof data - 1) ? sizeof data - 1 : 0;
+        return wr_keys_find(&p->maps.paths, path, len, &id) ||
+               wr_keys_find(&p->maps.data, path + cut, len - cut, &id);
+    }
+    return wr_mappings_uses(p->mappings, layout, path, len);
+}
+
+/* Leaves of the document by path; a list that is used as a whole counts as used. Depth is bounded. */
+static void unused(struct probe *p, const char *layout, const struct wr_json_val *at, char *path, size_t len,
+                   int depth, unsigned *n)
+{
+    struct wr_json_iter it = wr_json_begin(at);
+    struct wr_json_val v;
+    const char *key;
+    size_t keylen;
+    char index[16];
+    for (unsigned i = 0; wr_json_iter_next(&it, &key, &keylen, &v); i++) {
+        if (!it.object) {
+            keylen = (size_t)snprintf(index, sizeof index, "%u", i);
+            key = index;
+        }
+        if (len + keylen + 1 >= MAX_PATH_LEN)
+            continue;
+        memcpy(path + len, key, keylen);
+        size_t end = len + keylen;
+        if (is_used(p, layout, path, end))
+            continue;
+        if ((v.type == WR_JSON_OBJECT || v.type == WR_JSON_ARRAY) && v.len && depth < MAX_DEPTH) {
+            path[end] = '.';
+            unused(p, layout, &v, path, end + 1, depth + 1, n);
+            continue;
+        }
+        wr_buf_str(&p->out.buf, (*n)++ ? ", " : "    not used: ");
+        wr_json_str(&p->out.buf, path, end);
+    }
+}
+
+static void put_unused(struct probe *p, const char *layout, const char *frame, size_t len)
+{
+    const char *brace = memchr(frame, '{', len);
+    struct wr_json_val root;
+    bool repaired;
+    char path[MAX_PATH_LEN];
+    unsigned n = 0;
+    while (len && strchr("\n\r", frame[len - 1]))
+        len--;
+    if (!brace || !*layout || wr_json_parse(p->json, brace, (size_t)(frame + len - brace), &root, &repaired))
+        return;
+    unused(p, layout, &root, path, 0, 0, &n);
+    if (n)
+        wr_buf_char(&p->out.buf, '\n');
+}
+
+/* ---- messages ---- */
+
+static void put_record(struct probe *p, const char *frame, size_t len)
+{
+    const char *layout = wr_log_layout(p->log);
+    struct wr_buf *out = &p->out.buf;
+    p->n++;
+    if (p->events->nrows) {
+        wr_buf_fmt(out, "%llu: %s, a row of DeviceNetworkEvents\n", (unsigned long long)p->n, layout);
+        put_row(out, p->events);
+        put_unused(p, layout, frame, len);
+    } else if (p->lines->nrows) {
+        const struct wr_str *why = &p->lines->col[WR_SYSLOG_ParseError].s[0];
+        p->refused += why->len > 0;
+        wr_buf_fmt(out, "%llu: ", (unsigned long long)p->n);
+        if (why->len)
+            wr_buf_fmt(out, "%.*s%s%s, a row of Syslog\n", (int)why->len, wr_str_data(why),
+                       *layout ? " for " : "", layout);
+        else
+            wr_buf_str(out, "text, a row of Syslog\n");
+        put_row(out, p->lines);
+    }
+    wr_out_spill(&p->out);
+}
+
+static enum wr_err probe_frame(struct probe *p, const char *frame, size_t len, int64_t now_ns)
+{
+    enum wr_err err;
+    do {
+        if (!wr_batch_reset(p->events) || !wr_batch_reset(p->lines))
+            return WR_ENOMEM;
+        err = wr_log_frame(p->log, "", frame, len, now_ns, p->events, p->lines);
+        if (!err || err == WR_EFULL)
+            put_record(p, frame, len);
+    } while (err == WR_EFULL && !p->out.closed);
+    return err == WR_EFULL ? WR_OK : err;
+}
+
+static enum wr_err probe_text(struct probe *p, const char *text, size_t len)
+{
+    struct wr_framing framing = {0};
+    struct timespec now = {0};
+    enum wr_err err = WR_OK;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    for (size_t at = 0; at < len && !err && !p->out.closed;) {
+        const char *frame = NULL;
+        size_t n = 0, used = wr_framing_next(&framing, text + at, len - at, true, &frame, &n);
+        if (used == 0)
+            break;
+        at += used;
+        if (frame)
+            err = probe_frame(p, frame, n, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+    }
+    return err;
+}
+
+static bool probe_init(struct probe *p, const char *const *paths, uint32_t n)
+{
+    const struct wr_schema *dne = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    const struct wr_schema *sys = wr_schema_of(WR_TABLE_SYSLOG);
+    struct wr_colset dne_cols = wr_colset_all(dne), sys_cols = wr_colset_all(sys);
+    p->mappings = wr_mapfiles_load(paths, n);
+    if (!p->mappings)
+        return false;
+    wr_maps_init(&p->maps);
+    p->log = wr_log_new(&(struct wr_log_opts){.mappings = p->mappings});
+    p->json = wr_json_new();
+    p->events = wr_batch_new(dne, &dne_cols, 1);
+    p->lines = wr_batch_new(sys, &sys_cols, 1);
+    if (p->log && p->json && p->events && p->lines)
+        return true;
+    wr_cli_error("%s", wr_strerror(WR_ENOMEM));
+    return false;
+}
+
+static int probe_file(struct probe *p, const char *path)
+{
+    struct wr_buf error = {0};
+    char *text = NULL;
+    size_t len = 0;
+    enum wr_err err = wr_infile_slurp(path, MAX_FILE, &text, &len, &error);
+    if (err)
+        wr_cli_error("%.*s", (int)error.len, error.len ? error.data : "");
+    else if ((err = probe_text(p, text ? text : "", len)))
+        wr_cli_error("%s: %s", path, wr_strerror(err));
+    wr_buf_fini(&error);
+    free(text);
+    return err || p->refused ? WR_EXIT_FOUND : WR_EXIT_OK;
+}
+
+int wr_cmd_probe(int argc, char **argv)
+{
+    static struct probe p; /* large; there is one */
+    const char *paths[MAX_MAPPINGS];
+    uint32_t npaths = 0;
+    struct wr_args args;
+    int key;
+    wr_args_init(&args, &spec, argc, argv);
+    while ((key = wr_args_next(&args)) != WR_ARGS_END) {
+        if (key == WR_ARGS_STOP)
+            return args.code;
+        if (npaths == MAX_MAPPINGS)
+            return wr_args_mistake(&spec, "more than %d mappings", MAX_MAPPINGS);
+        paths[npaths++] = args.value;
+    }
+    int at = wr_args_operands(&args), code = WR_EXIT_FOUND;
+    if (argc - at != 1)
+        return wr_args_mistake(&spec, "one file is expected");
+    wr_out_init(&p.out, STDOUT_FILENO);
+    if (probe_init(&p, paths, npaths))
+        code = probe_file(&p, argv[at]);
+    wr_log_free(p.log);
+    wr_json_free(p.json);
+    wr_batch_free(p.events);
+    wr_batch_free(p.lines);
+    wr_mappings_free(p.mappings);
+    return wr_out_fini(&p.out, code);
+}

@@ -1,0 +1,42 @@
+# weir tables and weir probe; mappings checked and used from a file.
+. "$(dirname "$0")/lib.sh"
+
+run 0 "$WEIR" tables
+has out "DeviceNetworkEvents"
+run 0 "$WEIR" tables DeviceNetworkEvents
+grep -qE '^  SentBytes +long +own$' "$TMP/out" || fail "own columns are marked"
+grep -qE '^  AccountName +string +own, is InitiatingProcessAccountName$' "$TMP/out" || fail "aliases say of what"
+grep -qE '^  RemotePort +int$' "$TMP/out" || fail "a column with its type"
+grep -q '_RowId' "$TMP/out" && fail "hidden columns are not listed"
+run 1 "$WEIR" tables DeviceNetworkEvent
+has err "did you mean 'DeviceNetworkEvents'?"
+
+run 0 "$WEIR" probe "$SRC/tests/data/log/zeek-conn.json"
+has out "1: zeek-conn, a row of DeviceNetworkEvents"
+grep -qE '^    RemotePort +587$' "$TMP/out" || fail "columns with their values"
+grep -qE '^    not used: .*"uid", "service"' "$TMP/out" || fail "fields that no column takes"
+grep -q '"id.orig_h"' "$TMP/out" && fail "a field that is used is not listed"
+printf '{"a":1}\n<13>Nov 24 08:00:00 web1 su: text\n' >"$TMP/in"
+run 1 "$WEIR" probe "$TMP/in"
+has out "1: no_mapping, a row of Syslog"
+has out "2: text, a row of Syslog"
+
+cat >"$TMP/acme.yaml" <<'EOF'
+name: acme
+when: {a: 1}
+columns:
+  Timestamp: t
+  ActionType: {value: ConnectionSuccess}
+  RemoteIP: r
+EOF
+run 0 "$WEIR" check "$TMP/acme.yaml"
+printf '{"a":1,"t":1700000000,"r":"192.0.2.1","z\\u001b":{"y":[2]}}\n' >"$TMP/in"
+run 0 "$WEIR" probe -m "$TMP/acme.yaml" "$TMP/in"
+has out "1: acme, a row of DeviceNetworkEvents"
+has out '"z\u001b.y.0"'
+sed -i 's/RemoteIP/RemoteIp/' "$TMP/acme.yaml"
+run 1 "$WEIR" check "$TMP/acme.yaml"
+has out "$TMP/acme.yaml:6:3: error: DeviceNetworkEvents has no column 'RemoteIp'"
+has out "did you mean 'RemoteIP'?"
+run 0 "$WEIR" check "$SRC/parsers/log/mappings"
+finish
