@@ -21,6 +21,12 @@ static void one(struct wr_buf *out, const char *name, const char *type, const ch
     wr_buf_fmt(out, "%s %" PRIu64 "\n", name, value);
 }
 
+static void seconds(struct wr_buf *out, const char *name, const char *help, int64_t ns)
+{
+    head(out, name, "gauge", help);
+    wr_buf_fmt(out, "%s %.6f\n", name, (double)ns / 1e9);
+}
+
 /* A label's value: backslash, quote and newline escaped, as the format asks. */
 static void label(struct wr_buf *out, const char *text)
 {
@@ -220,6 +226,9 @@ static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
     one(out, "weir_snapshot_errors_total", "counter", "snapshots that could not be written",
         o->state.snapshot_errors);
     one(out, "weir_snapshot_bytes", "gauge", "size of the last snapshot", o->state.snapshot_bytes);
+    seconds(out, "weir_snapshot_stall_seconds", "for how long the last snapshot held up the rules",
+            o->snapshot_stall_ns);
+    seconds(out, "weir_snapshot_stall_max_seconds", "the longest of these", o->snapshot_stall_max_ns);
     one(out, "weir_recovered_records_total", "counter", "log records replayed at start", o->stats.replayed);
     one(out, "weir_recovery_torn_bytes", "gauge", "bytes cut off the log at start",
         o->recovered.log.torn_bytes);

@@ -128,7 +128,7 @@ void wr_owner_on_wake(uv_async_t *wake)
     }
     if (n == INPUTS_PER_TURN)
         uv_async_send(&o->wake);
-    else if (finished && !o->syncing)
+    else if (finished && !o->syncing && !o->saving)
         wr_owner_drained(o);
 }
 
@@ -205,21 +205,73 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
     wr_buf_fini(&engine);
 }
 
-/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log
- * before it is then what raises it again after a crash. */
-void wr_owner_snapshot(struct wr_owner *o)
+static void save_work(uv_work_t *req)
 {
-    o->snapshot_wanted = true;
-    if (o->syncing || !wr_owner_store_alerts(o))
-        return;
-    o->snapshot_wanted = false;
-    int64_t now = wr_core_now(o->core);
-    int rc = wr_state_snapshot(&o->state, now == INT64_MIN ? 0 : now, fill_snapshot, o);
+    wr_snapshot_job_store(&((struct wr_owner *)req->data)->snapshot);
+}
+
+static void saved(struct wr_owner *o)
+{
+    int rc = wr_state_done(&o->state, &o->snapshot);
     if (rc != 0)
         wr_oplog(WR_OPLOG_ERROR, "cannot write a snapshot; the log goes on", "dir", o->state.dir, "error",
                  strerror(-rc), NULL);
+}
+
+static void save_done(uv_work_t *req, int status)
+{
+    struct wr_owner *o = req->data;
+    o->saving = false;
+    if (status != 0)
+        o->snapshot.rc = status;
+    saved(o);
+    if (o->phase == WR_OWNER_DRAINING)
+        uv_async_send(&o->wake);
+    else if (o->snapshot_wanted && o->phase == WR_OWNER_RUNNING)
+        wr_owner_snapshot(o);
+}
+
+/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log
+ * before it is then what raises it again after a crash. False: not now, or not at all. */
+static bool cut_snapshot(struct wr_owner *o)
+{
+    o->snapshot_wanted = true;
+    if (o->syncing || o->saving || !wr_owner_store_alerts(o))
+        return false;
+    o->snapshot_wanted = false;
+    int64_t now = wr_core_now(o->core), begin = o->io->mono_ns(o->io->ctx);
+    int rc = wr_state_cut(&o->state, now == INT64_MIN ? 0 : now, fill_snapshot, o, &o->snapshot);
+    if (rc != 0)
+        wr_oplog(WR_OPLOG_ERROR, "cannot begin a snapshot; the log goes on", "dir", o->state.dir, "error",
+                 strerror(-rc), NULL);
     o->log_bytes = o->state.wal.bytes;
-    o->state.snapshot_at_ns = o->io->mono_ns(o->io->ctx);
+    o->snapshot_at_ns = o->io->mono_ns(o->io->ctx);
+    o->snapshot_stall_ns = o->snapshot_at_ns - begin;
+    if (o->snapshot_stall_ns > o->snapshot_stall_max_ns)
+        o->snapshot_stall_max_ns = o->snapshot_stall_ns;
+    return rc == 0;
+}
+
+/* The owner only pays for the copy in memory; a thread of the pool stores it (docs/design/0006). */
+void wr_owner_snapshot(struct wr_owner *o)
+{
+    if (!cut_snapshot(o))
+        return;
+    o->save.data = o;
+    if (uv_queue_work(o->loop, &o->save, save_work, save_done) == 0) {
+        o->saving = true;
+        return;
+    }
+    wr_snapshot_job_store(&o->snapshot);
+    saved(o);
+}
+
+void wr_owner_snapshot_now(struct wr_owner *o)
+{
+    if (!cut_snapshot(o))
+        return;
+    wr_snapshot_job_store(&o->snapshot);
+    saved(o);
 }
 
 static void watch_log(struct wr_owner *o)
@@ -243,7 +295,7 @@ void wr_owner_on_housekeeping(uv_timer_t *timer)
     watch_log(o);
     if (o->unstored)
         (void)wr_owner_store_alerts(o);
-    if (!o->failing && (now - o->state.snapshot_at_ns >= o->config->snapshot_ns ||
+    if (!o->failing && (now - o->snapshot_at_ns >= o->config->snapshot_ns ||
                         o->state.wal.bytes - o->log_bytes >= o->config->snapshot_log_bytes))
         wr_owner_snapshot(o);
     if (now - o->last_trim_ns < 60 * SECOND_NS)

@@ -47,7 +47,12 @@ struct wr_owner {
     int sync_fd, sync_rc;
     uint64_t sync_segment;
     bool syncing;         /* `sync` runs in the thread pool */
-    bool snapshot_wanted; /* as soon as no sync runs */
+    bool snapshot_wanted; /* as soon as no sync and no snapshot runs */
+    bool saving;          /* `save` runs in the thread pool */
+    uv_work_t save;
+    struct wr_snapshot_job snapshot;
+    int64_t snapshot_at_ns; /* monotonic, begin of the last one */
+    int64_t snapshot_stall_ns, snapshot_stall_max_ns; /* the last one held the owner up for so long; the longest did */
     uint64_t log_bytes;   /* since the last snapshot */
     int64_t last_input_ns, last_turn_ns, last_trim_ns;
     struct wr_alert *unstored, **unstored_end; /* raised, the store could not take them yet */
@@ -82,6 +87,7 @@ void wr_owner_on_tick(uv_timer_t *timer);
 void wr_owner_on_commit(uv_timer_t *timer);
 void wr_owner_on_housekeeping(uv_timer_t *timer);
 void wr_owner_snapshot(struct wr_owner *owner);
+void wr_owner_snapshot_now(struct wr_owner *owner); /* waits until it is stored: start and stop */
 void wr_owner_take_alerts(struct wr_owner *owner);
 bool wr_owner_store_alerts(struct wr_owner *owner);
 void wr_owner_drained(struct wr_owner *owner);

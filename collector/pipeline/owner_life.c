@@ -285,7 +285,7 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
         return err;
     owner->phase = WR_OWNER_RUNNING;
     (void)wr_owner_store_alerts(owner); /* those that the replay raised anew: known ones are left out */
-    wr_owner_snapshot(owner);           /* so that a damaged or long log is behind us */
+    wr_owner_snapshot_now(owner);       /* so that a damaged or long log is behind us */
     uint64_t commit_ms = (uint64_t)config->commit_ns / 1000000;
     uv_timer_start(&owner->tick, wr_owner_on_tick, TICK_MS, TICK_MS);
     uv_timer_start(&owner->commit, wr_owner_on_commit, commit_ms, commit_ms ? commit_ms : 1);
@@ -336,7 +336,7 @@ void wr_owner_drained(struct wr_owner *o)
     uv_timer_stop(&o->commit);
     uv_timer_stop(&o->housekeeping);
     wr_owner_turn(o);
-    wr_owner_snapshot(o);
+    wr_owner_snapshot_now(o);
     stop_sinks(o, SINK_FLUSH_MS);
 }
 

@@ -130,25 +130,48 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
     return WR_OK;
 }
 
-int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
-                      void *arg)
+int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg,
+                 struct wr_snapshot_job *ret_job)
 {
+    *ret_job = (struct wr_snapshot_job){.io = state->io, .dir = state->dir};
     int rc = wr_wal_rotate(&state->wal);
-    if (rc == 0) {
-        struct wr_buf out = {0};
-        wr_snapshot_begin(&out, state->wal.segment, state->wal.lsn, now_ns);
-        fill(arg, &out);
-        rc = wr_snapshot_store(state->io, state->dir, state->wal.segment, &out);
-        state->snapshot_bytes = out.len;
-        wr_buf_fini(&out);
-    }
     if (rc != 0) {
         state->snapshot_errors++;
         return rc;
     }
-    state->snapshots++;
-    state->snapshot_at_ns = now_ns;
+    ret_job->segment = state->wal.segment;
+    wr_snapshot_begin(&ret_job->bytes, state->wal.segment, state->wal.lsn, now_ns);
+    fill(arg, &ret_job->bytes);
     return 0;
+}
+
+void wr_snapshot_job_store(struct wr_snapshot_job *job)
+{
+    job->rc = wr_snapshot_store(job->io, job->dir, job->segment, &job->bytes);
+}
+
+int wr_state_done(struct wr_state *state, struct wr_snapshot_job *job)
+{
+    int rc = job->rc;
+    if (rc != 0) {
+        state->snapshot_errors++;
+    } else {
+        state->snapshots++;
+        state->snapshot_bytes = job->bytes.len;
+    }
+    wr_buf_fini(&job->bytes);
+    return rc;
+}
+
+int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
+                      void *arg)
+{
+    struct wr_snapshot_job job;
+    int rc = wr_state_cut(state, now_ns, fill, arg, &job);
+    if (rc != 0)
+        return rc;
+    wr_snapshot_job_store(&job);
+    return wr_state_done(state, &job);
 }
 
 void wr_state_close(struct wr_state *state)

@@ -21,7 +21,6 @@ struct wr_state {
     struct wr_wal wal;
     uint64_t snapshots, snapshot_errors;
     uint64_t snapshot_bytes;
-    int64_t snapshot_at_ns; /* arrival time of the last one, 0 none */
 };
 
 /* Makes the directory (mode 0700) when it is missing, and locks it. WR_EIO, WR_ELIMIT (another process has
@@ -48,8 +47,29 @@ struct wr_recovery_report {
 enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *recovery, bool force,
                              struct wr_recovery_report *ret_report, struct wr_buf *error) WR_MUST_CHECK;
 
-/* A snapshot of `fill`'s sections at the present end of the log, which goes on in a new segment. Also the way
- * out of a failed log. -errno; the log then goes on as it is. */
+/* A snapshot in three steps, so that only the first holds the owner up:
+ *
+ *   cut    the log goes on in a new segment; `fill` puts the sections into memory. The owner's thread, between turns:
+ *          what they say and the new segment's begin belong together.
+ *   store  checksum, file, sync, rename; removes what is old. Any thread.
+ *   done   counts. The owner's thread.
+ *
+ * One at a time. Until it is stored, recovery takes the snapshot before and a segment more. Also the way out of a
+ * failed log. */
+struct wr_snapshot_job {
+    const struct wr_io *io;
+    const char *dir;
+    uint64_t segment;
+    struct wr_buf bytes;
+    int rc;
+};
+/* -errno: the log goes on as it is, there is nothing to store (counted). */
+int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg,
+                 struct wr_snapshot_job *ret_job);
+void wr_snapshot_job_store(struct wr_snapshot_job *job);
+/* 0 or -errno; empties the job. */
+int wr_state_done(struct wr_state *state, struct wr_snapshot_job *job);
+/* All three. -errno. */
 int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
                       void *arg);
 

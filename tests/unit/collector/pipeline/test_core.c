@@ -1,0 +1,155 @@
+/* The owner's state alone: a fold over inputs, without loop, log or store. */
+#include "collector/pipeline/core.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const int64_t T0 = INT64_C(1767600000000000000), SECOND = 1000000000;
+
+static const char RULE[] = "// id: servers\n"
+                           "DeviceNetworkEvents\n"
+                           "| where Timestamp > ago(1h)\n"
+                           "| where RemotePort == 25\n"
+                           "| summarize Servers = dcount(RemoteIP) by LocalIP\n"
+                           "| where Servers >= 3\n";
+
+static struct wr_ruleset *rules_of(const char *text)
+{
+    struct wr_diags diags;
+    struct wr_ruleset *rules = wr_ruleset_new();
+    cr_assert(wr_diags_init(&diags));
+    cr_assert_eq(wr_ruleset_add(rules, "servers.kql", text, strlen(text), &diags), WR_OK);
+    wr_diags_fini(&diags);
+    return rules;
+}
+
+static struct wr_core_opts opts_of(void)
+{
+    return (struct wr_core_opts){.batch_rows = 4,
+                                 .memory_bytes = 64 << 20,
+                                 .orphans = WR_ORPHANS_EVENTS,
+                                 .hold_ns = 600 * SECOND,
+                                 .realert_ns = 3600 * SECOND};
+}
+
+static struct wr_core *core_of(const char *text)
+{
+    struct wr_ruleset *rules = rules_of(text);
+    struct wr_core_opts opts = opts_of();
+    struct wr_core *core = wr_core_new(rules, &opts);
+    wr_ruleset_unref(rules);
+    cr_assert_not_null(core);
+    return core;
+}
+
+static enum wr_err give(struct wr_core *core, uint8_t from, uint8_t to, uint16_t port, int64_t at)
+{
+    struct wr_flow f = {.proto = 6, .tcp_flags = 0x1b, .sampling = 1, .point = 1, .sport = 40000, .dport = port};
+    f.src[0] = 10;
+    f.src[3] = from;
+    f.dst[0] = 198;
+    f.dst[1] = 51;
+    f.dst[2] = 100;
+    f.dst[3] = to;
+    f.flags = WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS | WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN;
+    f.start_ns = f.end_ns = at;
+    f.octets[0] = f.octets[1] = 100;
+    f.packets[0] = f.packets[1] = 1;
+    struct wr_input in = {.type = WR_INPUT_FLOWS, .len = sizeof f, .arrival_ns = at, .bytes = &f};
+    return wr_core_apply(core, &in);
+}
+
+static void turn(struct wr_core *core, int64_t at)
+{
+    struct wr_input in = {.type = WR_INPUT_TURN, .arrival_ns = at};
+    cr_assert_eq(wr_core_apply(core, &in), WR_OK);
+}
+
+/* Works `n` servers of host 1 through, then says how many alerts came and the first one's id. */
+static int alerts_after(struct wr_core *core, uint8_t first, uint8_t n, int64_t at, char *ret_id)
+{
+    for (uint8_t i = 0; i < n; i++)
+        cr_assert_eq(give(core, 1, (uint8_t)(first + i), 25, at), WR_OK);
+    turn(core, at + 5 * SECOND);
+    int count = 0;
+    for (struct wr_alert *a = wr_core_alerts(core); a; count++) {
+        struct wr_alert *next = a->next;
+        if (count == 0 && ret_id)
+            memcpy(ret_id, a->id, sizeof a->id);
+        wr_alert_free(a);
+        a = next;
+    }
+    return count;
+}
+
+Test(core, an_alert_comes_with_the_turn_in_which_its_group_crosses)
+{
+    struct wr_core *core = core_of(RULE);
+    cr_assert_eq(alerts_after(core, 1, 2, T0, NULL), 0);
+    cr_assert_eq(alerts_after(core, 2, 1, T0 + 10 * SECOND, NULL), 0, "the same server again");
+    cr_assert_eq(alerts_after(core, 3, 1, T0 + 20 * SECOND, NULL), 1);
+    wr_core_free(core);
+}
+
+Test(core, saved_and_loaded_it_goes_on_with_the_same_ids)
+{
+    char undisturbed[sizeof ((struct wr_alert *)0)->id], restored[sizeof undisturbed];
+    struct wr_core *core = core_of(RULE), *copy = core_of(RULE);
+    cr_assert_eq(alerts_after(core, 1, 2, T0, NULL), 0);
+    struct wr_buf conn = {0}, engine = {0}, again_conn = {0}, again_engine = {0};
+    wr_core_save(core, &conn, &engine);
+    cr_assert_eq(wr_core_load(copy, wr_core_now(core), conn.data, conn.len, engine.data, engine.len), WR_OK);
+    cr_assert_eq(wr_core_now(copy), wr_core_now(core));
+    wr_core_save(copy, &again_conn, &again_engine);
+    cr_assert_eq(conn.len, again_conn.len);
+    cr_assert_arr_eq(conn.data, again_conn.data, conn.len);
+    cr_assert_eq(alerts_after(core, 3, 1, T0 + 10 * SECOND, undisturbed), 1);
+    cr_assert_eq(alerts_after(copy, 3, 1, T0 + 10 * SECOND, restored), 1);
+    cr_assert_arr_eq(undisturbed, restored, sizeof restored);
+    struct wr_buf *bufs[] = {&conn, &engine, &again_conn, &again_engine};
+    for (int i = 0; i < 4; i++)
+        wr_buf_fini(bufs[i]);
+    wr_core_free(core);
+    wr_core_free(copy);
+}
+
+Test(core, a_reload_keeps_windows_of_rules_that_stay_and_takes_options)
+{
+    struct wr_core *core = core_of(RULE);
+    struct wr_ruleset *rules = rules_of(RULE);
+    struct wr_core_opts opts = opts_of();
+    opts.realert_ns = SECOND;
+    cr_assert_eq(alerts_after(core, 1, 2, T0, NULL), 0);
+    cr_assert_eq(wr_core_reload(core, rules, &opts), WR_OK);
+    cr_assert_eq(alerts_after(core, 3, 1, T0 + 10 * SECOND, NULL), 1, "two servers were there already");
+    cr_assert_gt(alerts_after(core, 4, 1, T0 + 60 * SECOND, NULL), 0, "updates come every second now");
+    cr_assert_eq(wr_core_rules(core), rules);
+    wr_ruleset_unref(rules);
+    wr_core_free(core);
+}
+
+Test(core, what_is_no_input_is_refused_and_changes_nothing)
+{
+    struct wr_core *core = core_of(RULE);
+    cr_assert_eq(alerts_after(core, 1, 2, T0, NULL), 0);
+    uint8_t bytes[64] = {0xff, 0xff, 0xff, 0xff, 0xff};
+    const struct wr_input bad[] = {
+        {.type = 0, .len = 0, .arrival_ns = T0, .bytes = bytes},
+        {.type = 99, .len = 8, .arrival_ns = T0, .bytes = bytes},
+        {.type = WR_INPUT_FLOWS, .len = sizeof(struct wr_flow) - 1, .arrival_ns = T0, .bytes = bytes},
+        {.type = WR_INPUT_EVENT, .len = 5, .arrival_ns = T0, .bytes = bytes},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_neq(wr_core_apply(core, &bad[i]), WR_OK, "input %zu", i);
+    cr_assert_eq(alerts_after(core, 3, 1, T0 + 10 * SECOND, NULL), 1);
+    wr_core_free(core);
+}
+
+Test(core, time_never_steps_back)
+{
+    struct wr_core *core = core_of(RULE);
+    turn(core, T0 + 100 * SECOND);
+    turn(core, T0);
+    cr_assert_eq(wr_core_now(core), T0 + 100 * SECOND);
+    wr_core_free(core);
+}
