@@ -214,7 +214,7 @@ static enum wr_err flush(struct wr_join *join, struct wr_eval *ev, struct pairs 
     wr_arena_reset(join->arena);
     ev->arena = outer;
     p->n = 0;
-    return ok ? WR_OK : WR_ENOMEM;
+    return ok ? ev->err : WR_ENOMEM;
 }
 
 static bool pairs_init(const struct wr_join *join, struct wr_eval *ev, struct pairs *p,

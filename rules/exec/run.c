@@ -1,5 +1,6 @@
 #include "rules/exec/run.h"
 
+#include "rules/exec/expand.h"
 #include "rules/exec/join.h"
 #include "rules/exec/summarize.h"
 #include "rules/fn/kernel.h"
@@ -20,6 +21,7 @@ struct node {
     struct wr_schema key_schema;
     struct wr_groups *groups;
     struct wr_join *join;
+    struct wr_arena *made; /* mv-expand: rows on their way out */
     bool probing; /* join: the right side is in, left rows come */
     int64_t left; /* take */
 };
@@ -130,6 +132,8 @@ static void node_reset(struct node *n)
         n->groups = NULL;
         wr_join_free(n->join);
         n->join = NULL;
+        wr_arena_free(n->made);
+        n->made = NULL;
         node_reset(n->input);
     }
 }
@@ -196,6 +200,8 @@ static void join_out(void *arg, struct wr_chunk *chunk)
     struct wr_arena *outer = j->run->scratch;
     j->run->scratch = j->run->ev.arena;
     push(j->run, j->node->out, chunk);
+    if (j->run->err)
+        j->run->ev.err = j->run->err; /* no more rows are asked for */
     j->run->scratch = outer;
 }
 
@@ -208,6 +214,17 @@ static void join_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk
         fail(run, n, err, wr_strerror(err));
     if (wr_join_bytes(n->join) > run->memory)
         fail(run, n, WR_ELIMIT, "the second table of this join needs more memory than allowed");
+}
+
+static void expand_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
+{
+    struct joined to = {run, n};
+    if (!n->made)
+        n->made = wr_arena_new(SCRATCH);
+    enum wr_err err = n->made ? wr_expand(&run->ev, n->op, chunk, run->batch_rows, n->made, join_out, &to)
+                              : WR_ENOMEM;
+    if (err)
+        fail(run, n, err, wr_strerror(err));
 }
 
 /* Pushes rows into `n` and on, up to an operator that keeps them. Changes `chunk`. */
@@ -238,6 +255,9 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
                 fail(run, n, WR_ELIMIT, "the groups of this summarize need more memory than allowed");
             if (run->ev.err)
                 fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+            return;
+        case WR_OP_EXPAND:
+            expand_push(run, n, chunk);
             return;
         case WR_OP_JOIN:
             join_push(run, n, chunk);

@@ -95,6 +95,7 @@ enum wr_kql_op_kind {
     WR_KQL_RENDER, /* no effect */
     WR_KQL_JOIN,   /* label: its kind, or NULL text; args[0]: the other table; by: conditions */
     WR_KQL_LOOKUP, /* as join */
+    WR_KQL_EXPAND, /* label: of the item's number; by: typeof() or NULL, one an argument; inner: kind=array */
     WR_KQL_INVOKE, /* args[0]: the call */
     WR_KQL_OTHER   /* not supported: `name` */
 };
@@ -111,6 +112,7 @@ struct wr_kql_op {
     bool has_by;
     /* union */
     bool isfuzzy, inner;
+    int64_t limit; /* mv-expand; -1: none */
     struct wr_kql_name withsource; /* NULL text: not given */
 };
 

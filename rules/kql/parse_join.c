@@ -40,3 +40,52 @@ bool wr_parse_invoke(struct wr_parser *p, struct wr_kql_op *op)
     op->nargs = call.n;
     return true;
 }
+
+/* kind = array, bagexpansion = bag, with_itemindex = i */
+static bool parse_expand_options(struct wr_parser *p, struct wr_kql_op *op)
+{
+    while (wr_token_is(p, wr_parser_peek(p, 1), "=")) {
+        const struct wr_token *t = wr_parser_peek(p, 0);
+        if (wr_token_is(p, t, "with_itemindex")) {
+            p->at += 2;
+            op->label = wr_parser_name(p, "a column's name");
+        } else if (wr_token_is(p, t, "kind") || wr_token_is(p, t, "bagexpansion")) {
+            p->at += 2;
+            op->inner = wr_parser_accept(p, "array");
+            if (!op->inner && !wr_parser_expect(p, "bag", "'array' or 'bag'"))
+                return false;
+        } else {
+            break;
+        }
+        if (p->failed)
+            return false;
+    }
+    return true;
+}
+
+bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op)
+{
+    struct wr_list args = {0};
+    struct wr_kql_ex **types = wr_arena_alloc(p->arena, WR_KQL_MAX_PIPES * sizeof(struct wr_kql_ex *));
+    op->limit = -1;
+    if (!types || !parse_expand_options(p, op))
+        return false;
+    do {
+        if (args.n == WR_KQL_MAX_PIPES || !wr_list_add(p, &args, wr_parse_named(p)))
+            return false;
+        if (wr_parser_accept(p, "to") && !(types[args.n - 1] = wr_parse_unary(p)))
+            return false;
+    } while (wr_parser_accept(p, ","));
+    if (wr_parser_accept(p, "limit")) {
+        struct wr_kql_ex *n = wr_parse_unary(p);
+        if (!n || n->kind != WR_KQL_LITERAL || n->value.type != WR_LONG || n->value.i < 0) {
+            wr_parser_unexpected(p, "a whole number after 'limit'");
+            return false;
+        }
+        op->limit = n->value.i;
+    }
+    op->args = args.at;
+    op->nargs = args.n;
+    op->by = types; /* typeof() of each argument, or NULL; has_by is not set */
+    return true;
+}

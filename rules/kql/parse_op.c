@@ -310,6 +310,7 @@ static const struct grammar {
     {"range", WR_KQL_RANGE_OP, parse_range},
     {"join", WR_KQL_JOIN, wr_parse_join},
     {"lookup", WR_KQL_LOOKUP, wr_parse_join},
+    {"mv-expand", WR_KQL_EXPAND, wr_parse_expand},
     {"invoke", WR_KQL_INVOKE, wr_parse_invoke},
 };
 

@@ -62,6 +62,7 @@ bool wr_parse_cols(struct wr_parser *p, struct wr_kql_ex *ex); /* (Name: type, .
 /* hint.shufflekey=x, hint.strategy=shuffle: for Microsoft's servers. */
 bool wr_parser_skip_hints(struct wr_parser *p);
 bool wr_parse_join(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_invoke(struct wr_parser *p, struct wr_kql_op *op);
 struct wr_kql_ex *wr_parse_pattern(struct wr_parser *p); /* Name*, *, name */
 

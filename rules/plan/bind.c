@@ -60,7 +60,8 @@ static const char *const here[] = {
     "where",           "extend",    "project",  "project-away", "project-keep", "project-rename",
     "project-reorder", "summarize", "distinct", "sort",         "order",        "take",
     "limit",           "top",       "count",    "union",        "as",           "render",
-    "print",           "range",     "join",     "lookup",       "invoke"};
+    "print",           "range",     "join",     "lookup",       "invoke",
+    "mv-expand"};
 
 static const char *nearest_operator(const char *name)
 {

@@ -150,6 +150,8 @@ struct wr_op *wr_bind_take(struct wr_binder *b, const struct wr_kql_op *ast, str
 struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast,
                               struct wr_op *input);
 struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_expand(struct wr_binder *b, const struct wr_kql_op *ast,
+                             struct wr_op *input);
 struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 /* Puts a filter on left columns below an innerunique join; false when it cannot go there. */
 bool wr_join_push_where(struct wr_binder *b, struct wr_op *join, struct wr_ex *pred);

@@ -372,6 +372,8 @@ static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, s
         return bind_top(b, ast, input);
     case WR_KQL_UNION:
         return wr_bind_union(b, ast, input);
+    case WR_KQL_EXPAND:
+        return wr_bind_expand(b, ast, input);
     case WR_KQL_JOIN:
     case WR_KQL_LOOKUP:
         return wr_bind_join(b, ast, input);

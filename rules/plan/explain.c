@@ -184,6 +184,12 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
     case WR_OP_TAKE:
         wr_buf_fmt(out, "take %" PRId64, op->count);
         break;
+    case WR_OP_EXPAND:
+        wr_buf_fmt(out, "mv-expand%s limit %" PRId64 " ", op->expand_pairs ? " kind=array" : "", op->count);
+        print_list(op->cols, op->nkeys, op->input->schema, out);
+        for (uint32_t k = 0; k < op->nkeys; k++)
+            wr_buf_fmt(out, " %s", wr_type_name(op->schema->cols[op->cols[k]->col].type));
+        break;
     case WR_OP_JOIN:
         print_join(op, out);
         break;

@@ -46,6 +46,7 @@ enum wr_op_kind {
     WR_OP_SORT,
     WR_OP_TAKE,      /* take, limit; top = sort + take */
     WR_OP_UNION,     /* rows of several inputs, columns already mapped to one schema */
+    WR_OP_EXPAND,    /* mv-expand: columns `cols` of its input; one more column is the item's number */
     WR_OP_JOIN       /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
 };
 
@@ -87,9 +88,11 @@ struct wr_op {
     uint32_t nrows;
     const struct wr_sort_key *keys;  /* SORT */
     uint32_t nsort;
-    int64_t count;                   /* TAKE */
+    int64_t count;                   /* TAKE; EXPAND: rows of one row at most */
     struct wr_op **inputs;           /* UNION, JOIN */
     uint32_t ninputs;
+    struct wr_colset expanded;       /* EXPAND: the same columns */
+    bool expand_pairs;               /* EXPAND: slots of a bag as [key, value] */
     enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };
 

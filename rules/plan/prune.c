@@ -150,6 +150,17 @@ static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return true;
 }
 
+/* All columns stay. */
+static bool prune_expand(struct wr_binder *b, struct wr_op *op, struct moved *ret)
+{
+    struct wr_colset all = {0};
+    struct moved in;
+    for (uint16_t i = 0; i < op->input->schema->ncols; i++)
+        wr_colset_add(&all, i);
+    identity(op->schema, ret);
+    return prune(b, op->input, &all, &in);
+}
+
 /* A side's part of what is needed, and its keys. */
 static bool prune_side(struct wr_binder *b, struct wr_op *op, uint32_t side, uint16_t from,
                        const struct wr_colset *need, struct moved *ret)
@@ -225,6 +236,8 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return prune_summarize(b, op, need, ret);
     case WR_OP_UNION:
         return prune_union(b, op, need, ret);
+    case WR_OP_EXPAND:
+        return prune_expand(b, op, ret);
     case WR_OP_JOIN:
         return prune_join(b, op, need, ret);
     case WR_OP_SCAN: {

@@ -217,6 +217,8 @@ static bool shape_fits(struct stream *s)
 {
     for (uint32_t i = 1; i < s->n; i++) {
         enum wr_op_kind kind = s->chain[i]->kind;
+        if (kind == WR_OP_EXPAND)
+            return in_the_way(s, "mv-expand runs in batch only, for now");
         if (kind == WR_OP_SUMMARIZE && i != s->sum)
             return in_the_way(s,
                               "a summarize over the result of another runs in batch only, for now");

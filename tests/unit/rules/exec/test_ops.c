@@ -104,3 +104,15 @@ Test(ops, functions_of_ones_own)
     expect(L "let f = (s:string) { strcat(s, '!') }; L | where a < 2 | extend s = f(k)", "k|a|s;x|1|x!");
     expect("let V = view () { print x = 1 }; V | union V | count", "Count;2");
 }
+
+Test(ops, mv_expand)
+{
+    expect("print a = 1, d = dynamic([5, \"x\", null]) | mv-expand with_itemindex=i d", "a|d|i;1|5|0;1|x|1;1|null|2");
+    expect("print d = dynamic([5, \"x\", true]) | mv-expand d to typeof(string)", "d;;x;");
+    expect("print d = dynamic([5, \"x\", 7]) | mv-expand d to typeof(long)", "d;5;null;7");
+    expect("print d = dynamic([]) | mv-expand d | count", "Count;0");
+    expect("print d = dynamic(null) | mv-expand d | count", "Count;1");
+    expect("print d = dynamic({\"a\": 1, \"b\": 2}) | mv-expand kind=array d", "d;[\"a\",1];[\"b\",2]");
+    expect("print d = dynamic({\"a\": 1}), e = dynamic([1, 2]) | mv-expand d, e", "d|e;{\"a\":1}|1;null|2");
+    expect("print d = dynamic({\"k\": [1, 2, 3]}) | mv-expand x = d.k limit 2 | project x", "x;1;2");
+}

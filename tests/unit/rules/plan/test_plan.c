@@ -171,7 +171,7 @@ static const struct {
      "q.kql:1:31: error: a string is matched with a long\n"},
     {"Flows | join (Flows) on Exporter > 1",
      "q.kql:1:25: error: a condition of this join is no pair of columns\n"},
-    {"Flows | mv-expand x", "q.kql:1:9: error: operator 'mv-expand' is not supported yet\n"},
+    {"Flows | mv-apply x", "q.kql:1:9: error: operator 'mv-apply' is not supported yet\n"},
     {"Flows | where Exporter > 'a'", "q.kql:1:15: error: values of type string have no order\n"},
     {"Flows | where Timestamp > '2026-01-01'",
      "q.kql:1:15: error: '>' does not take datetime and string\n"},
