@@ -1,3 +1,4 @@
+#include "rules/exec/cells.h"
 #include "rules/exec/key.h"
 #include "rules/exec/state.h"
 #include "rules/fn/kernel.h"
@@ -69,85 +70,10 @@ bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, 
     return ret_chunk->sel.n == 1 && !s->row_ev.err;
 }
 
-/* ---- a row as bytes: to see whether it changed, and to say it once more when the group has left ---- */
-
-static void cells_pack(const struct wr_stream *s, const struct wr_vec *cols, uint32_t row, struct wr_buf *out)
+static struct wr_alert *alert_new(const struct wr_stream *s, enum wr_alert_kind kind, const char *id,
+                                  uint32_t seq, const struct wr_buf *cells)
 {
-    for (uint16_t c = 0; c < s->out_schema->ncols; c++) {
-        const struct wr_vec *v = &cols[c];
-        bool null = (!v->i && !v->r && !v->s) || !wr_vec_valid(v, row);
-        wr_buf_u8(out, null);
-        if (null)
-            continue;
-        if (v->s) {
-            wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
-            continue;
-        }
-        uint64_t bits = 0;
-        memcpy(&bits, v->r ? (const void *)&v->r[row] : (const void *)&v->i[row], sizeof bits);
-        wr_buf_u64(out, bits);
-    }
-}
-
-/* False when the bytes are not one row of the rule's columns. */
-static bool cells_unpack(const struct wr_stream *s, const void *bytes, size_t len, struct wr_alert *a)
-{
-    struct wr_rd rd = wr_rd_init(bytes, len);
-    uint16_t n = s->out_schema->ncols;
-    a->cells = wr_arena_alloc(a->arena, (n + 1u) * sizeof *a->cells);
-    if (!a->cells)
-        return false;
-    for (uint16_t c = 0; c < n; c++) {
-        const struct wr_coldef *def = &s->out_schema->cols[c];
-        struct wr_alert_cell *cell = &a->cells[c];
-        *cell = (struct wr_alert_cell){.name = wr_arena_strndup(a->arena, def->name, strlen(def->name)),
-                                       .type = def->type,
-                                       .null = wr_rd_u8(&rd) != 0};
-        if (!cell->name)
-            return false;
-        if (cell->null)
-            continue;
-        if (wr_type_is_str(def->type)) {
-            uint32_t size;
-            const uint8_t *p = wr_rd_blob(&rd, &size);
-            if (rd.err || !wr_str_copy(a->arena, (const char *)p, size, &cell->s))
-                return false;
-            continue;
-        }
-        uint64_t bits = wr_rd_u64(&rd);
-        if (def->type == WR_REAL)
-            memcpy(&cell->r, &bits, sizeof cell->r);
-        else
-            cell->i = (int64_t)bits;
-    }
-    a->ncells = n;
-    return !rd.err && rd.at == rd.end;
-}
-
-bool wr_cells_check(const struct wr_stream *s, const void *bytes, size_t len)
-{
-    struct wr_alert a = {.arena = wr_arena_new(1024)};
-    bool ok = a.arena && cells_unpack(s, bytes, len, &a);
-    wr_arena_free(a.arena);
-    return ok;
-}
-
-static struct wr_alert *alert_new(struct wr_stream *s, enum wr_alert_kind kind, const char *id, uint32_t seq,
-                                  const struct wr_buf *cells)
-{
-    struct wr_arena *arena = wr_arena_new(1024);
-    struct wr_alert *a = arena ? wr_arena_alloc(arena, sizeof *a) : NULL;
-    if (!a) {
-        wr_arena_free(arena);
-        return NULL;
-    }
-    *a = (struct wr_alert){.arena = arena, .seq = seq, .kind = kind};
-    memcpy(a->id, id, sizeof a->id);
-    if (cells->err || !cells_unpack(s, cells->data, cells->len, a)) {
-        wr_alert_free(a);
-        return NULL;
-    }
-    return a;
+    return wr_cells_alert(s->out_schema, cells, kind, id, seq);
 }
 
 static void emit(struct wr_stream *s, struct wr_alert *a)
@@ -174,20 +100,6 @@ static void alert_times(struct wr_stream *s, struct group *g, const struct firin
             a->sample_rows[a->nsamples++] = raw_at(s, g, i)[1];
 }
 
-/* 128 bits that name the alert for ever: rule, version, key, time of crossing. */
-static void make_id(struct wr_stream *s, const void *key, size_t len, int64_t t_cross, char id[33])
-{
-    struct wr_buf text = {0};
-    uint8_t digest[32];
-    wr_buf_blob(&text, s->opts.rule_id, (uint32_t)strlen(s->opts.rule_id));
-    wr_buf_blob(&text, s->opts.rule_version, (uint32_t)strlen(s->opts.rule_version));
-    wr_buf_blob(&text, key, (uint32_t)len);
-    wr_buf_u64(&text, (uint64_t)t_cross);
-    wr_sha256(text.data ? text.data : "", text.len, digest);
-    wr_hex(digest, 16, id);
-    wr_buf_fini(&text);
-}
-
 static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
                          int64_t t_cross, int64_t first, int64_t last)
 {
@@ -196,9 +108,10 @@ static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_c
         return WR_ENOMEM;
     f->t_cross = t_cross;
     f->raised_at = f->emitted_at = t;
-    make_id(s, key_of(s, g), g->key_len, t_cross, f->id);
-    cells_pack(s, chunk->col, chunk->sel.row[0], &f->cells);
-    struct wr_alert *a = alert_new(s, WR_ALERT_RAISED, f->id, 0, &f->cells);
+    wr_cells_pack(s->out_schema, chunk->col, chunk->sel.row[0], &f->cells);
+    bool named =
+        wr_cells_id(s->opts.rule_id, s->opts.rule_version, key_of(s, g), g->key_len, t_cross, f->id);
+    struct wr_alert *a = !named ? NULL : alert_new(s, WR_ALERT_RAISED, f->id, 0, &f->cells);
     if (!a) {
         wr_buf_fini(&f->cells);
         free(f);
@@ -221,7 +134,7 @@ static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_
     if (!f->dirty || (t < wr_firing_due(s, f) && !may_early))
         return WR_OK;
     struct wr_buf cells = {0};
-    cells_pack(s, chunk->col, chunk->sel.row[0], &cells);
+    wr_cells_pack(s->out_schema, chunk->col, chunk->sel.row[0], &cells);
     f->dirty = false;
     if (!cells.err && cells.len == f->cells.len && memcmp(cells.data, f->cells.data, cells.len) == 0) {
         wr_buf_fini(&cells);
@@ -287,13 +200,14 @@ enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk
 {
     struct wr_buf cells = {0}, key = {0};
     char id[33];
-    cells_pack(s, chunk->col, row, &cells);
+    wr_cells_pack(s->out_schema, chunk->col, row, &cells);
     /* The row's own number; without one its place among the rule's alerts tells equal rows apart. */
     wr_buf_u64(&key, rowid ? rowid : s->stateless_rows);
     s->stateless_rows++;
     wr_buf_add(&key, cells.data, cells.len);
-    make_id(s, key.data, key.len, ts, id);
-    struct wr_alert *a = key.err ? NULL : alert_new(s, WR_ALERT_RAISED, id, 0, &cells);
+    bool named = !key.err &&
+                 wr_cells_id(s->opts.rule_id, s->opts.rule_version, key.data, key.len, ts, id);
+    struct wr_alert *a = !named ? NULL : alert_new(s, WR_ALERT_RAISED, id, 0, &cells);
     wr_buf_fini(&cells);
     wr_buf_fini(&key);
     if (!a)
@@ -315,7 +229,7 @@ static struct wr_alert *firing_alert(struct wr_stream *s, struct group *g)
     if (!wr_group_row(s, g, s->now, true, &chunk, &first, &last))
         return NULL;
     struct wr_buf cells = {0};
-    cells_pack(s, chunk.col, chunk.sel.row[0], &cells);
+    wr_cells_pack(s->out_schema, chunk.col, chunk.sel.row[0], &cells);
     bool same = cells.len == f->cells.len && memcmp(cells.data, f->cells.data, cells.len) == 0;
     uint32_t seq = f->seq + !same;
     struct wr_alert *a = alert_new(s, seq ? WR_ALERT_UPDATED : WR_ALERT_RAISED, f->id, seq, &cells);

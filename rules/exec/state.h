@@ -178,8 +178,6 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
 bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, struct wr_chunk *ret_chunk,
                   int64_t *ret_first, int64_t *ret_last);
 enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t);
-/* True when the bytes are one packed row of the rule's columns. */
-bool wr_cells_check(const struct wr_stream *s, const void *bytes, size_t len);
 /* When the next update may be said: half the alert's age after the last one, at least 1 s, at most realert. What a
  * burst adds is there at once, bytes that a router tells a minute later soon after, and a group that grows all day says so
  * some forty times. */

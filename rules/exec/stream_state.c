@@ -3,6 +3,7 @@
  *
  *   u64 now, inexact until, stateless rows; u32 hand, groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
+#include "rules/exec/cells.h"
 #include "rules/exec/key.h"
 #include "rules/exec/state.h"
 #include "rules/fn/kernel.h"
@@ -149,7 +150,7 @@ static enum wr_err load_firing(struct wr_stream *s, struct wr_rd *rd, struct ext
     s->bytes += f->cells.cap;
     if (f->cells.err)
         return WR_ENOMEM;
-    return wr_cells_check(s, f->cells.data, f->cells.len) ? WR_OK : WR_ECORRUPT;
+    return wr_cells_check(s->out_schema, f->cells.data, f->cells.len) ? WR_OK : WR_ECORRUPT;
 }
 
 static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group *g)
