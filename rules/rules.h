@@ -46,6 +46,7 @@ struct wr_alert *wr_engine_alerts(struct wr_engine *engine);
 struct wr_alert *wr_engine_firing(struct wr_engine *engine);
 struct wr_engine_stats {
     uint64_t rows_in, rows_aggregated, late, future, groups, panes, evicted, raised, updated, resolved;
+    uint64_t runs, rows_kept; /* of windowed rules */
     uint64_t memory_bytes;
 };
 struct wr_engine_stats wr_engine_stats(const struct wr_engine *engine);

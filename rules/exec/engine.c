@@ -1,6 +1,6 @@
 /* Rules of a set, each with its own stream. State is saved with a header per rule:
  *   "WRE1", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
-#include "rules/exec/stream.h"
+#include "rules/exec/window.h"
 
 #include "base/ticks.h"
 #include "rules/load/rule.h"
@@ -9,40 +9,72 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+/* One of the two. */
+struct runner {
+    struct wr_stream *stream;
+    struct wr_window *window;
+};
+
 struct wr_engine {
     struct wr_ruleset *set;
     struct wr_engine_opts opts;
     struct wr_hash_key secret;
-    struct wr_stream **stream; /* one a rule */
+    struct runner *runner; /* one a rule */
     uint32_t n;
 };
 
 static const size_t default_memory = (size_t)256 << 20;
 
-static struct wr_stream *stream_for(const struct wr_engine *e, uint32_t i)
+static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
 {
     const struct wr_rule *rule = wr_ruleset_rule(e->set, i);
+    size_t memory = e->opts.memory_bytes / (e->n ? e->n : 1);
     struct wr_stream_opts opts = {.rule_id = rule->id,
                                   .rule_version = rule->version,
                                   .realert = e->opts.realert_ticks,
-                                  .memory_bytes = e->opts.memory_bytes / (e->n ? e->n : 1),
+                                  .memory_bytes = memory,
                                   .secret = e->secret};
-    return wr_stream_new(rule->plan, &opts);
+    struct wr_window_opts window = {.rule_id = rule->id,
+                                    .rule_version = rule->version,
+                                    .realert = e->opts.realert_ticks,
+                                    .memory_bytes = memory,
+                                    .run_bytes = e->opts.memory_bytes,
+                                    .secret = e->secret,
+                                    .schedule = rule->schedule};
+    if (rule->windowed)
+        r->window = wr_window_new(rule->plan, &window);
+    else
+        r->stream = wr_stream_new(rule->plan, &opts);
+    return r->window || r->stream;
 }
 
-static bool fill(struct wr_engine *e, struct wr_stream **list)
+static bool fill(struct wr_engine *e, struct runner *list)
 {
     for (uint32_t i = 0; i < e->n; i++)
-        if (!(list[i] = stream_for(e, i)))
+        if (!runner_init(e, i, &list[i]))
             return false;
     return true;
 }
 
-static void streams_free(struct wr_stream **list, uint32_t n)
+static void runners_free(struct runner *list, uint32_t n)
 {
-    for (uint32_t i = 0; list && i < n; i++)
-        wr_stream_free(list[i]);
+    for (uint32_t i = 0; list && i < n; i++) {
+        wr_stream_free(list[i].stream);
+        wr_window_free(list[i].window);
+    }
     free(list);
+}
+
+/* What decides which state fits: the plan, and for windowed rules the schedule. */
+static uint64_t state_kind(const struct wr_rule *rule)
+{
+    const struct wr_rule_schedule *s = &rule->schedule;
+    if (!rule->windowed)
+        return rule->plan->hash[1];
+    uint64_t words[] = {(uint64_t)s->frequency,   s->op,          (uint64_t)s->threshold, s->single,
+                        (uint64_t)s->suppression, s->by_arrival};
+    struct wr_hash_key fixed = {rule->plan->hash[1], 1};
+    return wr_hash(&fixed, words, sizeof words);
 }
 
 struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_opts *opts)
@@ -58,9 +90,9 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
     if (e->opts.realert_ticks <= 0)
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
-    e->stream = calloc(e->n + 1, sizeof(struct wr_stream *));
-    if (!e->stream || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
-        !fill(e, e->stream)) {
+    e->runner = calloc(e->n + 1, sizeof *e->runner);
+    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
+        !fill(e, e->runner)) {
         wr_engine_free(e);
         return NULL;
     }
@@ -71,7 +103,7 @@ void wr_engine_free(struct wr_engine *engine)
 {
     if (!engine)
         return;
-    streams_free(engine->stream, engine->n);
+    runners_free(engine->runner, engine->n);
     wr_ruleset_unref(engine->set);
     free(engine);
 }
@@ -80,9 +112,14 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
                               int64_t now)
 {
     for (uint32_t i = 0; i < engine->n; i++) {
-        enum wr_err err = wr_stream_reads(engine->stream[i], table)
-                              ? wr_stream_consume(engine->stream[i], batch, now)
-                              : wr_stream_advance(engine->stream[i], now);
+        const struct runner *r = &engine->runner[i];
+        enum wr_err err;
+        if (r->window)
+            err = wr_window_reads(r->window, table) ? wr_window_consume(r->window, table, batch, now)
+                                                    : wr_window_advance(r->window, now);
+        else
+            err = wr_stream_reads(r->stream, table) ? wr_stream_consume(r->stream, batch, now)
+                                                    : wr_stream_advance(r->stream, now);
         if (err)
             return err;
     }
@@ -92,7 +129,9 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
 enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now)
 {
     for (uint32_t i = 0; i < engine->n; i++) {
-        enum wr_err err = wr_stream_advance(engine->stream[i], now);
+        const struct runner *r = &engine->runner[i];
+        enum wr_err err =
+            r->window ? wr_window_advance(r->window, now) : wr_stream_advance(r->stream, now);
         if (err)
             return err;
     }
@@ -138,11 +177,12 @@ static void decorate(struct wr_alert *a, const struct wr_rule *rule)
     }
 }
 
-static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(struct wr_stream *))
+static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(struct wr_stream *),
+                               struct wr_alert *(*from_window)(struct wr_window *))
 {
     struct wr_alert *list = NULL, **end = &list;
     for (uint32_t i = 0; i < e->n; i++) {
-        *end = from(e->stream[i]);
+        *end = e->runner[i].window ? from_window(e->runner[i].window) : from(e->runner[i].stream);
         for (; *end; end = &(*end)->next)
             decorate(*end, wr_ruleset_rule(e->set, i));
     }
@@ -151,19 +191,22 @@ static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(str
 
 struct wr_alert *wr_engine_alerts(struct wr_engine *engine)
 {
-    return gather(engine, wr_stream_alerts);
+    return gather(engine, wr_stream_alerts, wr_window_alerts);
 }
 
 struct wr_alert *wr_engine_firing(struct wr_engine *engine)
 {
-    return gather(engine, wr_stream_firing);
+    return gather(engine, wr_stream_firing, wr_window_firing);
 }
 
 struct wr_engine_stats wr_engine_stats(const struct wr_engine *engine)
 {
     struct wr_engine_stats sum = {0};
     for (uint32_t i = 0; i < engine->n; i++)
-        wr_stream_stats(engine->stream[i], &sum);
+        if (engine->runner[i].window)
+            wr_window_stats(engine->runner[i].window, &sum);
+        else
+            wr_stream_stats(engine->runner[i].stream, &sum);
     return sum;
 }
 
@@ -175,11 +218,14 @@ void wr_engine_save(const struct wr_engine *engine, struct wr_buf *out)
     for (uint32_t i = 0; i < engine->n; i++) {
         const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
         wr_buf_reset(&state);
-        wr_stream_save(engine->stream[i], &state);
+        if (engine->runner[i].window)
+            wr_window_save(engine->runner[i].window, &state);
+        else
+            wr_stream_save(engine->runner[i].stream, &state);
         wr_buf_blob(out, rule->id, (uint32_t)strlen(rule->id));
         wr_buf_blob(out, rule->version, (uint32_t)strlen(rule->version));
         wr_buf_u64(out, rule->plan->hash[0]);
-        wr_buf_u64(out, rule->plan->hash[1]);
+        wr_buf_u64(out, state_kind(rule));
         wr_buf_u32(out, wr_crc32c(0, state.data ? state.data : "", state.len));
         if (state.len > UINT32_MAX)
             state.err = WR_ELIMIT;
@@ -219,7 +265,7 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
     uint32_t n = wr_rd_u32(&rd);
     if (!magic || memcmp(magic, "WRE1", 4) != 0 || rd.err)
         return WR_ECORRUPT;
-    struct wr_stream **list = calloc(engine->n + 1, sizeof(struct wr_stream *));
+    struct runner *list = calloc(engine->n + 1, sizeof *list);
     bool *taken = calloc(engine->n + 1, sizeof *taken);
     enum wr_err err = list && taken && fill(engine, list) ? WR_OK : WR_ENOMEM;
     for (uint32_t k = 0; k < n && !err; k++) {
@@ -232,21 +278,22 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
             const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
             if (taken[i] || !is_text(v.id, v.id_len, rule->id) ||
                 !is_text(v.version, v.version_len, rule->version) || v.hash[0] != rule->plan->hash[0] ||
-                v.hash[1] != rule->plan->hash[1])
+                v.hash[1] != state_kind(rule))
                 continue;
             taken[i] = true;
-            err = wr_stream_load(list[i], v.state, v.state_len);
+            err = list[i].window ? wr_window_load(list[i].window, v.state, v.state_len)
+                                 : wr_stream_load(list[i].stream, v.state, v.state_len);
             break;
         }
     }
     if (!err && rd.at != rd.end)
         err = WR_ECORRUPT;
     if (!err) { /* all of it is right: now it counts */
-        struct wr_stream **old = engine->stream;
-        engine->stream = list;
+        struct runner *old = engine->runner;
+        engine->runner = list;
         list = old;
     }
-    streams_free(list, engine->n);
+    runners_free(list, engine->n);
     free(taken);
     return err;
 }

@@ -13,6 +13,19 @@ struct wr_rule_entity {
     uint16_t col;
 };
 
+enum wr_trigger { WR_TRIGGER_GT, WR_TRIGGER_LT, WR_TRIGGER_EQ, WR_TRIGGER_NE };
+
+/* When a windowed rule runs and what its number of rows must be. All 0: after a change, an alert for
+ * each row. */
+struct wr_rule_schedule {
+    int64_t frequency; /* ticks between runs; 0: after a change */
+    enum wr_trigger op;
+    int64_t threshold;
+    bool single;         /* one alert for all rows of a run */
+    int64_t suppression; /* ticks without a run after an alert */
+    bool by_arrival;     /* the window is about arrival (NRT) */
+};
+
 struct wr_rule {
     struct wr_arena *arena; /* owns everything below but the plan's own memory */
     struct wr_plan *plan;   /* owned; mode is never WR_MODE_BATCH in a rule set */
@@ -27,6 +40,8 @@ struct wr_rule {
     const struct wr_rule_entity *entities;
     uint32_t nentities;
     int64_t frequency; /* queryFrequency in ticks, 0 = not given. The window is plan->window. */
+    bool windowed;     /* kept rows are run again: the plan's mode says so, or the schedule does */
+    struct wr_rule_schedule schedule;
 };
 
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);

@@ -128,9 +128,9 @@ bool wr_rule_custom_entities(struct wr_rule *rule)
 static bool give_window(struct wr_rule *rule, int64_t period)
 {
     struct wr_plan *plan = rule->plan;
-    if (period && (!plan->window || period < plan->window))
+    if (period && (!plan->window || period < plan->window || plan->mode == WR_MODE_WINDOWED))
         return wr_plan_set_window(plan, period, "queryPeriod");
-    if (!plan->window && plan->mode == WR_MODE_INCREMENTAL)
+    if (!plan->window && (plan->mode == WR_MODE_INCREMENTAL || rule->windowed))
         return wr_plan_set_window(plan, DEFAULT_WINDOW,
                                   "the default: the query has no time filter");
     return true;
@@ -172,6 +172,11 @@ bool wr_rule_compile(struct wr_rule *rule, const struct wr_source *query, int64_
         return false;
     }
     warn_always(rule, query, diags);
+    rule->windowed |= rule->plan->mode == WR_MODE_WINDOWED;
+    if (rule->schedule.by_arrival && rule->plan->mode != WR_MODE_STATELESS)
+        rule->windowed = true; /* NRT: what came in the minute before */
+    if (rule->schedule.by_arrival && rule->windowed && !period)
+        return wr_plan_set_window(rule->plan, WR_TICKS_MINUTE, "NRT: rows of the last minute");
     return give_window(rule, period);
 }
 
@@ -283,6 +288,28 @@ enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char 
     return ok ? WR_OK : WR_EINVAL;
 }
 
+static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
+{
+    static const char *const ops[] = {"more than", "fewer than", "exactly", "other than"};
+    const struct wr_rule_schedule *s = &rule->schedule;
+    wr_buf_str(out, "schedule: ");
+    if (s->frequency) {
+        wr_buf_str(out, "every ");
+        wr_ticks_timespan(out, s->frequency);
+    } else {
+        wr_buf_str(out, "at most once a second, after a change");
+    }
+    wr_buf_fmt(out, "; %s when it has %s %lld rows", s->single ? "one alert" : "an alert for each row",
+               ops[s->op], (long long)s->threshold);
+    if (s->suppression) {
+        wr_buf_str(out, "; then quiet for ");
+        wr_ticks_timespan(out, s->suppression);
+    }
+    wr_buf_str(out, "\nmemory: rows that pass the filters are kept for the window, within the rule's share; "
+                    "past it the oldest go, and are counted\n"
+                    "exact: at each run, unless that bound was met; alerts say so\n");
+}
+
 void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out)
 {
     for (uint32_t i = 0; i < set->n; i++) {
@@ -295,7 +322,9 @@ void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out)
             wr_buf_fmt(out, "%s%s", t ? ", " : ", technique ", rule->techniques[t]);
         wr_buf_char(out, '\n');
         wr_plan_explain(rule->plan, out);
-        if (rule->plan->mode == WR_MODE_INCREMENTAL)
+        if (rule->windowed)
+            explain_windowed(rule, out);
+        else if (rule->plan->mode == WR_MODE_INCREMENTAL)
             wr_buf_str(out, "memory: groups of all rules share one bound; past it the oldest go, "
                             "and are counted\n"
                             "exact: yes, unless that bound or a sampling exporter touched the "

@@ -122,7 +122,6 @@ static bool word_in(const char *text, const char *const *words)
 
 static void check_trigger(struct reader *r)
 {
-    static const char *const greater[] = {"gt", "GreaterThan", NULL};
     static const char *const known[] = {"gt",       "lt",    "eq",       "ne", "GreaterThan",
                                         "LessThan", "Equal", "NotEqual", NULL};
     const char *op = "gt";
@@ -133,11 +132,13 @@ static void check_trigger(struct reader *r)
         wr_yaml_diag(r->file, wr_yaml_get(r->map, "triggerOperator"), WR_ERROR,
                      "triggerOperator '%s' is none of gt, lt, eq, ne", op);
         r->ok = false;
-    } else if (!word_in(op, greater)) {
-        warn_key(r, "triggerOperator", "an alert is raised for each row of the result");
-    } else if (threshold) {
-        warn_key(r, "triggerThreshold", "an alert is raised for each row of the result");
+        return;
     }
+    for (int i = 0; i < 8; i++)
+        if (word_in(op, (const char *const[]){known[i], NULL}))
+            r->rule->schedule.op = (enum wr_trigger)(i % 4);
+    r->rule->schedule.threshold = threshold;
+    r->rule->windowed |= r->rule->schedule.op != WR_TRIGGER_GT || threshold;
 }
 
 static void check_rest(struct reader *r)
@@ -181,13 +182,15 @@ static void check_rest(struct reader *r)
     warn_key(r, "alertDetailsOverride", "the alert keeps the rule's own name, text and severity");
     r->ok = wr_yaml_map(r->file, r->map, "eventGroupingSettings", &grouping) && r->ok;
     r->ok = wr_yaml_str(r->file, grouping, "aggregationKind", &kind) && r->ok;
-    static const char *const per_result[] = {"AlertPerResult", NULL};
-    if (!word_in(kind, per_result))
-        warn_key(r, "eventGroupingSettings", "an alert is raised for each row of the result");
+    static const char *const single[] = {"SingleAlert", NULL};
+    r->rule->schedule.single = word_in(kind, single);
+    r->rule->windowed |= r->rule->schedule.single;
     r->ok = wr_yaml_bool(r->file, r->map, "suppressionEnabled", &suppressed) && r->ok;
-    if (suppressed)
-        warn_key(r, "suppressionEnabled",
-                 "an alert is raised again only when its group left the window and came back");
+    int64_t quiet = 5 * WR_TICKS_HOUR; /* Sentinel's default */
+    r->ok = wr_yaml_ticks(r->file, r->map, "suppressionDuration", WR_TICKS_SECOND, WR_TICKS_DAY, &quiet) &&
+            r->ok;
+    r->rule->schedule.suppression = suppressed ? quiet : 0;
+    r->rule->windowed |= suppressed;
 }
 
 /* Other kinds of rule that share the file format. */
@@ -306,6 +309,16 @@ static bool compile(struct reader *r)
     r->ok = wr_yaml_ticks(r->file, r->map, "queryFrequency", WR_TICKS_SECOND, PERIOD_MAX,
                           &r->rule->frequency) &&
             r->ok;
+    const char *kind = "Scheduled";
+    r->ok = wr_yaml_str(r->file, r->map, "kind", &kind) && r->ok;
+    static const char *const nrt[] = {"NRT", NULL};
+    if (word_in(kind, nrt)) {
+        r->rule->frequency = WR_TICKS_MINUTE;
+        r->rule->schedule.by_arrival = true;
+    } else if (!r->rule->frequency && r->rule->windowed) {
+        r->rule->frequency = 5 * WR_TICKS_HOUR; /* Sentinel's default */
+    }
+    r->rule->schedule.frequency = r->rule->frequency;
     const struct wr_yaml_node *query = wr_yaml_get(r->map, "query");
     if (!r->ok || query->kind != WR_YAML_SCALAR) {
         if (r->ok)

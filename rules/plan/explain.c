@@ -250,9 +250,10 @@ void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
 {
     static const char *const modes[] = {"stateless: each row that passes is a result",
                                         "incremental: partial aggregates over panes of the window",
+                                        "windowed: the kept rows are run again",
                                         "batch only"};
     wr_buf_fmt(out, "runs: %s", modes[plan->mode]);
-    if (plan->mode == WR_MODE_BATCH && plan->why)
+    if (plan->mode >= WR_MODE_WINDOWED && plan->why)
         wr_buf_fmt(out, " (%s)", plan->why);
     wr_buf_char(out, '\n');
     if (plan->mode != WR_MODE_BATCH) {

@@ -102,7 +102,8 @@ struct wr_op {
 enum wr_mode {
     WR_MODE_STATELESS,   /* scan, where, map: each row that passes is an alert */
     WR_MODE_INCREMENTAL, /* scan, (where|map)*, summarize, (where|map|sort|take)*: panes */
-    WR_MODE_BATCH        /* anything else: `weir query` only; `why` says what stands in the way */
+    WR_MODE_WINDOWED,    /* anything else that reads a table: run again over kept rows; `why` says why */
+    WR_MODE_BATCH        /* `weir query` only */
 };
 
 struct wr_plan {
@@ -110,14 +111,14 @@ struct wr_plan {
     struct wr_op *root;
     struct wr_scan scans[WR_NTABLES]; /* nbranches 0: not read */
     enum wr_mode mode;
-    const char *why;           /* WR_MODE_BATCH: for people */
+    const char *why;           /* WR_MODE_WINDOWED, WR_MODE_BATCH: for people */
     /* Streaming modes. The conjunct `Timestamp > ago(x)` over the scan is the window: it stands in `root` for batch
      * runs and is left out of `stream`. */
     struct wr_op *stream;      /* root without the window conjunct; same shape otherwise */
     struct wr_op *summarize;   /* in `stream`; NULL when stateless */
     int64_t window;            /* ticks; 0 = no bound given */
     const char *window_from;   /* "ago(24h) at line 3", "queryPeriod", "default" */
-    uint16_t time_col;         /* of the scan: what the window is about; WR_NO_COL: arrival */
+    uint16_t time_col;         /* of the scan: what the window is about; WR_NO_COL: arrival, or windowed */
     uint64_t hash[2];          /* of everything that decides results: state is kept over a reload when equal */
 };
 
@@ -125,6 +126,8 @@ struct wr_plan {
  * Warnings may be added on success. */
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags);
 void wr_plan_free(struct wr_plan *plan);
+/* The column of a table that windows are about. */
+uint16_t wr_plan_time_column(enum wr_table table);
 /* Gives a window from outside (queryPeriod, a default) before the plan is shared; `from` is copied. False: no memory. */
 bool wr_plan_set_window(struct wr_plan *plan, int64_t ticks, const char *from) WR_MUST_CHECK;
 /* The plan as indented text, one operator a line with its pushdown and window. */

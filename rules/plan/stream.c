@@ -43,7 +43,7 @@ static bool in_the_way(struct stream *s, const char *fmt, ...)
     return false;
 }
 
-static uint16_t time_column(enum wr_table table)
+uint16_t wr_plan_time_column(enum wr_table table)
 {
     return table == WR_TABLE_SYSLOG  ? (uint16_t)WR_SYSLOG_TimeGenerated
            : table == WR_TABLE_FLOWS ? (uint16_t)WR_FLOWS_Timestamp
@@ -201,9 +201,9 @@ static bool collect(struct stream *s, const struct wr_op *root)
     for (const struct wr_op *op = root; op; op = op->input)
         s->chain[--n] = op;
     if (s->chain[0]->kind == WR_OP_UNION)
-        return in_the_way(s, "a union of tables runs in batch only, for now");
+        return in_the_way(s, "a union of tables has no panes");
     if (s->chain[0]->kind == WR_OP_JOIN)
-        return in_the_way(s, "a join of tables runs in batch only, for now");
+        return in_the_way(s, "a join has no panes");
     if (s->chain[0]->kind != WR_OP_SCAN)
         return in_the_way(s, "it reads no table");
     s->sum = s->n;
@@ -221,12 +221,11 @@ static bool shape_fits(struct stream *s)
             return in_the_way(s, "mv-expand runs in batch only, for now");
         if (kind == WR_OP_SUMMARIZE && i != s->sum)
             return in_the_way(s,
-                              "a summarize over the result of another runs in batch only, for now");
+                              "a summarize over the result of another has no panes");
         if (kind == WR_OP_SORT && i < s->sum && s->sum < s->n)
             return in_the_way(s, "a sort stands before the summarize");
-        if (kind == WR_OP_TAKE && i < s->sum)
-            return in_the_way(s,
-                              "take and top need all rows of a result, which a stream never has");
+        if (kind == WR_OP_TAKE)
+            return in_the_way(s, "take and top choose among all rows of a result");
     }
     return true;
 }
@@ -281,12 +280,8 @@ static bool where_fits(struct stream *s, const struct wr_ex *pred)
     s->uses_now |= names_now(pred);
     if (!names_mutable(s, pred))
         return true;
-    if (s->sum < s->n)
-        return in_the_way(
-            s, "a where reads bytes that still grow; only sum() of them can follow a stream");
-    wr_diag_add(s->b->diags, WR_WARNING, s->b->source, pred->span,
-                "the bytes of a connection grow while it lives: this sees each version of them");
-    return true;
+    return in_the_way(
+        s, "a where reads bytes that still grow; only sum() of them can follow a stream");
 }
 
 /* Copies one operator onto the stream's tree; *top is what it stands on. */
@@ -323,7 +318,7 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
     return true;
 }
 
-bool wr_plan_stream(struct wr_binder *b)
+static bool stream(struct wr_binder *b)
 {
     struct stream *s = wr_arena_alloc(b->arena, sizeof *s);
     struct wr_plan *plan = b->plan;
@@ -336,7 +331,7 @@ bool wr_plan_stream(struct wr_binder *b)
     if (!collect(s, plan->root) || !shape_fits(s))
         return true;
     enum wr_table table = s->chain[0]->table;
-    plan->time_col = time_column(table);
+    plan->time_col = wr_plan_time_column(table);
     s->time[plan->time_col] = 1;
     if (has_connections(table)) {
         wr_colset_add(&s->mutable_cols, WR_DNE_SentBytes);
@@ -352,5 +347,57 @@ bool wr_plan_stream(struct wr_binder *b)
         return true;
     plan->stream = top;
     plan->mode = s->sum < s->n ? WR_MODE_INCREMENTAL : WR_MODE_STATELESS;
+    return true;
+}
+
+/* ---- windowed: kept rows are run again
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+/* How far back `ex` looks: the largest ago(). */
+static void look_back_ex(const struct wr_ex *ex, int64_t *far)
+{
+    int64_t t;
+    if (ex->kind == WR_EX_CALL && before_now(ex, &t) && t > *far)
+        *far = t;
+    for (uint32_t i = 0; i < ex->nargs; i++)
+        look_back_ex(ex->args[i], far);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static void look_back(const struct wr_op *op, int64_t *far)
+{
+    if (op->pred)
+        look_back_ex(op->pred, far);
+    for (uint32_t i = 0; op->kind == WR_OP_MAP && i < op->schema->ncols; i++)
+        look_back_ex(op->cols[i], far);
+    if (op->input)
+        look_back(op->input, far);
+    for (uint32_t i = 0; i < op->ninputs; i++)
+        look_back(op->inputs[i], far);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static bool reads_a_table(const struct wr_op *op)
+{
+    bool any = op->kind == WR_OP_SCAN || (op->input && reads_a_table(op->input));
+    for (uint32_t i = 0; i < op->ninputs && !any; i++)
+        any = reads_a_table(op->inputs[i]);
+    return any;
+}
+
+bool wr_plan_stream(struct wr_binder *b)
+{
+    struct wr_plan *plan = b->plan;
+    if (!stream(b))
+        return false;
+    if (plan->mode != WR_MODE_BATCH || !reads_a_table(plan->root))
+        return true;
+    plan->mode = WR_MODE_WINDOWED;
+    plan->stream = plan->summarize = NULL;
+    plan->time_col = WR_NO_COL;
+    plan->window = 0;
+    look_back(plan->root, &plan->window);
+    plan->window_from = plan->window ? "the largest ago()" : NULL;
     return true;
 }

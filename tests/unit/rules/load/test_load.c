@@ -128,9 +128,9 @@ static const struct {
           DNE),
      "r.yaml:7:21: error: the query's result has no column 'RemoteIp'\n"},
     {RULE("", "DeviceNetworkEvents | evaluate (Flows) on x"),
-     "r.yaml:4:25: error: operator 'evaluate' is not supported yet\n"},
-    {RULE("", "DeviceNetworkEvents | summarize avg(SentBytes) by RemoteIP"),
-     "error: this rule cannot run on a stream: avg() reads bytes that still grow"},
+     "r.yaml:4:25: error: operator 'evaluate' is not supported yet
+"},
+    {RULE("", "print 1"), "error: this rule cannot run on a stream: it reads no table"},
     {"- a\n", "r.yaml:1:1: error: a rule is a mapping: id, name, query, ...\n"},
     {"", "r.yaml: error: the file is empty\n"},
     {"id: [\n", "error: not YAML: "},
@@ -153,17 +153,9 @@ Test(load, a_bad_rule_is_refused_whole_with_file_key_and_line)
 static const struct {
     const char *text, *message;
 } warned[] = {
-    {RULE("triggerThreshold: 5\n", DNE),
-     "r.yaml:3:19: warning: 'triggerThreshold' is not honoured yet"},
-    {RULE("triggerOperator: lt\n", DNE),
-     "r.yaml:3:18: warning: 'triggerOperator' is not honoured yet"},
     {RULE("customDetails:\n  a: RemoteIP\n", DNE), "warning: 'customDetails' is not honoured yet"},
     {RULE("alertDetailsOverride:\n  a: RemoteIP\n", DNE),
      "warning: 'alertDetailsOverride' is not honoured yet"},
-    {RULE("suppressionEnabled: true\nsuppressionDuration: 1h\n", DNE),
-     "warning: 'suppressionEnabled' is not honoured yet"},
-    {RULE("eventGroupingSettings:\n  aggregationKind: SingleAlert\n", DNE),
-     "warning: 'eventGroupingSettings' is not honoured yet"},
     {RULE("sevrity: High\n", DNE), "r.yaml:3:1: warning: unknown key 'sevrity'\n    sevrity: "
                                    "High\n    ^~~~~~~ did you mean 'severity'?\n"},
     {RULE("relevantTechniques: [T107]\n", DNE), "warning: 'T107' does not look like a technique"},
@@ -184,6 +176,41 @@ Test(load, what_cannot_be_honoured_is_named)
         cr_expect_eq(diags.nwarnings, *warned[i].message != '\0', "%s", messages());
         cr_expect_eq(wr_ruleset_count(set), 1);
     }
+}
+
+Test(load, a_sentinel_schedule_runs_over_kept_rows)
+{
+    cr_assert_eq(add("r.yaml", RULE("queryFrequency: 1h\nqueryPeriod: 2h\ntriggerOperator: LessThan\n"
+                                    "triggerThreshold: 5\nsuppressionEnabled: true\n"
+                                    "suppressionDuration: 3h\neventGroupingSettings:\n"
+                                    "  aggregationKind: SingleAlert\n",
+                                    DNE)),
+                 WR_OK, "%s", messages());
+    const struct wr_rule *r = wr_ruleset_rule(set, 0);
+    cr_expect(r->windowed);
+    cr_expect_eq(r->schedule.frequency, WR_TICKS_HOUR);
+    cr_expect_eq(r->schedule.op, WR_TRIGGER_LT);
+    cr_expect_eq(r->schedule.threshold, 5);
+    cr_expect(r->schedule.single);
+    cr_expect_eq(r->schedule.suppression, 3 * WR_TICKS_HOUR);
+    cr_expect_eq(r->plan->window, 2 * WR_TICKS_HOUR);
+    wr_buf_reset(&out);
+    wr_ruleset_explain(set, &out);
+    wr_buf_char(&out, '\0');
+    cr_expect(strstr(out.data, "schedule: every 01:00:00; one alert when it has fewer than 5 rows; then "
+                               "quiet for 03:00:00\n"),
+              "%s", out.data);
+}
+
+Test(load, nrt_rules_that_need_kept_rows_run_each_minute_over_what_came)
+{
+    cr_assert_eq(add("r.yaml", "id: n\nname: n\nkind: NRT\nquery: Flows | summarize n=count() by "
+                               "sourceIPAddress | where n > 3\n"),
+                 WR_OK, "%s", messages());
+    const struct wr_rule *r = wr_ruleset_rule(set, 0);
+    cr_expect(r->windowed && r->schedule.by_arrival);
+    cr_expect_eq(r->schedule.frequency, WR_TICKS_MINUTE);
+    cr_expect_eq(r->plan->window, WR_TICKS_MINUTE);
 }
 
 static const struct {

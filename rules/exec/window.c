@@ -1,0 +1,326 @@
+#include "rules/exec/window_state.h"
+#include "rules/fn/kernel.h"
+
+#include "base/ticks.h"
+
+#include <stdlib.h>
+
+enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_PREDS = 16, ROWS_A_GRID = 200000, MAX_MISSED = 1024 };
+#define AHEAD_MAX (5 * WR_TICKS_MINUTE)
+
+/* ---- which rows are kept ------------------------------------------------------------------------------- */
+
+static bool names_now(const struct wr_ex *ex)
+{
+    bool now = ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD);
+    for (uint32_t i = 0; i < ex->nargs && !now; i++)
+        now = names_now(ex->args[i]);
+    return now;
+}
+
+static void add_pred(struct leaf *leaf, const struct wr_ex *ex)
+{
+    if (ex->kind == WR_EX_CALL && ex->nargs == 2 && strcmp(ex->fn->name, "and") == 0) {
+        add_pred(leaf, ex->args[0]);
+        add_pred(leaf, ex->args[1]);
+    } else if (leaf->n < MAX_PREDS && !names_now(ex)) {
+        leaf->pred[leaf->n++] = ex;
+    }
+}
+
+/* Finds the scans below `op`; `leaf` has the filters that stand between. False: keep every row. */
+static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf *leaf)
+{
+    struct leaf none = {0};
+    switch (op->kind) {
+    case WR_OP_SCAN:
+        if (w->nleaves == MAX_LEAVES)
+            return false;
+        leaf->table = op->table;
+        w->leaf[w->nleaves++] = *leaf;
+        return true;
+    case WR_OP_WHERE:
+        add_pred(leaf, op->pred);
+        return find_leaves(w, op->input, leaf);
+    case WR_OP_ROWS:
+        return true;
+    case WR_OP_MAP:
+    case WR_OP_SUMMARIZE:
+    case WR_OP_SORT:
+    case WR_OP_TAKE:
+        return find_leaves(w, op->input, &none);
+    case WR_OP_UNION:
+    case WR_OP_JOIN:
+        for (uint32_t i = 0; i < op->ninputs; i++) {
+            none = (struct leaf){0};
+            if (!find_leaves(w, op->inputs[i], &none))
+                return false;
+        }
+        return true;
+    default:
+        return false; /* an operator that this file does not know */
+    }
+}
+
+/* keep[row] for the selected rows that pass over any scan of the table. */
+static enum wr_err survivors(struct wr_window *w, enum wr_table table, const struct wr_batch *b, bool *keep)
+{
+    struct wr_eval ev = {.arena = w->arena, .now = w->now, .nrows = b->nrows};
+    for (uint32_t k = 0; k < b->sel.n && !w->nleaves; k++)
+        keep[b->sel.row[k]] = true;
+    for (uint32_t i = 0; i < w->nleaves; i++) {
+        const struct leaf *leaf = &w->leaf[i];
+        struct wr_sel sel = {.row = wr_arena_alloc(w->arena, (b->sel.n + 1) * sizeof *sel.row)};
+        if (!sel.row)
+            return WR_ENOMEM;
+        if (leaf->table != table)
+            continue;
+        memcpy(sel.row, b->sel.row, b->sel.n * sizeof *sel.row);
+        sel.n = b->sel.n;
+        for (uint32_t p = 0; p < leaf->n && sel.n && !ev.err; p++)
+            wr_ex_filter(&ev, leaf->pred[p], b->col, &sel);
+        if (ev.err)
+            return ev.err;
+        WR_EACH (&sel, row)
+            keep[row] = true;
+    }
+    return WR_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------ */
+
+static bool is_network(enum wr_table table)
+{
+    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS;
+}
+
+/* Kept columns: what the plan reads, without the bookkeeping of amendments. */
+static void narrow(struct wr_window *w)
+{
+    static const uint16_t hidden[] = {WR_DNE__RowId, WR_DNE__Amend, WR_DNE__PrevSentBytes,
+                                      WR_DNE__PrevReceivedBytes};
+    for (int t = 0; t < WR_NTABLES; t++) {
+        w->scans[t] = w->plan->scans[t];
+        for (size_t i = 0; is_network((enum wr_table)t) && i < sizeof hidden / sizeof *hidden; i++)
+            w->scans[t].wanted.bits[hidden[i] / 64] &= ~(UINT64_C(1) << hidden[i] % 64);
+    }
+}
+
+struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_window_opts *opts)
+{
+    struct wr_window *w = calloc(1, sizeof *w);
+    struct leaf none = {0};
+    if (!w)
+        return NULL;
+    w->plan = plan;
+    w->opts = *opts;
+    w->alerts_end = &w->alerts;
+    w->inexact_until = INT64_MIN;
+    w->next = INT64_MAX;
+    w->span = plan->window > 0 && plan->window < WR_TICKS_MAX ? plan->window : 0;
+    w->grid = opts->schedule.frequency ? opts->schedule.frequency : opts->grid ? opts->grid : WR_TICKS_SECOND;
+    w->leave_grid = w->span / 1024 / w->grid * w->grid;
+    if (w->leave_grid < w->grid)
+        w->leave_grid = w->grid;
+    narrow(w);
+    if (!find_leaves(w, plan->root, &none))
+        w->nleaves = 0;
+    wr_window_keys(w);
+    w->arena = wr_arena_new(ARENA);
+    if (!w->arena) {
+        wr_window_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void wr_window_free(struct wr_window *window)
+{
+    if (!window)
+        return;
+    wr_kept_fini(window);
+    for (uint32_t i = 0; i < window->nfires; i++)
+        wr_fire_free(window, window->fire[i]);
+    free(window->fire);
+    wr_alerts_free(window->alerts);
+    wr_arena_free(window->arena);
+    wr_buf_fini(&window->pack);
+    wr_buf_fini(&window->key);
+    wr_buf_fini(&window->cells);
+    free(window);
+}
+
+bool wr_window_reads(const struct wr_window *window, enum wr_table table)
+{
+    return window->plan->scans[table].nbranches != 0;
+}
+
+/* ---- when it runs ------------------------------------------------------------------------------------------ */
+
+static int64_t after(int64_t t, int64_t grid)
+{
+    return (t / grid + 1) * grid;
+}
+
+/* Something changed at `now`. */
+static void changed(struct wr_window *w)
+{
+    int64_t due = after(w->now, w->grid);
+    int64_t apart = w->opts.schedule.frequency ? 0 : w->last_run + w->grid * (1 + w->live / ROWS_A_GRID);
+    if (due < apart)
+        due = after(apart - 1, w->grid);
+    w->next = due < w->next ? due : w->next;
+    w->dirty = true;
+}
+
+enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
+{
+    struct wr_window *w = window;
+    if (now < w->now)
+        now = w->now;
+    bool scheduled = w->opts.schedule.frequency != 0;
+    if (!w->now) /* once over nothing: a summarize without `by` has a row even then */
+        w->next = after(scheduled ? now - 1 : now, w->grid);
+    if (w->next <= now && (now - w->next) / w->grid > MAX_MISSED) /* after a long silence: the last ones */
+        w->next = now / w->grid * w->grid - MAX_MISSED * w->grid;
+    while (w->next <= now) {
+        int64_t t = w->next;
+        enum wr_err err = t < w->quiet_until ? WR_OK : wr_window_run(w, t);
+        if (err)
+            return err;
+        w->last_run = t;
+        w->dirty = false;
+        bool busy = w->live || w->nfires;
+        w->next = scheduled ? t + w->grid : busy ? after(t, w->leave_grid) : INT64_MAX;
+    }
+    w->now = now;
+    return WR_OK;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------------- */
+
+/* The row's place in time; false when it is in no window any more. */
+static bool row_time(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
+                     int64_t *ret_ts)
+{
+    const struct wr_vec *v = &b->col[wr_plan_time_column(table)];
+    *ret_ts = w->now;
+    if (w->opts.schedule.by_arrival || !v->i || !wr_vec_valid(v, row))
+        return true;
+    *ret_ts = v->i[row] < 0 ? 0 : v->i[row];
+    if (w->span && *ret_ts <= w->now - w->span) {
+        w->stats.late++;
+        return false;
+    }
+    if (*ret_ts > w->now + AHEAD_MAX) {
+        w->stats.future++;
+        *ret_ts = w->now + AHEAD_MAX;
+    }
+    return true;
+}
+
+static int64_t cell(const struct wr_batch *b, uint16_t col, uint32_t row)
+{
+    return b->col[col].i && wr_vec_valid(&b->col[col], row) ? b->col[col].i[row] : 0;
+}
+
+/* `view` is `b` with the kept columns only. */
+static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b,
+                            const struct wr_batch *view, uint32_t row, bool keep)
+{
+    bool network = is_network(table);
+    uint64_t id = network ? (uint64_t)cell(b, WR_DNE__RowId, row) : 0;
+    uint32_t before = w->live;
+    int64_t ts;
+    if (network && cell(b, WR_DNE__Amend, row))
+        wr_kept_drop(w, id);
+    if (w->live != before)
+        changed(w);
+    if (!keep || !row_time(w, table, b, row, &ts))
+        return WR_OK;
+    wr_buf_reset(&w->pack);
+    wr_row_pack(view, row, &w->pack);
+    if (w->pack.err)
+        return WR_ENOMEM;
+    w->stats.rows_aggregated++;
+    enum wr_err err = wr_kept_add(w, table, ts, id, w->pack.data, w->pack.len);
+    changed(w);
+    return err;
+}
+
+enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
+                              int64_t now)
+{
+    struct wr_window *w = window;
+    enum wr_err err = wr_window_advance(w, now);
+    if (err)
+        return err;
+    wr_arena_reset(w->arena);
+    w->stats.rows_in += batch->sel.n;
+    bool *keep = wr_arena_alloc(w->arena, batch->nrows + 1u);
+    struct wr_vec *cols = wr_arena_alloc(w->arena, batch->schema->ncols * sizeof *cols);
+    uint16_t ncols = batch->schema->ncols;
+    if (!keep || !cols)
+        return WR_ENOMEM;
+    err = survivors(w, table, batch, keep);
+    struct wr_colset wanted = w->scans[table].wanted;
+    struct wr_batch view = *batch;
+    memcpy(cols, batch->col, ncols * sizeof *cols);
+    view.col = cols;
+    for (uint16_t c = 0; c < ncols; c++)
+        if (!wr_colset_has(&wanted, c))
+            cols[c] = (struct wr_vec){.type = cols[c].type};
+    for (uint32_t k = 0; k < batch->sel.n && !err; k++)
+        err = take_row(w, table, batch, &view, batch->sel.row[k], keep[batch->sel.row[k]]);
+    return err;
+}
+
+/* ---- what is said ---------------------------------------------------------------------------------------------- */
+
+struct wr_alert *wr_window_alerts(struct wr_window *window)
+{
+    struct wr_alert *list = window->alerts;
+    window->alerts = NULL;
+    window->alerts_end = &window->alerts;
+    return list;
+}
+
+struct wr_alert *wr_window_firing(struct wr_window *window)
+{
+    struct wr_alert *list = NULL, **end = &list;
+    if (window->dirty && wr_window_run(window, window->now + 1) == WR_OK) { /* rows that no run has seen */
+        window->last_run = window->now + 1;
+        window->dirty = false;
+    }
+    for (uint32_t i = 0; i < window->nfires; i++) {
+        const struct fire *f = window->fire[i];
+        uint32_t seq = f->seq + !wr_cells_equal(&f->now, &f->sent);
+        struct wr_alert *a = wr_cells_alert(window->plan->root->schema, &f->now,
+                                            seq ? WR_ALERT_UPDATED : WR_ALERT_RAISED, f->id, seq);
+        if (!a)
+            continue;
+        a->raised_at = f->raised_at;
+        a->window_start = window->span ? window->last_run - window->span : 0;
+        a->window_end = window->span ? window->last_run : 0;
+        a->exact = window->last_run >= window->inexact_until;
+        *end = a;
+        end = &a->next;
+    }
+    return list;
+}
+
+void wr_window_stats(const struct wr_window *window, struct wr_engine_stats *sum)
+{
+    const struct wr_engine_stats *st = &window->stats;
+    sum->rows_in += st->rows_in;
+    sum->rows_aggregated += st->rows_aggregated;
+    sum->late += st->late;
+    sum->future += st->future;
+    sum->evicted += st->evicted;
+    sum->raised += st->raised;
+    sum->updated += st->updated;
+    sum->resolved += st->resolved;
+    sum->runs += st->runs;
+    sum->rows_kept += window->live;
+    sum->memory_bytes += window->bytes;
+}

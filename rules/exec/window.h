@@ -1,0 +1,42 @@
+/* The third way to run a rule: the rows that survive the filters over each table are kept for the rule's
+ * look-back, and the whole plan runs over them again (rules/exec/run.h), so that its result is by
+ * construction the batch result over the kept rows.
+ *
+ * Runs happen at multiples of a grid only: `frequency` when the rule has one, else a second, and then only
+ * after a change (at once a second more for each 200,000 kept rows) and every 1/1024 of the window while rows
+ * are kept, since time moves them. The run at T sees the rows that arrived before T with Timestamp > T -
+ * window; so alerts depend on the times of rows and not on how they came in batches. */
+#ifndef WR_RULES_EXEC_WINDOW_H
+#define WR_RULES_EXEC_WINDOW_H
+
+#include "rules/exec/stream.h"
+#include "rules/load/rule.h"
+
+struct wr_window;
+struct wr_window_opts {
+    const char *rule_id, *rule_version; /* part of alert ids; borrowed */
+    int64_t realert;
+    size_t memory_bytes; /* of kept rows and alerts */
+    size_t run_bytes;    /* of one run; 0: as run.h */
+    int64_t grid;        /* ticks between runs of a rule without frequency; 0: a second */
+    struct wr_hash_key secret;
+    struct wr_rule_schedule schedule;
+};
+
+/* Borrows the plan, which reads a table. NULL when out of memory. */
+struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_window_opts *opts);
+void wr_window_free(struct wr_window *window);
+bool wr_window_reads(const struct wr_window *window, enum wr_table table);
+enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
+                              int64_t now) WR_MUST_CHECK;
+enum wr_err wr_window_advance(struct wr_window *window, int64_t now) WR_MUST_CHECK;
+/* Alerts since the last call; only what the window knows is filled. Caller owns the list. */
+struct wr_alert *wr_window_alerts(struct wr_window *window);
+/* What fires, after a last run when rows came since: the end of a replay. */
+struct wr_alert *wr_window_firing(struct wr_window *window);
+void wr_window_stats(const struct wr_window *window, struct wr_engine_stats *sum);
+void wr_window_save(const struct wr_window *window, struct wr_buf *out);
+/* Into a new window only. WR_ECORRUPT: free it. */
+enum wr_err wr_window_load(struct wr_window *window, const void *bytes, size_t len) WR_MUST_CHECK;
+
+#endif

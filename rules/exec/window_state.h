@@ -1,0 +1,77 @@
+/* State of one windowed rule, private to rules/exec/window*.c. */
+#ifndef WR_RULES_EXEC_WINDOW_STATE_H
+#define WR_RULES_EXEC_WINDOW_STATE_H
+
+#include "rules/exec/cells.h"
+#include "rules/exec/run.h"
+#include "rules/exec/window.h"
+
+/* A kept row, packed (base/batch.h) with the columns that the plan wants. */
+struct kept {
+    int64_t ts;  /* what the window is about */
+    uint64_t id; /* _RowId; 0: none */
+    uint32_t len;
+    uint8_t table;
+    uint8_t bytes[];
+};
+
+/* One alert that fires. */
+struct fire {
+    char id[33];
+    uint32_t seq;
+    int64_t raised_at, emitted_at;
+    bool seen;                    /* in the run at hand */
+    struct wr_buf key, sent, now; /* cells as last sent, and as of the last run */
+};
+
+/* Filters that stand right above one scan and do not name now(). */
+struct leaf {
+    enum wr_table table;
+    const struct wr_ex *pred[16];
+    uint32_t n;
+};
+
+struct wr_window {
+    const struct wr_plan *plan;
+    struct wr_window_opts opts;
+    int64_t grid, leave_grid, span;
+    struct wr_scan scans[WR_NTABLES]; /* what rows are kept with */
+    struct leaf leaf[64];
+    uint32_t nleaves; /* 0: every row is kept */
+    struct wr_colset key_cols;
+
+    int64_t now, next, last_run, quiet_until, inexact_until;
+    struct kept **row; /* in order of arrival of each row's last version; NULL: gone */
+    uint32_t nrows, crows, head, live;
+    uint32_t *index; /* id -> place + 1 */
+    uint32_t nindex, used;
+    struct fire **fire; /* ascending by key */
+    uint32_t nfires, cfires;
+    bool dirty; /* rows came or went since the last run */
+    size_t bytes;
+
+    struct wr_arena *arena;
+    struct wr_buf pack, key, cells;
+    struct wr_alert *alerts, **alerts_end;
+    struct wr_engine_stats stats;
+};
+
+/* window_rows.c */
+enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, uint64_t id, const void *bytes,
+                        size_t len);
+/* Takes back the version that is there. */
+void wr_kept_drop(struct wr_window *w, uint64_t id);
+/* Drops what left the window at `t`. */
+enum wr_err wr_kept_prune(struct wr_window *w, int64_t t);
+/* The oldest half leaves, counted. */
+void wr_kept_halve(struct wr_window *w);
+void wr_kept_fini(struct wr_window *w);
+
+/* window_run.c */
+enum wr_err wr_window_run(struct wr_window *w, int64_t t);
+void wr_window_keys(struct wr_window *w);
+void wr_fire_free(struct wr_window *w, struct fire *f);
+/* Puts the alert in its place by key; false when out of memory. */
+bool wr_fire_put(struct wr_window *w, struct fire *f);
+
+#endif

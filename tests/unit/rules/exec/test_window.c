@@ -1,0 +1,403 @@
+/* Windowed rules: the result of each run is the batch result over the last versions of the rows in the
+ * window; state survives a restart; the schedule's threshold, grouping and silence. */
+#include "base/ticks.h"
+#include "rules/exec/cells.h"
+#include "rules/exec/rows.h"
+#include "rules/exec/run.h"
+#include "rules/exec/stream.h"
+#include "rules/exec/window.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#define GRID WR_TICKS_SECOND
+#define WINDOW (16 * GRID)
+enum { MAX_ROWS = 120 };
+#define START (1000 * WR_TICKS_DAY)
+
+static uint64_t prng;
+
+static uint32_t roll(uint32_t n)
+{
+    prng += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = prng;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)((z ^ z >> 31) % n);
+}
+
+struct event {
+    int64_t now, ts, bytes, prev;
+    uint32_t id, device, port;
+    bool amend;
+};
+
+static struct wr_plan *plan_of(const char *text)
+{
+    struct wr_diags diags;
+    cr_assert(wr_diags_init(&diags));
+    struct wr_source src = {.name = "q", .text = text, .len = strlen(text), .line0 = 1};
+    struct wr_plan *plan = wr_plan_new(&src, &diags);
+    cr_assert_not_null(plan, "%s", text);
+    cr_assert(wr_plan_set_window(plan, WINDOW, "the test"));
+    wr_diags_fini(&diags);
+    return plan;
+}
+
+static void put_event(struct wr_batch *b, const struct event *e, bool as_row)
+{
+    static const char *const devices[] = {"ws-1", "a device with a long name", "ws-3"};
+    uint32_t r = wr_batch_row(b);
+    wr_batch_set_i64(b, WR_DNE_Timestamp, r, e->ts);
+    cr_assert(wr_batch_set_str(b, WR_DNE_DeviceName, r, devices[e->device], strlen(devices[e->device])));
+    wr_batch_set_i64(b, WR_DNE_RemotePort, r, e->port);
+    wr_batch_set_i64(b, WR_DNE_SentBytes, r, e->bytes);
+    wr_batch_set_i64(b, WR_DNE__RowId, r, e->id);
+    if (e->amend && !as_row) {
+        wr_batch_set_i64(b, WR_DNE__Amend, r, 1);
+        wr_batch_set_i64(b, WR_DNE__PrevSentBytes, r, e->prev);
+    }
+}
+
+static struct wr_batch *batch_new(uint32_t cap)
+{
+    struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, cap);
+    cr_assert_not_null(b);
+    return b;
+}
+
+static uint32_t world(struct event *out, uint32_t n, bool amends)
+{
+    int64_t now = START;
+    struct event last[MAX_ROWS];
+    uint32_t ids = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        now += roll(4) ? roll(GRID / 2) : roll(WINDOW);
+        struct event e = {.now = now};
+        if (amends && ids && roll(3) == 0) {
+            e = last[roll(ids)];
+            e.amend = true;
+            e.now = now;
+            e.prev = e.bytes;
+            e.bytes += roll(80);
+        } else {
+            e.ts = now - (roll(3) ? roll(GRID) : roll(WINDOW + GRID));
+            e.device = roll(3);
+            e.port = roll(2) ? 25 : 587;
+            e.bytes = roll(120);
+            e.id = ++ids;
+        }
+        last[e.id - 1] = e;
+        out[i] = e;
+    }
+    return n;
+}
+
+static struct wr_window *window_new(const struct wr_plan *plan, const struct wr_rule_schedule *schedule,
+                                    size_t memory)
+{
+    struct wr_window_opts opts = {.rule_id = "r1",
+                                  .rule_version = "1.0.0",
+                                  .realert = 3 * GRID,
+                                  .memory_bytes = memory,
+                                  .secret = {prng, 1}};
+    if (schedule)
+        opts.schedule = *schedule;
+    struct wr_window *w = wr_window_new(plan, &opts);
+    cr_assert_not_null(w);
+    return w;
+}
+
+static void feed(struct wr_window *w, const struct event *e, uint32_t n)
+{
+    struct wr_batch *b = batch_new(n);
+    for (uint32_t i = 0; i < n; i++)
+        put_event(b, &e[i], false);
+    wr_batch_seal(b);
+    cr_assert_eq(wr_window_consume(w, WR_TABLE_DEVICE_NETWORK_EVENTS, b, e[n - 1].now), WR_OK);
+    wr_batch_free(b);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Cells of alerts as one text, sorted; frees the list. */
+static char *cells_text(struct wr_alert *list)
+{
+    char *line[256];
+    uint32_t n = 0;
+    for (struct wr_alert *a = list; a; a = a->next) {
+        struct wr_buf text = {0};
+        for (uint32_t c = 0; c < a->ncells; c++) {
+            wr_cell_json(&a->cells[c], &text);
+            wr_buf_char(&text, '|');
+        }
+        wr_buf_char(&text, '\0');
+        cr_assert_lt(n, 256);
+        line[n++] = text.data;
+    }
+    wr_alerts_free(list);
+    qsort(line, n, sizeof *line, by_text);
+    struct wr_buf all = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        wr_buf_fmt(&all, "%s\n", line[i]);
+        free(line[i]);
+    }
+    wr_buf_char(&all, '\0');
+    return all.data;
+}
+
+static char *rows_text(const struct wr_rows *rows)
+{
+    struct wr_alert *list = NULL, **end = &list;
+    for (uint64_t n = 0; n < rows->nrows; n++) {
+        uint32_t row;
+        const struct wr_batch *b = wr_rows_at(rows, n, &row);
+        struct wr_buf cells = {0};
+        wr_cells_pack(rows->schema, b->col, row, &cells);
+        *end = wr_cells_alert(rows->schema, &cells, WR_ALERT_RAISED, "01234567890123456789012345678901", 0);
+        cr_assert_not_null(*end);
+        end = &(*end)->next;
+        wr_buf_fini(&cells);
+    }
+    return cells_text(list);
+}
+
+static char *batch_text(const struct wr_plan *plan, const struct event *e, uint32_t n, int64_t t)
+{
+    struct wr_run *run = wr_run_new(plan->root, NULL);
+    struct wr_batch *b = batch_new(MAX_ROWS);
+    for (uint32_t i = 0; i < n; i++) {
+        bool newest = e[i].ts > t - WINDOW;
+        for (uint32_t k = i + 1; k < n; k++)
+            newest &= e[k].id != e[i].id;
+        if (newest)
+            put_event(b, &e[i], true);
+    }
+    wr_batch_seal(b);
+    cr_assert_eq(wr_run_feed(run, WR_TABLE_DEVICE_NETWORK_EVENTS, b), WR_OK);
+    const struct wr_rows *rows;
+    const char *why;
+    struct wr_span span;
+    cr_assert_eq(wr_run_go(run, t, &rows, &why, &span), WR_OK);
+    char *text = rows_text(rows);
+    wr_run_free(run);
+    wr_batch_free(b);
+    return text;
+}
+
+static const char *const queries[] = {
+    "DeviceNetworkEvents | where SentBytes > 60 | project Timestamp, DeviceName, SentBytes",
+    "DeviceNetworkEvents | where RemotePort == 25 | summarize n = count() by DeviceName, RemotePort | "
+    "summarize m = max(n), devices = count()",
+    "DeviceNetworkEvents | where SentBytes > 20 and Timestamp > ago(8s) | summarize n = count(), a = "
+    "avg(SentBytes) by DeviceName | where n > 1",
+    "DeviceNetworkEvents | summarize n = count(), b = sum(SentBytes) by DeviceName | top 2 by DeviceName",
+    "union (DeviceNetworkEvents | where RemotePort == 25 | project DeviceName, SentBytes), "
+    "(DeviceNetworkEvents | where RemotePort == 587 | summarize SentBytes = max(SentBytes) by DeviceName)",
+    "DeviceNetworkEvents | where Timestamp between (ago(12s) .. ago(4s)) | summarize count() by DeviceName",
+    "DeviceNetworkEvents | where RemotePort == 25 | join kind=inner (DeviceNetworkEvents | where RemotePort == "
+    "587 | summarize n = count() by DeviceName) on DeviceName | project Timestamp, DeviceName, SentBytes, n",
+    "DeviceNetworkEvents | summarize arg_max(SentBytes, RemotePort) by DeviceName"};
+
+static void check(uint64_t seed, const char *query)
+{
+    prng = seed;
+    struct event e[MAX_ROWS];
+    struct wr_plan *plan = plan_of(query);
+    cr_assert_eq(plan->mode, WR_MODE_WINDOWED, "%s", query);
+    struct wr_window *w = window_new(plan, NULL, 1 << 20);
+    uint32_t n = world(e, 30 + roll(60), true);
+    for (uint32_t i = 0; i < n; i++) {
+        feed(w, &e[i], 1);
+        int64_t t = (e[i].now / GRID + 1) * GRID;
+        if (roll(4) == 0) {
+            struct wr_buf state = {0};
+            wr_window_save(w, &state);
+            wr_window_free(w);
+            w = window_new(plan, NULL, 1 << 20);
+            cr_assert_eq(wr_window_load(w, state.data, state.len), WR_OK);
+            wr_buf_fini(&state);
+        }
+        if (i + 1 < n && e[i + 1].now < t)
+            continue;
+        cr_assert_eq(wr_window_advance(w, t), WR_OK);
+        char *want = batch_text(plan, e, i + 1, t), *have = cells_text(wr_window_firing(w));
+        cr_assert_str_eq(have, want, "seed %llu, %s: %s\nbatch:\n%s", (unsigned long long)seed, query, have,
+                         want);
+        free(want);
+        free(have);
+    }
+    wr_window_free(w);
+    wr_plan_free(plan);
+}
+
+Test(window, equals_batch_at_each_run_with_amendments_and_restarts)
+{
+    for (size_t q = 0; q < sizeof queries / sizeof *queries; q++)
+        for (uint64_t seed = 1; seed <= 25; seed++)
+            check(seed, queries[q]);
+}
+
+Test(window, equals_the_incremental_engine_at_aligned_times)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        prng = seed;
+        struct event e[MAX_ROWS];
+        struct wr_plan *plan = plan_of("DeviceNetworkEvents | where Timestamp > ago(16s) | summarize n = count(), "
+                                       "b = sum(SentBytes), l = max(Timestamp) by DeviceName, RemotePort | where "
+                                       "n > 1");
+        cr_assert_eq(plan->mode, WR_MODE_INCREMENTAL);
+        struct wr_stream_opts opts = {.rule_id = "r1",
+                                      .rule_version = "1",
+                                      .realert = GRID,
+                                      .memory_bytes = 1 << 24,
+                                      .secret = {seed, 1}};
+        struct wr_stream *s = wr_stream_new(plan, &opts);
+        struct wr_window *w = window_new(plan, NULL, 1 << 20);
+        uint32_t n = world(e, 80, true);
+        for (uint32_t i = 0; i < n; i++) {
+            struct wr_batch *b = batch_new(1);
+            put_event(b, &e[i], false);
+            wr_batch_seal(b);
+            cr_assert_eq(wr_stream_consume(s, b, e[i].now), WR_OK);
+            wr_batch_free(b);
+            feed(w, &e[i], 1);
+            int64_t t = (e[i].now / GRID + 1) * GRID;
+            if (i + 1 < n && e[i + 1].now < t)
+                continue;
+            struct wr_rows rows;
+            wr_rows_init(&rows, plan->stream->schema, 64);
+            cr_assert_eq(wr_stream_advance(s, t), WR_OK);
+            cr_assert_eq(wr_window_advance(w, t), WR_OK);
+            cr_assert_eq(wr_stream_rows(s, &rows), WR_OK);
+            char *want = rows_text(&rows), *have = cells_text(wr_window_firing(w));
+            cr_assert_str_eq(have, want, "seed %llu: %s\nincremental:\n%s", (unsigned long long)seed, have,
+                             want);
+            free(want);
+            free(have);
+            wr_rows_fini(&rows);
+        }
+        wr_stream_free(s);
+        wr_window_free(w);
+        wr_plan_free(plan);
+    }
+}
+
+static struct event row_at(int64_t now, uint32_t id)
+{
+    return (struct event){.now = now, .ts = now, .bytes = 100, .id = id, .port = 25};
+}
+
+Test(window, raises_updates_and_resolves_with_one_id)
+{
+    struct wr_plan *plan = plan_of(queries[3]);
+    struct wr_window *w = window_new(plan, NULL, 1 << 20);
+    struct event e[] = {row_at(START, 1), row_at(START + 4 * GRID, 2)};
+    feed(w, &e[0], 1);
+    feed(w, &e[1], 1);
+    struct wr_alert *a = wr_window_alerts(w);
+    cr_assert(a && !a->next && a->kind == WR_ALERT_RAISED && a->exact);
+    cr_expect_eq(a->raised_at, START + GRID);
+    cr_assert_eq(wr_window_advance(w, START + 6 * GRID), WR_OK);
+    struct wr_alert *b = wr_window_alerts(w);
+    cr_assert(b && !b->next && b->kind == WR_ALERT_UPDATED && b->seq == 1);
+    cr_expect_str_eq(a->id, b->id);
+    cr_expect_eq(b->cells[1].i, 2);
+    wr_alerts_free(b);
+    cr_assert_eq(wr_window_advance(w, START + 30 * GRID), WR_OK);
+    b = wr_window_alerts(w);
+    while (b && b->kind == WR_ALERT_UPDATED) {
+        struct wr_alert *next = b->next;
+        wr_alert_free(b);
+        b = next;
+    }
+    cr_assert(b && !b->next && b->kind == WR_ALERT_RESOLVED);
+    cr_expect_str_eq(a->id, b->id);
+    wr_alerts_free(a);
+    wr_alerts_free(b);
+    wr_window_free(w);
+    wr_plan_free(plan);
+}
+
+Test(window, a_schedule_counts_rows_alerts_once_a_run_and_keeps_quiet)
+{
+    struct wr_plan *plan = plan_of("DeviceNetworkEvents | where RemotePort == 25 | project DeviceName");
+    struct wr_rule_schedule schedule = {.frequency = 5 * GRID, .threshold = 1, .single = true};
+    struct wr_window *w = window_new(plan, &schedule, 1 << 20);
+    struct event e[] = {row_at(START + 1, 1), row_at(START + 6 * GRID, 2)};
+    feed(w, &e[0], 1);
+    feed(w, &e[1], 1);
+    cr_expect_null(wr_window_alerts(w)); /* one row: not more than one */
+    cr_assert_eq(wr_window_advance(w, START + 15 * GRID), WR_OK);
+    struct wr_alert *a = wr_window_alerts(w);
+    cr_assert(a && a->next && !a->next->next); /* the runs at 10 and 15 s */
+    cr_expect_eq(a->raised_at, START + 10 * GRID);
+    cr_expect_str_neq(a->id, a->next->id);
+    wr_alerts_free(a);
+    wr_window_free(w);
+    schedule.suppression = 10 * GRID;
+    w = window_new(plan, &schedule, 1 << 20);
+    feed(w, &e[0], 1);
+    feed(w, &e[1], 1);
+    cr_assert_eq(wr_window_advance(w, START + 15 * GRID), WR_OK);
+    a = wr_window_alerts(w);
+    cr_assert(a && !a->next);
+    wr_alerts_free(a);
+    wr_window_free(w);
+    wr_plan_free(plan);
+}
+
+Test(window, memory_is_bounded_and_alerts_say_so)
+{
+    struct wr_plan *plan = plan_of(queries[3]);
+    struct wr_window *w = window_new(plan, NULL, 4096);
+    for (uint32_t i = 0; i < 200; i++) {
+        struct event e = row_at(START + i, i + 1);
+        feed(w, &e, 1);
+    }
+    cr_assert_eq(wr_window_advance(w, START + GRID), WR_OK);
+    struct wr_engine_stats stats = {0};
+    wr_window_stats(w, &stats);
+    cr_expect_leq(stats.memory_bytes, 4096);
+    cr_expect_eq(stats.evicted + stats.rows_kept, 200);
+    struct wr_alert *a = wr_window_alerts(w);
+    cr_assert_not_null(a);
+    cr_expect_not(a->exact);
+    wr_alerts_free(a);
+    wr_window_free(w);
+    wr_plan_free(plan);
+}
+
+Test(window, damaged_state_is_refused_or_harmless)
+{
+    struct wr_plan *plan = plan_of(queries[3]);
+    struct wr_window *w = window_new(plan, NULL, 1 << 20);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct event e = row_at(START + i * GRID, i + 1);
+        feed(w, &e, 1);
+    }
+    struct wr_buf state = {0};
+    wr_window_save(w, &state);
+    wr_window_free(w);
+    for (size_t n = 0; n < state.len; n++) {
+        w = window_new(plan, NULL, 1 << 20);
+        cr_expect_eq(wr_window_load(w, state.data, n), WR_ECORRUPT);
+        wr_window_free(w);
+    }
+    for (int i = 0; i < 1000; i++) {
+        size_t at = roll((uint32_t)state.len);
+        char was = state.data[at];
+        state.data[at] = (char)roll(256);
+        w = window_new(plan, NULL, 1 << 20);
+        if (wr_window_load(w, state.data, state.len) == WR_OK)
+            cr_expect_eq(wr_window_advance(w, START + WR_TICKS_HOUR), WR_OK);
+        wr_window_free(w);
+        state.data[at] = was;
+    }
+    wr_buf_fini(&state);
+    wr_plan_free(plan);
+}
