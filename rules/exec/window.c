@@ -8,7 +8,7 @@
 enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_PREDS = 16, ROWS_A_GRID = 200000, MAX_MISSED = 1024 };
 #define AHEAD_MAX (5 * WR_TICKS_MINUTE)
 
-/* ---- which rows are kept ------------------------------------------------------------------------------- */
+/* ---- which rows are kept ------------------------------------------------------------------------ */
 
 static bool names_now(const struct wr_ex *ex)
 {
@@ -87,7 +87,7 @@ static enum wr_err survivors(struct wr_window *w, enum wr_table table, const str
     return WR_OK;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------------------- */
 
 static bool is_network(enum wr_table table)
 {
@@ -155,7 +155,7 @@ bool wr_window_reads(const struct wr_window *window, enum wr_table table)
     return window->plan->scans[table].nbranches != 0;
 }
 
-/* ---- when it runs ------------------------------------------------------------------------------------------ */
+/* ---- when it runs ------------------------------------------------------------------------------- */
 
 static int64_t after(int64_t t, int64_t grid)
 {
@@ -197,7 +197,7 @@ enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
     return WR_OK;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------- */
 
 /* The row's place in time; false when it is in no window any more. */
 static bool row_time(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
@@ -275,7 +275,7 @@ enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, con
     return err;
 }
 
-/* ---- what is said ---------------------------------------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------------------------------- */
 
 struct wr_alert *wr_window_alerts(struct wr_window *window)
 {

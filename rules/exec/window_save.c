@@ -1,6 +1,6 @@
 /* State of a windowed rule as bytes, and back, checked as a whole:
- *   u64 now, next, last run, quiet until, inexact until; u8 dirty; u32 rows; each: u8 table, u64 ts, id, blob;
- *   u32 firing; each: 32 id, u32 seq, u64 raised, emitted, blob key, sent, now */
+ *   u64 now, next, last run, quiet until, inexact until; u8 dirty; u32 rows; each: u8 table, u64 ts, id,
+ *   blob; u32 firing; each: 32 id, u32 seq, u64 raised, emitted, blob key, sent, now */
 #include "rules/exec/window_state.h"
 
 #include "base/ticks.h"

@@ -247,9 +247,9 @@ Test(window, equals_the_incremental_engine_at_aligned_times)
     for (uint64_t seed = 1; seed <= 60; seed++) {
         prng = seed;
         struct event e[MAX_ROWS];
-        struct wr_plan *plan = plan_of("DeviceNetworkEvents | where Timestamp > ago(16s) | summarize n = count(), "
-                                       "b = sum(SentBytes), l = max(Timestamp) by DeviceName, RemotePort | where "
-                                       "n > 1");
+        struct wr_plan *plan = plan_of(
+            "DeviceNetworkEvents | where Timestamp > ago(16s) | summarize n = count(), b = "
+            "sum(SentBytes), l = max(Timestamp) by DeviceName, RemotePort | where n > 1");
         cr_assert_eq(plan->mode, WR_MODE_INCREMENTAL);
         struct wr_stream_opts opts = {.rule_id = "r1",
                                       .rule_version = "1",

@@ -180,7 +180,7 @@ Test(load, what_cannot_be_honoured_is_named)
 
 Test(load, a_sentinel_schedule_runs_over_kept_rows)
 {
-    cr_assert_eq(add("r.yaml", RULE("queryFrequency: 1h\nqueryPeriod: 2h\ntriggerOperator: LessThan\n"
+    cr_assert_eq(add("r.yaml", RULE("queryFrequency: 1h\nqueryPeriod: 30m\ntriggerOperator: LessThan\n"
                                     "triggerThreshold: 5\nsuppressionEnabled: true\n"
                                     "suppressionDuration: 3h\neventGroupingSettings:\n"
                                     "  aggregationKind: SingleAlert\n",
@@ -193,7 +193,7 @@ Test(load, a_sentinel_schedule_runs_over_kept_rows)
     cr_expect_eq(r->schedule.threshold, 5);
     cr_expect(r->schedule.single);
     cr_expect_eq(r->schedule.suppression, 3 * WR_TICKS_HOUR);
-    cr_expect_eq(r->plan->window, 2 * WR_TICKS_HOUR);
+    cr_expect_eq(r->plan->window, 30 * WR_TICKS_MINUTE);
     wr_buf_reset(&out);
     wr_ruleset_explain(set, &out);
     wr_buf_char(&out, '\0');
