@@ -7,6 +7,8 @@
 #include "rules/exec/window_state.h"
 #include "rules/fn/kernel.h"
 
+#include "base/ticks.h"
+
 #include <stdlib.h>
 
 enum { MAX_FIRING = 10000, PER_RUN_MAX = 150, BATCH = 1024 };
@@ -153,6 +155,14 @@ static bool copy(struct wr_buf *to, const struct wr_buf *from)
     return !to->err && !from->err;
 }
 
+/* As wr_firing_due: half the alert's age after the last update. */
+static int64_t due(const struct wr_window *w, const struct fire *f)
+{
+    int64_t gap = (f->emitted_at - f->raised_at) / 2;
+    gap = gap > WR_TICKS_SECOND ? gap : WR_TICKS_SECOND;
+    return f->emitted_at + (gap < w->opts.realert ? gap : w->opts.realert);
+}
+
 /* A row of the result: its alert begins, goes on, or has news. */
 static enum wr_err row_fires(struct wr_window *w, int64_t t)
 {
@@ -167,7 +177,7 @@ static enum wr_err row_fires(struct wr_window *w, int64_t t)
         f->seen = true;
         if (!copy(&f->now, &w->cells))
             return WR_ENOMEM;
-        if (wr_cells_equal(&f->now, &f->sent) || t - f->emitted_at < w->opts.realert)
+        if (wr_cells_equal(&f->now, &f->sent) || t < due(w, f))
             return WR_OK;
         f->seq++;
         f->emitted_at = t;
