@@ -57,6 +57,10 @@ static int print_help(void)
 static int unknown_command(const char *word)
 {
     const char *names[NCOMMANDS + 1] = {0};
+    if (word[0] == '-') {
+        wr_cli_error("there is no option %s before a command (see weir --help)", word);
+        return WR_EXIT_USAGE;
+    }
     for (int i = 0; i < NCOMMANDS; i++)
         names[i] = commands[i].name;
     const char *near = wr_args_near(word, names);

@@ -21,6 +21,8 @@ has out "weir 0."
 run 2 "$WEIR"
 run 2 "$WEIR" qurey
 is err "weir: there is no command 'qurey'; did you mean 'query'? (see weir --help)"
+run 2 "$WEIR" --bogus
+is err "weir: there is no option --bogus before a command (see weir --help)"
 run 2 "$WEIR" query
 is err "weir: query: no query given (see weir query --help)"
 run 2 "$WEIR" query 'print 1' 'print 2'
