@@ -1,5 +1,7 @@
 #include "collector/ingest/worker.h"
 
+#include "collector/io/udp.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,23 +209,35 @@ void wr_worker_stop(struct wr_worker *worker)
     uv_async_send(&worker->wake);
 }
 
+static bool is_udp(const struct wr_listen *at)
+{
+    return at->kind == WR_LISTEN_FLOW_UDP || at->kind == WR_LISTEN_SYSLOG_UDP;
+}
+
+static enum wr_err cannot_listen(const struct wr_listen *at, int rc, struct wr_buf *error)
+{
+    wr_buf_fmt(error, "cannot listen on %s (%s): %s", at->text, wr_listen_kind_name(at->kind), strerror(-rc));
+    if (rc == -EADDRINUSE)
+        wr_buf_str(error, "; another program has the port: stop it, or choose another under `listen`");
+    else if (rc == -EACCES)
+        wr_buf_str(error, "; ports below 1024 need CAP_NET_BIND_SERVICE");
+    return WR_EIO;
+}
+
 static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
 {
+    /* The first worker looks for strangers; the others share its ports on purpose. */
+    for (uint32_t i = 0; w->index == 0 && i < w->config->nlisten; i++) {
+        const struct wr_listen *at = &w->config->listen[i];
+        if (wr_socket_taken(is_udp(at) ? SOCK_DGRAM : SOCK_STREAM, &at->addr, at->addr_len))
+            return cannot_listen(at, -EADDRINUSE, error);
+    }
     for (uint32_t i = 0; i < w->config->nlisten; i++) {
         struct wr_listener *l = &w->listeners[w->nlisteners++];
         *l = (struct wr_listener){.worker = w, .at = &w->config->listen[i], .udp = {.fd = -1}};
-        bool udp = l->at->kind == WR_LISTEN_FLOW_UDP || l->at->kind == WR_LISTEN_SYSLOG_UDP;
-        int rc = udp ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
-        if (rc != 0) {
-            wr_buf_fmt(error, "cannot listen on %s (%s): %s", l->at->text, wr_listen_kind_name(l->at->kind),
-                       strerror(-rc));
-            if (rc == -EADDRINUSE)
-                wr_buf_str(error,
-                           "; another program has the port: stop it, or choose another under `listen`");
-            else if (rc == -EACCES)
-                wr_buf_str(error, "; ports below 1024 need CAP_NET_BIND_SERVICE");
-            return WR_EIO;
-        }
+        int rc = is_udp(l->at) ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
+        if (rc != 0)
+            return cannot_listen(l->at, rc, error);
         l->open = true;
     }
     return WR_OK;

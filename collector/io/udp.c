@@ -57,13 +57,14 @@ static uint32_t set_receive_buffer(int fd, uint64_t want)
     return (uint32_t)got;
 }
 
-int wr_socket_bound(int type, const struct sockaddr_storage *addr, socklen_t len)
+static int bound(int type, const struct sockaddr_storage *addr, socklen_t len, bool share)
 {
     int fd = socket(addr->ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int one = 1, zero = 0;
-    int rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    int one = 1, zero = 0, rc = 0;
+    if (share)
+        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (rc == 0 && type == SOCK_STREAM)
         rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (rc == 0 && addr->ss_family == AF_INET6)
@@ -75,6 +76,19 @@ int wr_socket_bound(int type, const struct sockaddr_storage *addr, socklen_t len
     int err = errno;
     close(fd);
     return -err;
+}
+
+int wr_socket_bound(int type, const struct sockaddr_storage *addr, socklen_t len)
+{
+    return bound(type, addr, len, true);
+}
+
+bool wr_socket_taken(int type, const struct sockaddr_storage *addr, socklen_t len)
+{
+    int fd = bound(type, addr, len, false);
+    if (fd >= 0)
+        close(fd);
+    return fd == -EADDRINUSE;
 }
 
 int wr_udp_open(void *ctx, const struct sockaddr_storage *addr, socklen_t len, uint64_t receive_buffer,

@@ -1,4 +1,5 @@
 #include "collector/io/io.h"
+#include "collector/io/udp.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -55,6 +56,25 @@ static uint32_t receive(const struct wr_io *io, struct wr_udp *udp, uint32_t wan
         }
     }
     return seen;
+}
+
+Test(udp, a_port_that_is_shared_is_seen_as_taken)
+{
+    for (int type = 1; type <= 2; type++) { /* SOCK_STREAM, SOCK_DGRAM */
+        struct sockaddr_storage addr = loopback();
+        socklen_t len = sizeof(struct sockaddr_in);
+        int fd = wr_socket_bound(type, &addr, len);
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+        if (type == SOCK_STREAM)
+            cr_assert_eq(listen(fd, 1), 0);
+        int other = wr_socket_bound(type, &addr, len); /* as another worker, or another weir */
+        cr_expect_geq(other, 0);
+        cr_expect(wr_socket_taken(type, &addr, len));
+        close(other);
+        close(fd);
+        cr_expect_not(wr_socket_taken(type, &addr, len));
+    }
 }
 
 Test(udp, trains_of_equal_datagrams_come_apart_again)
