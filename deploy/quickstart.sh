@@ -64,8 +64,9 @@ logger --rfc5424=notime --tcp --octet-count --server 127.0.0.1 --port 5514 --siz
 echo "  $(wc -l <"$run/lab/lab-endpoint.jsonl") events sent"
 sleep 1
 echo "the same connections as a router saw them, by softflowd, IPFIX over UDP 4739:"
-softflowd -r "$run/lab/lab.pcap" -n 127.0.0.1:4739 -v 10 -A milli -p none -c none |
-    sed -n 's/^Number of active flows.*/  &/p; s/^Packets processed.*/  &/p; s/^Flows exported.*/  &/p'
+softflowd -r "$run/lab/lab.pcap" -n 127.0.0.1:4739 -v 10 -A milli -p none -c none >"$run/softflowd.log" 2>&1 ||
+    fail "softflowd failed; see $run/softflowd.log"
+sed -n 's/^ *Packets processed/  Packets processed/p; s/^ *Flows exported/  Flows exported/p' "$run/softflowd.log"
 
 step "5 of 5: the alerts of rules/library/, T1071.003: programs that are no mail clients talk over mail ports"
 sleep 3 # an alert that grows is updated after a second
