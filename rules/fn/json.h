@@ -39,4 +39,7 @@ void wr_json_cell(const struct wr_vec *vec, uint32_t row, struct wr_buf *out);
 /* The same as a dynamic cell of `out`. */
 void wr_json_put(struct wr_eval *ev, const struct wr_vec *from, uint32_t row, struct wr_vec *out);
 
+/* Percent coding taken away (RFC 3986); what is none stays as it is. */
+void wr_url_decode(const char *p, size_t len, struct wr_buf *out);
+
 #endif

@@ -70,6 +70,8 @@ result_type(const char *sig, const struct wr_value *args)
         return WR_DYNAMIC;
     case 'g':
         return WR_GUID;
+    case 'c':
+        return WR_DECIMAL;
     default:
         return args[strchr(sig, 'T') - sig > 0 && sig[0] != '(' && sig[0] != 'T' ? 1
                     : sig[0] == '('                                              ? 1
@@ -351,4 +353,89 @@ Test(kernels, a_regular_expression_takes_linear_time)
     static char text[20001];
     memset(text, 'a', sizeof text - 1);
     CHECK("matches regex", "ss:b", "False", S(text), S("^(a+)+$b"));
+}
+
+Test(kernels, arrays)
+{
+    CHECK("array_slice", "yll:y", "[3,4,5]", J("[1,2,3,4,5]"), L(2), L(-1));
+    CHECK("array_slice", "yll:y", "[]", J("[1]"), L(5), L(9));
+    CHECK("array_slice", "yll:y", "null", J("{}"), L(0), L(1));
+    CHECK("array_slice", "yll:y", "null", N(WR_DYNAMIC), L(0), L(1));
+    CHECK("array_split", "y*:y", "[[1,2],[3]]", J("[1,2,3]"), L(2));
+    CHECK("array_split", "y*:y", "[[1],[2],[3]]", J("[1,2,3]"), J("[1,-1]"));
+    CHECK("array_concat", "y+:y", "[1,\"a\",2]", J("[1,\"a\"]"), J("[2]"));
+    CHECK("array_concat", "y+:y", "null", J("[1]"), N(WR_DYNAMIC));
+    CHECK("array_reverse", "y:y", "[2,1]", J("[1,2]"));
+    CHECK("array_rotate_left", "yl:y", "[3,1,2]", J("[1,2,3]"), L(-1));
+    CHECK("array_rotate_right", "yl:y", "[3,1,2]", J("[1,2,3]"), L(4));
+    CHECK("array_rotate_left", "yl:y", "[]", J("[]"), L(INT64_MIN));
+    CHECK("array_shift_left", "yl*?:y", "[3,null,null]", J("[1,2,3]"), L(2));
+    CHECK("array_shift_right", "yl*?:y", "[0,1,2]", J("[1,2,3]"), L(1), L(0));
+    CHECK("array_iff", "y**:y", "[\"a\",\"b\",null]", J("[1,false,\"x\"]"), S("a"), S("b"));
+    CHECK("array_index_of", "y*l?l?l?:l", "1", J("[\"a\",\"b\"]"), S("b"));
+    CHECK("array_index_of", "y*l?l?l?:l", "-1", J("[\"a\",\"b\"]"), S("B"));
+    CHECK("array_sum", "y:r", "3.5", J("[1,2.5]"));
+    CHECK("array_sum", "y:r", "null", J("[1,\"x\"]"));
+    CHECK("array_sort_asc", "y:y", "[2,10,\"a\",null]", J("[null,\"a\",10,2]"));
+    CHECK("array_sort_desc", "y:y", "[\"a\",10,2,null]", J("[null,\"a\",10,2]"));
+    CHECK("strcat_array", "ys:s", "1->b", J("[1,\"b\"]"), S("->"));
+    CHECK("zip", "yy+:y", "[[1,\"a\"],[2,null]]", J("[1,2]"), J("[\"a\"]"));
+    CHECK("range", "lll?:y", "[1,3,5]", L(1), L(6), L(2));
+    CHECK("range", "lll?:y", "null", L(1), L(6), L(0));
+    CHECK("range", "lll?:y", "[9223372036854775806,9223372036854775807]", L(INT64_MAX - 1), L(INT64_MAX));
+    CHECK("range", "ttt?:y", "[\"00:00:00\",\"01:00:00\"]", T(0), T(WR_TICKS_HOUR));
+}
+
+Test(kernels, sets_keep_the_first_of_equals)
+{
+    CHECK("set_union", "y+:y", "[1,2,\"1\",null]", J("[1,2,1.0]"), J("[\"1\",null,null]"));
+    CHECK("set_union", "y+:y", "null", J("[1]"), J("{}"));
+    CHECK("set_intersect", "yy+:y", "[2]", J("[1,2,2]"), J("[2,3]"));
+    CHECK("set_difference", "yy+:y", "[1]", J("[1,2,2]"), J("[2,3]"));
+    CHECK("set_has_element", "y*:b", "True", J("[\"mail\",2]"), L(2));
+    CHECK("set_has_element", "y*:b", "False", J("[\"mail\"]"), S("MAIL"));
+    CHECK("set_has_element", "y*:b", "null", N(WR_DYNAMIC), S("a"));
+    CHECK("jaccard_index", "yy:r", "0.5", J("[1,2]"), J("[1,2,3,4]"));
+}
+
+Test(kernels, bags)
+{
+    CHECK("bag_pack", "(s*)+:y", "{\"a\":1,\"b\":null}", S("a"), L(1), S("b"), N(WR_LONG), S("a"), L(3));
+    CHECK("bag_keys", "y:y", "[\"a\",\"b\"]", J("{\"a\":1,\"b\":{\"c\":2}}"));
+    CHECK("bag_keys", "y:y", "null", J("[1]"));
+    CHECK("bag_has_key", "ys:b", "False", J("{\"a\":1}"), S("A"));
+    CHECK("bag_merge", "yy+:y", "{\"a\":1,\"b\":3}", J("{\"a\":1}"), J("{\"a\":2,\"b\":3}"));
+    CHECK("bag_merge", "yy+:y", "{\"a\":1}", N(WR_DYNAMIC), J("{\"a\":1}"));
+    CHECK("bag_remove_keys", "yy:y", "{\"b\":3}", J("{\"a\":2,\"b\":3}"), J("[\"a\",\"x\"]"));
+    CHECK("bag_set_key", "ys*:y", "{\"a\":\"x\"}", J("{\"a\":2}"), S("a"), S("x"));
+    CHECK("bag_set_key", "ys*:y", "{\"a\":2,\"b\":null}", J("{\"a\":2}"), S("b"), N(WR_LONG));
+    CHECK("bag_zip", "yy:y", "{\"a\":1,\"b\":null}", J("[\"a\",\"b\"]"), J("[1]"));
+    CHECK("extract_json", "ss:s", "b", S("$.x['y z'][1]"), S("{\"x\":{\"y z\":[\"a\",\"b\"]}}"));
+    CHECK("extract_json", "ss:s", "", S("$.x["), S("{\"x\":1}"));
+    CHECK("extract_json", "ss:s", "", S("$.x"), S("{\"x\":"));
+}
+
+Test(kernels, codes_and_parts_of_texts)
+{
+    CHECK("hash_md5", "*:s", "7d793037a0760186574b0282f2f435e7", S("world"));
+    CHECK("hash_sha1", "*:s", "7c211433f02071597741e6ff5a8ea34789abbf43", S("world"));
+    CHECK("base64_encode_tostring", "s:s", "S3VzdG8=", S("Kusto"));
+    CHECK("base64_decode_tostring", "s:s", "Kusto", S("S3VzdG8="));
+    CHECK("base64_decode_tostring", "s:s", "", S("S3VzdG8"));
+    CHECK("base64_decode_toarray", "s:y", "[75,117]", S("S3U="));
+    CHECK("base64_decode_toarray", "s:y", "null", S("=S3U"));
+    CHECK("url_encode", "s:s", "a%20b%26", S("a b&"));
+    CHECK("url_decode", "s:s", "a b%", S("a%20b%"));
+    CHECK("url_decode", "s:s", "", S("%ff"));
+    CHECK("parse_url", "s:y",
+          "{\"Scheme\":\"https\",\"Host\":\"h\",\"Port\":\"8080\",\"Path\":\"/p\",\"Username\":\"u\",\"Password\":\"w\","
+          "\"Query Parameters\":{\"k\":\"v\"},\"Fragment\":\"f\"}",
+          S("https://u:w@h:8080/p?k=v#f"));
+    CHECK("parse_urlquery", "s:y", "{\"Query Parameters\":{\"a\":\"1\",\"b\":\"\"}}", S("?a=1&b&a=2"));
+    CHECK("parse_path", "s:y",
+          "{\"Scheme\":\"\",\"RootPath\":\"C:\",\"DirectoryPath\":\"C:\\\\a\\\\b\",\"DirectoryName\":\"b\","
+          "\"Filename\":\"x.tar.gz\",\"Extension\":\"gz\",\"AlternateDataStreamName\":\"s\"}",
+          S("C:\\a\\b\\x.tar.gz:s"));
+    CHECK("parse_version", "s:c", "1000000020000000300000004", S("1.2.3.4"));
+    CHECK("parse_version", "s:c", "null", S("1.2.3.4.5"));
 }

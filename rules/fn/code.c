@@ -1,0 +1,201 @@
+/* Codes and digests of text: base64 (RFC 4648), percent coding (RFC 3986), MD5, SHA-1. */
+#include "rules/fn/json.h"
+#include "rules/fn/kernel.h"
+
+#include "base/hash.h"
+
+#include <openssl/evp.h>
+
+#define KERNEL(name)                                                                                         \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+                     const struct wr_sel *sel, struct wr_vec *out)
+
+static void put_digest(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
+                       const EVP_MD *md)
+{
+    struct wr_buf text = {0};
+    WR_EACH (sel, row) {
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        char hex[2 * EVP_MAX_MD_SIZE + 1];
+        unsigned n = 0;
+        wr_buf_reset(&text);
+        wr_text_at(&args[0], row, &text);
+        if (EVP_Digest(text.data ? text.data : "", text.len, digest, &n, md, NULL) != 1) {
+            ev->err = WR_ENOMEM;
+            break;
+        }
+        wr_hex(digest, n, hex);
+        wr_put_text(ev, out, row, hex, 2 * (size_t)n);
+    }
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}
+
+KERNEL(hash_md5)
+{
+    (void)call;
+    put_digest(ev, args, sel, out, EVP_md5());
+}
+
+KERNEL(hash_sha1)
+{
+    (void)call;
+    put_digest(ev, args, sel, out, EVP_sha1());
+}
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+KERNEL(base64_encode)
+{
+    (void)call;
+    struct wr_buf text = {0};
+    WR_EACH (sel, row) {
+        const unsigned char *p = (const unsigned char *)wr_str_data(&args[0].s[row]);
+        size_t len = args[0].s[row].len;
+        wr_buf_reset(&text);
+        for (size_t i = 0; i < len; i += 3) {
+            uint32_t v = (uint32_t)p[i] << 16 | (uint32_t)(i + 1 < len ? p[i + 1] : 0) << 8 |
+                         (i + 2 < len ? p[i + 2] : 0);
+            wr_buf_char(&text, alphabet[v >> 18]);
+            wr_buf_char(&text, alphabet[v >> 12 & 63]);
+            wr_buf_char(&text, i + 1 < len ? alphabet[v >> 6 & 63] : '=');
+            wr_buf_char(&text, i + 2 < len ? alphabet[v & 63] : '=');
+        }
+        if (text.len && !text.err)
+            wr_put_text(ev, out, row, text.data, text.len);
+    }
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}
+
+/* Whole groups of four, padded; false for anything else. */
+static bool decode(const struct wr_str *s, struct wr_buf *out)
+{
+    const char *p = wr_str_data(s);
+    size_t len = s->len, pad = 0;
+    wr_buf_reset(out);
+    if (len % 4)
+        return false;
+    while (pad < 2 && pad < len && p[len - 1 - pad] == '=')
+        pad++;
+    for (size_t i = 0; i < len; i += 4) {
+        uint32_t v = 0;
+        size_t n = i + 4 == len ? 4 - pad : 4;
+        for (size_t k = 0; k < 4; k++) {
+            const char *at = k < n ? memchr(alphabet, p[i + k], 64) : alphabet;
+            if (!at)
+                return false;
+            v = v << 6 | (uint32_t)(at - alphabet);
+        }
+        for (size_t k = 0; k + 1 < n; k++)
+            wr_buf_char(out, (char)(v >> (16 - 8 * k)));
+    }
+    return true;
+}
+
+KERNEL(base64_decode_tostring)
+{
+    (void)call;
+    struct wr_buf text = {0};
+    WR_EACH (sel, row)
+        if (decode(&args[0].s[row], &text) && text.len && !text.err && wr_utf8_valid(text.data, text.len))
+            wr_put_text(ev, out, row, text.data, text.len);
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}
+
+KERNEL(base64_decode_toarray)
+{
+    (void)call;
+    struct wr_buf text = {0}, json = {0};
+    WR_EACH (sel, row) {
+        if (!decode(&args[0].s[row], &text))
+            continue;
+        wr_buf_reset(&json);
+        wr_buf_char(&json, '[');
+        for (size_t i = 0; i < text.len; i++) {
+            if (i)
+                wr_buf_char(&json, ',');
+            wr_buf_i64(&json, (unsigned char)text.data[i]);
+        }
+        wr_buf_char(&json, ']');
+        if (!json.err)
+            wr_put_text(ev, out, row, json.data, json.len);
+    }
+    if (text.err || json.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+    wr_buf_fini(&json);
+}
+
+static void encode_url(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
+                       const char *plain)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    struct wr_buf text = {0};
+    WR_EACH (sel, row) {
+        const char *p = wr_str_data(&args[0].s[row]);
+        wr_buf_reset(&text);
+        for (uint32_t i = 0; i < args[0].s[row].len; i++) {
+            unsigned char c = (unsigned char)p[i];
+            if (wr_is_alnum(p[i]) || (c && strchr(plain, c))) {
+                wr_buf_char(&text, p[i]);
+            } else {
+                wr_buf_char(&text, '%');
+                wr_buf_char(&text, hex[c >> 4]);
+                wr_buf_char(&text, hex[c & 15]);
+            }
+        }
+        if (text.len && !text.err)
+            wr_put_text(ev, out, row, text.data, text.len);
+    }
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}
+
+KERNEL(url_encode)
+{
+    (void)call;
+    encode_url(ev, args, sel, out, "-_.~!*'()");
+}
+
+KERNEL(url_encode_component)
+{
+    (void)call;
+    encode_url(ev, args, sel, out, "-_.~");
+}
+
+static int hex_digit(char c)
+{
+    c = wr_ascii_lower(c);
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void wr_url_decode(const char *p, size_t len, struct wr_buf *out)
+{
+    for (size_t i = 0; i < len; i++) {
+        int hi = p[i] == '%' && len - i > 2 ? hex_digit(p[i + 1]) : -1;
+        int lo = hi >= 0 ? hex_digit(p[i + 2]) : -1;
+        wr_buf_char(out, lo >= 0 ? (char)(hi << 4 | lo) : p[i]);
+        i += lo >= 0 ? 2 : 0;
+    }
+}
+
+KERNEL(url_decode)
+{
+    (void)call;
+    struct wr_buf text = {0};
+    WR_EACH (sel, row) {
+        wr_buf_reset(&text);
+        wr_url_decode(wr_str_data(&args[0].s[row]), args[0].s[row].len, &text);
+        if (text.len && !text.err && wr_utf8_valid(text.data, text.len))
+            wr_put_text(ev, out, row, text.data, text.len);
+    }
+    if (text.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&text);
+}
