@@ -1,5 +1,6 @@
 #include "rules/exec/agg.h"
 
+#include "rules/exec/agg_list.h"
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
@@ -24,6 +25,8 @@ static uint16_t slots_of(const struct wr_agg_place *p)
     case WR_AGG_AVG:
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:
+    case WR_AGG_STDEVP:
+    case WR_AGG_VARIANCEP:
         return 3;
     case WR_AGG_TAKE_ANY:
         return 2;
@@ -64,7 +67,7 @@ bool wr_agg_layout_init(struct wr_agg_layout *layout, const struct wr_op *summar
         *p = (struct wr_agg_place){.call = call, .kind = call->agg->kind, .dset = WR_NO_DSET};
         p->in = call->nargs ? call->args[0]->type : WR_LONG;
         if (p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF || p->kind == WR_AGG_MAKE_SET ||
-            p->kind == WR_AGG_MAKE_LIST)
+            p->kind == WR_AGG_MAKE_LIST || p->kind == WR_AGG_MAKE_BAG || p->kind == WR_AGG_PERCENTILE)
             p->dset = (uint8_t)layout->ndsets++;
     }
     wr_agg_layout_place(layout);
@@ -198,6 +201,8 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
         return true;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:
+    case WR_AGG_STDEVP:
+    case WR_AGG_VARIANCEP:
         if (wr_vec_valid(&args[0], row))
             merge_deviation(s, 1, wr_num_at(&args[0], row), 0);
         return true;
@@ -251,6 +256,8 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         break;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:
+    case WR_AGG_STDEVP:
+    case WR_AGG_VARIANCEP:
         merge_deviation(d, s[0].r, s[1].r, s[2].r);
         break;
     case WR_AGG_MIN:
@@ -344,7 +351,7 @@ bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const s
                          uint32_t row)
 {
     return wr_vec_valid(&args->arg[a][0], row) &&
-           (layout->agg[a].kind != WR_AGG_DCOUNTIF || is_true(&args->arg[a][1], row));
+           (!wr_agg_has_pred(layout->agg[a].call) || is_true(&args->arg[a][1], row));
 }
 
 enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
@@ -357,7 +364,7 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
         return WR_OK;
     if (kind != WR_AGG_MAKE_SET || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
         wr_str_data(&v->s[row])[0] != '[')
-        return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST, limit);
+        return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST && kind != WR_AGG_PERCENTILE, limit);
     struct wr_slice all = {wr_str_data(&v->s[row]), v->s[row].len}, item;
     const char *at = NULL;
     enum wr_err err = WR_OK;
@@ -367,37 +374,6 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
         err = wr_dset_add(set, secret, &one, 0, seen, true, limit);
     }
     return err;
-}
-
-static void put_list(struct wr_eval *ev, const struct wr_agg_place *p, const struct wr_dset *set,
-                     struct wr_vec *out, uint32_t row)
-{
-    struct wr_buf text = {0};
-    uint32_t max = set->n;
-    const struct wr_agg_call *call = p->call;
-    if (call->nargs > 1 && call->args[1]->kind == WR_EX_CONST && !call->args[1]->value.null &&
-        call->args[1]->value.i >= 0 && call->args[1]->value.i < max)
-        max = (uint32_t)call->args[1]->value.i;
-    wr_buf_char(&text, '[');
-    for (uint32_t i = 0; i < max; i++) {
-        struct wr_value v = wr_dset_value(set, p->in, i);
-        struct wr_vec one = {.type = p->in};
-        if (wr_type_is_str(p->in))
-            one.s = &v.s;
-        else if (p->in == WR_REAL)
-            one.r = &v.r;
-        else
-            one.i = &v.i;
-        if (i)
-            wr_buf_char(&text, ',');
-        wr_json_cell(&one, 0, &text);
-    }
-    wr_buf_char(&text, ']');
-    if (text.err)
-        ev->err = WR_ENOMEM;
-    else
-        wr_put_text(ev, out, row, text.data, text.len);
-    wr_buf_fini(&text);
 }
 
 static void put_slot(struct wr_vec *out, uint32_t row, const union wr_slot *s)
@@ -449,9 +425,12 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
         put_avg(p, s, out, row);
         break;
     case WR_AGG_STDEV:
-    case WR_AGG_VARIANCE: {
-        double v = s[0].r > 1 ? fmax(s[2].r, 0) / (s[0].r - 1) : 0;
-        wr_put_r(out, row, p->kind == WR_AGG_STDEV ? sqrt(v) : v);
+    case WR_AGG_VARIANCE:
+    case WR_AGG_STDEVP:
+    case WR_AGG_VARIANCEP: {
+        bool whole = p->kind == WR_AGG_STDEVP || p->kind == WR_AGG_VARIANCEP;
+        double v = s[0].r > 1 ? fmax(s[2].r, 0) / (s[0].r - !whole) : 0;
+        wr_put_r(out, row, p->kind == WR_AGG_STDEV || p->kind == WR_AGG_STDEVP ? sqrt(v) : v);
         break;
     }
     case WR_AGG_MIN:
@@ -471,7 +450,13 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
         break;
     case WR_AGG_MAKE_SET:
     case WR_AGG_MAKE_LIST:
-        put_list(ev, p, set, out, row);
+        wr_agg_put_list(ev, p->call, p->in, set, out, row);
+        break;
+    case WR_AGG_MAKE_BAG:
+        wr_agg_put_bag(ev, p->call, set, out, row);
+        break;
+    case WR_AGG_PERCENTILE:
+        wr_agg_put_percentile(ev, p->call, p->in, set, out, row);
         break;
     case WR_AGG_NKINDS:
         break;

@@ -180,8 +180,12 @@ void wr_url_decode(const char *p, size_t len, struct wr_buf *out)
     for (size_t i = 0; i < len; i++) {
         int hi = p[i] == '%' && len - i > 2 ? hex_digit(p[i + 1]) : -1;
         int lo = hi >= 0 ? hex_digit(p[i + 2]) : -1;
-        wr_buf_char(out, lo >= 0 ? (char)(hi << 4 | lo) : p[i]);
-        i += lo >= 0 ? 2 : 0;
+        if (lo < 0) {
+            wr_buf_char(out, p[i]);
+            continue;
+        }
+        wr_buf_u8(out, (uint8_t)(hi << 4 | lo));
+        i += 2;
     }
 }
 

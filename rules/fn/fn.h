@@ -85,6 +85,10 @@ enum wr_agg_kind {
     WR_AGG_ARG_MIN,
     WR_AGG_STDEV,
     WR_AGG_VARIANCE,
+    WR_AGG_STDEVP,
+    WR_AGG_VARIANCEP,
+    WR_AGG_MAKE_BAG,
+    WR_AGG_PERCENTILE,
     WR_AGG_NKINDS
 };
 

@@ -44,6 +44,35 @@ static bool push_agg(struct wr_binder *b, struct wr_agg_list *list, const struct
     return true;
 }
 
+/* minif(x, p) is min(iff(p, x, null)): these leave nulls out. */
+static bool folds_pred(enum wr_agg_kind kind)
+{
+    return kind == WR_AGG_MIN || kind == WR_AGG_MAX || kind == WR_AGG_AVG || kind == WR_AGG_STDEV ||
+           kind == WR_AGG_VARIANCE || kind == WR_AGG_STDEVP || kind == WR_AGG_VARIANCEP ||
+           kind == WR_AGG_TAKE_ANY;
+}
+
+static struct wr_ex *where_true(struct wr_binder *b, struct wr_ex *value, struct wr_ex *pred)
+{
+    struct wr_value none = {.type = value->type, .null = value->type != WR_STRING};
+    struct wr_ex *nothing = wr_ex_const(b, &none, pred->span);
+    struct wr_ex *const args[] = {pred, value, nothing};
+    return nothing ? wr_ex_call(b, "iff", args, 3, pred->span) : NULL;
+}
+
+/* percentiles gives several columns and is bound as one percentile a column. */
+static bool is_percentile(struct wr_binder *b, const struct wr_agg *agg, const struct wr_ex *p,
+                          struct wr_span span)
+{
+    if (strcmp(agg->name, "percentile") != 0)
+        wr_bind_error(b, span, "'%s' gives several columns and cannot stand in an expression", agg->name);
+    else if (p->kind != WR_EX_CONST || p->value.null || !(p->value.r >= 0 && p->value.r <= 100))
+        wr_bind_error(b, span, "the percentile is a constant from 0 to 100");
+    else
+        return true;
+    return false;
+}
+
 /* Adds the aggregate `name` over `args` to the summarize; the column of its result. */
 static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex **args,
                              uint32_t nargs, struct wr_span span)
@@ -62,6 +91,14 @@ static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex
         args[i] = wr_ex_convert(b, args[i], want[i]);
         if (!args[i])
             return NULL;
+    }
+    if (agg->kind == WR_AGG_PERCENTILE && !is_percentile(b, agg, args[1], span))
+        return NULL;
+    if (nargs == 2 && folds_pred(agg->kind)) {
+        args[0] = where_true(b, args[0], args[1]);
+        if (!args[0])
+            return NULL;
+        nargs = 1;
     }
     struct wr_agg_call call = {.agg = agg, .args = args, .nargs = nargs, .type = type};
     struct wr_ex *col = wr_ex_new(b, WR_EX_COL, type, span);
@@ -156,6 +193,26 @@ static bool add_row_agg(struct wr_binder *b, struct summarize *s, const struct w
     return true;
 }
 
+/* percentiles(x, 50, 95): a column for each. */
+static bool add_percentiles(struct wr_binder *b, struct summarize *s, const struct wr_kql_ex *call,
+                            const struct wr_kql_name *names, uint32_t nnames)
+{
+    for (uint32_t i = 1; i < call->nargs; i++) {
+        struct wr_kql_ex *args[] = {call->args[0], call->args[i]};
+        struct wr_kql_ex one = *call;
+        one.name.text = "percentile";
+        one.name.len = strlen("percentile");
+        one.args = args;
+        one.nargs = 2;
+        struct wr_ex *ex = wr_bind_ex(b, &one);
+        bool named = i <= nnames;
+        const char *name = named ? names[i - 1].text : wr_name_of(b, &one);
+        if (!ex || !wr_cols_add(b, &s->out, name, named, ex, call->span))
+            return false;
+    }
+    return true;
+}
+
 static bool is_row_agg(const struct wr_kql_ex *ex)
 {
     if (ex->kind != WR_KQL_CALL || ex->is_op || !ex->nargs)
@@ -170,6 +227,9 @@ static bool add_result(struct wr_binder *b, struct summarize *s, const struct wr
     const struct wr_kql_ex *value = ast->kind == WR_KQL_NAMED ? ast->args[0] : ast;
     if (is_row_agg(value))
         return add_row_agg(b, s, value, ast->names, ast->nnames);
+    if (value->kind == WR_KQL_CALL && !value->is_op && value->nargs > 1 &&
+        strcmp(value->name.text, "percentiles") == 0)
+        return add_percentiles(b, s, value, ast->names, ast->nnames);
     if (ast->nnames > 1) {
         wr_bind_unsupported(b, ast->span, "several names for one value", NULL);
         return false;

@@ -129,6 +129,7 @@ static const char *agg_prefix(const char *agg)
     static const struct {
         const char *agg, *prefix;
     } other[] = {{"make_set", "set_"},    {"make_list", "list_"},    {"make_bag", "bag_"},
+                 {"make_bag_if", "bag_"},  {"take_anyif", ""},
                  {"make_set_if", "set_"}, {"make_list_if", "list_"}, {"makeset", "set_"},
                  {"makelist", "list_"},   {"take_any", ""},          {"arg_max", "max_"},
                  {"arg_min", "min_"}};
@@ -144,7 +145,15 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (!prefix)
         prefix = join(b, ast->name.text, "_");
     const char *arg = ast->nargs ? path_name(b, ast->args[0]) : NULL;
-    return prefix ? join(b, prefix, arg ? arg : "") : NULL;
+    const char *name = prefix ? join(b, prefix, arg ? arg : "") : NULL;
+    if (!name || strcmp(ast->name.text, "percentile") != 0 || ast->nargs < 2 || ast->args[1]->kind != WR_KQL_LITERAL)
+        return name;
+    const struct wr_value *p = &ast->args[1]->value; /* percentile_x_99_9 */
+    char text[32];
+    snprintf(text, sizeof text, "_%g", p->type == WR_REAL ? p->r : (double)p->i);
+    for (char *dot = text; *dot; dot++)
+        *dot = *dot == '.' ? '_' : *dot;
+    return join(b, name, text);
 }
 
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)

@@ -141,7 +141,7 @@ bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32
             want[i] = letter == 'T' ? t : type_of(letter);
             if (want[i] == WR_NTYPES)
                 return false;
-            c = want[i] == WR_INT && bends_to_int(args[i]) ? 0 : cost_of(args[i], want[i]);
+            c = literals_bend && want[i] == WR_INT && bends_to_int(args[i]) ? 0 : cost_of(args[i], want[i]);
         }
         if (c == UINT32_MAX)
             return false;
