@@ -439,3 +439,37 @@ Test(kernels, codes_and_parts_of_texts)
     CHECK("parse_version", "s:c", "1000000020000000300000004", S("1.2.3.4"));
     CHECK("parse_version", "s:c", "null", S("1.2.3.4.5"));
 }
+
+Test(kernels, ipv6_takes_ipv4_as_mapped)
+{
+    CHECK("ipv6_is_in_range", "ss:b", "True", S("a5e:f127:8a9d:146d:e102:b5d3:c755:f6cd"), S("a5e:f127:8a9d::/48"));
+    CHECK("ipv6_is_in_range", "ss:b", "False", S("fe80::1"), S("fe80::2"));
+    CHECK("ipv6_is_in_range", "ss:b", "True", S("192.168.1.9"), S("::ffff:c0a8:100/120"));
+    CHECK("ipv6_is_in_range", "ss:b", "True", S("192.168.1.9"), S("192.168.0.0/16"));
+    CHECK("ipv6_is_in_range", "ss:b", "null", S("fe80::1/129"), S("fe80::/10"));
+    CHECK("ipv6_is_in_range", "ss:b", "null", S("fe80::1"), S("fe80::/-1"));
+    CHECK("ipv6_is_in_any_range", "sy:b", "True", S("fe80::1"), J("[\"::1\",\"fe80::/10\"]"));
+    CHECK("ipv6_is_match", "ssl?:b", "True", S("fe80::85d:e82c:9446:7994/127"), S("fe80::85d:e82c:9446:7995"));
+    CHECK("ipv6_is_match", "ssl?:b", "False", S("fe80::1"), S("fe80::2"));
+    CHECK("ipv6_compare", "ssl?:l", "-1", S("192.168.1.1"), S("192.168.1.2"));
+    CHECK("ipv6_compare", "ssl?:l", "0", S("fe80::1"), S("fe80::2"), L(64));
+    CHECK("parse_ipv6", "s:s", "0000:0000:0000:0000:0000:ffff:c0a8:0101", S("192.168.1.1"));
+    CHECK("parse_ipv6", "s:s", "fe80:0000:0000:0000:0000:0000:0000:0000", S("fe80::ffff/16"));
+    CHECK("parse_ipv6", "s:s", "", S("not one"));
+}
+
+Test(kernels, bits_angles_and_texts)
+{
+    CHECK("binary_and", "ll:l", "2", L(6), L(3));
+    CHECK("binary_xor", "ll:l", "5", L(6), L(3));
+    CHECK("binary_not", "l:l", "-2", L(1));
+    CHECK("binary_shift_left", "ll:l", "8", L(1), L(3));
+    CHECK("binary_shift_left", "ll:l", "null", L(1), L(-3));
+    CHECK("degrees", "r:r", "180.0", R(M_PI));
+    CHECK("atan2", "rr:r", "0.0", R(0), R(1));
+    CHECK("isascii", "s:b", "False", S("caf\u00e9"));
+    CHECK("translate", "sss:s", "bc", S("ax"), S("bc"), S("ax"));
+    CHECK("translate", "sss:s", "a", S("bc"), S("a"), S("b"));
+    CHECK("replace_strings", "syy:s", "y.z", S("a.b"), J("[\"a\",\"b\"]"), J("[\"y\",\"z\"]"));
+    CHECK("parse_csv", "s:y", "[\"a\",\"b,\\\"c\",\"\"]", S("a,\"b,\"\"c\","));
+}
