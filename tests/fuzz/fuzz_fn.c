@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wr_arena *arena = size > 2 && size < 65536 ? wr_arena_new(4096) : NULL;
     if (!arena)
         return 0;
-    const struct wr_fn *fn = &fns[(data[0] << 8 | data[1]) % n];
+    const struct wr_fn *fn = &fns[((uint32_t)data[0] << 8 | data[1]) % n];
     bool same = strchr(fn->signature, 'T') != NULL; /* results of any type are other tests' business */
     if (!same)
         run(fn, (const char *)data + 2, size - 2, arena);
