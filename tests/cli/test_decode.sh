@@ -12,8 +12,9 @@ while IFS='	' read -r file framing before flows options refused; do
     jq -ce 'select(type != "object")' "$TMP/out" >"$TMP/odd" 2>&1
     [ -s "$TMP/odd" ] && fail "$file: $(head -n 1 "$TMP/odd")"
     [ -n "$before" ] && continue
-    got="$(grep -c '"_kind":"flow"' "$TMP/out") $(grep -c '"_kind":"options"' "$TMP/out")"
+    got="$(grep -cE '"_kind":"(flow|sample)"' "$TMP/out") $(grep -c '"_kind":"options"' "$TMP/out")"
     [ "$got" = "$flows $options" ] || fail "$file: flow and options records are $got, not $flows $options"
+    [ "$flows $refused" = "0 1" ] && continue # its only message is broken: ordinary traffic to query
     run 0 "$WEIR" query -i "$FLOW/$file" -f csv 'Flows | count'
     rows=$(tr -d '\r' <"$TMP/out" | tail -n 1)
     [ "$rows" = "$flows" ] || fail "$file: $flows flow records, $rows rows of Flows"
