@@ -546,8 +546,7 @@ struct wr_feed_stats wr_feed_stats(const struct wr_feed *feed)
         st.damaged += in->damage.len > 0;
     }
     const struct wr_flow_stats *flow = wr_flow_decoder_stats(feed->decoder);
-    for (int r = 0; r < WR_FLOW_NREJECTS; r++)
-        st.messages_rejected += flow->rejected[r];
+    st.messages_rejected += flow->rejected_messages;
     const struct wr_log_stats *log = wr_log_stats(feed->log);
     st.lines_rejected += log->unparsed_json + log->unparsed_limit + log->unparsed_missing_field;
     uint64_t settled = flow->sets_released + flow->sets_dropped;

@@ -122,7 +122,7 @@ static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
     head(out, "weir_decoder_messages_rejected_total", "counter", "flow messages refused whole, by reason");
 #define X(name, text)                                                                                        \
     wr_buf_fmt(out, "weir_decoder_messages_rejected_total{reason=\"" #name "\"} %" PRIu64 "\n",              \
-               f->rejected[WR_FLOW_REJECT_##name]);
+               f->rejected_whole[WR_FLOW_REJECT_##name]);
     WR_FLOW_REJECTS(X)
 #undef X
     one(out, "weir_decoder_records_total", "counter", "flow records in them", f->records);

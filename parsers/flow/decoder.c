@@ -123,6 +123,7 @@ static bool decode(struct wr_msg *msg)
         wr_seq_note(msg);
     } else {
         WR_COUNT(msg, rejected_messages, 1);
+        WR_COUNT(msg, rejected_whole[why], 1);
         WR_COUNT(msg, rejected[why], 1);
     }
     wr_pends_drop(msg->dec);

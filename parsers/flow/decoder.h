@@ -34,12 +34,12 @@ enum wr_flow_reject {
 };
 
 /* All monotone. These hold:
- *   messages  = ok + rejected_messages    (rejected[] also counts templates, lists and v5 counts that were
- *                                          refused alone, within a message that is ok)
+ *   messages  = ok + rejected_messages;  rejected_messages = sum of rejected_whole[]
+ *   rejected[] also counts templates, lists and v5 counts that were refused alone, within a message that is ok
  *   records   = rows + filtered_early + not_flows + no_memory
  *   sets_held = sets_released + sets_dropped + those that wait now for their template */
 struct wr_flow_stats {
-    uint64_t messages, ok, rejected_messages, rejected[WR_FLOW_NREJECTS];
+    uint64_t messages, ok, rejected_messages, rejected_whole[WR_FLOW_NREJECTS], rejected[WR_FLOW_NREJECTS];
     uint64_t records, rows, filtered_early, options_records;
     uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
     uint64_t no_memory;

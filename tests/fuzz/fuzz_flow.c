@@ -13,6 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_stats(const struct wr_flow_decoder *dec, const struct wr_flow_vec *rows)
 {
     const struct wr_flow_stats *s = wr_flow_decoder_stats(dec);
+    uint64_t whole = 0;
+    for (int r = 0; r < WR_FLOW_NREJECTS; r++)
+        whole += s->rejected_whole[r];
+    WR_ASSERT(whole == s->rejected_messages);
     WR_ASSERT(s->messages == s->ok + s->rejected_messages);
     WR_ASSERT(s->records == s->rows + s->filtered_early + s->not_flows + s->no_memory);
     WR_ASSERT(s->rows == rows->n);

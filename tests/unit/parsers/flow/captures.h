@@ -104,6 +104,10 @@ static inline unsigned split(char *line, char by, char **part, unsigned max)
 static inline void stats_add_up(const struct wr_flow_decoder *dec)
 {
     const struct wr_flow_stats *s = wr_flow_decoder_stats(dec);
+    uint64_t whole = 0;
+    for (int r = 0; r < WR_FLOW_NREJECTS; r++)
+        whole += s->rejected_whole[r];
+    cr_expect_eq(whole, s->rejected_messages);
     cr_expect_eq(s->messages, s->ok + s->rejected_messages);
     cr_expect_eq(s->records, s->rows + s->filtered_early + s->not_flows + s->no_memory);
     cr_expect_geq(s->sets_held, s->sets_released + s->sets_dropped);
