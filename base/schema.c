@@ -49,15 +49,68 @@ static const struct wr_coldef flows_cols[] = {
 #include "base/tables/flows.def"
 };
 #undef PREFIX
+#define PREFIX(name) WR_NETSESSION_##name
+static const struct wr_coldef netsession_cols[] = {
+#include "base/tables/asim_network_session_logs.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_DNS_##name
+static const struct wr_coldef dns_cols[] = {
+#include "base/tables/asim_dns_activity_logs.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_CSL_##name
+static const struct wr_coldef csl_cols[] = {
+#include "base/tables/common_security_log.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_DPE_##name
+static const struct wr_coldef dpe_cols[] = {
+#include "base/tables/device_process_events.def"
+};
+#undef PREFIX
+#define PREFIX(name) WR_SMTP_##name
+static const struct wr_coldef smtp_cols[] = {
+#include "base/tables/smtp_messages.def"
+};
+#undef PREFIX
 
-_Static_assert((int)WR_DNE_NCOLS <= (int)WR_MAX_COLS, "a column set holds every column");
+_Static_assert((int)WR_DNE_NCOLS <= (int)WR_MAX_COLS && (int)WR_NETSESSION_NCOLS <= (int)WR_MAX_COLS &&
+                   (int)WR_DNS_NCOLS <= (int)WR_MAX_COLS && (int)WR_CSL_NCOLS <= (int)WR_MAX_COLS,
+               "a column set holds every column");
 
 static const struct wr_schema tables[WR_NTABLES] = {
     [WR_TABLE_DEVICE_NETWORK_EVENTS] = {"DeviceNetworkEvents", dne_cols, WR_DNE_NCOLS},
     [WR_TABLE_FLOW_ORPHANS] = {"FlowOrphans", dne_cols, WR_DNE_NCOLS},
     [WR_TABLE_SYSLOG] = {"Syslog", syslog_cols, WR_SYSLOG_NCOLS},
     [WR_TABLE_FLOWS] = {"Flows", flows_cols, WR_FLOWS_NCOLS},
+    [WR_TABLE_ASIM_NETWORK_SESSION_LOGS] = {"ASimNetworkSessionLogs", netsession_cols, WR_NETSESSION_NCOLS},
+    [WR_TABLE_ASIM_DNS_ACTIVITY_LOGS] = {"ASimDnsActivityLogs", dns_cols, WR_DNS_NCOLS},
+    [WR_TABLE_COMMON_SECURITY_LOG] = {"CommonSecurityLog", csl_cols, WR_CSL_NCOLS},
+    [WR_TABLE_DEVICE_PROCESS_EVENTS] = {"DeviceProcessEvents", dpe_cols, WR_DPE_NCOLS},
+    [WR_TABLE_SMTP_MESSAGES] = {"SmtpMessages", smtp_cols, WR_SMTP_NCOLS},
 };
+
+static const struct wr_amends dne_amends = {
+    WR_DNE__RowId, WR_DNE__Amend, 2,
+    {{WR_DNE_SentBytes, WR_DNE__PrevSentBytes}, {WR_DNE_ReceivedBytes, WR_DNE__PrevReceivedBytes}}};
+static const struct wr_amends netsession_amends = {
+    WR_NETSESSION__RowId, WR_NETSESSION__Amend, 8,
+    {{WR_NETSESSION_SrcBytes, WR_NETSESSION__PrevSrcBytes},
+     {WR_NETSESSION_DstBytes, WR_NETSESSION__PrevDstBytes},
+     {WR_NETSESSION_NetworkBytes, WR_NETSESSION__PrevNetworkBytes},
+     {WR_NETSESSION_SrcPackets, WR_NETSESSION__PrevSrcPackets},
+     {WR_NETSESSION_DstPackets, WR_NETSESSION__PrevDstPackets},
+     {WR_NETSESSION_NetworkPackets, WR_NETSESSION__PrevNetworkPackets},
+     {WR_NETSESSION_NetworkDuration, WR_NETSESSION__PrevNetworkDuration},
+     {WR_NETSESSION_EventEndTime, WR_NO_COL}}};
+
+const struct wr_amends *wr_table_amends(enum wr_table table)
+{
+    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS ? &dne_amends
+           : table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS                             ? &netsession_amends
+                                                                                     : NULL;
+}
 
 const struct wr_schema *wr_schema_of(enum wr_table table)
 {

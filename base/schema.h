@@ -53,6 +53,11 @@ enum wr_table {
     WR_TABLE_FLOW_ORPHANS, /* shape of DeviceNetworkEvents: flows that no endpoint event explains */
     WR_TABLE_SYSLOG,
     WR_TABLE_FLOWS,
+    WR_TABLE_ASIM_NETWORK_SESSION_LOGS,
+    WR_TABLE_ASIM_DNS_ACTIVITY_LOGS,
+    WR_TABLE_COMMON_SECURITY_LOG,
+    WR_TABLE_DEVICE_PROCESS_EVENTS,
+    WR_TABLE_SMTP_MESSAGES,
     WR_NTABLES
 };
 
@@ -62,39 +67,74 @@ bool wr_table_find(const char *name, size_t len, enum wr_table *ret_table);
 /* Index of a column that a query may name, or WR_NO_COL. */
 uint16_t wr_schema_find(const struct wr_schema *schema, const char *name, size_t len);
 
-/* Column numbers of DeviceNetworkEvents (and FlowOrphans): WR_DNE_RemotePort, ... */
-enum wr_dne {
-#define COL(name, type) WR_DNE_##name,
-#define OWN(name, type) WR_DNE_##name,
-#define HIDDEN(name, type) WR_DNE_##name,
-#define ALIAS(name, type, of) WR_DNE_##name,
-#define OWN_ALIAS(name, type, of) WR_DNE_##name,
+/* Every table's first column is its time: what windows are about. */
+enum { WR_TIME_COL = 0 };
+
+/* Columns of rows that change after their insert: an amendment is a row with the same id, `amend` true, and in `prev` what
+ * `col` held before. */
+struct wr_amends {
+    uint16_t row_id, amend, ncols;
+    struct {
+        uint16_t col, prev; /* prev WR_NO_COL: what it held is not told (a datetime: sum() takes none) */
+    } cols[8];
+};
+/* NULL: rows of this table never change. */
+const struct wr_amends *wr_table_amends(enum wr_table table);
+
+/* Column numbers: WR_DNE_RemotePort, ... */
+#define COL(name, type) WR_TABLE_PREFIX(name),
+#define OWN(name, type) WR_TABLE_PREFIX(name),
+#define HIDDEN(name, type) WR_TABLE_PREFIX(name),
+#define ALIAS(name, type, of) WR_TABLE_PREFIX(name),
+#define OWN_ALIAS(name, type, of) WR_TABLE_PREFIX(name),
+#define WR_TABLE_PREFIX(name) WR_DNE_##name
+enum wr_dne { /* DeviceNetworkEvents and FlowOrphans */
 #include "base/tables/device_network_events.def"
     WR_DNE_NCOLS
 };
-#undef COL
-#undef OWN
-#undef HIDDEN
-#undef ALIAS
-#undef OWN_ALIAS
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_SYSLOG_##name
 enum wr_syslog_col {
-#define COL(name, type) WR_SYSLOG_##name,
-#define OWN(name, type) WR_SYSLOG_##name,
-#define ALIAS(name, type, of) WR_SYSLOG_##name,
 #include "base/tables/syslog.def"
     WR_SYSLOG_NCOLS
 };
-#undef COL
-#undef OWN
-#undef HIDDEN
-#undef ALIAS
-#undef OWN_ALIAS
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_FLOWS_##name
 enum wr_flows_col {
-#define OWN(name, type) WR_FLOWS_##name,
-#define OWN_ALIAS(name, type, of) WR_FLOWS_##name,
 #include "base/tables/flows.def"
     WR_FLOWS_NCOLS
 };
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_NETSESSION_##name
+enum wr_netsession_col { /* ASimNetworkSessionLogs */
+#include "base/tables/asim_network_session_logs.def"
+    WR_NETSESSION_NCOLS
+};
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_DNS_##name
+enum wr_dns_col { /* ASimDnsActivityLogs */
+#include "base/tables/asim_dns_activity_logs.def"
+    WR_DNS_NCOLS
+};
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_CSL_##name
+enum wr_csl_col { /* CommonSecurityLog */
+#include "base/tables/common_security_log.def"
+    WR_CSL_NCOLS
+};
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_DPE_##name
+enum wr_dpe_col { /* DeviceProcessEvents */
+#include "base/tables/device_process_events.def"
+    WR_DPE_NCOLS
+};
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_SMTP_##name
+enum wr_smtp_col { /* SmtpMessages */
+#include "base/tables/smtp_messages.def"
+    WR_SMTP_NCOLS
+};
+#undef WR_TABLE_PREFIX
 #undef COL
 #undef OWN
 #undef HIDDEN

@@ -118,7 +118,7 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
     uint64_t *raw = raw_at(s, to, i);
     memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
     raw[0] = (uint64_t)ts;
-    if (s->has_rowid)
+    if (s->amends)
         raw[1] = rowid;
     if (s->layout.nslots)
         memcpy(raw + s->raw_slots, slots, s->layout.nslots * sizeof *slots);
@@ -154,7 +154,7 @@ bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t ro
 {
     for (uint32_t i = g->nraw; i-- > 0;) {
         uint64_t *raw = raw_at(s, g, i);
-        if ((int64_t)raw[0] != ts || (s->has_rowid && raw[1] != rowid))
+        if ((int64_t)raw[0] != ts || (s->amends && raw[1] != rowid))
             continue;
         if (new) {
             if (s->layout.nslots)

@@ -95,7 +95,7 @@ static void alert_times(struct wr_stream *s, struct group *g, const struct firin
     a->first_seen = first == INT64_MAX ? 0 : first;
     a->last_seen = last == INT64_MIN ? 0 : last;
     a->exact = !g->ext->approx && t >= s->inexact_until;
-    for (uint32_t i = g->nraw; s->has_rowid && i-- > 0 && a->nsamples < 5;)
+    for (uint32_t i = g->nraw; s->amends && i-- > 0 && a->nsamples < 5;)
         if (raw_at(s, g, i)[1])
             a->sample_rows[a->nsamples++] = raw_at(s, g, i)[1];
 }

@@ -84,7 +84,8 @@ struct wr_stream {
     const struct wr_schema *out_schema;
     struct wr_agg_layout layout;
     uint32_t raw_words, pane_words, raw_slots, pane_slots, raw_max;
-    bool has_rowid, has_amend, rising;
+    const struct wr_amends *amends; /* NULL: rows never change */
+    bool rising;
     struct quick quick[16];
     uint32_t nquick;
     int64_t need_rows, window, pane;

@@ -128,9 +128,7 @@ static void analyse(struct wr_stream *s)
 
 static bool set_up(struct wr_stream *s)
 {
-    bool network = s->table == WR_TABLE_DEVICE_NETWORK_EVENTS || s->table == WR_TABLE_FLOW_ORPHANS;
-    s->has_rowid = network;
-    s->has_amend = network;
+    s->amends = wr_table_amends(s->table);
     s->window = s->plan->window <= 0 ? 0 : s->plan->window < WR_TICKS_MAX ? s->plan->window : WR_TICKS_MAX;
     if (!s->summarize)
         return true;
@@ -138,7 +136,7 @@ static bool set_up(struct wr_stream *s)
         return false;
     shorten(s);
     analyse(s);
-    s->raw_slots = 1u + s->has_rowid;
+    s->raw_slots = 1u + (s->amends != NULL);
     s->raw_words = s->raw_slots + s->layout.nslots;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->row_slots = calloc(3 * (s->layout.nslots + 1), sizeof *s->row_slots);
@@ -227,15 +225,16 @@ static const struct wr_vec *old_columns(struct wr_stream *s, const struct wr_bat
     if (!cols)
         return NULL;
     memcpy(cols, b->col, b->schema->ncols * sizeof *cols);
-    cols[WR_DNE_SentBytes] = b->col[WR_DNE__PrevSentBytes];
-    cols[WR_DNE_ReceivedBytes] = b->col[WR_DNE__PrevReceivedBytes];
+    for (uint16_t i = 0; i < s->amends->ncols; i++)
+        if (s->amends->cols[i].prev != WR_NO_COL)
+            cols[s->amends->cols[i].col] = b->col[s->amends->cols[i].prev];
     return cols;
 }
 
 static bool is_amend(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    const struct wr_vec *v = &b->col[WR_DNE__Amend];
-    return s->has_amend && v->i && wr_vec_valid(v, row) && v->i[row];
+    const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
+    return v && v->i && wr_vec_valid(v, row) && v->i[row];
 }
 
 /* The row's place in time; false when it is in no window any more. */
@@ -323,8 +322,8 @@ static void state_of(struct wr_stream *s, const struct view *v, uint32_t row, un
 
 static uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    const struct wr_vec *v = &b->col[WR_DNE__RowId];
-    return s->has_rowid && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+    const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
+    return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
 }
 
 static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const struct view *v, uint32_t row)
@@ -357,12 +356,12 @@ static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const s
 }
 
 /* Bytes that were unknown are known now. */
-static bool bytes_appeared(const struct wr_batch *b, uint32_t row)
+static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    static const uint16_t cols[2][2] = {{WR_DNE_SentBytes, WR_DNE__PrevSentBytes},
-                                        {WR_DNE_ReceivedBytes, WR_DNE__PrevReceivedBytes}};
-    for (int i = 0; i < 2; i++) {
-        const struct wr_vec *now = &b->col[cols[i][0]], *was = &b->col[cols[i][1]];
+    for (uint16_t i = 0; i < s->amends->ncols; i++) {
+        if (s->amends->cols[i].prev == WR_NO_COL)
+            continue;
+        const struct wr_vec *now = &b->col[s->amends->cols[i].col], *was = &b->col[s->amends->cols[i].prev];
         if (now->i && wr_vec_valid(now, row) && !(was->i && wr_vec_valid(was, row)))
             return true;
     }
@@ -391,7 +390,7 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
             g->ext->approx = true; /* a value's last sighting cannot be taken back */
         bool fires = g->ext && g->ext->firing;
         if (!err && there && (fires || !s->rising || !cannot_fire(s, g))) /* counts may have fallen, too */
-            err = wr_group_evaluate(s, g, s->now, ts, bytes_appeared(b, row) ? WHY_EARLY : WHY_ROW);
+            err = wr_group_evaluate(s, g, s->now, ts, bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
         if (err || same)
             return err;
     }

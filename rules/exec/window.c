@@ -89,20 +89,15 @@ static enum wr_err survivors(struct wr_window *w, enum wr_table table, const str
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-static bool is_network(enum wr_table table)
-{
-    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS;
-}
-
 /* Kept columns: what the plan reads, without the bookkeeping of amendments. */
 static void narrow(struct wr_window *w)
 {
-    static const uint16_t hidden[] = {WR_DNE__RowId, WR_DNE__Amend, WR_DNE__PrevSentBytes,
-                                      WR_DNE__PrevReceivedBytes};
     for (int t = 0; t < WR_NTABLES; t++) {
+        const struct wr_schema *schema = wr_schema_of((enum wr_table)t);
         w->scans[t] = w->plan->scans[t];
-        for (size_t i = 0; is_network((enum wr_table)t) && i < sizeof hidden / sizeof *hidden; i++)
-            w->scans[t].wanted.bits[hidden[i] / 64] &= ~(UINT64_C(1) << hidden[i] % 64);
+        for (uint16_t c = 0; c < schema->ncols; c++)
+            if (schema->cols[c].hidden)
+                w->scans[t].wanted.bits[c / 64] &= ~(UINT64_C(1) << c % 64);
     }
 }
 
@@ -200,10 +195,9 @@ enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
 /* ---- rows --------------------------------------------------------------------------------------- */
 
 /* The row's place in time; false when it is in no window any more. */
-static bool row_time(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
-                     int64_t *ret_ts)
+static bool row_time(struct wr_window *w, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
 {
-    const struct wr_vec *v = &b->col[wr_plan_time_column(table)];
+    const struct wr_vec *v = &b->col[WR_TIME_COL];
     *ret_ts = w->now;
     if (w->opts.schedule.by_arrival || !v->i || !wr_vec_valid(v, row))
         return true;
@@ -224,19 +218,25 @@ static int64_t cell(const struct wr_batch *b, uint16_t col, uint32_t row)
     return b->col[col].i && wr_vec_valid(&b->col[col], row) ? b->col[col].i[row] : 0;
 }
 
+/* A connection has the same _RowId in every table that it is a row of. */
+static uint64_t row_key(enum wr_table table, int64_t row_id)
+{
+    return row_id ? (uint64_t)row_id ^ (uint64_t)table << 56 : 0;
+}
+
 /* `view` is `b` with the kept columns only. */
 static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b,
                             const struct wr_batch *view, uint32_t row, bool keep)
 {
-    bool network = is_network(table);
-    uint64_t id = network ? (uint64_t)cell(b, WR_DNE__RowId, row) : 0;
+    const struct wr_amends *amends = wr_table_amends(table);
+    uint64_t id = amends ? row_key(table, cell(b, amends->row_id, row)) : 0;
     uint32_t before = w->live;
     int64_t ts;
-    if (network && cell(b, WR_DNE__Amend, row))
+    if (amends && cell(b, amends->amend, row))
         wr_kept_drop(w, id);
     if (w->live != before)
         changed(w);
-    if (!keep || !row_time(w, table, b, row, &ts))
+    if (!keep || !row_time(w, b, row, &ts))
         return WR_OK;
     wr_buf_reset(&w->pack);
     wr_row_pack(view, row, &w->pack);

@@ -251,7 +251,8 @@ void wr_hint_column(struct wr_binder *b, struct wr_diag *d, const struct wr_sche
 bool wr_col_is_own(const struct wr_schema *schema, uint16_t col)
 {
     bool weirs =
-        schema == wr_schema_of(WR_TABLE_FLOWS) || schema == wr_schema_of(WR_TABLE_FLOW_ORPHANS);
+        schema == wr_schema_of(WR_TABLE_FLOWS) || schema == wr_schema_of(WR_TABLE_FLOW_ORPHANS) ||
+        schema == wr_schema_of(WR_TABLE_SMTP_MESSAGES);
     return schema->cols[col].own && !weirs;
 }
 

@@ -126,8 +126,6 @@ struct wr_plan {
  * Warnings may be added on success. */
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags);
 void wr_plan_free(struct wr_plan *plan);
-/* The column of a table that windows are about. */
-uint16_t wr_plan_time_column(enum wr_table table);
 /* Gives a window from outside (queryPeriod, a default) before the plan is shared; `from` is copied. False: no memory. */
 bool wr_plan_set_window(struct wr_plan *plan, int64_t ticks, const char *from) WR_MUST_CHECK;
 /* The plan as indented text, one operator a line with its pushdown and window. */

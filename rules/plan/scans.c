@@ -254,7 +254,7 @@ bool wr_plan_scans(struct wr_binder *b)
         scan->table = (enum wr_table)t;
         if (!scan->nbranches || b->plan->mode == WR_MODE_BATCH)
             continue;
-        wr_colset_add(&scan->wanted, wr_plan_time_column(scan->table));
+        wr_colset_add(&scan->wanted, WR_TIME_COL);
         for (uint16_t c = 0; c < wr_schema_of(scan->table)->ncols; c++)
             if (wr_schema_of(scan->table)->cols[c].hidden)
                 wr_colset_add(&scan->wanted, c);

@@ -43,18 +43,6 @@ static bool in_the_way(struct stream *s, const char *fmt, ...)
     return false;
 }
 
-uint16_t wr_plan_time_column(enum wr_table table)
-{
-    return table == WR_TABLE_SYSLOG  ? (uint16_t)WR_SYSLOG_TimeGenerated
-           : table == WR_TABLE_FLOWS ? (uint16_t)WR_FLOWS_Timestamp
-                                     : (uint16_t)WR_DNE_Timestamp;
-}
-
-static bool has_connections(enum wr_table table)
-{
-    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS;
-}
-
 static bool names_now(const struct wr_ex *ex)
 {
     if (ex->kind == WR_EX_CALL && ex->fn->flags & WR_FN_PER_RUN)
@@ -331,12 +319,11 @@ static bool stream(struct wr_binder *b)
     if (!collect(s, plan->root) || !shape_fits(s))
         return true;
     enum wr_table table = s->chain[0]->table;
-    plan->time_col = wr_plan_time_column(table);
+    plan->time_col = WR_TIME_COL;
     s->time[plan->time_col] = 1;
-    if (has_connections(table)) {
-        wr_colset_add(&s->mutable_cols, WR_DNE_SentBytes);
-        wr_colset_add(&s->mutable_cols, WR_DNE_ReceivedBytes);
-    }
+    const struct wr_amends *amends = wr_table_amends(table);
+    for (uint16_t i = 0; amends && i < amends->ncols; i++)
+        wr_colset_add(&s->mutable_cols, amends->cols[i].col);
     struct wr_op *top = NULL;
     for (uint32_t i = 0; i < s->n; i++)
         if (!add_op(s, i, &top))

@@ -372,6 +372,12 @@ static const struct {
     {"DeviceNetworkEvents | extend b = SentBytes | summarize sum(b), sum(ReceivedBytes) by "
      "RemoteIP",
      WR_MODE_INCREMENTAL, 0, NULL},
+    {"ASimNetworkSessionLogs | where TimeGenerated > ago(1h) | summarize sum(SrcBytes) by SrcIpAddr",
+     WR_MODE_INCREMENTAL, 3600, NULL},
+    {"ASimNetworkSessionLogs | where EventEndTime > ago(1h) | summarize count() by SrcIpAddr",
+     WR_MODE_WINDOWED, 3600, "a where reads"},
+    {"CommonSecurityLog | where TimeGenerated > ago(1h) | summarize sum(SentBytes) by SourceIP",
+     WR_MODE_INCREMENTAL, 3600, NULL},
     {"DeviceNetworkEvents | take 5 | summarize count()", WR_MODE_WINDOWED, 0,
      "take and top choose"},
     {"DeviceNetworkEvents | summarize arg_max(Timestamp, RemoteIP) by DeviceName", WR_MODE_WINDOWED, 0,
