@@ -4,6 +4,7 @@
 #include "rules/exec/join.h"
 #include "rules/exec/summarize.h"
 #include "rules/fn/kernel.h"
+#include "rules/plan/external.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ struct node {
     struct node *out; /* NULL: the result */
     struct node *input;
     struct node *next;         /* the next input of the same union */
-    struct wr_rows kept, keys; /* sort: rows and what they are ordered by; result: kept */
+    struct wr_rows kept, keys; /* sort: rows and what they are ordered by; whole, result: kept */
     struct wr_schema key_schema;
     struct wr_groups *groups;
     struct wr_join *join;
@@ -50,6 +51,12 @@ static void fail(struct wr_run *run, const struct node *node, enum wr_err err, c
         run->span = node->op->span;
 }
 
+/* Keeps its rows: the result, sort, and what runs over all of them. */
+static bool keeps(const struct wr_op *op)
+{
+    return !op || op->kind == WR_OP_SORT || op->kind == WR_OP_WHOLE;
+}
+
 static struct node *node_new(struct wr_run *run, const struct wr_op *op, struct node *out)
 {
     struct node *n = run->nnodes++ < MAX_OPS ? wr_arena_alloc(run->nodes, sizeof *n) : NULL;
@@ -57,8 +64,9 @@ static struct node *node_new(struct wr_run *run, const struct wr_op *op, struct 
         return NULL;
     n->op = op;
     n->out = out;
-    if (!op || op->kind == WR_OP_SORT)
-        wr_rows_init(&n->kept, op ? op->schema : out->op->schema, run->batch_rows);
+    if (keeps(op))
+        wr_rows_init(&n->kept, !op ? out->op->schema : op->kind == WR_OP_SORT ? op->schema : op->input->schema,
+                     run->batch_rows);
     if (op && op->kind == WR_OP_SORT) {
         struct wr_coldef *cols = wr_arena_alloc(run->nodes, (op->nsort + 1) * sizeof *cols);
         if (!cols)
@@ -124,7 +132,7 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
 static void node_reset(struct node *n)
 {
     for (; n; n = n->next) {
-        if (!n->op || n->op->kind == WR_OP_SORT)
+        if (keeps(n->op))
             wr_rows_fini(&n->kept);
         if (n->op && n->op->kind == WR_OP_SORT)
             wr_rows_fini(&n->keys);
@@ -167,8 +175,9 @@ static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chun
         fail(run, n, err, "out of memory");
     if (n->kept.bytes + n->keys.bytes > run->memory)
         fail(run, n, WR_ELIMIT,
-             n->op ? "the rows to sort need more memory than allowed"
-                   : "the result needs more memory than allowed");
+             !n->op                        ? "the result needs more memory than allowed"
+             : n->op->kind == WR_OP_SORT ? "the rows to sort need more memory than allowed"
+                                           : "the rows of this operator need more memory than allowed");
 }
 
 static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
@@ -256,6 +265,9 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
             if (run->ev.err)
                 fail(run, n, run->ev.err, wr_strerror(run->ev.err));
             return;
+        case WR_OP_WHOLE:
+            keep(run, n, chunk);
+            return;
         case WR_OP_EXPAND:
             expand_push(run, n, chunk);
             return;
@@ -265,6 +277,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         case WR_OP_UNION:
         case WR_OP_SCAN:
         case WR_OP_ROWS:
+        case WR_OP_EXTERNAL:
             break;
         }
         if (run->ev.err)
@@ -366,6 +379,38 @@ static void rows_leaf(struct wr_run *run, struct node *n)
     wr_rows_fini(&rows);
 }
 
+static void whole_flush(struct wr_run *run, struct node *n)
+{
+    struct wr_rows out;
+    const char *why = NULL;
+    struct wr_arena *outer = run->ev.arena, *own = wr_arena_new(SCRATCH);
+    wr_rows_init(&out, n->op->schema, run->batch_rows);
+    wr_rows_seal(&n->kept);
+    run->ev.arena = own;
+    enum wr_err err = own ? n->op->whole->run(&run->ev, n->op, &n->kept, &out, &why) : WR_ENOMEM;
+    run->ev.arena = outer;
+    if (err)
+        fail(run, n, err, why ? why : wr_strerror(err));
+    wr_rows_fini(&n->kept);
+    wr_arena_free(own);
+    if (out.bytes > run->memory)
+        fail(run, n, WR_ELIMIT, "the rows of this operator need more memory than allowed");
+    push_rows(run, n->out, &out);
+    wr_rows_fini(&out);
+}
+
+static void external_leaf(struct wr_run *run, struct node *n)
+{
+    const struct wr_external_table *table = n->op->external;
+    const struct wr_rows *rows = table->acquire(table);
+    if (!rows) {
+        fail(run, n, WR_ENOMEM, "out of memory");
+        return;
+    }
+    push_rows(run, n->out, rows);
+    table->release(table, rows);
+}
+
 static void finish(struct wr_run *run, struct node *n);
 
 static void join_finish(struct wr_run *run, struct node *n)
@@ -407,6 +452,10 @@ static void finish(struct wr_run *run, struct node *n)
         push_rows(run, n->out, &run->fed[n->op->table]);
     } else if (n->op->kind == WR_OP_ROWS) {
         rows_leaf(run, n);
+    } else if (n->op->kind == WR_OP_EXTERNAL) {
+        external_leaf(run, n);
+    } else if (n->op->kind == WR_OP_WHOLE) {
+        whole_flush(run, n);
     } else if (n->op->kind == WR_OP_SORT) {
         sort_flush(run, n);
     } else if (n->op->kind == WR_OP_SUMMARIZE) {

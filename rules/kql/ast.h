@@ -32,7 +32,7 @@ enum wr_kql_kind {
     WR_KQL_RANGE,     /* args[0] .. args[1], right of between */
     WR_KQL_SUBQUERY,  /* (query) */
     WR_KQL_DATATABLE, /* cols, args: values row by row */
-    WR_KQL_EXTERNAL,  /* externaldata */
+    WR_KQL_EXTERNAL,  /* externaldata: cols, args: addresses, with */
     WR_KQL_TYPEOF,    /* typeof(type) */
     WR_KQL_ORDER      /* args[0] asc|desc nulls first|last */
 };
@@ -70,6 +70,8 @@ struct wr_kql_ex {
     uint32_t nnames;
     const struct wr_kql_col *cols;
     uint32_t ncols;
+    struct wr_kql_ex *const *with; /* externaldata: its properties, each WR_KQL_NAMED */
+    uint32_t nwith;
     struct wr_kql_query *query;
 };
 
@@ -97,6 +99,7 @@ enum wr_kql_op_kind {
     WR_KQL_LOOKUP, /* as join */
     WR_KQL_EXPAND, /* label: of the item's number; by: typeof() or NULL, one an argument; inner: kind=array */
     WR_KQL_INVOKE, /* args[0]: the call */
+    WR_KQL_EVALUATE, /* args[0]: the call of a plugin; cols, star: what it gives */
     WR_KQL_OTHER   /* not supported: `name` */
 };
 
@@ -114,6 +117,9 @@ struct wr_kql_op {
     bool isfuzzy, inner;
     int64_t limit; /* mv-expand; -1: none */
     struct wr_kql_name withsource; /* NULL text: not given */
+    const struct wr_kql_col *cols; /* evaluate: `: (a: long)` behind the call; NULL: not given */
+    uint32_t ncols;
+    bool star; /* evaluate: `: (*, a: long)`: the input's columns first */
 };
 
 struct wr_kql_query {

@@ -108,8 +108,11 @@ static void dump_ex(const struct wr_kql_ex *ex, struct wr_buf *out)
         dump_order(ex, out);
         return;
     case WR_KQL_EXTERNAL:
-        wr_buf_str(out, "(externaldata)");
-        return;
+        wr_buf_str(out, "(externaldata");
+        for (uint32_t i = 0; i < ex->ncols; i++)
+            wr_buf_fmt(out, " %s:%s", ex->cols[i].name.text, wr_type_name(ex->cols[i].type));
+        dump_list(ex->with, ex->nwith, " ", out);
+        break;
     case WR_KQL_TYPEOF:
         wr_buf_fmt(out, "typeof(%s)", ex->name.text ? ex->name.text : "...");
         return;

@@ -312,6 +312,7 @@ static const struct grammar {
     {"lookup", WR_KQL_LOOKUP, wr_parse_join},
     {"mv-expand", WR_KQL_EXPAND, wr_parse_expand},
     {"invoke", WR_KQL_INVOKE, wr_parse_invoke},
+    {"evaluate", WR_KQL_EVALUATE, wr_parse_evaluate},
 };
 
 /* `project-away` is several tokens that stand side by side. */

@@ -132,20 +132,6 @@ static struct wr_kql_ex *parse_datatable(struct wr_parser *p)
     return wr_parser_seal(p, ex, &values) ? ex : NULL;
 }
 
-/* externaldata (columns) [addresses] with (...): its extent; the binder refuses it. */
-static struct wr_kql_ex *parse_external(struct wr_parser *p)
-{
-    uint32_t first = p->at++;
-    if (!wr_parser_skip_brackets(p) || (wr_parser_is(p, "[") && !wr_parser_skip_brackets(p)))
-        return NULL;
-    if (wr_parser_is(p, "with") && wr_token_is(p, wr_parser_peek(p, 1), "(")) {
-        p->at++;
-        if (!wr_parser_skip_brackets(p))
-            return NULL;
-    }
-    return wr_parser_node(p, WR_KQL_EXTERNAL, wr_parser_span(p, first));
-}
-
 static struct wr_kql_ex *parse_typeof(struct wr_parser *p)
 {
     uint32_t first = p->at++;
@@ -163,7 +149,7 @@ static struct wr_kql_ex *parse_name(struct wr_parser *p)
         if (wr_parser_is(p, "datatable"))
             return parse_datatable(p);
         if (wr_parser_is(p, "externaldata") || wr_parser_is(p, "external_data"))
-            return parse_external(p);
+            return wr_parse_external(p);
         return wr_parser_is(p, "typeof") ? parse_typeof(p) : parse_call(p);
     }
     struct wr_kql_name name = wr_parser_name(p, "a name");

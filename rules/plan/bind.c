@@ -30,7 +30,6 @@ static const char *const later[] = {"mv-expand",
                                     "parse-where",
                                     "parse-kv",
                                     "make-series",
-                                    "evaluate",
                                     "search",
                                     "find",
                                     "serialize",
@@ -48,7 +47,6 @@ static const char *const later[] = {"mv-expand",
                                     "graph-match",
                                     "project-by-names",
                                     "sample-distinct",
-                                    "externaldata",
                                     "graph-shortest-paths",
                                     "graph-mark-components",
                                     "graph-to-table",
@@ -61,7 +59,7 @@ static const char *const here[] = {
     "project-reorder", "summarize", "distinct", "sort",         "order",        "take",
     "limit",           "top",       "count",    "union",        "as",           "render",
     "print",           "range",     "join",     "lookup",       "invoke",
-    "mv-expand"};
+    "mv-expand",       "evaluate"};
 
 static const char *nearest_operator(const char *name)
 {
@@ -111,7 +109,7 @@ static bool names_a_table(const struct wr_binder *b, const struct wr_kql_name *n
     for (uint32_t i = b->nlets; i-- > 0;)
         if (strcmp(b->lets[i].ast->name.text, name->text) == 0)
             return b->lets[i].kind == WR_LET_TABLE;
-    return wr_table_find(name->text, name->len, &table);
+    return wr_table_find(name->text, name->len, &table) || wr_is_list(b, name);
 }
 
 /* A let of one expression is a value unless the expression can only be a table. */
@@ -176,21 +174,6 @@ static bool bind_lets(struct wr_binder *b)
  * ------------------------------------------------------------------------------------------------
  */
 
-/* Results have no hidden columns; a table that nothing shaped gets its visible ones. */
-static struct wr_op *visible(struct wr_binder *b, struct wr_op *root)
-{
-    struct wr_cols cols = {0};
-    bool hides = false;
-    for (uint16_t i = 0; i < root->schema->ncols; i++) {
-        const struct wr_coldef *def = &root->schema->cols[i];
-        hides |= def->hidden || def->store != i;
-        struct wr_ex *ex = def->hidden ? NULL : wr_ex_col(b, root->schema, i, root->span);
-        if (!def->hidden && (!ex || !wr_cols_add(b, &cols, def->name, true, ex, root->span)))
-            return NULL;
-    }
-    return hides ? wr_op_map(b, &cols, root, root->span) : root;
-}
-
 static bool bind_all(struct wr_binder *b)
 {
     uint32_t errors = b->diags->nerrors;
@@ -206,11 +189,17 @@ static bool bind_all(struct wr_binder *b)
     struct wr_op *root = wr_bind_query(b, b->kql->query);
     if (!root || b->diags->nerrors != errors)
         return false;
-    b->plan->root = visible(b, root);
+    b->plan->root = wr_op_visible(b, root);
     return b->plan->root && wr_plan_prune(b) && wr_plan_stream(b) && wr_plan_scans(b);
 }
 
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags)
+{
+    return wr_plan_new_env(source, NULL, diags);
+}
+
+struct wr_plan *wr_plan_new_env(const struct wr_source *source, const struct wr_plan_env *env,
+                                struct wr_diags *diags)
 {
     uint32_t errors = diags->nerrors;
     source = wr_diags_source(diags, source); /* messages may outlive the caller's text */
@@ -222,7 +211,7 @@ struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *dia
     struct wr_arena *arena = wr_arena_new(16384);
     struct wr_plan *plan = arena ? wr_arena_alloc(arena, sizeof *plan) : NULL;
     struct wr_binder b = {
-        .plan = plan, .arena = arena, .source = source, .diags = diags, .kql = kql, .op = "query"};
+        .plan = plan, .env = env, .arena = arena, .source = source, .diags = diags, .kql = kql, .op = "query"};
     bool ok = false;
     if (plan) {
         plan->arena = arena;

@@ -40,6 +40,7 @@ struct wr_agg_list {
 
 struct wr_binder {
     struct wr_plan *plan;
+    const struct wr_plan_env *env; /* or NULL */
     struct wr_arena *arena; /* the plan's */
     const struct wr_source *source;
     struct wr_diags *diags;
@@ -159,12 +160,18 @@ bool wr_join_push_where(struct wr_binder *b, struct wr_op *join, struct wr_ex *p
 bool wr_is_in_table(const struct wr_binder *b, const struct wr_kql_ex *ast);
 struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
                                struct wr_op *input);
+struct wr_op *wr_bind_evaluate(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+/* A list from outside, by externaldata, a call or a name; *ret_known false: nobody has one of that name. */
+struct wr_op *wr_bind_list(struct wr_binder *b, const struct wr_kql_ex *ast, const char *function, bool *ret_known);
+bool wr_is_list(const struct wr_binder *b, const struct wr_kql_name *name);
 struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast);
 struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast);
 struct wr_op *wr_bind_datatable(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* MAP of `cols` over `input`. */
 struct wr_op *wr_op_map(struct wr_binder *b, const struct wr_cols *cols, struct wr_op *input,
                         struct wr_span span);
+/* Without hidden columns and aliases: what results are, and what operators over whole rows stand on. */
+struct wr_op *wr_op_visible(struct wr_binder *b, struct wr_op *op);
 /* Says that KQL has it and weir does not, yet. */
 void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *what,
                          const char *name);

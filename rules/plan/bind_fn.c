@@ -22,7 +22,8 @@ static const struct wr_let *called(const struct wr_binder *b, const struct wr_kq
 
 bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast)
 {
-    if (ast->kind == WR_KQL_SUBQUERY || ast->kind == WR_KQL_DATATABLE)
+    enum wr_table table;
+    if (ast->kind == WR_KQL_SUBQUERY || ast->kind == WR_KQL_DATATABLE || ast->kind == WR_KQL_EXTERNAL)
         return true;
     if (ast->kind == WR_KQL_CALL && !ast->is_op && strcmp(ast->name.text, "materialize") == 0)
         return true;
@@ -30,6 +31,8 @@ bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast)
         wr_schema_find(b->row, ast->name.text, ast->name.len) != WR_NO_COL)
         return false;
     const struct wr_let *let = called(b, ast);
+    if (ast->kind == WR_KQL_NAME && !wr_let_find(b, ast->name.text))
+        return wr_table_find(ast->name.text, ast->name.len, &table) || wr_is_list(b, &ast->name);
     return let && (let->kind == WR_LET_TABLE || (let->kind == WR_LET_FUNCTION && let->gives_table));
 }
 

@@ -36,6 +36,20 @@ struct wr_op *wr_op_map(struct wr_binder *b, const struct wr_cols *cols, struct 
     return op;
 }
 
+struct wr_op *wr_op_visible(struct wr_binder *b, struct wr_op *root)
+{
+    struct wr_cols cols = {0};
+    bool hides = false;
+    for (uint16_t i = 0; i < root->schema->ncols; i++) {
+        const struct wr_coldef *def = &root->schema->cols[i];
+        hides |= def->hidden || def->store != i;
+        struct wr_ex *ex = def->hidden ? NULL : wr_ex_col(b, root->schema, i, root->span);
+        if (!def->hidden && (!ex || !wr_cols_add(b, &cols, def->name, true, ex, root->span)))
+            return NULL;
+    }
+    return hides ? wr_op_map(b, &cols, root, root->span) : root;
+}
+
 static bool keep_column(struct wr_binder *b, struct wr_cols *cols, const struct wr_schema *schema,
                         uint16_t i, struct wr_span span)
 {
@@ -377,6 +391,8 @@ static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, s
     case WR_KQL_JOIN:
     case WR_KQL_LOOKUP:
         return wr_bind_join(b, ast, input);
+    case WR_KQL_EVALUATE:
+        return wr_bind_evaluate(b, ast, input);
     case WR_KQL_AS:
     case WR_KQL_RENDER:
         return input;

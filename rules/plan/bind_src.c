@@ -52,9 +52,11 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
         }
         return NULL;
     }
+    bool known;
     if (wr_table_find(ast->name.text, ast->name.len, &table))
         return scan(b, table, ast->span);
-    return unknown_table(b, ast);
+    struct wr_op *list = wr_bind_list(b, ast, ast->name.text, &known);
+    return known ? list : unknown_table(b, ast);
 }
 
 struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -69,16 +71,25 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
         ast->kind == WR_KQL_CALL && !ast->is_op ? wr_let_find(b, ast->name.text) : NULL;
     if (let && let->kind == WR_LET_FUNCTION && let->gives_table)
         return wr_bind_fn_table(b, let, ast, NULL);
-    if (ast->kind == WR_KQL_EXTERNAL)
-        wr_bind_unsupported(b, ast->span, "externaldata", NULL);
-    else if (ast->kind == WR_KQL_CALL && !ast->is_op &&
+    if (ast->kind == WR_KQL_EXTERNAL) {
+        bool known;
+        struct wr_op *list = wr_bind_list(b, ast, "externaldata", &known);
+        if (!known)
+            wr_bind_unsupported(b, ast->span, "externaldata", NULL);
+        return list;
+    }
+    if (ast->kind == WR_KQL_CALL && !ast->is_op &&
              strcmp(ast->name.text, "materialize") == 0 && ast->nargs == 1)
         return wr_bind_source(
             b, ast->args[0]); /* one instant, no rand(): a shared result is an equal one */
-    else if (ast->kind == WR_KQL_CALL && !ast->is_op)
-        wr_bind_unsupported(b, ast->span, "a table from function", ast->name.text);
-    else
-        wr_bind_error(b, ast->span, "a table is needed here");
+    if (ast->kind == WR_KQL_CALL && !ast->is_op) {
+        bool known;
+        struct wr_op *list = wr_bind_list(b, ast, ast->name.text, &known);
+        if (!known)
+            wr_bind_unsupported(b, ast->span, "a table from function", ast->name.text);
+        return list;
+    }
+    wr_bind_error(b, ast->span, "a table is needed here");
     return NULL;
 }
 

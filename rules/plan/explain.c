@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/ticks.h"
 #include "rules/plan/bind.h"
+#include "rules/plan/external.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -192,6 +193,16 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
         break;
     case WR_OP_JOIN:
         print_join(op, out);
+        break;
+    case WR_OP_WHOLE:
+        wr_buf_str(out, op->whole->name);
+        if (op->whole->print) {
+            wr_buf_char(out, ' ');
+            op->whole->print(op, out);
+        }
+        break;
+    case WR_OP_EXTERNAL:
+        wr_buf_fmt(out, "list %s", op->external->name);
         break;
     case WR_OP_UNION:
         wr_buf_fmt(out, "union of %u", op->ninputs);

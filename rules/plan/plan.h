@@ -47,7 +47,24 @@ enum wr_op_kind {
     WR_OP_TAKE,      /* take, limit; top = sort + take */
     WR_OP_UNION,     /* rows of several inputs, columns already mapped to one schema */
     WR_OP_EXPAND,    /* mv-expand: columns `cols` of its input; one more column is the item's number */
-    WR_OP_JOIN       /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
+    WR_OP_JOIN,      /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
+    WR_OP_WHOLE,     /* all rows at once, in order, through `whole` */
+    WR_OP_EXTERNAL   /* rows of a list that the program was given: `external` */
+};
+
+struct wr_op;
+struct wr_rows;
+
+/* An operator that must see all its rows before it gives the first: what ordered operators and plugins are made of. */
+struct wr_whole {
+    const char *name; /* for explain */
+    /* `in` has the rows of op->input, as columns of its schema (stores; aliases and hidden ones too); rows in op's
+     * schema go to `out`, which is empty. Memory: ev->arena, which lives until the operator is done. WR_ENOMEM, or
+     * WR_ELIMIT with what was too much in *ret_why. */
+    enum wr_err (*run)(struct wr_eval *ev, const struct wr_op *op, const struct wr_rows *in, struct wr_rows *out,
+                       const char **ret_why);
+    /* Whatever in `data` decides the result, as text: it is explained, and hashed. NULL: nothing does. */
+    void (*print)(const struct wr_op *op, struct wr_buf *out);
 };
 
 /* Right semi and anti joins are these with their sides swapped. */
@@ -93,6 +110,9 @@ struct wr_op {
     uint32_t ninputs;
     struct wr_colset expanded;       /* EXPAND: the same columns */
     bool expand_pairs;               /* EXPAND: slots of a bag as [key, value] */
+    const struct wr_whole *whole;    /* WHOLE */
+    const void *data;                /* WHOLE: what its function made of the arguments; arena of the plan */
+    const struct wr_external_table *external; /* EXTERNAL; schema is its own */
     enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };
 
@@ -122,9 +142,17 @@ struct wr_plan {
     uint64_t hash[2];          /* of everything that decides results: state is kept over a reload when equal */
 };
 
+/* What the program gives to queries beside tables; borrowed, must outlive every plan made with it. */
+struct wr_plan_env {
+    const struct wr_external *lists; /* externaldata, watchlists; NULL: there are none (rules/plan/external.h) */
+};
+
 /* Parses and binds one query. NULL with errors in `diags`; `source` is borrowed during the call only (diags keep it).
  * Warnings may be added on success. */
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags);
+/* The same, with an environment; NULL `env`: none. */
+struct wr_plan *wr_plan_new_env(const struct wr_source *source, const struct wr_plan_env *env,
+                                struct wr_diags *diags);
 void wr_plan_free(struct wr_plan *plan);
 /* Gives a window from outside (queryPeriod, a default) before the plan is shared; `from` is copied. False: no memory. */
 bool wr_plan_set_window(struct wr_plan *plan, int64_t ticks, const char *from) WR_MUST_CHECK;

@@ -150,7 +150,7 @@ static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return true;
 }
 
-/* All columns stay. */
+/* All columns stay: of mv-expand, and of what runs over whole rows. */
 static bool prune_expand(struct wr_binder *b, struct wr_op *op, struct moved *ret)
 {
     struct wr_colset all = {0};
@@ -237,6 +237,7 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
     case WR_OP_UNION:
         return prune_union(b, op, need, ret);
     case WR_OP_EXPAND:
+    case WR_OP_WHOLE:
         return prune_expand(b, op, ret);
     case WR_OP_JOIN:
         return prune_join(b, op, need, ret);
@@ -248,6 +249,7 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return true;
     }
     case WR_OP_ROWS:
+    case WR_OP_EXTERNAL:
         identity(op->schema, ret);
         return true;
     default:

@@ -206,7 +206,9 @@ static bool shape_fits(struct stream *s)
     for (uint32_t i = 1; i < s->n; i++) {
         enum wr_op_kind kind = s->chain[i]->kind;
         if (kind == WR_OP_EXPAND)
-            return in_the_way(s, "mv-expand runs in batch only, for now");
+            return in_the_way(s, "mv-expand has no panes");
+        if (kind == WR_OP_WHOLE)
+            return in_the_way(s, "%s needs all rows at once", s->chain[i]->whole->name);
         if (kind == WR_OP_SUMMARIZE && i != s->sum)
             return in_the_way(s,
                               "a summarize over the result of another has no panes");

@@ -162,8 +162,12 @@ static const struct {
     {"Flows | wher x == 1", "q.kql:1:9: error: no operator 'wher'\n    Flows | wher x == 1\n       "
                             "     ^~~~ did you mean 'where'?\n"},
     {"Flows | evaluate autocluster()",
-     "q.kql:1:9: error: operator 'evaluate' is not supported yet\n"
-     "    Flows | evaluate autocluster()\n            ^~~~~~~~ (see docs/kql.md)\n"},
+     "q.kql:1:18: error: plugin 'autocluster' is refused: it looks for patterns by trial: a result that nobody could "
+     "hold against Kusto's\n"
+     "    Flows | evaluate autocluster()\n                     ^~~~~~~~~~~ (see docs/kql.md#plugins)\n"},
+    {"Flows | facet by DeviceName",
+     "q.kql:1:9: error: operator 'facet' is not supported yet\n"
+     "    Flows | facet by DeviceName\n            ^~~~~ (see docs/kql.md)\n"},
     {"Flows | join kind=left (Flows) on Exporter", "q.kql:1:19: error: no join of kind 'left'\n"},
     {"Flows | join (Flows | project x = Exporter) on Exporter",
      "q.kql:1:48: error: no column 'Exporter' in the second table of this join\n"},
