@@ -37,6 +37,8 @@ typedef void wr_fn_eval(struct wr_eval *ev, const struct wr_ex *call, const stru
  *   b bool  i int  l long  r real  d datetime  t timespan  s string  g guid  y dynamic  c decimal
  *   T any type, the same one at every T (after widening int < long < real < decimal); also as result
  *   * any type
+ *   B bool, L long, R real; a dynamic value becomes one (elsewhere it becomes a string only)
+ *   N a number or a dynamic value, as it is
  *   + after a letter: one or more of it; must be the last parameter. `(bT)+` repeats a group.
  *   ? after a letter: may be left out, with all that follow
  * Example: "==" has "TT:b"; iff "bTT:T"; case "(bT)+T:T"; strcat "*+:s"; "in" "TT+:b"; substring "sll?:s". */

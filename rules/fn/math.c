@@ -38,23 +38,6 @@ static void put_ticks(struct wr_vec *out, uint32_t row, double v)
     wr_put_i(out, row, llround(v));
 }
 
-KERNEL(add_dynamic)
-{
-    (void)call;
-    WR_EACH (sel, row) {
-        struct wr_scalar x = wr_scalar_at(ev, &args[0], row), y = wr_scalar_at(ev, &args[1], row);
-        struct wr_buf text = {0};
-        if (x.kind == WR_SC_INT && y.kind == WR_SC_INT)
-            wr_buf_i64(&text, (int64_t)((uint64_t)x.i + (uint64_t)y.i));
-        else if ((x.kind == WR_SC_INT || x.kind == WR_SC_REAL) &&
-                 (y.kind == WR_SC_INT || y.kind == WR_SC_REAL))
-            wr_json_real(&text, x.r + y.r);
-        if (text.len)
-            wr_put_text(ev, out, row, text.data, text.len);
-        wr_buf_fini(&text);
-    }
-}
-
 KERNEL(neg)
 {
     (void)ev, (void)call;
@@ -88,16 +71,20 @@ KERNEL(div_spans)
         wr_put_r(out, row, wr_num_at(&args[0], row) / wr_num_at(&args[1], row));
 }
 
+/* `d` is not 0. */
+static int64_t int_div(int64_t x, int64_t d)
+{
+    return d == -1 ? (int64_t)(0 - (uint64_t)x) : x / d; /* INT64_MIN / -1 traps */
+}
+
 KERNEL(div)
 {
     (void)ev, (void)call;
     WR_EACH (sel, row) {
         if (out->r)
             wr_put_r(out, row, wr_num_at(&args[0], row) / wr_num_at(&args[1], row));
-        else if (args[1].i[row] == -1)
-            wr_put_i(out, row, (int64_t)(0 - (uint64_t)args[0].i[row])); /* INT64_MIN / -1 traps */
         else if (args[1].i[row] != 0)
-            wr_put_i(out, row, args[0].i[row] / args[1].i[row]);
+            wr_put_i(out, row, int_div(args[0].i[row], args[1].i[row]));
     }
 }
 
@@ -109,18 +96,68 @@ static int64_t floor_mod(int64_t x, int64_t d)
     return m < 0 ? (int64_t)((uint64_t)m + (d < 0 ? 0 - (uint64_t)d : (uint64_t)d)) : m;
 }
 
+static double real_mod(double x, double d)
+{
+    double m = fmod(x, d);
+    return m < 0 ? m + fabs(d) : m;
+}
+
 KERNEL(mod)
 {
     (void)ev, (void)call;
     WR_EACH (sel, row) {
-        if (out->r) {
-            double d = wr_num_at(&args[1], row), m = fmod(wr_num_at(&args[0], row), d);
-            wr_put_r(out, row, m < 0 ? m + fabs(d) : m);
-        } else if (args[1].i[row] != 0) {
+        if (out->r)
+            wr_put_r(out, row, real_mod(wr_num_at(&args[0], row), wr_num_at(&args[1], row)));
+        else if (args[1].i[row] != 0)
             wr_put_i(out, row, floor_mod(args[0].i[row], args[1].i[row]));
-        }
     }
 }
+
+static int64_t pair_of_longs(char op, int64_t x, int64_t y)
+{
+    uint64_t a = (uint64_t)x, b = (uint64_t)y;
+    return op == '+'   ? (int64_t)(a + b)
+           : op == '-' ? (int64_t)(a - b)
+           : op == '*' ? (int64_t)(a * b)
+           : op == '/' ? int_div(x, y)
+                       : floor_mod(x, y);
+}
+
+static double pair_of_reals(char op, double x, double y)
+{
+    return op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : op == '/' ? x / y : real_mod(x, y);
+}
+
+/* Numbers of any kind inside dynamic values: integers stay integers, everything else that is no number gives null. */
+static void dynamic_pair(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
+                         char op)
+{
+    WR_EACH (sel, row) {
+        struct wr_scalar x = wr_scalar_at(ev, &args[0], row), y = wr_scalar_at(ev, &args[1], row);
+        bool ints = x.kind == WR_SC_INT && y.kind == WR_SC_INT;
+        bool numbers = (x.kind == WR_SC_INT || x.kind == WR_SC_REAL) && (y.kind == WR_SC_INT || y.kind == WR_SC_REAL);
+        struct wr_buf text = {0};
+        if (ints && (y.i != 0 || (op != '/' && op != '%')))
+            wr_buf_i64(&text, pair_of_longs(op, x.i, y.i));
+        else if (numbers && !ints)
+            wr_json_real(&text, pair_of_reals(op, x.r, y.r));
+        if (text.len)
+            wr_put_text(ev, out, row, text.data, text.len);
+        wr_buf_fini(&text);
+    }
+}
+
+#define DYNAMIC_PAIR(name, op) \
+    KERNEL(name) \
+    { \
+        (void)call; \
+        dynamic_pair(ev, args, sel, out, op); \
+    }
+DYNAMIC_PAIR(add_dynamic, '+')
+DYNAMIC_PAIR(sub_dynamic, '-')
+DYNAMIC_PAIR(mul_dynamic, '*')
+DYNAMIC_PAIR(div_dynamic, '/')
+DYNAMIC_PAIR(mod_dynamic, '%')
 
 KERNEL(abs)
 {

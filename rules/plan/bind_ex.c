@@ -553,8 +553,9 @@ struct wr_ex *wr_bind_pred(struct wr_binder *b, const struct wr_kql_ex *ast)
     struct wr_ex *ex = wr_bind_ex(b, ast);
     if (!ex || ex->type == WR_BOOL)
         return ex;
+    struct wr_diag *d =
+        wr_bind_error(b, ast->span, "a condition is needed here; this is a %s", wr_type_name(ex->type));
     if (ex->type == WR_DYNAMIC)
-        return wr_ex_convert(b, ex, WR_BOOL);
-    wr_bind_error(b, ast->span, "a condition is needed here; this is a %s", wr_type_name(ex->type));
+        wr_diag_hint(b->diags, d, "write tobool(...) around it");
     return NULL;
 }

@@ -135,7 +135,9 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
         if (!ex)
             return NULL;
         uint32_t at = name ? wr_cols_find(&cols, name) : UINT32_MAX;
-        if (at < first) {
+        if (!name && value->kind == WR_KQL_NAME && wr_cols_find(&cols, value->name.text) < first) {
+            continue; /* a column's bare name adds none */
+        } else if (at < first) {
             cols.def[at].type = ex->type;
             cols.ex[at] = ex;
         } else {

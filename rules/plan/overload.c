@@ -55,9 +55,16 @@ static char letter_of(const struct params *p, uint32_t nargs, uint32_t i)
     return p->letter[p->group + (i - p->group) % p->ngroup];
 }
 
+static bool takes_dynamic(char letter)
+{
+    return letter == 'B' || letter == 'L' || letter == 'R';
+}
+
 static enum wr_type type_of(char letter)
 {
     static const char letters[] = "bilrdtsgyc"; /* in the order of enum wr_type */
+    if (takes_dynamic(letter))
+        return letter == 'B' ? WR_BOOL : letter == 'L' ? WR_LONG : WR_REAL;
     const char *at = strchr(letters, letter);
     WR_ASSERT(at && *at);
     return (enum wr_type)(at - letters);
@@ -74,7 +81,7 @@ static bool is_null_const(const struct wr_ex *ex)
 }
 
 /* What it costs to make an argument a `to`; UINT32_MAX: it cannot be. */
-static uint32_t cost_of(const struct wr_ex *arg, enum wr_type to)
+static uint32_t cost_of(const struct wr_ex *arg, enum wr_type to, bool from_dynamic)
 {
     enum wr_type from = arg->type;
     if (from == to)
@@ -84,7 +91,7 @@ static uint32_t cost_of(const struct wr_ex *arg, enum wr_type to)
     if (is_null_const(arg) && from == WR_DYNAMIC)
         return 4;
     if (from == WR_DYNAMIC)
-        return to == WR_STRING ? 10 : 12;
+        return to == WR_STRING ? 10 : from_dynamic ? 12 : UINT32_MAX;
     return UINT32_MAX;
 }
 
@@ -137,11 +144,14 @@ bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32
         char letter = letter_of(&p, nargs, i);
         uint32_t c = 1;
         want[i] = args[i]->type;
-        if (letter != '*') {
+        if (letter == 'N') {
+            if (!rank(args[i]->type) && args[i]->type != WR_DYNAMIC)
+                return false;
+        } else if (letter != '*') {
             want[i] = letter == 'T' ? t : type_of(letter);
             if (want[i] == WR_NTYPES)
                 return false;
-            c = literals_bend && want[i] == WR_INT && bends_to_int(args[i]) ? 0 : cost_of(args[i], want[i]);
+            c = literals_bend && want[i] == WR_INT && bends_to_int(args[i]) ? 0 : cost_of(args[i], want[i], takes_dynamic(letter));
         }
         if (c == UINT32_MAX)
             return false;

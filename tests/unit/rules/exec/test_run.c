@@ -151,7 +151,7 @@ Test(run, map_sees_the_input_row)
     struct wr_arena *a = wr_arena_new(4096);
     struct wr_op *map = op_new(a, WR_OP_MAP, op_rows(a, 2, table));
     struct wr_ex *cols[] = {ex_long(a, 7), ex_col(a, 0, WR_STRING),
-                            ex_call(a, "+", "ll:l", WR_LONG, 2, ex_col(a, 1, WR_LONG), ex_long(a, 1))};
+                            ex_call(a, "+", "LL:l", WR_LONG, 2, ex_col(a, 1, WR_LONG), ex_long(a, 1))};
     map->cols = cols;
     map->schema = schema_new(a, 3, (enum wr_type[]){WR_LONG, WR_STRING, WR_LONG});
     expect(map, "7|a|4;7|b|null;");
