@@ -241,16 +241,18 @@ static enum wr_err take_flows(struct wr_feed *f)
     for (uint32_t i = 0; i < f->flows.n && !err; i++) {
         f->stats.flows++;
         f->pending++;
+        const struct wr_flow *flow = &f->flows.at[i];
+        struct wr_who who = wr_flow_who(&f->flows, flow);
         if (f->conn)
-            err = wr_conn_flow(f->conn, &f->flows.at[i], f->clock_ns);
+            err = wr_conn_flow_who(f->conn, flow, who, f->clock_ns);
         if (err || !wants(f, WR_TABLE_FLOWS))
             continue;
-        if (!wr_flow_row(&f->flows.at[i], f->out[WR_TABLE_FLOWS]))
+        if (!wr_flow_row(flow, who, f->out[WR_TABLE_FLOWS]))
             err = WR_ENOMEM;
         else if (f->out[WR_TABLE_FLOWS]->nrows == f->opts.batch_rows)
             err = emit(f, WR_TABLE_FLOWS);
     }
-    f->flows.n = 0;
+    wr_flow_vec_reset(&f->flows);
     return err;
 }
 
@@ -482,6 +484,11 @@ static enum wr_err start(struct wr_feed *f)
     enum wr_err err = only_events ? wr_log_scan(f->log, scan) : WR_OK;
     if (!err && only_events && !wants(f, WR_TABLE_FLOWS))
         err = wr_flow_decoder_scan(f->decoder, scan);
+    struct wr_colset conn = conn_columns(f);
+    uint32_t who = wants_conn(f) ? wr_conn_who(&conn) : 0;
+    if (wants(f, WR_TABLE_FLOWS))
+        who |= wr_flow_row_who(&f->opts.scan[WR_TABLE_FLOWS]->wanted);
+    wr_flow_decoder_who(f->decoder, who);
     struct source *first;
     int64_t t;
     if (!err)

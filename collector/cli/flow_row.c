@@ -21,13 +21,43 @@ static bool set_exporter(struct wr_batch *batch, uint32_t row, const uint8_t *ad
     return set_addr(batch, WR_FLOWS_Exporter, row, !v4, v4 ? addr + 12 : addr);
 }
 
-bool wr_flow_row(const struct wr_flow *flow, struct wr_batch *batch)
+/* The first column is Timestamp, which no kind fills. */
+static const uint16_t who_columns[WR_WHO_NKINDS] = {
+    [WR_WHO_DEVICE_NAME] = WR_FLOWS_virtualStationName, [WR_WHO_PROCESS] = WR_FLOWS_processName,
+    [WR_WHO_USER] = WR_FLOWS_userName,                  [WR_WHO_APPLICATION] = WR_FLOWS_applicationName,
+    [WR_WHO_IN_INTERFACE] = WR_FLOWS_ingressInterfaceName,
+    [WR_WHO_OUT_INTERFACE] = WR_FLOWS_egressInterfaceName,
+    [WR_WHO_IN_VRF] = WR_FLOWS_ingressVRFName,          [WR_WHO_OUT_VRF] = WR_FLOWS_egressVRFName,
+    [WR_WHO_FIELDS] = WR_FLOWS_Fields,
+};
+
+uint32_t wr_flow_row_who(const struct wr_colset *wanted)
+{
+    uint32_t kinds = 0;
+    for (uint32_t k = 0; k < WR_WHO_NKINDS; k++)
+        if (who_columns[k] && wr_colset_has(wanted, who_columns[k]))
+            kinds |= wr_who_bit(k);
+    return kinds;
+}
+
+static bool set_who(struct wr_batch *batch, uint32_t row, struct wr_who who)
+{
+    enum wr_who_kind kind;
+    const char *text;
+    uint32_t len;
+    while (wr_who_next(&who, &kind, &text, &len))
+        if (who_columns[kind] && !wr_batch_set_str(batch, who_columns[kind], row, text, len))
+            return false;
+    return true;
+}
+
+bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch *batch)
 {
     uint32_t r = wr_batch_row(batch);
     bool v6 = flow->flags & WR_FLOW_V6;
     if (!set_addr(batch, WR_FLOWS_sourceIPAddress, r, v6, flow->src) ||
         !set_addr(batch, WR_FLOWS_destinationIPAddress, r, v6, flow->dst) ||
-        !set_exporter(batch, r, flow->exporter)) {
+        !set_exporter(batch, r, flow->exporter) || !set_who(batch, r, who)) {
         wr_batch_unrow(batch);
         return false;
     }

@@ -16,16 +16,51 @@ static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t l
     return ok;
 }
 
+static void count_sent(struct wr_worker *w, bool ok, uint32_t n)
+{
+    if (ok)
+        w->rows_sent += n;
+    else
+        w->rows_dropped += n;
+}
+
+/* A flow that says who did it goes by itself, with what it says. */
+static void push_with_who(struct wr_worker *w, const struct wr_flow *flow, int64_t now_ns)
+{
+    struct wr_who who = wr_flow_who(&w->flows, flow);
+    struct wr_flow alone = *flow;
+    alone.who = 0;
+    wr_buf_reset(&w->packed);
+    wr_buf_add(&w->packed, &alone, sizeof alone);
+    wr_buf_add(&w->packed, who.at, who.len);
+    count_sent(w, !w->packed.err && push(w, WR_INPUT_FLOW_WHO, w->packed.data, w->packed.len, now_ns), 1);
+    if (w->packed.err)
+        wr_buf_fini(&w->packed);
+}
+
+/* Flows up to the next that says more than addresses and counters. */
+static uint32_t plain_run(const struct wr_flow_vec *flows, uint32_t at)
+{
+    uint32_t n = flows->n - at < FLOWS_PER_MESSAGE ? flows->n - at : FLOWS_PER_MESSAGE;
+    if (!flows->who.len)
+        return n;
+    for (uint32_t i = 0; i < n; i++)
+        if (flows->at[at + i].who)
+            return i;
+    return n;
+}
+
 static void flush_flows(struct wr_worker *w, int64_t now_ns)
 {
-    for (uint32_t at = 0; at < w->flows.n; at += FLOWS_PER_MESSAGE) {
-        uint32_t n = w->flows.n - at < FLOWS_PER_MESSAGE ? w->flows.n - at : FLOWS_PER_MESSAGE;
-        if (push(w, WR_INPUT_FLOWS, w->flows.at + at, n * sizeof *w->flows.at, now_ns))
-            w->rows_sent += n;
+    for (uint32_t at = 0; at < w->flows.n;) {
+        uint32_t n = plain_run(&w->flows, at);
+        if (n)
+            count_sent(w, push(w, WR_INPUT_FLOWS, w->flows.at + at, n * sizeof *w->flows.at, now_ns), n);
         else
-            w->rows_dropped += n;
+            push_with_who(w, &w->flows.at[at], now_ns);
+        at += n ? n : 1;
     }
-    w->flows.n = 0;
+    wr_flow_vec_reset(&w->flows);
 }
 
 static void flush_rows(struct wr_worker *w, struct wr_batch **batch, uint32_t type, int64_t now_ns)
@@ -273,6 +308,7 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
     if (!err) /* who reads raw flows reads all of them */
         err = wr_flow_decoder_scan(worker->decoder, wants->flows ? NULL : &wants->events);
     if (!err) {
+        wr_flow_decoder_who(worker->decoder, wants->who);
         struct wr_batch *old_events = worker->events, *old_lines = worker->lines;
         worker->events = events;
         worker->lines = lines;

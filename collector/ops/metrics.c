@@ -187,7 +187,7 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
 #define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
     X(flows)
     X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind)
-        X(ambiguous) X(amends) X(inserts)
+        X(ambiguous) X(amends) X(inserts) X(who_dropped)
 #undef X
             one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
     one(out, "weir_rules", "gauge", "rules that run", wr_ruleset_count(wr_core_rules(o->core)));

@@ -97,6 +97,16 @@ static enum wr_err give(struct wr_core *core, enum wr_table table, struct wr_bat
     return wr_batch_reset(batch) ? err : WR_ENOMEM;
 }
 
+static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
+{
+    enum wr_err err = core->wants.conn ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
+    if (err || !core->flows)
+        return err;
+    if (core->flows->nrows == core->flows->cap && (err = give(core, WR_TABLE_FLOWS, core->flows)))
+        return err;
+    return wr_flow_row(flow, who, core->flows) ? WR_OK : WR_ENOMEM;
+}
+
 static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input)
 {
     if (input->len % sizeof(struct wr_flow) != 0)
@@ -105,17 +115,22 @@ static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *inpu
     for (uint32_t i = 0; i < input->len / sizeof(struct wr_flow); i++) {
         struct wr_flow flow;
         memcpy(&flow, at + i * sizeof flow, sizeof flow);
-        enum wr_err err = core->wants.conn ? wr_conn_flow(core->conn, &flow, core->now_ns) : WR_OK;
+        enum wr_err err = apply_flow(core, &flow, (struct wr_who){0});
         if (err)
             return err;
-        if (!core->flows)
-            continue;
-        if (core->flows->nrows == core->flows->cap && (err = give(core, WR_TABLE_FLOWS, core->flows)))
-            return err;
-        if (!wr_flow_row(&flow, core->flows))
-            return WR_ENOMEM;
     }
     return WR_OK;
+}
+
+static enum wr_err apply_flow_who(struct wr_core *core, const struct wr_input *input)
+{
+    struct wr_flow flow;
+    if (input->len < sizeof flow)
+        return WR_ECORRUPT;
+    memcpy(&flow, input->bytes, sizeof flow);
+    struct wr_who who = {.at = (const uint8_t *)input->bytes + sizeof flow,
+                         .len = input->len - (uint32_t)sizeof flow};
+    return apply_flow(core, &flow, who);
 }
 
 static enum wr_err apply_event(struct wr_core *core, const struct wr_input *input)
@@ -169,6 +184,8 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
     switch (input->type) {
     case WR_INPUT_FLOWS:
         return apply_flows(core, input);
+    case WR_INPUT_FLOW_WHO:
+        return apply_flow_who(core, input);
     case WR_INPUT_EVENT:
         return apply_event(core, input);
     case WR_INPUT_LINE:

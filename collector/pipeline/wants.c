@@ -1,5 +1,8 @@
 #include "collector/pipeline/wants.h"
 
+#include "collector/cli/flow_row.h"
+#include "parsers/conn/conn.h"
+
 #include <string.h>
 
 /* An endpoint event is bound to its flow by these, whether a rule reads them or not. */
@@ -55,6 +58,8 @@ bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules)
     wants->conn = n > 0;
     wants->lines = syslog->nbranches > 0;
     wants->flows = flows->nbranches > 0;
+    wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols) : 0) |
+                 (wants->flows ? wr_flow_row_who(&wants->flow_cols) : 0);
     return true;
 }
 

@@ -11,6 +11,7 @@ struct wr_wants {
     struct wr_colset conn_cols;  /* what the connection table gives to rules, and its hidden columns */
     struct wr_colset event_cols; /* what endpoint events carry: conn_cols and what binds them to a flow */
     struct wr_colset line_cols, flow_cols;
+    uint32_t who; /* kinds of parsers/flow/who.h that fill one of these columns */
     bool conn, lines, flows; /* somebody reads connections, Syslog, Flows */
 };
 

@@ -73,6 +73,7 @@ void wr_conn_free(struct wr_conn *conn)
     for (uint32_t i = 0; conn->by_id.slot && i <= conn->by_id.mask; i++)
         if (conn->by_id.slot[i].item != WR_NONE)
             free(wr_crow_at(conn, conn->by_id.slot[i].item)->packed);
+    wr_whos_fini(&conn->whos);
     wr_pool_fini(&conn->entries);
     wr_pool_fini(&conn->rows);
     wr_pool_fini(&conn->points);
@@ -133,7 +134,9 @@ static enum wr_err react(struct wr_conn *c, uint32_t i)
     }
     if (c->opts.final_only)
         return WR_OK;
-    bool hold = c->opts.expect_endpoint || c->seen_event;
+    const char *why;
+    bool hold = (c->opts.expect_endpoint || c->seen_event) &&
+                !wr_who_tells_process(c, e, wr_entry_initiator(e, &why));
     if (!hold && wr_entry_decided(c, e))
         return wr_row_orphan(c, i);
     if (e->wait != WR_WAIT_NOT)
@@ -150,6 +153,8 @@ static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *re
     uint32_t into = wr_entry_at(c, k)->rows != WR_NONE ? k : i, from = into == i ? k : i;
     struct wr_entry *e = wr_entry_at(c, from);
     enum wr_err err = wr_count_merge(c, wr_entry_at(c, into), e);
+    if (!err && e->who != WR_NONE)
+        err = wr_who_learn(c, wr_entry_at(c, into), e->who_side, wr_who_at(c, e->who));
     if (err)
         return err;
     e->flags &= (uint8_t)~WR_CONN_FLOW; /* nothing left that would need a row */
@@ -171,6 +176,12 @@ static void matched(struct wr_conn *c, struct wr_entry *e)
 }
 
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns)
+{
+    return wr_conn_flow_who(conn, flow, (struct wr_who){0}, now_ns);
+}
+
+enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, struct wr_who who,
+                             int64_t now_ns)
 {
     struct wr_record rec;
     enum wr_err err = wr_conn_advance(conn, now_ns);
@@ -197,6 +208,8 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
     }
     if (first && e->rows != WR_NONE)
         matched(conn, e);
+    if (who.len && (err = wr_who_learn(conn, e, rec.src, who)))
+        return err;
     if (second != WR_NONE && (err = merge(conn, i, second, &i)))
         return err;
     if (second != WR_NONE || e->start != start)

@@ -49,10 +49,14 @@ struct wr_conn_opts {
 struct wr_conn_stats {
     uint64_t flows, events, connections, openings, matched, orphans, dup_record, evicted, late_bind,
         ambiguous, amends, inserts, live;
+    uint64_t who_dropped; /* attributions that 64 MiB had no room for */
 };
 
 /* The columns that event batches need: `wanted` and those that name a connection. */
 struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted);
+
+/* The kinds of who.h that fill a wanted column: what the decoder has to gather. */
+uint32_t wr_conn_who(const struct wr_colset *wanted);
 
 struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts);
 void wr_conn_free(struct wr_conn *conn);
@@ -60,6 +64,11 @@ void wr_conn_free(struct wr_conn *conn);
 /* `now_ns` is the time of arrival (live) or of the input's clock (replay); never steps back. */
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow,
                          int64_t now_ns) WR_MUST_CHECK;
+/* The same with what the record says about process, account and host. It fills the flow-only row; one that names
+ * the process of its local end is as good as an endpoint's event: it waits for none, and is a row of
+ * DeviceNetworkEvents always. Of several records each adds what is still missing, until rules have the row. */
+enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, struct wr_who who,
+                             int64_t now_ns) WR_MUST_CHECK;
 /* Row `row` of a DeviceNetworkEvents batch made by parsers/log: an endpoint event. The batch must
  * want wr_conn_event_cols(). */
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,

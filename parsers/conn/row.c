@@ -70,7 +70,8 @@ static uint8_t action_of(const struct wr_conn *c, const struct wr_entry *e, uint
             return WR_ACTION_FAILED;
     }
     uint64_t sent = wr_count_packets(c, e, i), received = wr_count_packets(c, e, !i);
-    return (sent && received) || sent > 2 ? WR_ACTION_SUCCESS : WR_ACTION_ATTEMPT;
+    bool both = (sent && received) || (e->bytes[0] && e->bytes[1]); /* NVM counts no packets */
+    return both || sent > 2 ? WR_ACTION_SUCCESS : WR_ACTION_ATTEMPT;
 }
 
 static uint32_t id_hash(uint64_t id)
@@ -137,10 +138,11 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
     if (err)
         return err;
     struct wr_crow *row = wr_crow_at(c, r);
+    row->side = wr_entry_initiator(e, &why);
     bool apart = c->opts.orphans == WR_ORPHANS_TABLE ||
                  (c->opts.orphans == WR_ORPHANS_AUTO && (c->opts.expect_endpoint || c->seen_event));
+    apart &= !wr_who_tells_process(c, e, row->side);
     row->table = apart ? WR_DUE_ORPHANS : WR_DUE_EVENTS;
-    row->side = wr_entry_initiator(e, &why);
     row->action = action_of(c, e, row->side);
     row->ticks = wr_ticks_of_unix_ns(e->start);
     row->entry = i;
@@ -179,9 +181,9 @@ static bool set_text(struct wr_batch *b, uint16_t col, uint32_t r, const char *t
     return wr_batch_set_str(b, col, r, text, strlen(text));
 }
 
-/* The columns of a flow-only row. The local side is the initiator; no process, no account; the
- * address stands for the device, so that rules that group by DeviceName keep hosts apart. */
-static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b,
+/* The columns of a flow-only row. The local side is the initiator. Where no record names the device its address
+ * stands for it, so that rules that group by DeviceName keep hosts apart. */
+static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b,
                           uint32_t r)
 {
     const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
@@ -200,11 +202,12 @@ static bool fill_flow_row(const struct wr_conn *c, const struct wr_crow *row, st
            set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&
            set_text(b, WR_DNE_Protocol, r, wr_protocol_text(key->proto, number)) &&
            set_text(b, WR_DNE_Type, r,
-                    row->table == WR_DUE_ORPHANS ? "FlowOrphans" : "DeviceNetworkEvents");
+                    row->table == WR_DUE_ORPHANS ? "FlowOrphans" : "DeviceNetworkEvents") &&
+           wr_who_fill(c, wr_entry_at(c, row->entry), local, b, r);
 }
 
 /* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
-static enum wr_err render(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
+static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
 {
     if (row->packed) {
         enum wr_err err = wr_row_unpack(out, row->packed, row->len);

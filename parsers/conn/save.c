@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x324e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
+enum { MAGIC = 0x334e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 /* Reads a number that must not pass `max`. */
@@ -220,6 +220,9 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
     wr_buf_u8(out, e->first_src);
     wr_buf_u8(out, e->bytes_known);
     wr_buf_u8(out, e->unchained);
+    struct wr_who who = wr_who_at(c, e->who);
+    wr_buf_u8(out, e->who_side);
+    wr_buf_blob(out, who.at, who.len);
     put_counters(out, c, e);
     uint8_t n = 0;
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
@@ -239,7 +242,7 @@ static bool key_is_canonical(const struct wr_conn_key *k)
 }
 
 /* Fields of fixed size; lists and counters come after. */
-static enum wr_err load_fields(const struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
+static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
 {
     e->key.proto = wr_rd_u8(rd);
     e->key.v6 = rd_u8_max(rd, 1);
@@ -263,6 +266,14 @@ static enum wr_err load_fields(const struct wr_conn *c, struct wr_rd *rd, struct
     e->first_src = rd_u8_max(rd, 1);
     e->bytes_known = rd_u8_max(rd, 3);
     e->unchained = rd_u8_max(rd, 1);
+    e->who_side = rd_u8_max(rd, 1);
+    struct wr_who who;
+    who.at = wr_rd_blob(rd, &who.len);
+    if (rd->err)
+        return WR_ECORRUPT;
+    enum wr_err err = wr_who_take(c, who, &e->who); /* its reader takes any octets */
+    if (err)
+        return err;
     bool good =
         !rd->err && e->last >= e->start && e->touched <= c->now && key_is_canonical(&e->key);
     return good ? WR_OK : WR_ECORRUPT;
@@ -311,7 +322,7 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
     if (i == WR_NONE)
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
-    e->point.next = e->point.total = e->older = e->rows = WR_NONE;
+    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
     e->wait = WR_WAIT_NOT;
     e->lru = WR_LRU_NOT;
     enum wr_err err = load_fields(c, rd, e);

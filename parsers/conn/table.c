@@ -196,7 +196,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64
     e->key = *key;
     e->start = e->last = start;
     e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
-    e->point.next = e->point.total = e->older = e->rows = WR_NONE;
+    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
     e->wait = WR_WAIT_NOT;
     e->unchained = 1;
     e->born = c->next_born++;
@@ -254,6 +254,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
     e->lru = WR_LRU_NOT;
     unchain(c, i);
     wr_table_free_counters(c, e);
+    wr_who_give(c, e->who);
     wr_pool_give(&c->entries, i);
     c->stats.live--;
     return WR_OK;

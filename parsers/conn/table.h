@@ -104,7 +104,8 @@ struct wr_entry {
     uint32_t older, rows, lru_prev, lru_next, wait_prev, wait_next;
     uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src,
         bytes_known /* bit per side */;
-    uint8_t lru, wait, unchained;
+    uint8_t lru, wait, unchained, who_side /* index of the end it is about */;
+    uint32_t who; /* WR_NONE: nothing is known */
 };
 
 enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND, WR_ROW_IMAGE };
@@ -127,12 +128,22 @@ struct wr_list {
     uint32_t head, tail;
 };
 
+struct wr_who_item;
+struct wr_whos {
+    struct wr_who_item **at;
+    uint32_t *free;
+    uint32_t n, cap, nfree;
+    size_t bytes;
+    struct wr_index index;
+};
+
 struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
     struct wr_conn_stats stats;
     struct wr_pool entries, rows, points, totals;
     struct wr_index by_key, by_id;
+    struct wr_whos whos;
     struct wr_list lru[2], wait[2], due[2];
     struct wr_batch *scratch; /* one row */
     struct wr_buf buf;
@@ -209,6 +220,16 @@ enum wr_err wr_count_record(struct wr_conn *c, struct wr_entry *e, const struct 
 /* Moves everything that `from` has counted to `into`. */
 enum wr_err wr_count_merge(struct wr_conn *c, struct wr_entry *into, struct wr_entry *from);
 uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int dir);
+
+/* who.c: process, account and host from flow records */
+enum wr_err wr_who_take(struct wr_conn *c, struct wr_who who, uint32_t *ret_i);
+void wr_who_give(struct wr_conn *c, uint32_t i);
+struct wr_who wr_who_at(const struct wr_conn *c, uint32_t i);
+enum wr_err wr_who_learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who);
+bool wr_who_tells_process(const struct wr_conn *c, const struct wr_entry *e, uint8_t side);
+/* The columns of a flow-only row whose local end is `side`. */
+bool wr_who_fill(struct wr_conn *c, const struct wr_entry *e, uint8_t side, struct wr_batch *b, uint32_t r);
+void wr_whos_fini(struct wr_whos *whos);
 
 /* row.c: what rules see */
 enum { WR_ACTION_SUCCESS, WR_ACTION_FAILED, WR_ACTION_ATTEMPT, WR_NACTIONS };

@@ -309,6 +309,11 @@ void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind)
     write_time(out, wr_ticks_of_unix_ns(msg->export_ns));
 }
 
+void wr_json_fields(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
+{
+    write_fields(msg, tmpl, rec, 0);
+}
+
 void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
 {
     wr_json_open(msg, tmpl->id, tmpl->options ? "options" : "flow");

@@ -45,6 +45,8 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->exporters);
     free(dec->streams);
     free(dec->ports);
+    wr_names_fini(&dec->hosts, &dec->bytes);
+    wr_buf_fini(&dec->who_text);
     for (uint32_t i = 0; i < WR_FLOW_NFIXED; i++)
         wr_tmpl_free(dec->fixed[i]);
     wr_model_free(dec->model);
@@ -83,6 +85,11 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
     dec->ports = ports;
     dec->keep_none = scan && scan->nbranches == 0;
     return WR_OK;
+}
+
+void wr_flow_decoder_who(struct wr_flow_decoder *dec, uint32_t kinds)
+{
+    dec->who_wanted = kinds;
 }
 
 static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)

@@ -42,7 +42,7 @@ struct wr_flow_stats {
     uint64_t messages, ok, rejected_messages, rejected_whole[WR_FLOW_NREJECTS], rejected[WR_FLOW_NREJECTS];
     uint64_t records, rows, filtered_early, options_records;
     uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
-    uint64_t no_memory;
+    uint64_t no_memory, no_memory_names;
     uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
     uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow nor counters */
@@ -66,6 +66,9 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec);
 /* Which records are wanted, from the rules' scans of DeviceNetworkEvents: a record is kept when its source
  * or destination port is wanted (local and remote are not known yet). Copied. NULL keeps all. */
 enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_scan *scan) WR_MUST_CHECK;
+
+/* Which kinds of who.h some rule can see (a bit each, wr_who_bit). None at first. */
+void wr_flow_decoder_who(struct wr_flow_decoder *dec, uint32_t kinds);
 
 /* Decodes one whole message (datagram payload, or one framed IPFIX message of a stream) that arrived at
  * `now_ns`. Appends records to `out`. Returns false when the message was rejected whole. */

@@ -65,6 +65,21 @@ uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t 
     return (uint32_t)at;
 }
 
+/* v9 has no enterprise numbers: Cisco's are moved up by 32768, nProbe's by 57472. What v9 itself defines there
+ * (elements.def) comes first. */
+static void name_v9_number(const struct wr_model *model, struct wr_field *f)
+{
+    enum { NPROBE_BASE = 57472 - 32768 };
+    if (wr_model_find(model, WR_PEN_V9, f->id).name)
+        return;
+    if (f->id >= NPROBE_BASE && wr_model_find(model, 35632, (uint16_t)(f->id - NPROBE_BASE)).name) {
+        f->pen = 35632;
+        f->id = (uint16_t)(f->id - NPROBE_BASE);
+    } else if (wr_model_find(model, 9, f->id).name) {
+        f->pen = 9;
+    }
+}
+
 static void read_field(const struct wr_model *model, uint16_t version, bool scope, const uint8_t **p,
                        struct wr_field *f)
 {
@@ -85,6 +100,8 @@ static void read_field(const struct wr_model *model, uint16_t version, bool scop
         f->pen = id & 0x8000 ? WR_PEN_V9 : 0;
         f->id = id & 0x7fff;
     }
+    if (f->pen == WR_PEN_V9)
+        name_v9_number(model, f);
     /* IPFIX scopes are elements like any other; v9's are not (RFC 3954 6.1). */
     f->ie = wr_model_find(model, f->pen, f->id);
     f->legal = f->len == 0 || f->len == WR_VARLEN || wr_ie_len_legal(&f->ie, f->len);
@@ -139,11 +156,13 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
     }
     link_repeats(t);
     t->plan = wr_plan_compile(t);
-    if (!t->plan) {
-        free(t);
+    if (!t->plan || !wr_who_compile(t)) {
+        wr_tmpl_free(t);
         return NULL;
     }
-    t->bytes = size + sizeof *t->plan + (h.nfields + 26u) * (sizeof(struct wr_step) + 2); /* upper bound */
+    if (!t->plan->is_flow)
+        wr_names_compile(t);
+    t->bytes = size + 2u * t->nwho * sizeof *t->who + sizeof *t->plan + (h.nfields + 26u) * (sizeof(struct wr_step) + 2); /* upper bound */
     return t;
 }
 
@@ -152,5 +171,6 @@ void wr_tmpl_free(struct wr_tmpl *tmpl)
     if (!tmpl)
         return;
     free(tmpl->plan);
+    free(tmpl->who);
     free(tmpl);
 }

@@ -1,7 +1,7 @@
 #ifndef WR_PARSERS_FLOW_FLOW_H
 #define WR_PARSERS_FLOW_FLOW_H
 
-#include "base/err.h"
+#include "parsers/flow/who.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,7 +32,8 @@ struct wr_flow {
     int64_t start_ns, end_ns, export_ns;
     uint64_t octets[2], packets[2];
     uint8_t exporter[16];     /* IPv6, or IPv4-mapped */
-    uint64_t reserved;
+    uint64_t who;             /* 1 + offset of what the record says about process, user, host; 0 nothing.
+                               * Means something only beside the vector it stands in. */
 };
 
 _Static_assert(sizeof(struct wr_flow) == 136, "on disk and in rings: no padding");
@@ -40,9 +41,13 @@ _Static_assert(sizeof(struct wr_flow) == 136, "on disk and in rings: no padding"
 struct wr_flow_vec {
     struct wr_flow *at;
     uint32_t n, cap;
+    struct wr_buf who; /* u32 length and list (who.h) of those flows that have one */
 };
 /* Room for one more, zeroed; NULL when out of memory. */
 struct wr_flow *wr_flow_vec_push(struct wr_flow_vec *vec);
+void wr_flow_vec_reset(struct wr_flow_vec *vec); /* empties, keeps the memory */
+/* Borrowed until the vector changes. */
+struct wr_who wr_flow_who(const struct wr_flow_vec *vec, const struct wr_flow *flow);
 void wr_flow_vec_fini(struct wr_flow_vec *vec);
 
 #endif

@@ -22,8 +22,28 @@ struct wr_flow *wr_flow_vec_push(struct wr_flow_vec *vec)
     return flow;
 }
 
+void wr_flow_vec_reset(struct wr_flow_vec *vec)
+{
+    vec->n = 0;
+    if (vec->who.err)
+        wr_buf_fini(&vec->who);
+    else
+        wr_buf_reset(&vec->who);
+}
+
+struct wr_who wr_flow_who(const struct wr_flow_vec *vec, const struct wr_flow *flow)
+{
+    if (!flow->who || flow->who > vec->who.len)
+        return (struct wr_who){0};
+    struct wr_rd rd = wr_rd_init(vec->who.data + flow->who - 1, vec->who.len - flow->who + 1);
+    struct wr_who who;
+    who.at = wr_rd_blob(&rd, &who.len);
+    return rd.err ? (struct wr_who){0} : who;
+}
+
 void wr_flow_vec_fini(struct wr_flow_vec *vec)
 {
+    wr_buf_fini(&vec->who);
     free(vec->at);
     *vec = (struct wr_flow_vec){0};
 }

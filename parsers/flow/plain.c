@@ -228,7 +228,7 @@ static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, con
         flow->packets[0] = load(rec + plain.packets, plain.packets_shift);
         flow->octets[1] = flow->packets[1] = 0;
         memcpy(flow->exporter, base->exporter, sizeof flow->exporter);
-        flow->reserved = 0;
+        flow->who = 0;
         if (__builtin_expect(!load_times(msg, &common, uptime, start, end, flow), 0))
             other_times(msg, plan, start, end, flow);
     }

@@ -47,6 +47,8 @@ static void decode_each(struct wr_msg *msg, const struct wr_tmpl *tmpl, const ui
             break;
         if (tmpl->options)
             wr_options_record(msg, tmpl, body + at);
+        if (tmpl->nteach)
+            wr_names_learn(msg, tmpl, body + at);
         if (msg->json)
             wr_json_record(msg, tmpl, body + at);
         at += n;
@@ -64,7 +66,7 @@ static void decode_each(struct wr_msg *msg, const struct wr_tmpl *tmpl, const ui
 
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
 {
-    if (tmpl->options || msg->json)
+    if (tmpl->options || tmpl->nteach || msg->json)
         decode_each(msg, tmpl, body, len);
     else
         wr_rows_decode(msg, tmpl, body, len);

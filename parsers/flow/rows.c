@@ -15,6 +15,7 @@
 
 struct chunk {
     struct wr_msg *msg;
+    const struct wr_tmpl *tmpl;
     const struct wr_plan *plan;
     const uint8_t *at, *end; /* what is left of the set */
     uint32_t min_len, cap;   /* cap: records whose anchors fit */
@@ -278,6 +279,7 @@ static uint32_t decode_wanted(struct chunk *c)
     struct wr_flow_vec *rows = c->msg->rows;
     bool plain = wr_plain_applies(c->msg, c->plan);
     bool all = plain && !c->ports, fast = c->ports && two_ports(c->plan);
+    bool who = c->msg->dec->who_wanted & (c->tmpl->who_kinds | wr_who_bit(WR_WHO_FIELDS));
     uint32_t no_memory = 0;
     while ((size_t)(c->end - c->at) >= c->min_len) {
         if (all)
@@ -292,10 +294,15 @@ static uint32_t decode_wanted(struct chunk *c)
             no_memory += c->n;
             continue;
         }
+        const uint8_t *last = c->rec[c->n - 1];
         if (plain)
             wr_plain_decode(c->msg, c->plan, c->rec, c->n, c->end, &base, rows->at + rows->n);
         else
             decode_chunk(c, &base, rows->at + rows->n);
+        c->rec[c->n - 1] = last;
+        for (uint32_t k = 0; who && k < c->n; k++)
+            wr_who_note(c->msg, c->tmpl, c->rec[k], c->msg->dec->anchors + (size_t)k * (c->plan->nvars + 1),
+                        &rows->at[rows->n + k]);
         rows->n += c->n;
     }
     return no_memory;
@@ -322,6 +329,7 @@ void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_
     const struct wr_flow_decoder *dec = msg->dec;
     struct chunk c; /* its arrays need no clearing */
     c.msg = msg;
+    c.tmpl = tmpl;
     c.plan = plan;
     c.at = body;
     c.end = body + len;

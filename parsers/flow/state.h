@@ -8,9 +8,11 @@
 #define WR_PARSERS_FLOW_STATE_H
 
 #include "base/hash.h"
+#include "base/str.h"
 #include "base/wire.h"
 #include "parsers/flow/decoder.h"
 #include "parsers/flow/model.h"
+#include "parsers/flow/names.h"
 #include "parsers/flow/plan.h"
 
 enum {
@@ -38,6 +40,11 @@ enum {
     WR_FLOW_HELD_EXPORTER = 256 << 10,
     WR_FLOW_HELD_COUNT = 1024, /* data sets of one exporter */
     WR_FLOW_HELD_ALL = 16 << 20,
+    WR_FLOW_NAMES = 65536, /* of one exporter: applications, interfaces, VRFs */
+    WR_FLOW_NAMES_BYTES = 4 << 20,
+    WR_FLOW_HOSTS = 1 << 20, /* endpoints by device id, of the whole decoder */
+    WR_FLOW_HOSTS_BYTES = 32 << 20,
+    WR_FLOW_TEACHES = 6,
 };
 #define WR_SECOND_NS INT64_C(1000000000)
 #define WR_FLOW_AHEAD_NS (300 * WR_SECOND_NS) /* a time this far after the export is not believed */
@@ -53,6 +60,19 @@ struct wr_field {
     struct wr_ie ie;
 };
 
+/* Reads `len` octets (WR_VARLEN: prefixed by their number) as a wr_step does; see who.c. */
+struct wr_who_step {
+    uint8_t kind, how, rank;
+    bool dashes; /* - and Unknown stand for nothing */
+    uint16_t anchor, off, len, order;
+};
+
+/* Records of this template say what `key` is called. */
+struct wr_teach {
+    uint8_t kind; /* enum wr_name_kind */
+    uint16_t key, text; /* fields */
+};
+
 /* One template, one block of memory. Immutable but for `seen_ns`. */
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
@@ -65,6 +85,10 @@ struct wr_tmpl {
     struct wr_field *fields;
     uint8_t *spec;
     struct wr_plan *plan; /* owned */
+    struct wr_who_step *who; /* owned */
+    uint16_t nwho, nteach;
+    uint32_t who_kinds;
+    struct wr_teach teach[WR_FLOW_TEACHES];
 };
 
 /* The sequence numbers of one stream; see sequence.c. */
@@ -124,6 +148,7 @@ struct wr_exporter {
     struct wr_held **held_end;
     struct wr_sampler *samplers; /* sorted by (key, id) */
     uint32_t nsamplers, cap_samplers;
+    struct wr_names names;
     struct wr_flow_stats stats;
 };
 
@@ -140,6 +165,9 @@ struct wr_flow_decoder {
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */
+    struct wr_names hosts; /* endpoints move between addresses */
+    uint32_t who_wanted;   /* kinds of who.h */
+    struct wr_buf who_text;
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     bool keep_none;
     struct wr_pend *pends; /* templates of the message in hand, in message order */
@@ -247,6 +275,14 @@ void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const uint8
 void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v,
                       struct wr_flow *flow);
 
+/* who.c: process, account, host, application */
+bool wr_who_compile(struct wr_tmpl *tmpl); /* false: no memory */
+void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors,
+                 struct wr_flow *flow);
+void wr_who_user(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *name, uint32_t len);
+void wr_names_compile(struct wr_tmpl *tmpl);
+void wr_names_learn(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
+
 /* times.c */
 void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs);
 /* Fills start, end and TIME_APPROX of `flow` from the loaded values. */
@@ -263,6 +299,8 @@ void wr_seq_note(struct wr_msg *msg);
 /* decode_json.c */
 /* Opens a line: exporter, version, domain; `tmpl` and `kind` as the header of the file says. */
 void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind);
+/* The members of an object, without its braces, into msg->json. */
+void wr_json_fields(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
 /* fixed.c, v9.c, ipfix.c, sflow.c: header, then the sets. False: rejected whole, *ret_why says why. */

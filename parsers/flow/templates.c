@@ -198,6 +198,7 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
     while (*at != x)
         at = &(*at)->next_hash;
     *at = x->next_hash;
+    wr_names_fini(&x->names, &dec->bytes);
     dec->bytes -= x->bytes;
     dec->nexporters--;
     free(x->samplers);

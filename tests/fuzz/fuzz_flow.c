@@ -26,6 +26,23 @@ static void check_stats(const struct wr_flow_decoder *dec, const struct wr_flow_
                   rows->at[i].sampling);
 }
 
+/* What flows say of process and host is well formed, each kind once. */
+static void check_who(const struct wr_flow_vec *rows)
+{
+    for (uint32_t i = 0; i < rows->n; i++) {
+        struct wr_who who = wr_flow_who(rows, &rows->at[i]);
+        WR_ASSERT((rows->at[i].who != 0) == (who.len != 0));
+        enum wr_who_kind kind;
+        const char *text;
+        uint32_t len, seen = 0;
+        while (wr_who_next(&who, &kind, &text, &len)) {
+            WR_ASSERT(!(seen & wr_who_bit(kind)) && len && wr_utf8_valid(text, len));
+            seen |= wr_who_bit(kind);
+        }
+        WR_ASSERT(who.len == 0);
+    }
+}
+
 static void set_filter(struct wr_flow_decoder *dec, bool on)
 {
     const int64_t ports[] = {25, 53, 443};
@@ -61,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             len = size - 3;
         now += data[0] & 0x80 ? INT64_C(31000000000) : 1000;
         set_filter(dec, data[0] & 0x40);
+        wr_flow_decoder_who(dec, data[0] & 0x40 ? UINT32_MAX & ~wr_who_bit(WR_WHO_FIELDS) : UINT32_MAX);
         uint8_t *copy = malloc(len ? len : 1); /* its own block: a read past it is seen */
         memcpy(copy, data + 3, len);
         WR_ASSERT(wr_flow_frame(copy, len) <= (int32_t)len);
@@ -73,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= 3 + len;
     }
     check_stats(dec, &rows);
+    check_who(&rows);
     WR_ASSERT(wr_utf8_valid(out.data ? out.data : "", out.len));
     wr_flow_decoder_metrics(dec, &out);
     save_and_load(dec, &opts);
