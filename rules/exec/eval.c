@@ -1,5 +1,6 @@
 #include "rules/exec/eval.h"
 
+#include "rules/exec/parse.h"
 #include "rules/fn/kernel.h"
 
 static void fill(struct wr_vec *v, const struct wr_value *c, const struct wr_sel *sel)
@@ -137,6 +138,10 @@ void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *ch
     if (op->kind == WR_OP_WHERE) {
         wr_ex_filter(ev, op->pred, chunk->col, &chunk->sel);
         chunk->schema = op->schema;
+        return;
+    }
+    if (op->kind == WR_OP_PARSE) {
+        wr_parse_apply(ev, op, chunk);
         return;
     }
     WR_ASSERT(op->kind == WR_OP_MAP);

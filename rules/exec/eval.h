@@ -20,7 +20,7 @@ const struct wr_vec *wr_ex_eval(struct wr_eval *ev, const struct wr_ex *ex, cons
 /* Keeps the rows of `sel` for which `pred` is true. */
 void wr_ex_filter(struct wr_eval *ev, const struct wr_ex *pred, const struct wr_vec *cols,
                   struct wr_sel *sel);
-/* Runs a WR_OP_WHERE or WR_OP_MAP over `chunk` in place: narrows `sel`, which must be the chunk's own, or
+/* Runs a WR_OP_WHERE, WR_OP_MAP or WR_OP_PARSE over `chunk` in place: narrows `sel`, which must be the chunk's own, or
  * puts new columns. ev->err says when memory ran out. */
 void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *chunk);
 /* One cell. `row` must be valid. */

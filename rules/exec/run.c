@@ -248,6 +248,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         switch (n->op->kind) {
         case WR_OP_WHERE:
         case WR_OP_MAP:
+        case WR_OP_PARSE:
             wr_op_apply(&run->ev, n->op, chunk);
             break;
         case WR_OP_TAKE:

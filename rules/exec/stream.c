@@ -42,6 +42,8 @@ static uint16_t source_col(const struct wr_op *const *ops, uint32_t n, const str
     while (ex->kind == WR_EX_COL && n-- > 0)
         if (ops[n]->kind == WR_OP_MAP)
             ex = ops[n]->cols[ex->col];
+        else if (ops[n]->kind == WR_OP_PARSE && ex->col >= ops[n]->input->schema->ncols)
+            return WR_NO_COL;
     return ex->kind == WR_EX_COL ? ex->col : WR_NO_COL;
 }
 
@@ -112,6 +114,8 @@ static void analyse(struct wr_stream *s)
     for (uint32_t i = 0; i < s->nsuffix; i++)
         if (s->suffix[i]->kind == WR_OP_WHERE)
             s->rising &= rises(s, s->suffix[i]->pred, i, true);
+        else if (s->suffix[i]->kind == WR_OP_PARSE)
+            s->rising = false;
     s->need_rows = 1;
     for (uint32_t q = 0; q < s->nquick; q++)
         if (s->quick[q].min > s->need_rows)

@@ -50,6 +50,7 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
     case WR_OP_SORT:
     case WR_OP_TAKE:
     case WR_OP_EXPAND:
+    case WR_OP_PARSE:
     case WR_OP_WHOLE:
         return find_leaves(w, op->input, &none);
     case WR_OP_UNION:

@@ -99,6 +99,8 @@ enum wr_kql_op_kind {
     WR_KQL_LOOKUP, /* as join */
     WR_KQL_EXPAND, /* label: of the item's number; by: typeof() or NULL, one an argument; inner: kind=array */
     WR_KQL_INVOKE, /* args[0]: the call */
+    WR_KQL_PARSE,    /* label: kind, withsource: flags, args[0]: text, by: literals, '*', names with one of cols */
+    WR_KQL_PARSE_KV, /* args[0]: text, cols, by: options */
     WR_KQL_EVALUATE, /* args[0]: the call of a plugin; cols, star: what it gives */
     WR_KQL_OTHER   /* not supported: `name` */
 };

@@ -312,6 +312,9 @@ static const struct grammar {
     {"lookup", WR_KQL_LOOKUP, wr_parse_join},
     {"mv-expand", WR_KQL_EXPAND, wr_parse_expand},
     {"invoke", WR_KQL_INVOKE, wr_parse_invoke},
+    {"parse", WR_KQL_PARSE, wr_parse_parse},
+    {"parse-where", WR_KQL_PARSE, wr_parse_parse},
+    {"parse-kv", WR_KQL_PARSE_KV, wr_parse_kv},
     {"evaluate", WR_KQL_EVALUATE, wr_parse_evaluate},
 };
 

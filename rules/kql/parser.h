@@ -64,6 +64,8 @@ bool wr_parser_skip_hints(struct wr_parser *p);
 bool wr_parse_join(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_invoke(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_parse(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_kv(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_evaluate(struct wr_parser *p, struct wr_kql_op *op);
 struct wr_kql_ex *wr_parse_external(struct wr_parser *p);
 struct wr_kql_ex *wr_parse_pattern(struct wr_parser *p); /* Name*, *, name */

@@ -26,9 +26,6 @@ bool wr_bind_nomem(struct wr_binder *b)
 static const char *const later[] = {"mv-expand",
                                     "mvexpand",
                                     "mv-apply",
-                                    "parse",
-                                    "parse-where",
-                                    "parse-kv",
                                     "make-series",
                                     "search",
                                     "find",
@@ -59,7 +56,8 @@ static const char *const here[] = {
     "project-reorder", "summarize", "distinct", "sort",         "order",        "take",
     "limit",           "top",       "count",    "union",        "as",           "render",
     "print",           "range",     "join",     "lookup",       "invoke",
-    "mv-expand",       "evaluate"};
+    "mv-expand",       "evaluate",      "parse",        "parse-where",
+    "parse-kv"};
 
 static const char *nearest_operator(const char *name)
 {

@@ -160,6 +160,9 @@ bool wr_join_push_where(struct wr_binder *b, struct wr_op *join, struct wr_ex *p
 bool wr_is_in_table(const struct wr_binder *b, const struct wr_kql_ex *ast);
 struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
                                struct wr_op *input);
+struct wr_op *wr_bind_parse(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_parse_kv(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+void wr_parse_print(const struct wr_op *op, struct wr_buf *out); /* for explain */
 struct wr_op *wr_bind_evaluate(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 /* A list from outside, by externaldata, a call or a name; *ret_known false: nobody has one of that name. */
 struct wr_op *wr_bind_list(struct wr_binder *b, const struct wr_kql_ex *ast, const char *function, bool *ret_known);

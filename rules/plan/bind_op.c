@@ -393,6 +393,10 @@ static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, s
     case WR_KQL_JOIN:
     case WR_KQL_LOOKUP:
         return wr_bind_join(b, ast, input);
+    case WR_KQL_PARSE:
+        return wr_bind_parse(b, ast, input);
+    case WR_KQL_PARSE_KV:
+        return wr_bind_parse_kv(b, ast, input);
     case WR_KQL_EVALUATE:
         return wr_bind_evaluate(b, ast, input);
     case WR_KQL_AS:

@@ -194,6 +194,9 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
     case WR_OP_JOIN:
         print_join(op, out);
         break;
+    case WR_OP_PARSE:
+        wr_parse_print(op, out);
+        break;
     case WR_OP_WHOLE:
         wr_buf_str(out, op->whole->name);
         if (op->whole->print) {

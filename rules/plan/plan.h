@@ -48,6 +48,7 @@ enum wr_op_kind {
     WR_OP_UNION,     /* rows of several inputs, columns already mapped to one schema */
     WR_OP_EXPAND,    /* mv-expand: columns `cols` of its input; one more column is the item's number */
     WR_OP_JOIN,      /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
+    WR_OP_PARSE,     /* parse and its kin: cols[0] is the text, data a struct wr_parse; new columns behind the input's */
     WR_OP_WHOLE,     /* all rows at once, in order, through `whole` */
     WR_OP_EXTERNAL   /* rows of a list that the program was given: `external` */
 };
@@ -111,7 +112,7 @@ struct wr_op {
     struct wr_colset expanded;       /* EXPAND: the same columns */
     bool expand_pairs;               /* EXPAND: slots of a bag as [key, value] */
     const struct wr_whole *whole;    /* WHOLE */
-    const void *data;                /* WHOLE: what its function made of the arguments; arena of the plan */
+    const void *data;                /* PARSE; WHOLE: what its function made of the arguments; arena of the plan */
     const struct wr_external_table *external; /* EXTERNAL; schema is its own */
     enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };

@@ -150,6 +150,26 @@ static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return true;
 }
 
+/* New columns stay, behind what is left of the input's. */
+static bool prune_parse(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                        struct moved *ret)
+{
+    struct wr_colset below = {0};
+    struct wr_ex **cols = wr_arena_alloc(b->arena, sizeof *cols);
+    uint16_t nin = op->input->schema->ncols;
+    for (uint16_t i = 0; i < nin; i++)
+        if (wr_colset_has(need, i))
+            wr_colset_add(&below, i);
+    wr_ex_columns(op->cols[0], &below);
+    if (!cols || !prune(b, op->input, &below, ret) || !(cols[0] = move_ex(b, op->cols[0], ret)))
+        return cols != NULL ? false : wr_bind_nomem(b);
+    for (uint16_t i = nin; i < op->schema->ncols; i++)
+        ret->to[i] = (uint16_t)(op->input->schema->ncols + i - nin);
+    op->schema = kept_schema(b, op->schema, ret);
+    op->cols = cols;
+    return op->schema != NULL;
+}
+
 /* All columns stay: of mv-expand, and of what runs over whole rows. */
 static bool prune_expand(struct wr_binder *b, struct wr_op *op, struct moved *ret)
 {
@@ -236,6 +256,8 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return prune_summarize(b, op, need, ret);
     case WR_OP_UNION:
         return prune_union(b, op, need, ret);
+    case WR_OP_PARSE:
+        return prune_parse(b, op, need, ret);
     case WR_OP_EXPAND:
     case WR_OP_WHOLE:
         return prune_expand(b, op, ret);

@@ -235,6 +235,9 @@ static bool visit(struct wr_binder *b, const struct wr_op *op, struct wr_arena *
                 col[i] =
                     op->cols[i]->kind == WR_EX_COL ? s->col[op->cols[i]->col] : (uint16_t)WR_NO_COL;
             memcpy(s->col, col, op->schema->ncols * sizeof *col);
+        } else if (op->kind == WR_OP_PARSE && s->open) {
+            for (uint16_t i = op->input->schema->ncols; i < op->schema->ncols; i++)
+                s->col[i] = WR_NO_COL;
         } else if (!publish(b, s)) {
             return false;
         }

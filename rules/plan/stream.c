@@ -239,6 +239,16 @@ static void through_map(struct stream *s, const struct wr_op *op)
     s->mutable_cols = grows;
 }
 
+static void through_parse(struct stream *s, const struct wr_op *op)
+{
+    bool grows = names_mutable(s, op->cols[0]);
+    s->uses_now |= names_now(op->cols[0]);
+    if (grows)
+        in_the_way(s, "parse reads bytes that still grow");
+    for (uint16_t i = op->input->schema->ncols; i < op->schema->ncols; i++)
+        s->time[i] = 0;
+}
+
 static bool aggregates_fit(struct stream *s, const struct wr_op *op)
 {
     for (uint32_t i = 0; i < op->nkeys; i++) {
@@ -286,6 +296,8 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
             return true;
     } else if (op->kind == WR_OP_MAP && i < s->sum) {
         through_map(s, op);
+    } else if (op->kind == WR_OP_PARSE && i < s->sum) {
+        through_parse(s, op);
     } else if (op->kind == WR_OP_SUMMARIZE) {
         if (!aggregates_fit(s, op))
             return false;
@@ -295,6 +307,7 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
         s->uses_now |= pred && names_now(pred);
         for (uint16_t c = 0; op->kind == WR_OP_MAP && c < op->schema->ncols; c++)
             s->uses_now |= names_now(op->cols[c]);
+        s->uses_now |= op->kind == WR_OP_PARSE && names_now(op->cols[0]);
     }
     struct wr_op *copy = wr_arena_alloc(s->b->arena, sizeof *copy);
     if (!copy)

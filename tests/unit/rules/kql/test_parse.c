@@ -92,7 +92,7 @@ static const struct {
     {"T | join kind=inner (U | where a == 1) on $left.k == $right.k | count",
      "T\n| join inner (U | where (== a 1)) by (== (.k $left) (.k $right))\n| count"},
     {"T | mv-expand x to typeof(string) | parse y with 'a' b:long 'c' *",
-     "T\n| mv-expand x\n| parse"},
+     "T\n| mv-expand x\n| parse y by \"a\" b \"c\" *"},
     {"print toscalar(T | count), materialize(T)", "print (toscalar (T | count)) (materialize T)"},
     {"\xef\xbb\xbfT\xc2\xa0| // comment\r\n  count;\r\n", "T\n| count"},
 };
