@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Read cursor over one packet, big-endian. The first out-of-range read sets `err` and empties the
  * cursor; every later read returns 0. Callers read a whole record, then test `err` once. */
@@ -46,6 +47,28 @@ static inline uint64_t wr_be(const uint8_t *p, size_t n)
     return v;
 }
 
+/* The same for lengths known when compiled: one load and a swap. */
+static inline uint16_t wr_be16(const uint8_t *p)
+{
+    uint16_t x;
+    memcpy(&x, p, sizeof x);
+    return __builtin_bswap16(x);
+}
+
+static inline uint32_t wr_be32(const uint8_t *p)
+{
+    uint32_t x;
+    memcpy(&x, p, sizeof x);
+    return __builtin_bswap32(x);
+}
+
+static inline uint64_t wr_be64(const uint8_t *p)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return __builtin_bswap64(x);
+}
+
 static inline uint8_t wr_wire_u8(struct wr_wire *w)
 {
     const uint8_t *p = wr_wire_take(w, 1);
@@ -55,19 +78,19 @@ static inline uint8_t wr_wire_u8(struct wr_wire *w)
 static inline uint16_t wr_wire_u16(struct wr_wire *w)
 {
     const uint8_t *p = wr_wire_take(w, 2);
-    return (uint16_t)(p ? wr_be(p, 2) : 0);
+    return (uint16_t)(p ? wr_be16(p) : 0);
 }
 
 static inline uint32_t wr_wire_u32(struct wr_wire *w)
 {
     const uint8_t *p = wr_wire_take(w, 4);
-    return (uint32_t)(p ? wr_be(p, 4) : 0);
+    return (uint32_t)(p ? wr_be32(p) : 0);
 }
 
 static inline uint64_t wr_wire_u64(struct wr_wire *w)
 {
     const uint8_t *p = wr_wire_take(w, 8);
-    return p ? wr_be(p, 8) : 0;
+    return p ? wr_be64(p) : 0;
 }
 
 #endif

@@ -150,7 +150,7 @@ static bool write_records(struct wr_msg *msg, uint16_t id, const uint8_t *p, uin
     if (!tmpl)
         return false;
     while (len >= tmpl->min_len) {
-        uint32_t n = tmpl->plan->nvars ? wr_record_walk(tmpl->plan, p, len, NULL) : tmpl->plan->stride;
+        uint32_t n = tmpl->plan->nvars ? wr_record_walk(tmpl->plan, p, len) : tmpl->plan->stride;
         if (!n || !take_item(msg, items))
             return false;
         comma(msg->json);

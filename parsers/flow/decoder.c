@@ -47,6 +47,7 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->ports);
     wr_names_fini(&dec->hosts, &dec->bytes);
     wr_buf_fini(&dec->who_text);
+    free(dec->port_filter);
     for (uint32_t i = 0; i < WR_FLOW_NFIXED; i++)
         wr_tmpl_free(dec->fixed[i]);
     wr_model_free(dec->model);
@@ -64,25 +65,39 @@ static const struct wr_pred *port_pred(const struct wr_branch *branch)
     return NULL;
 }
 
+static void want_port(uint64_t *ports, uint8_t *filter, uint16_t port)
+{
+    uint16_t as_sent = __builtin_bswap16(port); /* rows.c looks before it swaps */
+    ports[port / 64] |= UINT64_C(1) << (port % 64);
+    filter[as_sent & (WR_FLOW_FILTER - 1)] = 1;
+}
+
 enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_scan *scan)
 {
     uint64_t *ports = NULL;
+    uint8_t *filter = NULL;
     bool all = !scan;
     for (uint32_t b = 0; scan && b < scan->nbranches; b++)
         all |= !port_pred(&scan->branches[b]);
     if (!all) {
         ports = calloc(65536 / 64, sizeof *ports);
-        if (!ports)
+        filter = calloc(1, WR_FLOW_FILTER);
+        if (!ports || !filter) {
+            free(ports);
+            free(filter);
             return WR_ENOMEM;
+        }
         for (uint32_t b = 0; b < scan->nbranches; b++) {
             const struct wr_pred *p = port_pred(&scan->branches[b]);
             for (uint32_t i = 0; i < p->n; i++)
                 if (p->ints[i] >= 0 && p->ints[i] <= 65535)
-                    ports[p->ints[i] / 64] |= UINT64_C(1) << (p->ints[i] % 64);
+                    want_port(ports, filter, (uint16_t)p->ints[i]);
         }
     }
     free(dec->ports);
+    free(dec->port_filter);
     dec->ports = ports;
+    dec->port_filter = filter;
     dec->keep_none = scan && scan->nbranches == 0;
     return WR_OK;
 }
@@ -98,10 +113,12 @@ static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)
         *ret_why = WR_FLOW_REJECT_truncated;
         return false;
     }
-    msg->version = (uint16_t)wr_be(msg->data, 2);
-    if (msg->len >= 4 && wr_be(msg->data, 4) == 5)
-        return wr_sflow_message(msg, ret_why);
+    msg->version = wr_be16(msg->data);
     switch (msg->version) {
+    case 0: /* the upper half of sFlow's, which has 32 bits */
+        if (msg->len >= 4 && wr_be32(msg->data) == 5)
+            return wr_sflow_message(msg, ret_why);
+        break;
     case WR_FLOW_V1:
         return wr_fixed_message(msg, 0, ret_why);
     case WR_FLOW_V5:
@@ -113,27 +130,39 @@ static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)
     case WR_FLOW_IPFIX:
         return wr_ipfix_message(msg, ret_why);
     default:
-        *ret_why = WR_FLOW_REJECT_version;
-        return false;
+        break;
     }
+    *ret_why = WR_FLOW_REJECT_version;
+    return false;
+}
+
+static __attribute__((noinline)) void refused(struct wr_msg *msg, enum wr_flow_reject why)
+{
+    if (!msg->exporter) /* a stranger's garbage is counted, but earns no entry of its own */
+        msg->exporter = wr_exporter_find(msg->dec, msg->peer->addr);
+    WR_COUNT(msg, messages, 1);
+    WR_COUNT(msg, rejected_messages, 1);
+    WR_COUNT(msg, rejected_whole[why], 1);
+    WR_COUNT(msg, rejected[why], 1);
 }
 
 static bool decode(struct wr_msg *msg)
 {
     enum wr_flow_reject why = WR_FLOW_NREJECTS;
+    struct wr_flow_decoder *dec = msg->dec;
+    dec->nwalks = dec->walked = 0;
     bool ok = dispatch(msg, &why);
-    if (!msg->exporter) /* a stranger's garbage is counted, but earns no entry of its own */
-        msg->exporter = wr_exporter_find(msg->dec, msg->peer->addr);
-    WR_COUNT(msg, messages, 1);
-    WR_COUNT(msg, ok, ok);
     if (ok) {
+        dec->stats.messages++;
+        dec->stats.ok++;
+        msg->exporter->stats.messages++;
+        msg->exporter->stats.ok++;
         wr_seq_note(msg);
     } else {
-        WR_COUNT(msg, rejected_messages, 1);
-        WR_COUNT(msg, rejected_whole[why], 1);
-        WR_COUNT(msg, rejected[why], 1);
+        refused(msg, why);
     }
-    wr_pends_drop(msg->dec);
+    if (dec->npends)
+        wr_pends_drop(dec);
     return ok;
 }
 

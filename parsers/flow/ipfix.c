@@ -1,20 +1,23 @@
-/* IPFIX (RFC 7011 3.1). Header 16: version 0, length 2, export time 4, sequence 8, observation domain 12. */
+/* IPFIX (RFC 7011 3.1). Header 16: version 0, length 2, export time 4, sequence 8, observation
+ * domain 12. */
 #include "parsers/flow/state.h"
 
 enum { HEADER = 16 };
 
 bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why)
 {
-    struct wr_wire w = wr_wire_init(msg->data, msg->len);
-    wr_wire_u16(&w);
-    uint16_t length = wr_wire_u16(&w);
-    wr_export_time(msg, wr_wire_u32(&w), 0);
-    msg->seq = wr_wire_u32(&w);
-    msg->domain = wr_wire_u32(&w);
-    if (w.err || length != msg->len || length < HEADER) {
-        *ret_why = w.err || length > msg->len ? WR_FLOW_REJECT_truncated : WR_FLOW_REJECT_length;
+    const uint8_t *p = msg->data;
+    size_t length = msg->len >= 4 ? wr_be16(p + 2) : 0;
+    if (msg->len < HEADER || length != msg->len) {
+        bool cut = msg->len < HEADER || length > msg->len;
+        *ret_why = cut ? WR_FLOW_REJECT_truncated : WR_FLOW_REJECT_length;
         return false;
     }
+    wr_export_time(msg, wr_be32(p + 4), 0);
+    msg->seq = wr_be32(p + 8);
+    msg->domain = wr_be32(p + 12);
+    if (wr_message_settled(msg, HEADER))
+        return true;
     if (!wr_preflight(msg, HEADER, ret_why))
         return false;
     *ret_why = WR_FLOW_REJECT_exporter_cap;

@@ -1,17 +1,19 @@
-/* The template that nearly every router sends: fixed length, one address pair, two ports, one octet and one
- * packet counter, one pair of times. Its records need no steps and no v[]: every field of the row is written
- * once, from offsets that are settled at compile time. A record whose times need a second look gets it from
- * wr_times_set, so both ways give the same rows (tests/unit/parsers/flow/test_plain.c).
+/* The template that nearly every router sends: one address pair, two ports, one octet and one
+ * packet counter, one pair of times. Its records need no steps and no v[]: every field of the row
+ * is written once, from offsets that are settled at compile time; in a record with variable-length
+ * fields each offset counts from the end of one of them. A record whose times need a second look
+ * gets it from wr_times_set, so both ways give the same rows
+ * (tests/unit/parsers/flow/test_plain.c).
  *
- * Counters of 1 to 8 octets are one load of 8 and a shift, so a record is read up to 7 octets past its end: the
- * last one of a set is copied to a buffer first. */
+ * Counters of 1 to 8 octets are one load of the 8 octets that end with them, and a mask. A record
+ * never begins a message: at least WR_FLOW_BEFORE octets of headers lie before it. */
 #include "parsers/flow/state.h"
 
 #include <stddef.h>
 #include <string.h>
 
 struct place {
-    uint16_t off, len;
+    uint16_t off, len, anchor;
     uint8_t times; /* met in the plan */
 };
 
@@ -19,42 +21,27 @@ static void note(struct place *place, const struct wr_step *s)
 {
     place->off = s->off;
     place->len = s->len;
+    place->anchor = s->anchor;
     place->times++;
 }
-
-enum {
-    SRC,
-    DST,
-    SPORT,
-    DPORT,
-    PROTO,
-    FLAGS,
-    DIRECTION,
-    REASON,
-    OCTETS,
-    PACKETS,
-    START,
-    END,
-    NPLACES
-};
 
 static int place_of_direct(const struct wr_step *s)
 {
     switch (s->dst) {
     case offsetof(struct wr_flow, src):
-        return SRC;
+        return WR_AT_SRC;
     case offsetof(struct wr_flow, dst):
-        return DST;
+        return WR_AT_DST;
     case offsetof(struct wr_flow, sport):
-        return SPORT;
+        return WR_AT_SPORT;
     case offsetof(struct wr_flow, dport):
-        return DPORT;
+        return WR_AT_DPORT;
     case offsetof(struct wr_flow, proto):
-        return PROTO;
+        return WR_AT_PROTO;
     case offsetof(struct wr_flow, direction):
-        return DIRECTION;
+        return WR_AT_DIRECTION;
     case offsetof(struct wr_flow, end_reason):
-        return REASON;
+        return WR_AT_REASON;
     default:
         return -1;
     }
@@ -64,39 +51,47 @@ static int place_of_value(const struct wr_step *s)
 {
     switch (s->dst) {
     case WR_T_OCTETS:
-        return OCTETS;
+        return WR_AT_OCTETS;
     case WR_T_PACKETS:
-        return PACKETS;
+        return WR_AT_PACKETS;
     case WR_T_START_MS:
     case WR_T_START_UP:
-        return START;
+    case WR_T_START_S:
+        return WR_AT_START;
     case WR_T_END_MS:
     case WR_T_END_UP:
-        return END;
+    case WR_T_END_S:
+        return WR_AT_END;
     case WR_T_TCP_FLAGS:
-        return FLAGS;
+        return WR_AT_FLAGS;
     default:
-        return -1; /* means nothing to a plan with delta_only, no_verdict, no_rate and its own times */
+        return -1; /* means nothing to a plan with delta_only, no_verdict, no_rate and its own times
+                    */
     }
 }
 
 /* All that must be there once, and nothing twice. */
 static bool complete(const struct place *p)
 {
-    for (int i = 0; i < NPLACES; i++) {
-        bool optional = i == FLAGS || i == DIRECTION || i == REASON;
+    for (int i = 0; i < WR_NPLACES; i++) {
+        bool optional = i == WR_AT_FLAGS || i == WR_AT_DIRECTION || i == WR_AT_REASON;
         if (p[i].times > 1 || (!optional && !p[i].times))
             return false;
     }
-    return p[SPORT].len == 2 && p[DPORT].len == 2;
+    return p[WR_AT_SPORT].len == 2 && p[WR_AT_DPORT].len == 2;
+}
+
+static uint64_t mask_of(const struct place *p)
+{
+    return UINT64_MAX >> (64 - 8 * p->len);
 }
 
 void wr_plain_compile(struct wr_plan *plan)
 {
-    struct place p[NPLACES] = {0};
+    struct place p[WR_NPLACES] = {0};
     bool v4 = false, v6 = false;
-    if (!plan->is_flow || !plan->stride || plan->stride > WR_PLAIN_STRIDE || !plan->delta_only ||
-        !plan->no_verdict || !plan->no_rate || plan->times == WR_TIMES_ANY)
+    if (!plan->is_flow || !plan->delta_only || !plan->no_verdict || !plan->no_rate ||
+        plan->times == WR_TIMES_ANY)
         return;
     for (uint32_t i = 0; i < plan->nsteps; i++) {
         const struct wr_step *s = &plan->steps[i];
@@ -109,130 +104,153 @@ void wr_plain_compile(struct wr_plan *plan)
     if (!complete(p) || v4 == v6)
         return;
     struct wr_plain *plain = &plan->plain;
-    *plain = (struct wr_plain){.src = p[SRC].off, .dst = p[DST].off, .sport = p[SPORT].off,
-                               .dport = p[DPORT].off, .octets = p[OCTETS].off, .packets = p[PACKETS].off,
-                               .start = p[START].off, .end = p[END].off};
-    plain->octets_shift = (uint8_t)(64 - 8 * p[OCTETS].len);
-    plain->packets_shift = (uint8_t)(64 - 8 * p[PACKETS].len);
-    plain->start_shift = (uint8_t)(64 - 8 * p[START].len);
-    plain->end_shift = (uint8_t)(64 - 8 * p[END].len);
-    plain->proto = (uint16_t)(p[PROTO].off + p[PROTO].len - 1);
-    /* What is absent is read from octet 0 and masked away. */
-    plain->tcp_flags = p[FLAGS].times ? (uint16_t)(p[FLAGS].off + p[FLAGS].len - 1) : 0;
-    plain->tcp_flags_and = p[FLAGS].times ? 255 : 0;
-    plain->direction = p[DIRECTION].times ? (uint16_t)(p[DIRECTION].off + p[DIRECTION].len - 1) : 0;
-    plain->direction_or = p[DIRECTION].times ? 0 : 255;
-    plain->end_reason = p[REASON].times ? (uint16_t)(p[REASON].off + p[REASON].len - 1) : 0;
-    plain->end_reason_and = p[REASON].times ? 255 : 0;
+    for (int i = 0; i < WR_NPLACES; i++) { /* what is absent: octet 0 */
+        bool octet = i == WR_AT_PROTO || i == WR_AT_FLAGS || i == WR_AT_DIRECTION || i == WR_AT_REASON;
+        int32_t back = i >= WR_AT_OCTETS ? 8 : octet ? 1 : p[i].len;
+        plain->off[i] = p[i].times ? p[i].off + p[i].len - back : 0;
+        plain->anchor[i] = p[i].anchor;
+    }
+    plain->octets_and = mask_of(&p[WR_AT_OCTETS]);
+    plain->packets_and = mask_of(&p[WR_AT_PACKETS]);
+    plain->start_and = mask_of(&p[WR_AT_START]);
+    plain->end_and = mask_of(&p[WR_AT_END]);
+    plain->flags_and = p[WR_AT_FLAGS].times ? 255 : 0;
+    plain->reason_and = p[WR_AT_REASON].times ? 255 : 0;
+    plain->direction_or = p[WR_AT_DIRECTION].times ? 0 : 255;
     plan->is_plain = v4 ? WR_PLAIN_V4 : WR_PLAIN_V6;
 }
 
-static inline uint64_t load(const uint8_t *p, uint8_t shift)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-    return __builtin_bswap64(x) >> shift;
-}
+typedef uint64_t pair __attribute__((vector_size(16))); /* one store */
 
-static inline uint16_t load16(const uint8_t *p)
-{
-    uint16_t x;
-    memcpy(&x, p, sizeof x);
-    return __builtin_bswap16(x);
-}
-
-/* What a set's records have in common. */
-struct common {
-    uint32_t flags, point[3];
-    uint64_t limit_ms; /* latest time that is believed */
-    int64_t limit_ns;
-};
-
-static inline uint32_t load_addrs(const struct wr_plain *plain, bool v6, const uint8_t *rec,
-                                  struct wr_flow *flow)
+static inline uint32_t load_addrs(bool v6, const uint8_t *src, const uint8_t *dst, struct wr_flow *flow)
 {
     if (v6) {
         uint64_t w[4];
-        memcpy(w, rec + plain->src, 16);
-        memcpy(w + 2, rec + plain->dst, 16);
+        memcpy(w, src, 16);
+        memcpy(w + 2, dst, 16);
         memcpy(flow->src, w, 16);
         memcpy(flow->dst, w + 2, 16);
         return w[0] | w[1] | w[2] | w[3] ? WR_FLOW_V6 : 0;
     }
-    uint8_t src[16] = {0}, dst[16] = {0};
-    memcpy(src, rec + plain->src, 4);
-    memcpy(dst, rec + plain->dst, 4);
-    memcpy(flow->src, src, 16);
-    memcpy(flow->dst, dst, 16);
+    uint32_t a, b;
+    memcpy(&a, src, sizeof a);
+    memcpy(&b, dst, sizeof b);
+    pair x = {a, 0}, y = {b, 0}; /* little-endian: the first 4 octets of 16 */
+    memcpy(flow->src, &x, sizeof x);
+    memcpy(flow->dst, &y, sizeof y);
     return 0;
 }
 
+/* What a set's records have in common about time: the latest that is believed, in ns and in the
+ * record's unit. */
+struct clock {
+    uint32_t uptime_ms;
+    int64_t export_ns, limit_ns;
+    uint64_t limit;
+};
+
 /* False: the general rules must say. */
-static inline bool load_times(const struct wr_msg *msg, const struct common *common, bool uptime,
-                              uint64_t start, uint64_t end, struct wr_flow *flow)
+static inline bool load_times(struct clock clock, enum wr_plan_times times, uint64_t start, uint64_t end,
+                              int64_t *ret_start, int64_t *ret_end)
 {
-    if (uptime) {
-        int64_t a = (int32_t)(msg->uptime_ms - (uint32_t)start);
-        int64_t b = (int32_t)(msg->uptime_ms - (uint32_t)end);
-        flow->start_ns = msg->export_ns - a * 1000000;
-        flow->end_ns = msg->export_ns - b * 1000000;
-        return flow->start_ns > 0 && flow->start_ns <= flow->end_ns && flow->end_ns <= common->limit_ns;
+    if (times == WR_TIMES_UPTIME) {
+        *ret_start = clock.export_ns - (int64_t)(int32_t)(clock.uptime_ms - (uint32_t)start) * 1000000;
+        *ret_end = clock.export_ns - (int64_t)(int32_t)(clock.uptime_ms - (uint32_t)end) * 1000000;
+        return *ret_start > 0 && *ret_start <= *ret_end && *ret_end <= clock.limit_ns;
     }
-    if (start - 1 >= end || end > common->limit_ms) /* also a start of 0 */
-        return false;
-    flow->start_ns = (int64_t)start * 1000000;
-    flow->end_ns = (int64_t)end * 1000000;
-    return true;
+    const uint64_t unit = times == WR_TIMES_S ? (uint64_t)WR_SECOND_NS : 1000000;
+    *ret_start = (int64_t)(start * unit);
+    *ret_end = (int64_t)(end * unit);
+    return start - 1 < end && end <= clock.limit; /* also no start of 0 */
 }
 
-static void other_times(struct wr_msg *msg, const struct wr_plan *plan, uint64_t start, uint64_t end,
-                        struct wr_flow *flow)
+/* Seconds above 32 bits are no time (times.c). */
+static uint64_t seconds_limit(int64_t limit_ns)
 {
-    uint64_t v[WR_NTARGETS];
-    bool uptime = plan->times == WR_TIMES_UPTIME;
-    v[uptime ? WR_T_START_UP : WR_T_START_MS] = start;
-    v[uptime ? WR_T_END_UP : WR_T_END_MS] = end;
-    wr_times_set(msg, plan, v, flow);
+    uint64_t limit = (uint64_t)limit_ns / (uint64_t)WR_SECOND_NS;
+    return limit < UINT32_MAX ? limit : UINT32_MAX;
 }
 
-/* Inlined with `v6` and `uptime` known, so that the loop has no questions. */
+/* Times of the rows that are marked, whose start and end are still the record's. */
+static __attribute__((noinline)) void other_times(struct wr_msg *msg, const struct wr_plan *plan,
+                                                  struct wr_flow *flows, uint32_t n)
+{
+    static const enum wr_target first[] = {
+        [WR_TIMES_MS] = WR_T_START_MS, [WR_TIMES_UPTIME] = WR_T_START_UP, [WR_TIMES_S] = WR_T_START_S};
+    uint64_t v[WR_NTARGETS];
+    for (uint32_t k = 0; k < n; k++) {
+        if (!flows[k].who)
+            continue;
+        flows[k].who = 0;
+        v[first[plan->times]] = (uint64_t)flows[k].start_ns;
+        v[first[plan->times] + 1] = (uint64_t)flows[k].end_ns;
+        wr_times_set(msg, plan, v, &flows[k]);
+    }
+}
+
+#define AT(place)                                                                                            \
+    ((how == WALKED ? recs->body + ends[plain.anchor[WR_AT_##place]] : rec) + plain.off[WR_AT_##place])
+
+/* Records follow each other, or were picked, or were walked since they have variable-length fields.
+ */
+enum how { EVERY, PICKED, WALKED };
+
+/* Inlined with `v6`, `times` and `how` known, so that the loop has no questions. */
+_Static_assert(offsetof(struct wr_flow, domain) == offsetof(struct wr_flow, sampling) + 4,
+               "written together");
 static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, const struct wr_plan *plan,
-                                                         const uint8_t *const *recs, uint32_t n, bool v6,
-                                                         bool uptime, const struct wr_flow *base,
+                                                         const struct wr_recs *recs, bool v6,
+                                                         enum wr_plan_times times, enum how how,
                                                          struct wr_flow *flows)
 {
     const struct wr_plain plain = plan->plain;
-    const struct common common = {
-        .flags = WR_FLOW_HAS_BYTES | (plan->has_flags ? WR_FLOW_HAS_TCP_FLAGS : 0),
-        .point = {msg->stream->point[0], msg->stream->point[1], msg->stream->point[2]},
-        .limit_ns = msg->export_ns + WR_FLOW_AHEAD_NS,
-        .limit_ms = (uint64_t)(msg->export_ns + WR_FLOW_AHEAD_NS) / 1000000,
-    };
-    for (uint32_t k = 0; k < n; k++) {
-        const uint8_t *rec = recs[k];
-        struct wr_flow *flow = &flows[k];
-        uint64_t start = load(rec + plain.start, plain.start_shift);
-        uint64_t end = load(rec + plain.end, plain.end_shift);
-        flow->flags = common.flags | load_addrs(&plain, v6, rec, flow);
-        flow->sport = load16(rec + plain.sport);
-        flow->dport = load16(rec + plain.dport);
-        flow->proto = rec[plain.proto];
-        flow->tcp_flags = rec[plain.tcp_flags] & plain.tcp_flags_and;
-        flow->end_reason = rec[plain.end_reason] & plain.end_reason_and;
-        flow->direction = rec[plain.direction] | plain.direction_or;
-        flow->point = common.point[flow->direction < 2 ? flow->direction : 2];
-        flow->sampling = base->sampling;
-        flow->domain = base->domain;
-        flow->export_ns = base->export_ns;
-        flow->octets[0] = load(rec + plain.octets, plain.octets_shift);
-        flow->packets[0] = load(rec + plain.packets, plain.packets_shift);
-        flow->octets[1] = flow->packets[1] = 0;
-        memcpy(flow->exporter, base->exporter, sizeof flow->exporter);
+    const uint32_t flags = WR_FLOW_HAS_BYTES | (plan->has_flags ? WR_FLOW_HAS_TCP_FLAGS : 0);
+    const uint32_t point[3] = {msg->stream->point[0], msg->stream->point[1], msg->stream->point[2]};
+    const uint64_t sampling_domain = (uint64_t)msg->domain << 32 | 1;
+    const int64_t limit_ns = msg->export_ns + WR_FLOW_AHEAD_NS;
+    const struct clock clock = {msg->uptime_ms, msg->export_ns, limit_ns,
+                                times == WR_TIMES_S ? seconds_limit(limit_ns) : (uint64_t)limit_ns / 1000000};
+    pair exporter;
+    memcpy(&exporter, msg->exporter->addr, sizeof exporter);
+    const uint8_t *rec = recs->at[0];
+    const size_t stride = recs->stride;
+    struct wr_flow *const last = flows + recs->n;
+    bool odd = false;
+    uint32_t k = 0;
+    for (struct wr_flow *flow = flows; flow != last; flow++, k++) {
+        const uint32_t *ends = how == WALKED ? recs->ends[k] : NULL;
+        rec = how == PICKED ? recs->at[k] : rec;
+        uint64_t start = wr_be64(AT(START)) & plain.start_and;
+        uint64_t end = wr_be64(AT(END)) & plain.end_and;
+        flow->flags = flags | load_addrs(v6, AT(SRC), AT(DST), flow);
+        flow->sport = wr_be16(AT(SPORT));
+        flow->dport = wr_be16(AT(DPORT));
+        flow->proto = *AT(PROTO);
+        flow->tcp_flags = *AT(FLAGS) & plain.flags_and;
+        flow->end_reason = *AT(REASON) & plain.reason_and;
+        uint8_t direction = *AT(DIRECTION) | plain.direction_or;
+        flow->direction = direction;
+        flow->point = point[direction < 2 ? direction : 2];
+        memcpy(&flow->sampling, &sampling_domain, sizeof sampling_domain);
+        flow->export_ns = clock.export_ns;
+        pair two = {wr_be64(AT(OCTETS)) & plain.octets_and, 0};
+        memcpy(flow->octets, &two, sizeof two);
+        two = (pair){wr_be64(AT(PACKETS)) & plain.packets_and, 0};
+        memcpy(flow->packets, &two, sizeof two);
+        memcpy(flow->exporter, &exporter, sizeof exporter);
         flow->who = 0;
-        if (__builtin_expect(!load_times(msg, &common, uptime, start, end, flow), 0))
-            other_times(msg, plan, start, end, flow);
+        if (__builtin_expect(!load_times(clock, times, start, end, &flow->start_ns, &flow->end_ns), 0)) {
+            flow->start_ns = (int64_t)start;
+            flow->end_ns = (int64_t)end;
+            flow->who = odd = true;
+        }
+        if (how == EVERY)
+            rec += stride;
     }
+    if (odd)
+        other_times(msg, plan, flows, recs->n);
 }
+#undef AT
 
 bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan)
 {
@@ -240,24 +258,37 @@ bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan)
            (plan->times != WR_TIMES_UPTIME || msg->version != WR_FLOW_IPFIX);
 }
 
-void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t **recs, uint32_t n,
-                     const uint8_t *end, const struct wr_flow *base, struct wr_flow *flows)
+static inline __attribute__((always_inline)) void decode_times(struct wr_msg *msg, const struct wr_plan *plan,
+                                                               const struct wr_recs *recs, bool v6,
+                                                               enum how how, struct wr_flow *flows)
 {
-    uint8_t tail[WR_PLAIN_STRIDE + 8];
-    bool v6 = plan->is_plain == WR_PLAIN_V6;
-    if ((size_t)(end - recs[n - 1]) < plan->stride + 8u) { /* only the last: a record is longer than that */
-        memcpy(tail, recs[n - 1], plan->stride);
-        memset(tail + plan->stride, 0, 8);
-        recs[n - 1] = tail;
-    }
-    if (plan->times == WR_TIMES_UPTIME && v6)
-        decode(msg, plan, recs, n, true, true, base, flows);
-    else if (plan->times == WR_TIMES_UPTIME)
-        decode(msg, plan, recs, n, false, true, base, flows);
-    else if (v6)
-        decode(msg, plan, recs, n, true, false, base, flows);
+    if (plan->times == WR_TIMES_UPTIME)
+        decode(msg, plan, recs, v6, WR_TIMES_UPTIME, how, flows);
+    else if (plan->times == WR_TIMES_S)
+        decode(msg, plan, recs, v6, WR_TIMES_S, how, flows);
     else
-        decode(msg, plan, recs, n, false, false, base, flows);
-    for (uint32_t k = 0; msg->header_rate > 1 && k < n; k++)
+        decode(msg, plan, recs, v6, WR_TIMES_MS, how, flows);
+}
+
+static inline __attribute__((always_inline)) void decode_how(struct wr_msg *msg, const struct wr_plan *plan,
+                                                             const struct wr_recs *recs, bool v6,
+                                                             struct wr_flow *flows)
+{
+    if (plan->nvars)
+        decode_times(msg, plan, recs, v6, WALKED, flows);
+    else if (recs->stride)
+        decode_times(msg, plan, recs, v6, EVERY, flows);
+    else
+        decode_times(msg, plan, recs, v6, PICKED, flows);
+}
+
+void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const struct wr_recs *recs,
+                     struct wr_flow *flows)
+{
+    if (plan->is_plain == WR_PLAIN_V6)
+        decode_how(msg, plan, recs, true, flows);
+    else
+        decode_how(msg, plan, recs, false, flows);
+    for (uint32_t k = 0; msg->header_rate > 1 && k < recs->n; k++)
         wr_scale(&flows[k], msg->header_rate);
 }

@@ -1,7 +1,7 @@
-/* Template -> plan. A record is read in three moves: port test on raw octets, steps into the flow and v[],
- * then the rules of records.c that choose between several elements for one thing. Addresses and ports are
- * written by rank: a later step overwrites an earlier one when its value is not zero, so the better element
- * comes later.
+/* Template -> plan. A record is read in three moves: port test on raw octets, steps into the flow
+ * and v[], then the rules of records.c that choose between several elements for one thing.
+ * Addresses and ports are written by rank: a later step overwrites an earlier one when its value is
+ * not zero, so the better element comes later.
  *
  *   template 27(16) 8(4) 7(2) 1(4)   ->  ADDR6 src@0, ADDR4 src@16, PORT sport@20, V4 octets@22
  */
@@ -123,6 +123,7 @@ static void place_fields(struct compiler *c)
     c->plan->gaps[anchor] = (uint16_t)off;
     c->plan->nvars = anchor;
     c->plan->stride = anchor ? 0 : off;
+    c->plan->inverse = c->plan->stride ? ((UINT64_C(1) << 32) + off - 1) / off : 0;
 }
 
 static struct wr_step step_of(const struct compiler *c, uint32_t i, uint8_t op, uint8_t dst)
@@ -227,6 +228,8 @@ static void set_shortcuts(struct wr_plan *plan)
         plan->times = WR_TIMES_MS;
     else if ((plan->have & times) == (WR_T(START_UP) | WR_T(END_UP)))
         plan->times = WR_TIMES_UPTIME;
+    else if ((plan->have & times) == (WR_T(START_S) | WR_T(END_S)))
+        plan->times = WR_TIMES_S;
 }
 
 struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
@@ -250,6 +253,7 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     compile_values(&c);
     count_fields(plan, tmpl);
     plan->has_flags = plan->have & WR_T(TCP_FLAGS);
+    plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
     set_shortcuts(plan);
     uint64_t volume =
         WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);

@@ -79,15 +79,31 @@ struct wr_step {
     uint16_t off, len;
 };
 
-enum { WR_PLAN_PORTS = 8, WR_PLAIN_STRIDE = 512 };
+enum { WR_PLAN_PORTS = 8 };
 
-/* Offsets for plain.c. Integers are 8 octets at their offset, less the shift; what a template lacks is read
- * from octet 0 and masked. */
+/* Where plain.c reads. An integer is the last of 8 octets read at `off` and masked; a single octet
+ * or an address stands at `off`; what a template lacks is read from octet 0 and masked. Offsets
+ * count from the anchor. */
+enum {
+    WR_AT_SRC,
+    WR_AT_DST,
+    WR_AT_SPORT,
+    WR_AT_DPORT,
+    WR_AT_PROTO,
+    WR_AT_FLAGS,
+    WR_AT_DIRECTION,
+    WR_AT_REASON,
+    WR_AT_OCTETS,
+    WR_AT_PACKETS,
+    WR_AT_START,
+    WR_AT_END,
+    WR_NPLACES
+};
 struct wr_plain {
-    uint16_t src, dst, sport, dport, octets, packets, start, end;
-    uint16_t proto, tcp_flags, direction, end_reason;
-    uint8_t octets_shift, packets_shift, start_shift, end_shift;
-    uint8_t tcp_flags_and, direction_or, end_reason_and;
+    int32_t off[WR_NPLACES];
+    uint16_t anchor[WR_NPLACES];
+    uint64_t octets_and, packets_and, start_and, end_and;
+    uint8_t flags_and, reason_and, direction_or;
 };
 enum wr_plain_kind { WR_PLAIN_NONE, WR_PLAIN_V4, WR_PLAIN_V6 };
 
@@ -95,15 +111,17 @@ struct wr_plan {
     uint64_t have;   /* targets that the template fills */
     uint32_t stride; /* record length; 0 when it has variable-length fields */
     uint32_t nsteps, nvars, nports;
+    uint64_t inverse;            /* 2^32 / stride, rounded up */
     uint32_t nillegal, nunknown; /* fields whose length the type cannot have; fields nobody knows */
     bool is_flow;                /* has an address, and is no mere NAT mapping */
     bool ports_exact;            /* ports[] are all there is to test */
+    bool two_ports;              /* ports[] are two, of two octets each */
     bool has_flags, client_server;
     /* What most templates are, so that their records need no questions: */
-    bool delta_only; /* 1 and 2, no other counters */
-    bool no_verdict; /* nothing about initiator, firewall, forwarding */
-    bool no_rate;    /* nothing about sampling */
-    uint8_t times;   /* enum wr_plan_times */
+    bool delta_only;  /* 1 and 2, no other counters */
+    bool no_verdict;  /* nothing about initiator, firewall, forwarding */
+    bool no_rate;     /* nothing about sampling */
+    uint8_t times;    /* enum wr_plan_times */
     uint8_t is_plain; /* enum wr_plain_kind: `plain` says all there is to read */
     struct wr_plain plain;
     struct wr_step ports[WR_PLAN_PORTS];
@@ -112,7 +130,7 @@ struct wr_plan {
 };
 
 /* A template whose only times are one pair; 0: look at each record. */
-enum wr_plan_times { WR_TIMES_ANY, WR_TIMES_MS, WR_TIMES_UPTIME };
+enum wr_plan_times { WR_TIMES_ANY, WR_TIMES_MS, WR_TIMES_UPTIME, WR_TIMES_S };
 
 /* From the template's fields; NULL when out of memory. Freed with free(). */
 struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl);

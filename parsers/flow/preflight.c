@@ -1,6 +1,7 @@
-/* The whole message is looked at before any of it counts (RFC 7011 9.1): set chain, template records, and the
- * variable-length records of every data set against the template as it will stand at that point. A fault of
- * the message refuses it whole; a broken template refuses only itself. Templates wait in dec->pends. */
+/* The whole message is looked at before any of it counts (RFC 7011 9.1): set chain, template
+ * records, and the variable-length records of every data set against the template as it will stand
+ * at that point. A fault of the message refuses it whole; a broken template refuses only itself.
+ * Templates wait in dec->pends. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -8,8 +9,8 @@
 
 struct scan {
     struct wr_msg *msg;
-    struct wr_stream_key key;
-    bool gone[2]; /* all data, all options templates withdrawn so far */
+    bool gone[2];   /* all data, all options templates withdrawn so far */
+    bool templates; /* a set of templates was met */
 };
 
 void wr_pends_drop(struct wr_flow_decoder *dec)
@@ -124,41 +125,56 @@ static void scan_templates(struct scan *scan, bool options, uint32_t set_at, con
     }
 }
 
+/* Most data sets: a template that has stood for long, records of one length. */
+static inline bool all_is_settled(const struct scan *scan, uint16_t id)
+{
+    const struct wr_stream *stream = scan->msg->stream;
+    const struct wr_tmpl *tmpl = stream && !scan->templates ? wr_stream_tmpl(stream, id) : NULL;
+    return tmpl && tmpl->plan->stride;
+}
+
 static bool scan_data(struct scan *scan, uint16_t id, const uint8_t *body, size_t len)
 {
     bool decided;
     const struct wr_tmpl *tmpl = own_here(scan, id, &decided);
-    if (!tmpl && !decided)
-        tmpl = wr_tmpl_for(scan->msg->dec, scan->msg->stream, &scan->key, id, (uint32_t)len);
-    return !tmpl || wr_set_fits(tmpl, body, len);
+    if (!tmpl && !decided) {
+        struct wr_stream_key key = wr_stream_key_of(scan->msg);
+        tmpl = wr_tmpl_for(scan->msg->dec, scan->msg->stream, &key, id, (uint32_t)len);
+    }
+    return !tmpl || wr_set_walk(scan->msg->dec, tmpl, body, len);
 }
 
 bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why)
 {
-    struct scan scan = {.msg = msg, .key = wr_stream_key_of(msg)};
-    uint16_t first_set = msg->version == WR_FLOW_IPFIX ? 2 : 0;
-    const struct wr_stream *last = msg->dec->last; /* datagrams of one exporter come in trains */
-    bool same = last && memcmp(&last->key, &scan.key, sizeof scan.key) == 0;
-    msg->stream = same ? msg->dec->last : wr_stream_find(msg->dec, &scan.key);
+    struct scan scan = {.msg = msg};
+    const uint16_t first_set = msg->version == WR_FLOW_IPFIX ? 2 : 0;
+    const uint8_t *data = msg->data;
+    size_t end = msg->len;
+    msg->stream = wr_stream_of(msg);
     msg->dec->new_bytes = msg->dec->guesses = 0;
-    while (msg->len - at >= 4) {
-        const uint8_t *p = msg->data + at;
-        size_t left = msg->len - at, len = (size_t)wr_be(p + 2, 2);
-        uint16_t id = (uint16_t)wr_be(p, 2);
+    while (end - at >= 4) {
+        const uint8_t *p = data + at;
+        size_t left = end - at, len = wr_be16(p + 2);
+        uint16_t id = wr_be16(p);
         if (msg->version == WR_FLOW_V9 && id == 0 && len == 0 && all_zero(p, left)) {
             msg->len = at; /* zero fill to the end of the datagram */
             return true;
         }
-        *ret_why = WR_FLOW_REJECT_set_length;
-        if (len < 4 || len > left)
+        if (len < 4 || len > left) {
+            *ret_why = WR_FLOW_REJECT_set_length;
             return false;
-        if (id == first_set || id == first_set + 1)
+        }
+        if (id >= 256) {
+            if (!all_is_settled(&scan, id) && !scan_data(&scan, id, p + 4, len - 4)) {
+                *ret_why = WR_FLOW_REJECT_varlen;
+                return false;
+            }
+        } else if (id == first_set || id == first_set + 1) {
+            scan.templates = true;
             scan_templates(&scan, id == first_set + 1, (uint32_t)at, p + 4, len - 4);
-        *ret_why = WR_FLOW_REJECT_varlen;
-        if (id >= 256 && !scan_data(&scan, id, p + 4, len - 4))
-            return false;
+        }
         at += len;
     }
     *ret_why = WR_FLOW_REJECT_set_length;
-    return at == msg->len || msg->version == WR_FLOW_V9;
+    return at == end || msg->version == WR_FLOW_V9;
 }

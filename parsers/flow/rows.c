@@ -1,13 +1,13 @@
-/* Data records -> flow rows, up to 32 records at a time and a column at a time, so that what to do is decided
- * once per column and not once per value:
+/* Data records -> flow rows, up to 32 records at a time and a column at a time, so that what to do
+ * is decided once per column and not once per value:
  *
- *   1  pick    where the next records begin; with a port filter only those that pass, which costs two loads
- * each 2  base    the flow row as far as the message settles it 3  load    for each step of the plan: its
- * value of every record, into the rows or into v[record][target] 4  conclude  record by record: what the
- * values mean together
+ *   1  pick    where the next records begin; with a port filter only those that pass, which costs
+ * two loads each 2  base    the flow row as far as the message settles it 3  load    for each step
+ * of the plan: its value of every record, into the rows or into v[record][target] 4  conclude
+ * record by record: what the values mean together
  *
- * A record with variable-length fields is walked once; the ends of those fields are its anchors, and a step
- * reads at a fixed distance from one of them. */
+ * A record with variable-length fields is walked once; the ends of those fields are its anchors,
+ * and a step reads at a fixed distance from one of them. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -15,15 +15,14 @@
 
 struct chunk {
     struct wr_msg *msg;
-    const struct wr_tmpl *tmpl;
     const struct wr_plan *plan;
-    const uint8_t *at, *end; /* what is left of the set */
-    uint32_t min_len, cap;   /* cap: records whose anchors fit */
-    const uint64_t *ports;   /* NULL: no filter */
-    uint32_t n;              /* records picked */
-    uint32_t seen;           /* records passed over or picked, of the whole set */
-    const uint8_t *rec[WR_FLOW_CHUNK];
-    const uint8_t *moved[WR_FLOW_CHUNK]; /* rec, at the anchor of the step in hand */
+    const uint8_t *at, *end; /* what is left of the set; not yet walked, when it has variable-length fields */
+    uint32_t min_len;
+    const uint64_t *ports; /* NULL: no filter */
+    const uint32_t *walk;  /* anchors of the `nwalk` records that are walked and not yet picked */
+    uint32_t nwalk;
+    struct wr_recs recs;                 /* picked */
+    const uint8_t *moved[WR_FLOW_CHUNK]; /* recs.at, at the anchor of the step in hand */
     uint16_t moved_to;
 };
 
@@ -42,75 +41,199 @@ static bool reserve(struct wr_flow_vec *vec, uint32_t n)
     return true;
 }
 
+/* Whole records of one length in `len` octets. len * (inverse * stride - 2^32) < 2^32 while both
+ * are below 2^16, so the product is exact; more than that only fits an impossible v5 message. */
+static inline uint32_t records_in(const struct wr_plan *plan, size_t len)
+{
+    if (__builtin_expect(len > UINT16_MAX, 0))
+        return (uint32_t)(len / plan->stride);
+    return (uint32_t)(len * plan->inverse >> 32);
+}
+
+static inline uint64_t wanted(const uint64_t *ports, uint32_t port)
+{
+    return ports[port >> 6] >> (port & 63) & 1;
+}
+
 /* RemotePort of a rule is the source's or the destination's here: orientation is not known yet. */
-static inline bool port_wanted(const struct chunk *c, const uint8_t *rec, const uint32_t *anchors)
+static bool port_wanted(const struct chunk *c, const uint8_t *rec, const uint8_t *body, const uint32_t *ends)
 {
     uint64_t hit = 0;
     for (uint32_t i = 0; i < c->plan->nports; i++) {
         const struct wr_step *s = &c->plan->ports[i];
-        const uint8_t *p = rec + anchors[s->anchor] + s->off + s->len - 2;
-        uint32_t port = (uint32_t)p[0] << 8 | p[1];
-        hit |= c->ports[port >> 6] >> (port & 63);
+        const uint8_t *from = ends ? body + ends[s->anchor] : rec;
+        hit |= wanted(c->ports, wr_be16(from + s->off + s->len - 2));
     }
-    return hit & 1;
+    return hit;
 }
 
-/* Two ports of two octets at fixed offsets: nearly every template there is. */
+/* Ports as they lie in memory, by the 12 low bits of a little-endian load: a table that stays in
+ * the first cache. */
+static inline uint8_t first_look(const uint8_t *filter, const uint8_t *p)
+{
+    uint16_t x;
+    memcpy(&x, p, sizeof x);
+    return filter[x & (WR_FLOW_FILTER - 1)];
+}
+
+/* Two ports of two octets at fixed offsets: nearly every template there is. Four records at a time
+ * are passed over by a look at 12 bits of each port. Returns the first four among which one may be
+ * wanted (the last four of a set may hold some that were passed over), or what is left when that is
+ * less; `end`: none is left. */
+static __attribute__((noinline)) const uint8_t *pass_over(const uint8_t *filter, const struct wr_plan *plan,
+                                                          const uint8_t *at, const uint8_t *end)
+{
+    const size_t stride = plan->stride;
+    const uint32_t left = records_in(plan, (size_t)(end - at));
+    if (left < 4)
+        return left ? at : end;
+    const ptrdiff_t a = plan->ports[0].off, b = plan->ports[1].off;
+    const uint8_t *const stop = at + left * stride, *const last = stop - 4 * stride + a;
+    const size_t three = 3 * stride;
+    for (const uint8_t *x = at + a, *y = at + b;;) {
+        uint8_t any = first_look(filter, x);
+        any |= first_look(filter, y);
+        any |= first_look(filter, x + stride);
+        any |= first_look(filter, y + stride);
+        any |= first_look(filter, x + 2 * stride);
+        any |= first_look(filter, y + 2 * stride);
+        any |= first_look(filter, x + three);
+        any |= first_look(filter, y + three);
+        if (any)
+            return x - a;
+        x += 4 * stride;
+        y += 4 * stride;
+        if (x > last) {
+            if (x - a >= stop)
+                return end;
+            y -= x - last;
+            x = last;
+        }
+    }
+}
+
 static void pick_two_ports(struct chunk *c)
 {
-    const uint32_t a = c->plan->ports[0].off, b = c->plan->ports[1].off, stride = c->plan->stride;
-    const uint64_t *ports = c->ports;
+    const size_t stride = c->plan->stride;
+    const ptrdiff_t a = c->plan->ports[0].off, b = c->plan->ports[1].off;
     const uint8_t *at = c->at;
     uint32_t n = 0;
-    for (; (size_t)(c->end - at) >= stride && n < WR_FLOW_CHUNK; at += stride) {
-        uint16_t x, y;
-        memcpy(&x, at + a, sizeof x);
-        memcpy(&y, at + b, sizeof y);
-        x = __builtin_bswap16(x);
-        y = __builtin_bswap16(y);
-        c->rec[n] = at;
-        n += (uint32_t)((ports[x >> 6] >> (x & 63) | ports[y >> 6] >> (y & 63)) & 1);
+    while (n <= WR_FLOW_CHUNK - 4) {
+        at = pass_over(c->msg->dec->port_filter, c->plan, at, c->end);
+        if (at == c->end)
+            break;
+        for (int i = 0; i < 4 && (size_t)(c->end - at) >= stride; i++, at += stride) {
+            c->recs.at[n] = at;
+            n += (uint32_t)(wanted(c->ports, wr_be16(at + a)) | wanted(c->ports, wr_be16(at + b)));
+        }
     }
-    c->seen += (uint32_t)(at - c->at) / stride;
     c->at = at;
-    c->n = n;
+    c->recs.n = n;
 }
 
 /* Every record of a fixed length. */
 static void pick_all(struct chunk *c)
 {
     const uint32_t stride = c->plan->stride;
+    uint32_t n = records_in(c->plan, (size_t)(c->end - c->at));
     const uint8_t *at = c->at;
-    uint32_t n = 0;
-    for (; (size_t)(c->end - at) >= stride && n < WR_FLOW_CHUNK; at += stride)
-        c->rec[n++] = at;
-    c->seen += n;
-    c->at = at;
-    c->n = n;
+    c->recs.at[0] = at;
+    if (!c->recs.stride) {
+        n = n < WR_FLOW_CHUNK ? n : WR_FLOW_CHUNK;
+        for (uint32_t i = 0; i < n; i++)
+            c->recs.at[i] = at + (size_t)i * stride;
+    }
+    c->at = at + (size_t)n * stride;
+    c->recs.n = n;
 }
 
+/* Fixed length, any ports. */
 static void pick_any(struct chunk *c)
 {
-    const struct wr_plan *plan = c->plan;
-    uint32_t *anchors = c->msg->dec->anchors, width = plan->nvars + 1;
-    for (c->n = 0; c->n < c->cap && (size_t)(c->end - c->at) >= c->min_len; c->seen++) {
-        uint32_t *mine = anchors + (size_t)c->n * width;
-        size_t left = (size_t)(c->end - c->at);
-        mine[0] = 0;
-        uint32_t len = plan->nvars ? wr_record_walk(plan, c->at, left, mine) : plan->stride;
-        if (!len) { /* preflight has walked them all: never */
-            c->at = c->end;
-            return;
-        }
-        if (!c->ports || port_wanted(c, c->at, mine))
-            c->rec[c->n++] = c->at;
-        c->at += len;
+    const uint32_t stride = c->plan->stride;
+    uint32_t n = 0;
+    for (; n < WR_FLOW_CHUNK && (size_t)(c->end - c->at) >= stride; c->at += stride) {
+        c->recs.at[n] = c->at;
+        n += !c->ports || port_wanted(c, c->at, NULL, NULL);
     }
+    c->recs.n = n;
 }
 
-static bool two_ports(const struct wr_plan *plan)
+/* What preflight kept of a set. NULL: nothing, walk it again. */
+static const struct wr_walk *kept_walk(const struct wr_flow_decoder *dec, const struct wr_plan *plan,
+                                       const uint8_t *body)
 {
-    return plan->stride && plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
+    for (uint32_t i = 0; i < dec->nwalks; i++)
+        if (dec->walks[i].body == body && dec->walks[i].plan == plan)
+            return &dec->walks[i];
+    return NULL;
+}
+
+/* Anchors of the next records: preflight's, or as many as there is room for. */
+static void walk_on(struct chunk *c)
+{
+    struct wr_flow_decoder *dec = c->msg->dec;
+    const uint32_t width = c->plan->nvars + 1;
+    const struct wr_walk *kept = c->at == c->recs.body ? kept_walk(dec, c->plan, c->at) : NULL;
+    if (kept) {
+        c->walk = dec->walk + kept->first;
+        c->nwalk = kept->n;
+        c->at = c->end;
+        return;
+    }
+    c->walk = dec->anchors;
+    uint32_t *ends = dec->anchors;
+    const size_t len = (size_t)(c->end - c->recs.body);
+    size_t at = (size_t)(c->at - c->recs.body);
+    while (len - at >= c->min_len && (c->nwalk + 1) * width <= WR_FLOW_ANCHORS) {
+        size_t next = wr_record_ends(c->plan, c->recs.body, len, at, ends);
+        at = next ? next : len; /* preflight has walked them all: never 0 */
+        c->nwalk += next != 0;
+        ends += width;
+    }
+    c->at = c->recs.body + at;
+}
+
+/* Only those that the first look lets through get the second one. */
+static void pick_walked_two_ports(struct chunk *c)
+{
+    const uint32_t width = c->plan->nvars + 1;
+    const uint8_t *filter = c->msg->dec->port_filter, *body = c->recs.body;
+    const struct wr_step x = c->plan->ports[0], y = c->plan->ports[1];
+    const uint8_t *a = body + x.off, *b = body + y.off;
+    const uint32_t *ends = c->walk, *const last = ends + (size_t)c->nwalk * width;
+    uint32_t n = 0;
+    for (; n < WR_FLOW_CHUNK && ends != last; ends += width) {
+        if (!(first_look(filter, a + ends[x.anchor]) | first_look(filter, b + ends[y.anchor])) ||
+            !port_wanted(c, NULL, body, ends))
+            continue;
+        c->recs.at[n] = body + ends[0];
+        c->recs.ends[n++] = ends;
+    }
+    c->walk = ends;
+    c->recs.n = n;
+}
+
+static void pick_walked(struct chunk *c)
+{
+    const uint32_t width = c->plan->nvars + 1;
+    if (!c->nwalk)
+        walk_on(c);
+    const uint32_t *const first = c->walk, *ends = first, *const last = ends + (size_t)c->nwalk * width;
+    if (c->ports && c->plan->two_ports) {
+        pick_walked_two_ports(c);
+    } else {
+        uint32_t n = 0;
+        for (; n < WR_FLOW_CHUNK && ends != last; ends += width) {
+            if (c->ports && !port_wanted(c, NULL, c->recs.body, ends))
+                continue;
+            c->recs.at[n] = c->recs.body + ends[0];
+            c->recs.ends[n++] = ends;
+        }
+        c->walk = ends;
+        c->recs.n = n;
+    }
+    c->nwalk -= (uint32_t)(c->walk - first) / width;
 }
 
 static uint64_t load_float(const uint8_t *p, uint32_t len)
@@ -158,36 +281,20 @@ static inline void load_port(struct wr_flow *flow, uint8_t dst, uint64_t v)
         memcpy((uint8_t *)flow + dst, &port, sizeof port);
 }
 
-static inline uint64_t be32(const uint8_t *p)
-{
-    uint32_t x;
-    memcpy(&x, p, sizeof x);
-    return __builtin_bswap32(x);
-}
-
-static inline uint64_t be64(const uint8_t *p)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-    return __builtin_bswap64(x);
-}
-
 /* Where each record's octets for a step begin, but for the step's offset. */
 static const uint8_t *const *records_at(struct chunk *c, uint16_t anchor)
 {
     if (anchor == 0)
-        return c->rec;
+        return c->recs.at;
     if (anchor != c->moved_to) {
-        const uint32_t *anchors = c->msg->dec->anchors + anchor;
-        uint32_t width = c->plan->nvars + 1;
-        for (uint32_t k = 0; k < c->n; k++)
-            c->moved[k] = c->rec[k] + anchors[(size_t)k * width];
+        for (uint32_t k = 0; k < c->recs.n; k++)
+            c->moved[k] = c->recs.body + c->recs.ends[k][anchor];
         c->moved_to = anchor;
     }
     return c->moved;
 }
 
-#define EACH for (uint32_t k = 0; k < c->n; k++)
+#define EACH for (uint32_t k = 0; k < c->recs.n; k++)
 static void load_column(struct chunk *c, const struct wr_step *s, struct wr_flow *flows,
                         uint64_t (*v)[WR_NTARGETS])
 {
@@ -208,10 +315,10 @@ static void load_column(struct chunk *c, const struct wr_step *s, struct wr_flow
         EACH((uint8_t *)&flows[k])[dst] = rec[k][off + len - 1];
         break;
     case WR_OP_V4:
-        EACH v[k][dst] = be32(rec[k] + off);
+        EACH v[k][dst] = wr_be32(rec[k] + off);
         break;
     case WR_OP_V8:
-        EACH v[k][dst] = be64(rec[k] + off);
+        EACH v[k][dst] = wr_be64(rec[k] + off);
         break;
     case WR_OP_VN:
         EACH v[k][dst] = len == 1 ? rec[k][off] : wr_be(rec[k] + off, len);
@@ -225,10 +332,11 @@ static void load_column(struct chunk *c, const struct wr_step *s, struct wr_flow
     }
 }
 
-static void decode_chunk(struct chunk *c, const struct wr_flow *base, struct wr_flow *flows)
+static void decode_chunk(struct chunk *c, struct wr_flow *flows)
 {
+    const struct wr_flow base = wr_base_flow(c->msg);
     uint64_t(*v)[WR_NTARGETS] = c->msg->dec->values;
-    EACH flows[k] = *base;
+    EACH flows[k] = base;
     c->moved_to = 0;
     for (uint32_t i = 0; i < c->plan->nsteps; i++)
         load_column(c, &c->plan->steps[i], flows, v);
@@ -236,86 +344,95 @@ static void decode_chunk(struct chunk *c, const struct wr_flow *base, struct wr_
 }
 #undef EACH
 
-/* MikroTik and SonicWALL send IPFIX uptimes and never say when they booted: the newest end is taken for now.
+/* MikroTik and SonicWALL send IPFIX uptimes and never say when they booted: the newest end is taken
+ * for now.
  */
-static void guess_boot(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
+static bool boot_unknown(const struct wr_msg *msg, const struct wr_plan *plan)
+{
+    return msg->version == WR_FLOW_IPFIX && plan->have & (WR_T(START_UP) | WR_T(END_UP)) &&
+           !(plan->have & WR_T(INIT_MS)) && !msg->stream->init_ns;
+}
+
+static __attribute__((noinline)) void guess_boot(struct wr_msg *msg, const struct wr_tmpl *tmpl,
+                                                 const uint8_t *body, size_t len)
 {
     const struct wr_plan *plan = tmpl->plan;
-    uint64_t up = WR_T(START_UP) | WR_T(END_UP);
-    if (msg->version != WR_FLOW_IPFIX || !(plan->have & up) || plan->have & WR_T(INIT_MS) ||
-        msg->stream->init_ns)
-        return;
     enum wr_target which = plan->have & WR_T(END_UP) ? WR_T_END_UP : WR_T_START_UP;
     const struct wr_step *s = plan->steps;
     while (s->op < WR_OP_V4 || s->dst != which)
         s++;
     uint32_t *anchors = msg->dec->anchors;
-    anchors[0] = 0;
     bool any = false;
     for (size_t at = 0; len - at >= tmpl->min_len;) {
-        uint32_t n = plan->nvars ? wr_record_walk(plan, body + at, len - at, anchors) : plan->stride;
-        if (!n)
+        size_t next = plan->nvars ? wr_record_ends(plan, body, len, at, anchors) : at + plan->stride;
+        if (!next)
             break;
-        uint32_t x = (uint32_t)wr_be(body + at + anchors[s->anchor] + s->off, s->len);
+        const uint8_t *from = body + (plan->nvars ? anchors[s->anchor] : at);
+        uint32_t x = (uint32_t)wr_be(from + s->off, s->len);
         if (!any || (int32_t)(x - msg->uptime_ms) > 0)
             msg->uptime_ms = x;
         any = true;
-        at += n;
+        at = next;
     }
 }
 
-static struct wr_flow base_flow(const struct wr_msg *msg)
+/* Chunk by chunk, from record `from` to the end of the set; returns the rows that memory had no
+ * room for. */
+static __attribute__((noinline)) uint32_t decode_wanted(struct wr_msg *msg, const struct wr_tmpl *tmpl,
+                                                        const uint64_t *ports, const uint8_t *body,
+                                                        size_t len, const uint8_t *from)
 {
-    struct wr_flow base = {
-        .direction = 255, .sampling = 1, .domain = msg->domain, .export_ns = msg->export_ns};
-    memcpy(base.exporter, msg->exporter->addr, 16);
-    return base;
-}
-
-/* Chunk by chunk to the end of the set; returns the rows that memory had no room for. */
-static uint32_t decode_wanted(struct chunk *c)
-{
-    const struct wr_flow base = base_flow(c->msg);
-    struct wr_flow_vec *rows = c->msg->rows;
-    bool plain = wr_plain_applies(c->msg, c->plan);
-    bool all = plain && !c->ports, fast = c->ports && two_ports(c->plan);
-    bool who = c->msg->dec->who_wanted & (c->tmpl->who_kinds | wr_who_bit(WR_WHO_FIELDS));
+    struct chunk chunk, *c = &chunk; /* its arrays need no clearing */
+    c->msg = msg;
+    c->plan = tmpl->plan;
+    c->at = from;
+    c->recs.body = body;
+    c->end = body + len;
+    c->min_len = tmpl->min_len;
+    c->ports = ports;
+    c->nwalk = 0;
+    struct wr_flow_vec *rows = msg->rows;
+    const bool plain = wr_plain_applies(msg, c->plan);
+    const bool who = msg->dec->who_wanted & (tmpl->who_kinds | wr_who_bit(WR_WHO_FIELDS));
     uint32_t no_memory = 0;
-    while ((size_t)(c->end - c->at) >= c->min_len) {
-        if (all)
+    c->recs.stride = !c->ports && plain && !who ? c->plan->stride : 0;
+    while (c->nwalk || (size_t)(c->end - c->at) >= c->min_len) {
+        if (c->plan->nvars)
+            pick_walked(c);
+        else if (!c->ports)
             pick_all(c);
-        else if (fast)
+        else if (c->plan->two_ports)
             pick_two_ports(c);
         else
             pick_any(c);
-        if (!c->n)
+        const uint32_t n = c->recs.n;
+        if (!n)
             continue;
-        if (!reserve(rows, c->n)) {
-            no_memory += c->n;
+        if (!reserve(rows, n)) {
+            no_memory += n;
             continue;
         }
-        const uint8_t *last = c->rec[c->n - 1];
         if (plain)
-            wr_plain_decode(c->msg, c->plan, c->rec, c->n, c->end, &base, rows->at + rows->n);
+            wr_plain_decode(msg, c->plan, &c->recs, rows->at + rows->n);
         else
-            decode_chunk(c, &base, rows->at + rows->n);
-        c->rec[c->n - 1] = last;
-        for (uint32_t k = 0; who && k < c->n; k++)
-            wr_who_note(c->msg, c->tmpl, c->rec[k], c->msg->dec->anchors + (size_t)k * (c->plan->nvars + 1),
+            decode_chunk(c, rows->at + rows->n);
+        for (uint32_t k = 0; who && k < n; k++)
+            wr_who_note(msg, tmpl, c->recs.at[k], c->plan->nvars ? c->recs.ends[k] : NULL,
                         &rows->at[rows->n + k]);
-        rows->n += c->n;
+        rows->n += n;
     }
     return no_memory;
 }
 
-/* Records of a set, without a look at their values. */
-static uint32_t count_records(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
+static __attribute__((noinline)) uint32_t
+count_walked(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
 {
+    const struct wr_walk *kept = kept_walk(dec, tmpl->plan, body);
+    if (kept)
+        return kept->n;
     uint32_t records = 0;
-    if (tmpl->plan->stride)
-        return (uint32_t)(len / tmpl->plan->stride);
     for (size_t at = 0; len - at >= tmpl->min_len; records++) {
-        uint32_t n = wr_record_walk(tmpl->plan, body + at, len - at, NULL);
+        uint32_t n = wr_record_walk(tmpl->plan, body + at, len - at);
         if (!n)
             break;
         at += n;
@@ -323,37 +440,45 @@ static uint32_t count_records(const struct wr_tmpl *tmpl, const uint8_t *body, s
     return records;
 }
 
+static inline uint32_t count_records(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl,
+                                     const uint8_t *body, size_t len)
+{
+    return tmpl->plan->stride ? records_in(tmpl->plan, len) : count_walked(dec, tmpl, body, len);
+}
+
+/* Ports that a set is held against; NULL: all of its records are wanted. */
+static const uint64_t *ports_for(const struct wr_flow_decoder *dec, const struct wr_plan *plan)
+{
+    return plan->ports_exact ? dec->ports : NULL;
+}
+
+static inline void count(struct wr_flow_stats *stats, bool is_flow, uint64_t seen, uint64_t kept,
+                         uint64_t no_memory)
+{
+    stats->records += seen;
+    stats->rows += kept;
+    stats->no_memory += no_memory;
+    *(is_flow ? &stats->filtered_early : &stats->not_flows) += seen - kept - no_memory;
+    stats->set_no_record += !seen;
+}
+
 void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
 {
     const struct wr_plan *plan = tmpl->plan;
-    const struct wr_flow_decoder *dec = msg->dec;
-    struct chunk c; /* its arrays need no clearing */
-    c.msg = msg;
-    c.tmpl = tmpl;
-    c.plan = plan;
-    c.at = body;
-    c.end = body + len;
-    c.min_len = tmpl->min_len;
-    c.seen = 0;
-    uint32_t before = msg->rows->n, no_memory = 0, fits = WR_FLOW_ANCHORS / (plan->nvars + 1);
-    c.cap = fits < WR_FLOW_CHUNK ? fits : WR_FLOW_CHUNK;
-    c.ports = plan->ports_exact ? dec->ports : NULL;
-    bool none = dec->keep_none || (c.ports && !plan->nports);
-    if (!plan->is_flow || none) {
-        c.seen = count_records(tmpl, body, len);
-    } else {
-        guess_boot(msg, tmpl, body, len);
-        no_memory = decode_wanted(&c);
+    struct wr_flow_decoder *dec = msg->dec;
+    const uint64_t *ports = ports_for(dec, plan);
+    uint32_t before = msg->rows->n, no_memory = 0;
+    if (plan->is_flow && !dec->keep_none && !(ports && !plan->nports)) {
+        if (boot_unknown(msg, plan))
+            guess_boot(msg, tmpl, body, len);
+        const uint8_t *from = body;
+        if (ports && plan->stride && plan->two_ports)
+            from = pass_over(dec->port_filter, plan, body, body + len);
+        if (from != body + len)
+            no_memory = decode_wanted(msg, tmpl, ports, body, len, from);
     }
-    uint32_t kept = msg->rows->n - before, rest = c.seen - kept - no_memory;
-    msg->records += c.seen;
-    WR_COUNT(msg, records, c.seen);
-    WR_COUNT(msg, rows, kept);
-    WR_COUNT(msg, no_memory, no_memory);
-    if (plan->is_flow)
-        WR_COUNT(msg, filtered_early, rest);
-    else
-        WR_COUNT(msg, not_flows, rest);
-    if (!c.seen)
-        WR_COUNT(msg, set_no_record, 1);
+    uint32_t seen = count_records(dec, tmpl, body, len), kept = msg->rows->n - before;
+    msg->records += seen;
+    count(&dec->stats, plan->is_flow, seen, kept, no_memory);
+    count(&msg->exporter->stats, plan->is_flow, seen, kept, no_memory);
 }

@@ -1,7 +1,7 @@
-/* What the sequence numbers say about loss. v5 and v7 count flows, IPFIX data records, sFlow datagrams; v9 should count datagrams,
- * but exporters differ, so the unit of a v9 stream is learned: over 64 messages, which of {one, header count,
- * records} explains at least 90 % of the steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC
- * 3954 5.1. */
+/* What the sequence numbers say about loss. v5 and v7 count flows, IPFIX data records, sFlow
+ * datagrams; v9 should count datagrams, but exporters differ, so the unit of a v9 stream is
+ * learned: over 64 messages, which of {one, header count, records} explains at least 90 % of the
+ * steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC 3954 5.1. */
 #include "parsers/flow/state.h"
 
 enum { WR_SEQ_LEARNING, WR_SEQ_MESSAGES, WR_SEQ_COUNT, WR_SEQ_RECORDS, WR_SEQ_NONE };
@@ -24,7 +24,8 @@ static void learn(struct wr_seq *seq, const struct wr_msg *msg)
     }
 }
 
-/* A jump is believed only when two more messages continue from it: one forged number must not blind us. */
+/* A jump is believed only when two more messages continue from it: one forged number must not blind
+ * us. */
 static bool believe_jump(struct wr_seq *seq, const struct wr_msg *msg, uint32_t step)
 {
     seq->cand_n = (uint8_t)(seq->cand_n && msg->seq == seq->cand ? seq->cand_n + 1 : 1);
@@ -69,25 +70,38 @@ static uint8_t unit_of(uint16_t version)
     }
 }
 
-void wr_seq_note(struct wr_msg *msg)
+static inline uint32_t step_of(const struct wr_seq *seq, const struct wr_msg *msg)
 {
-    struct wr_seq *seq = &msg->stream->seq;
+    return seq->unit == WR_SEQ_RECORDS ? msg->records : seq->unit == WR_SEQ_COUNT ? msg->count : 1;
+}
+
+static __attribute__((noinline)) void learn_or_compare(struct wr_msg *msg, struct wr_seq *seq)
+{
     if (seq->unit == WR_SEQ_LEARNING && msg->version != WR_FLOW_V9)
         seq->unit = unit_of(msg->version);
-    uint32_t step = seq->unit == WR_SEQ_MESSAGES ? 1 : seq->unit == WR_SEQ_COUNT ? msg->count : msg->records;
     if (!seq->started) {
         seq->started = true;
-        seq->next = msg->seq + step;
+        seq->next = msg->seq + step_of(seq, msg);
     } else if (seq->unit == WR_SEQ_LEARNING) {
         learn(seq, msg);
-        step = seq->unit == WR_SEQ_MESSAGES ? 1 : seq->unit == WR_SEQ_COUNT ? msg->count : msg->records;
-        seq->next = msg->seq + step;
+        seq->next = msg->seq + step_of(seq, msg);
     } else if (seq->unit != WR_SEQ_NONE) {
-        compare(msg, seq, step);
+        compare(msg, seq, step_of(seq, msg));
     }
     seq->prev = msg->seq;
     seq->prev_count = msg->count;
     seq->prev_records = msg->records;
+}
+
+void wr_seq_note(struct wr_msg *msg)
+{
+    struct wr_seq *seq = &msg->stream->seq;
+    if (seq->started && seq->unit != WR_SEQ_LEARNING && msg->seq == seq->next) {
+        seq->next += step_of(seq, msg); /* what most do; without a unit nothing is compared with it */
+        seq->cand_n = 0;
+    } else {
+        learn_or_compare(msg, seq);
+    }
     /* A set without template hides how many records it had. */
     seq->gap_unknown = msg->unknown_sets && seq->unit == WR_SEQ_RECORDS;
 }

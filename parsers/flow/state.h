@@ -1,9 +1,11 @@
 /* What a decoder holds, for the files of this folder only.
  *
- *   decoder -> exporter (address) -> stream (port or session, domain, version) -> template (id) -> plan
+ *   decoder -> exporter (address) -> stream (port or session, domain, version) -> template (id) ->
+ * plan
  *
- * An exporter also has its sampling table, the data sets that wait for a template, and its counters. Every
- * byte below an exporter is charged to the decoder's and to the exporter's budget. */
+ * An exporter also has its sampling table, the data sets that wait for a template, and its
+ * counters. Every byte below an exporter is charged to the decoder's and to the exporter's budget.
+ */
 #ifndef WR_PARSERS_FLOW_STATE_H
 #define WR_PARSERS_FLOW_STATE_H
 
@@ -15,6 +17,8 @@
 #include "parsers/flow/names.h"
 #include "parsers/flow/plan.h"
 
+#include <string.h>
+
 enum {
     WR_FLOW_V1 = 1,
     WR_FLOW_V5 = 5,
@@ -24,15 +28,18 @@ enum {
     WR_FLOW_SFLOW = 0x5f05, /* has no 16-bit version */
     WR_FLOW_NFIXED = 3,     /* v1, v5, v7 */
     WR_FLOW_MAX_FIELDS = 1024,
-    WR_FLOW_MAX_TEMPLATES = 1024, /* per stream */
-    WR_FLOW_MAX_STREAMS = 256,    /* per exporter */
-    WR_FLOW_MAX_SAMPLERS = 1024,  /* per exporter */
-    WR_FLOW_MAX_RECORD = 65515,   /* longest record that fits a message with its headers */
+    WR_FLOW_MAX_TEMPLATES = 1024,  /* per stream */
+    WR_FLOW_MAX_STREAMS = 256,     /* per exporter */
+    WR_FLOW_MAX_SAMPLERS = 1024,   /* per exporter */
+    WR_FLOW_MAX_RECORD = 65515,    /* longest record that fits a message with its headers */
     WR_FLOW_MAX_NEW_BYTES = 32768, /* of new templates in a message; a refresh brings the rest */
     WR_FLOW_MAX_GUESSES = 64,      /* searches of other streams in one message */
     WR_FLOW_MAX_HOLDS = 256,       /* data sets of one message that may wait */
     WR_FLOW_CHUNK = 32,            /* records decoded together */
     WR_FLOW_ANCHORS = 2048,        /* at least a record of nothing but variable-length fields */
+    WR_FLOW_WALKS = 8,             /* sets of a message whose walk preflight keeps */
+    WR_FLOW_BEFORE = 8,    /* octets that may be read before a data set's body: header and set header */
+    WR_FLOW_FILTER = 4096, /* octets of the first look at ports; a power of two */
     WR_FLOW_LIST_DEPTH = 4,
     WR_FLOW_LIST_ITEMS = 1024,        /* in one list */
     WR_FLOW_MESSAGE_ITEMS = 8192,     /* in all lists of a message */
@@ -152,6 +159,14 @@ struct wr_exporter {
     struct wr_flow_stats stats;
 };
 
+/* Records of a set as preflight walked them: `n` rows of anchors from `first` on, nvars + 1 each.
+ */
+struct wr_walk {
+    const uint8_t *body;
+    const struct wr_plan *plan;
+    uint32_t n, first;
+};
+
 struct wr_pend;
 struct wr_flow_decoder {
     struct wr_model *model;
@@ -169,11 +184,15 @@ struct wr_flow_decoder {
     uint32_t who_wanted;   /* kinds of who.h */
     struct wr_buf who_text;
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
+    uint8_t *port_filter; /* WR_FLOW_FILTER octets: 0 = no wanted port has these 12 bits, see rows.c */
     bool keep_none;
     struct wr_pend *pends; /* templates of the message in hand, in message order */
     uint32_t npends, cap_pends, new_bytes;
-    uint32_t *pend_of; /* by template id: 1 + index into pends, 0 none */
-    uint32_t anchors[WR_FLOW_ANCHORS]; /* of the records in hand, see rows.c */
+    uint32_t *pend_of;       /* by template id: 1 + index into pends, 0 none */
+    uint32_t nwalks, walked; /* of the message in hand: sets, anchors */
+    struct wr_walk walks[WR_FLOW_WALKS];
+    uint32_t walk[WR_FLOW_ANCHORS];    /* their anchors */
+    uint32_t anchors[WR_FLOW_ANCHORS]; /* of the records in hand, when preflight did not keep them */
     uint64_t values[WR_FLOW_CHUNK][WR_NTARGETS];
     struct wr_flow_stats stats;
 };
@@ -198,6 +217,51 @@ struct wr_msg {
     struct wr_buf *json;
 };
 
+/* Records of one set that are decoded together. */
+struct wr_recs {
+    uint32_t n;
+    const uint8_t *body;                 /* of the set */
+    uint32_t stride;                     /* not 0: they follow each other from at[0] on, however many */
+    const uint8_t *at[WR_FLOW_CHUNK];    /* where each begins */
+    const uint32_t *ends[WR_FLOW_CHUNK]; /* with variable-length fields: its anchors, from the body */
+};
+
+/* The row as far as the message settles it. */
+static inline struct wr_flow wr_base_flow(const struct wr_msg *msg)
+{
+    struct wr_flow base = {
+        .direction = 255, .sampling = 1, .domain = msg->domain, .export_ns = msg->export_ns};
+    memcpy(base.exporter, msg->exporter->addr, 16);
+    return base;
+}
+
+/* Where the variable-length record at body + start ends; 0 when it runs past `len`. Fills
+ * `anchors`, nvars + 1: its start and the ends of its variable-length fields, counted from the
+ * body. */
+static inline size_t wr_record_ends(const struct wr_plan *plan, const uint8_t *body, size_t len, size_t start,
+                                    uint32_t *anchors)
+{
+    const uint16_t *gap = plan->gaps, *last = gap + plan->nvars;
+    size_t at = start;
+    *anchors++ = (uint32_t)start;
+    for (; gap != last; gap++) {
+        at += *gap;
+        if (at >= len) /* also when the field before ran past */
+            return 0;
+        size_t n = body[at++];
+        if (__builtin_expect(n == 255, 0)) {
+            if (len - at < 2)
+                return 0;
+            n = wr_be16(body + at);
+            at += 2;
+        }
+        at += n;
+        *anchors++ = (uint32_t)at;
+    }
+    at += *last;
+    return at <= len ? at : 0;
+}
+
 /* Both counters of a message: the decoder's and its exporter's. */
 #define WR_COUNT(msg, field, n)                                                                              \
     do {                                                                                                     \
@@ -210,6 +274,25 @@ struct wr_msg {
 struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const uint8_t *addr);
 struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct wr_stream_key *key);
 struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg);
+struct wr_stream *wr_stream_look_up(const struct wr_msg *msg);
+/* NULL: none yet. Datagrams of one exporter come in trains: most often it is the stream of the
+ * message before. */
+static inline struct wr_stream *wr_stream_of(const struct wr_msg *msg)
+{
+    struct wr_stream *last = msg->dec->last;
+    const struct wr_flow_peer *peer = msg->peer;
+    uint64_t a[2], b[2];
+    if (last) {
+        memcpy(a, last->key.addr, sizeof a);
+        memcpy(b, peer->addr, sizeof b);
+        uint64_t differ = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (last->key.session ^ peer->session) |
+                          (last->key.domain ^ msg->domain) | (uint64_t)(last->key.version ^ msg->version) |
+                          (uint64_t)(last->key.port ^ (peer->session ? 0 : peer->port));
+        if (!differ)
+            return last;
+    }
+    return wr_stream_look_up(msg);
+}
 /* Finds or makes exporter and stream of the message; false when a cap refuses them. */
 bool wr_stream_enter(struct wr_msg *msg);
 struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_stream_key *key, int64_t now_ns);
@@ -217,14 +300,15 @@ void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream);
 void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter);
 /* The stream's own template; NULL. */
 struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id);
-/* As above, else a stored one, else that of the only other stream with one (line cards): borrowed. `stream`
- * may be NULL. */
+/* As above, else a stored one, else that of the only other stream with one (line cards): borrowed.
+ * `stream` may be NULL. */
 struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream *stream,
                             const struct wr_stream_key *key, uint16_t id, uint32_t body);
 /* Takes `tmpl`; false (and freed) when a cap refuses it. */
 bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *stream, struct wr_tmpl *tmpl);
 void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *stream, uint16_t id);
-/* A template from its specifiers (`spec` starts at the field count), already checked. NULL: no memory. */
+/* A template from its specifiers (`spec` starts at the field count), already checked. NULL: no
+ * memory. */
 struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint16_t id, bool options,
                             const uint8_t *spec, uint32_t spec_len);
 void wr_tmpl_free(struct wr_tmpl *tmpl);
@@ -237,8 +321,8 @@ void wr_held_expire(struct wr_flow_decoder *dec, struct wr_exporter *exporter, i
 void wr_held_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter,
                     const struct wr_stream *stream);
 
-/* preflight.c: validates the sets of a v9 or IPFIX message [at, msg->len). On success the message's templates
- * wait in dec->pends. */
+/* preflight.c: validates the sets of a v9 or IPFIX message [at, msg->len). On success the message's
+ * templates wait in dec->pends. */
 enum wr_pend_kind { WR_PEND_NEW, WR_PEND_SAME, WR_PEND_REFUSED, WR_PEND_WITHDRAWN, WR_PEND_WITHDRAW_ALL };
 struct wr_pend {
     enum wr_pend_kind kind;
@@ -250,26 +334,28 @@ struct wr_pend {
 };
 bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why);
 void wr_pends_drop(struct wr_flow_decoder *dec);
-/* Length of the template's specifiers at `p` (from the field count on) or 0 when they do not fit in `left`;
- * *ret_why is set when the template must be refused. */
+/* Length of the template's specifiers at `p` (from the field count on) or 0 when they do not fit in
+ * `left`; *ret_why is set when the template must be refused. */
 uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t left,
                        enum wr_flow_reject *ret_why);
 
 /* records.c */
-/* Length of the variable-length record at `p`, at most `left`; 0 when it runs past. Fills the offsets after
- * each variable-length field when `anchors` is given. */
-uint32_t wr_record_walk(const struct wr_plan *plan, const uint8_t *p, size_t left, uint32_t *anchors);
+/* Length of the variable-length record at `p`, at most `left`; 0 when it runs past. */
+uint32_t wr_record_walk(const struct wr_plan *plan, const uint8_t *p, size_t left);
+/* All records lie inside the set. */
 bool wr_set_fits(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
+/* The same for a set of the message in hand, whose anchors are kept when there is room. */
+bool wr_set_walk(struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
-/* rows.c */
+/* rows.c: `body` lies behind a header, see WR_FLOW_BEFORE. */
 void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
-/* plain.c: rows of templates that need no steps. `recs` (n >= 1) lie before `end`; the last may be replaced. */
+/* plain.c: rows of templates that need no steps. */
 void wr_plain_compile(struct wr_plan *plan);
 bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan);
-void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t **recs, uint32_t n,
-                     const uint8_t *end, const struct wr_flow *base, struct wr_flow *flows);
+void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const struct wr_recs *recs,
+                     struct wr_flow *flows);
 
 /* meaning.c: `v` has the plan's targets, `flow` what was copied. */
 void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v,
@@ -303,12 +389,15 @@ void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind);
 void wr_json_fields(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 void wr_json_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
-/* fixed.c, v9.c, ipfix.c, sflow.c: header, then the sets. False: rejected whole, *ret_why says why. */
+/* fixed.c, v9.c, ipfix.c, sflow.c: header, then the sets. False: rejected whole, *ret_why says why.
+ */
 bool wr_fixed_message(struct wr_msg *msg, uint32_t which, enum wr_flow_reject *ret_why);
 bool wr_sflow_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_v9_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 struct wr_tmpl *wr_fixed_template(const struct wr_model *model, uint32_t which);
+/* Decodes a message that needs no preflight; false when it is not one. */
+bool wr_message_settled(struct wr_msg *msg, size_t at);
 /* Applies a message that passed preflight, set by set. */
 void wr_sets_apply(struct wr_msg *msg, size_t at);
 

@@ -1,5 +1,5 @@
-/* Exporters, their streams, the streams' templates. Both tables are hashed with a key per process, since
- * addresses and domains come from strangers. */
+/* Exporters, their streams, the streams' templates. Both tables are hashed with a key per process,
+ * since addresses and domains come from strangers. */
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -36,6 +36,12 @@ struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg)
     key.domain = msg->domain;
     key.version = msg->version;
     return key;
+}
+
+struct wr_stream *wr_stream_look_up(const struct wr_msg *msg)
+{
+    struct wr_stream_key key = wr_stream_key_of(msg);
+    return wr_stream_find(msg->dec, &key);
 }
 
 static void charge(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t bytes)
@@ -123,7 +129,8 @@ bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_t
     return true;
 }
 
-/* Another stream's template is right only when its records fill this set: a guess must not make garbage. */
+/* Another stream's template is right only when its records fill this set: a guess must not make
+ * garbage. */
 static bool may_borrow(const struct wr_tmpl *tmpl, uint32_t body)
 {
     if (tmpl->plan->nvars)
@@ -205,8 +212,8 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
     free(x);
 }
 
-/* Room for one more exporter: the one that has been quiet longest goes, if it has been quiet for half an
- * hour. */
+/* Room for one more exporter: the one that has been quiet longest goes, if it has been quiet for
+ * half an hour. */
 static bool evict_exporter(struct wr_flow_decoder *dec, int64_t now_ns)
 {
     struct wr_exporter *oldest = NULL;
@@ -223,7 +230,8 @@ static bool evict_exporter(struct wr_flow_decoder *dec, int64_t now_ns)
 static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns)
 {
     if (dec->nexporters >= dec->max_exporters) {
-        /* a full scan: at most once a second, so a flood of new addresses cannot buy it with each datagram */
+        /* a full scan: at most once a second, so a flood of new addresses cannot buy it with each
+         * datagram */
         if (now_ns - dec->evicted_ns < WR_SECOND_NS)
             return NULL;
         dec->evicted_ns = now_ns;
@@ -258,8 +266,8 @@ static bool evict_stream(struct wr_flow_decoder *dec, struct wr_exporter *x, int
     return true;
 }
 
-/* Where the exporter stands (RFC 7011 "observation point" as far as it is known): the same on every machine,
- * since it is stored. */
+/* Where the exporter stands (RFC 7011 "observation point" as far as it is known): the same on every
+ * machine, since it is stored. */
 static void set_points(struct wr_stream *s)
 {
     for (uint32_t i = 0; i < 3; i++) {
@@ -300,10 +308,11 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
 
 bool wr_stream_enter(struct wr_msg *msg)
 {
-    struct wr_stream_key key = wr_stream_key_of(msg);
-    struct wr_stream *s = msg->stream ? msg->stream : wr_stream_find(msg->dec, &key);
-    if (!s)
+    struct wr_stream *s = msg->stream ? msg->stream : wr_stream_of(msg);
+    if (!s) {
+        struct wr_stream_key key = wr_stream_key_of(msg);
         s = wr_stream_add(msg->dec, &key, msg->now_ns);
+    }
     if (!s)
         return false;
     s->used_ns = s->exporter->used_ns = msg->now_ns;

@@ -378,7 +378,7 @@ void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *
     wr_buf_reset(g.text);
     for (uint32_t i = 0; i < tmpl->nwho; i++) {
         const struct wr_who_step *s = &tmpl->who[i];
-        const uint8_t *p = rec + (s->anchor ? anchors[s->anchor] : 0) + s->off;
+        const uint8_t *p = rec + (s->anchor ? anchors[s->anchor] - anchors[0] : 0) + s->off;
         uint32_t len = s->len;
         if (len == WR_VARLEN) {
             len = *p++;
