@@ -1,9 +1,12 @@
 # The daemon, end to end on loopback: tests/e2e/run.sh says what each variant shows.
 if(TARGET weir)
-  foreach(variant workers-2 batch-1 batch-3 batch-2048 kill restart torn reload settings)
+  foreach(variant workers-2 batch-1 batch-3 batch-2048 kill restart torn reload settings snapshot)
     add_test(NAME e2e.${variant} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/run.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     set_tests_properties(e2e.${variant} PROPERTIES LABELS e2e TIMEOUT 180 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   endforeach()
   add_test(NAME e2e.latency COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100)
+  # Beside snapshots; long, so not in every preset.
+  add_test(NAME e2e.latency-snapshot COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100 50000)
+  set_tests_properties(e2e.latency-snapshot PROPERTIES LABELS "e2e;bench" TIMEOUT 180 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   set_tests_properties(e2e.latency PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
 endif()

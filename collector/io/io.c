@@ -1,5 +1,6 @@
 #include "collector/io/io.h"
 
+#include "collector/io/child.h"
 #include "collector/io/udp.h"
 
 #include <dirent.h>
@@ -163,6 +164,9 @@ const struct wr_io *wr_io_real(void)
         .unlink = real_unlink,
         .sync_dir = real_sync_dir,
         .list = real_list,
+        .child_start = wr_child_start,
+        .child_kill = wr_child_kill,
+        .child_end = wr_child_end,
         .udp_open = wr_udp_open,
         .udp_close = wr_udp_close,
         .udp_recv = wr_udp_recv,
@@ -224,6 +228,22 @@ int wr_io_write_all(const struct wr_io *io, int fd, const void *bytes, size_t n)
     return 0;
 }
 
+enum { SYNC_EVERY = 8 << 20 };
+
+static int write_synced(const struct wr_io *io, int fd, const char *bytes, size_t n)
+{
+    int rc = 0;
+    do {
+        size_t part = n < SYNC_EVERY ? n : SYNC_EVERY;
+        rc = wr_io_write_all(io, fd, bytes, part);
+        if (rc == 0)
+            rc = io->datasync(io->ctx, fd);
+        bytes += part;
+        n -= part;
+    } while (rc == 0 && n);
+    return rc;
+}
+
 int wr_io_replace_file(const struct wr_io *io, const char *dir, const char *name, const void *bytes, size_t n)
 {
     char tmp[4096], path[4096];
@@ -233,9 +253,7 @@ int wr_io_replace_file(const struct wr_io *io, const char *dir, const char *name
     int fd = io->open(io->ctx, tmp, WR_IO_CREATE);
     if (fd < 0)
         return fd;
-    int rc = wr_io_write_all(io, fd, bytes, n);
-    if (rc == 0)
-        rc = io->datasync(io->ctx, fd);
+    int rc = write_synced(io, fd, bytes, n);
     int closed = io->close(io->ctx, fd);
     if (rc == 0)
         rc = closed;

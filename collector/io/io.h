@@ -1,9 +1,10 @@
-/* Clock, disk, sockets and randomness behind one table of functions, so that state and pipeline run the same
- * on a simulated machine: the tests pass a table that tears writes, fails the n-th call or sets the clock.
+/* Clock, disk, sockets and randomness behind one table of functions, so that state and pipeline run
+ * the same on a simulated machine: the tests pass a table that tears writes, fails the n-th call or
+ * sets the clock.
  *
- * Everything returns 0 or more, or -errno. Paths are as the kernel takes them. The disk calls may be made
- * from any thread; the others belong to the thread that opened the socket. TCP streams are libuv's; only
- * their listening socket comes from here (libuv 1.44 cannot ask for SO_REUSEPORT). */
+ * Everything returns 0 or more, or -errno. Paths are as the kernel takes them. The disk calls may
+ * be made from any thread; the others belong to the thread that opened the socket. TCP streams are
+ * libuv's; only their listening socket comes from here (libuv 1.44 cannot ask for SO_REUSEPORT). */
 #ifndef WR_COLLECTOR_IO_IO_H
 #define WR_COLLECTOR_IO_IO_H
 
@@ -15,8 +16,8 @@
 
 enum wr_io_open { WR_IO_READ, WR_IO_CREATE, WR_IO_RDWR }; /* CREATE: new or emptied, write only */
 
-/* One received UDP train: `len` bytes of equal datagrams of `segment` bytes (the last may be shorter), all
- * from `src`. */
+/* One received UDP train: `len` bytes of equal datagrams of `segment` bytes (the last may be
+ * shorter), all from `src`. */
 struct wr_dgrams {
     struct sockaddr_in6 src; /* IPv4 as IPv4-mapped */
     const uint8_t *data;     /* borrowed until the next receive */
@@ -24,7 +25,8 @@ struct wr_dgrams {
     bool truncated; /* longer than the buffer: the tail is missing */
 };
 
-/* What a UDP socket obtained; `dropped` is the kernel's own count of datagrams it had no room for. */
+/* What a UDP socket obtained; `dropped` is the kernel's own count of datagrams it had no room for.
+ */
 struct wr_udp {
     int fd;
     bool gro;
@@ -35,6 +37,15 @@ struct wr_udp {
 };
 
 enum { WR_UDP_BATCH = 64 };
+
+/* A job beside the caller, on a copy of its memory as it was at the call. */
+struct wr_child {
+    int fd;         /* readable when the process has ended; -1: it has, `result` is there */
+    int pid;        /* 0: no process */
+    int signal;     /* after child_end: what ended it early; 0: nothing did */
+    int64_t result; /* after child_end: what the job returned */
+    int64_t *shared;
+};
 
 struct wr_io {
     void *ctx;
@@ -54,6 +65,16 @@ struct wr_io {
     /* Calls `each` with every name in a directory, in no order. */
     int (*list)(void *ctx, const char *path, void (*each)(void *arg, const char *name), void *arg);
 
+    /* Runs job(arg) in a process of its own (fork), which dies with this one, holds none of its
+     * descriptors but 0 to 2, and may use memory and the disk calls above, nothing else: locks
+     * other than the caller's may be held for ever. -errno: the machine has no room for a process.
+     * The caller's thread must be the one that lives longest. */
+    int (*child_start)(void *ctx, int64_t (*job)(void *arg), void *arg, struct wr_child *ret_child);
+    void (*child_kill)(void *ctx, struct wr_child *child); /* it still has to be ended */
+    /* Waits for the end, then returns the job's result; -ECANCELED when the process died without
+     * one. */
+    int64_t (*child_end)(void *ctx, struct wr_child *child);
+
     int (*udp_open)(void *ctx, const struct sockaddr_storage *addr, socklen_t len, uint64_t receive_buffer,
                     struct wr_udp *ret_udp);
     void (*udp_close)(void *ctx, struct wr_udp *udp);
@@ -66,13 +87,14 @@ struct wr_io {
 /* The real machine. Static. */
 const struct wr_io *wr_io_real(void);
 
-/* Whole file into a malloc'ed block that the caller frees (NUL after the end, not counted). -EFBIG above
- * `max`. */
+/* Whole file into a malloc'ed block that the caller frees (NUL after the end, not counted). -EFBIG
+ * above `max`. */
 int wr_io_read_file(const struct wr_io *io, const char *path, size_t max, char **ret_data, size_t *ret_len);
 /* Writes all of it, or -errno. */
 int wr_io_write_all(const struct wr_io *io, int fd, const void *bytes, size_t n);
-/* New content under `path` that survives power loss whole: temporary file, datasync, rename, directory
- * synced. */
+/* New content under `path` that survives power loss whole: temporary file, datasync, rename,
+ * directory synced. Large content is synced in parts, so that another file's sync never waits for
+ * all of it. */
 int wr_io_replace_file(const struct wr_io *io, const char *dir, const char *name, const void *bytes,
                        size_t n);
 

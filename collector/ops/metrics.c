@@ -225,6 +225,8 @@ static void disk_metrics(const struct wr_owner *o, struct wr_buf *out)
     one(out, "weir_snapshots_total", "counter", "snapshots written", o->state.snapshots);
     one(out, "weir_snapshot_errors_total", "counter", "snapshots that could not be written",
         o->state.snapshot_errors);
+    one(out, "weir_snapshots_inline_total", "counter", "snapshots that the rules waited for: no process could be made",
+        o->snapshots_inline);
     one(out, "weir_snapshot_bytes", "gauge", "size of the last snapshot", o->state.snapshot_bytes);
     seconds(out, "weir_snapshot_stall_seconds", "for how long the last snapshot held up the rules",
             o->snapshot_stall_ns);

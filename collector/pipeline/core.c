@@ -275,8 +275,10 @@ struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core)
 
 void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine)
 {
-    wr_conn_save(core->conn, conn);
-    wr_engine_save(core->engine, engine);
+    if (conn)
+        wr_conn_save(core->conn, conn);
+    if (engine)
+        wr_engine_save(core->engine, engine);
 }
 
 enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len,

@@ -1,11 +1,11 @@
-/* The owner's state: connection table and rule windows. A deterministic fold over inputs (input.h): the same
- * inputs give the same alerts, live, in recovery and in a simulation. No clock, no I/O.
+/* The owner's state: connection table and rule windows. A deterministic fold over inputs (input.h):
+ * the same inputs give the same alerts, live, in recovery and in a simulation. No clock, no I/O.
  *
  *   flows, events --> connection table --rows--> rules --> alerts
  *   lines ------------------------------rows----> rules
  *
- * Flows, events and lines only gather; a turn works them through: time moves on, due rows go to the rules,
- * alerts come out. */
+ * Flows, events and lines only gather; a turn works them through: time moves on, due rows go to the
+ * rules, alerts come out. */
 #ifndef WR_COLLECTOR_PIPELINE_CORE_H
 #define WR_COLLECTOR_PIPELINE_CORE_H
 
@@ -29,14 +29,14 @@ struct wr_core_opts {
 struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts *opts) WR_MUST_CHECK;
 void wr_core_free(struct wr_core *core);
 
-/* One input. Its time never steps back: an earlier one counts as the newest so far. WR_ECORRUPT: bytes that
- * are no such input; nothing changed. */
+/* One input. Its time never steps back: an earlier one counts as the newest so far. WR_ECORRUPT:
+ * bytes that are no such input; nothing changed. */
 enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input) WR_MUST_CHECK;
 /* Alerts since the last call, in order, samples filled in; the caller owns the list. NULL: none. */
 struct wr_alert *wr_core_alerts(struct wr_core *core);
 
-/* Other rules and options, the same connections and the windows that the new rules still have. On failure the old
- * ones go on. */
+/* Other rules and options, the same connections and the windows that the new rules still have. On
+ * failure the old ones go on. */
 enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules,
                            const struct wr_core_opts *opts) WR_MUST_CHECK;
 
@@ -46,8 +46,8 @@ const struct wr_ruleset *wr_core_rules(const struct wr_core *core);
 const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core);
 struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core);
 
-/* State as bytes, valid right after a turn. WR_ECORRUPT: they are damaged or another version's. Windows of
- * rules that are gone or changed are left out. */
+/* State as bytes, appended, valid right after a turn; NULL leaves one out. WR_ECORRUPT: they are
+ * damaged or another version's. Windows of rules that are gone or changed are left out. */
 void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine);
 enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len,
                          const void *engine, size_t engine_len) WR_MUST_CHECK;

@@ -3,13 +3,16 @@
 #include "base/ticks.h"
 #include "collector/ops/oplog.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
     INPUTS_PER_TURN = 4096, /* of one worker; so that timers and sinks get their turn under load */
-    UNSTORED_MAX = 10000
+    UNSTORED_MAX = 10000,
+    HUNG_INTERVALS = 10
 };
 static const int64_t SECOND_NS = 1000000000;
+static const int64_t HUNG_MIN_NS = 10 * INT64_C(1000000000);
 static const int64_t BUSY_NS =
     15 * INT64_C(1000000000); /* after an input time moves on at every tick, later each second */
 
@@ -62,7 +65,8 @@ void wr_owner_take_alerts(struct wr_owner *o)
     }
 }
 
-/* The log first: an alert that a sink has seen must not be raised anew, with other rows, after a power loss.
+/* The log first: an alert that a sink has seen must not be raised anew, with other rows, after a
+ * power loss.
  */
 bool wr_owner_store_alerts(struct wr_owner *o)
 {
@@ -142,7 +146,8 @@ void wr_owner_on_tick(uv_timer_t *timer)
 }
 
 /* ---- log and snapshot
- * ----------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void sync_work(uv_work_t *req)
 {
@@ -183,65 +188,106 @@ void wr_owner_on_commit(uv_timer_t *timer)
     }
 }
 
+/* In the child, or here when there is none. */
 static void fill_snapshot(void *arg, struct wr_buf *out)
 {
     struct wr_owner *o = arg;
-    struct wr_buf conn = {0}, engine = {0};
-    wr_core_save(o->core, &conn, &engine);
-    wr_snapshot_add(out, WR_SECTION_CONN, conn.data, conn.len);
-    wr_snapshot_add(out, WR_SECTION_ENGINE, engine.data, engine.len);
-    if (conn.err || engine.err)
-        out->err = WR_ENOMEM;
+    size_t section = wr_snapshot_open(out, WR_SECTION_CONN);
+    wr_core_save(o->core, out, NULL);
+    wr_snapshot_close(out, section);
+    section = wr_snapshot_open(out, WR_SECTION_ENGINE);
+    wr_core_save(o->core, NULL, out);
+    wr_snapshot_close(out, section);
     for (uint32_t i = 0; i < o->nworkers; i++) {
-        wr_buf_reset(&conn);
-        pthread_mutex_lock(&o->workers[i].lock);
-        wr_flow_decoder_save(o->workers[i].decoder, &conn);
-        pthread_mutex_unlock(&o->workers[i].lock);
-        wr_snapshot_add(out, WR_SECTION_TEMPLATES, conn.data, conn.len);
-        if (conn.err)
-            out->err = WR_ENOMEM;
+        section = wr_snapshot_open(out, WR_SECTION_TEMPLATES);
+        if (!o->workers_held)
+            pthread_mutex_lock(&o->workers[i].lock);
+        wr_flow_decoder_save(o->workers[i].decoder, out);
+        if (!o->workers_held)
+            pthread_mutex_unlock(&o->workers[i].lock);
+        wr_snapshot_close(out, section);
     }
-    wr_buf_fini(&conn);
-    wr_buf_fini(&engine);
 }
 
-static void save_work(uv_work_t *req)
+static void say_saved(const struct wr_owner *o, int rc)
 {
-    wr_snapshot_job_store(&((struct wr_owner *)req->data)->snapshot);
+    if (rc == 0)
+        return;
+    const char *why = o->snapshot.child.signal
+                          ? WR_FMT("its process ended by signal %d", o->snapshot.child.signal)
+                          : strerror(-rc);
+    wr_oplog(WR_OPLOG_ERROR, "cannot write a snapshot; the log goes on", "dir", o->state.dir, "error", why,
+             NULL);
 }
 
-static void saved(struct wr_owner *o)
+static void on_saved_closed(uv_handle_t *handle)
 {
-    int rc = wr_state_done(&o->state, &o->snapshot);
-    if (rc != 0)
-        wr_oplog(WR_OPLOG_ERROR, "cannot write a snapshot; the log goes on", "dir", o->state.dir, "error",
-                 strerror(-rc), NULL);
-}
-
-static void save_done(uv_work_t *req, int status)
-{
-    struct wr_owner *o = req->data;
+    struct wr_owner *o = handle->data;
     o->saving = false;
-    if (status != 0)
-        o->snapshot.rc = status;
-    saved(o);
     if (o->phase == WR_OWNER_DRAINING)
         uv_async_send(&o->wake);
     else if (o->snapshot_wanted && o->phase == WR_OWNER_RUNNING)
         wr_owner_snapshot(o);
 }
 
-/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only: the log
- * before it is then what raises it again after a crash. False: not now, or not at all. */
-static bool cut_snapshot(struct wr_owner *o)
+static void on_saved(uv_poll_t *poll, int status, int events)
+{
+    struct wr_owner *o = poll->data;
+    (void)status;
+    (void)events;
+    uv_poll_stop(poll);
+    say_saved(o, wr_snapshot_end(&o->snapshot));
+    uv_close((uv_handle_t *)poll, on_saved_closed);
+}
+
+/* The child copies the memory of all threads: no worker may be in the middle of something. */
+static int start_child(struct wr_owner *o)
+{
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        pthread_mutex_lock(&o->workers[i].lock);
+    o->workers_held = true;
+    int rc = wr_snapshot_start(&o->snapshot);
+    o->workers_held = false;
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        pthread_mutex_unlock(&o->workers[i].lock);
+    return rc;
+}
+
+static void store_snapshot(struct wr_owner *o, bool beside)
+{
+    int rc = beside ? start_child(o) : -ENOTSUP;
+    if (rc != 0) {
+        if (beside) {
+            o->snapshots_inline++;
+            wr_oplog(WR_OPLOG_WARN, "no process for a snapshot: alerts wait until it is written", "error",
+                     strerror(-rc), NULL);
+        }
+        say_saved(o, wr_snapshot_write(&o->snapshot));
+        return;
+    }
+    int fd = o->snapshot.child.fd;
+    if (fd >= 0 && uv_poll_init(o->loop, &o->saved, fd) == 0) {
+        o->saved.data = o;
+        o->saving = true;
+        uv_poll_start(&o->saved, UV_READABLE, on_saved);
+    } else {
+        say_saved(o, wr_snapshot_end(&o->snapshot));
+    }
+}
+
+/* Not while a sync runs (it holds the segment's file), and not while an alert is in memory only:
+ * the log before it is then what raises it again after a crash. */
+static void snapshot(struct wr_owner *o, bool beside)
 {
     o->snapshot_wanted = true;
     if (o->syncing || o->saving || !wr_owner_store_alerts(o))
-        return false;
+        return;
     o->snapshot_wanted = false;
     int64_t now = wr_core_now(o->core), begin = o->io->mono_ns(o->io->ctx);
     int rc = wr_state_cut(&o->state, now == INT64_MIN ? 0 : now, fill_snapshot, o, &o->snapshot);
-    if (rc != 0)
+    if (rc == 0)
+        store_snapshot(o, beside);
+    else
         wr_oplog(WR_OPLOG_ERROR, "cannot begin a snapshot; the log goes on", "dir", o->state.dir, "error",
                  strerror(-rc), NULL);
     o->log_bytes = o->state.wal.bytes;
@@ -249,29 +295,31 @@ static bool cut_snapshot(struct wr_owner *o)
     o->snapshot_stall_ns = o->snapshot_at_ns - begin;
     if (o->snapshot_stall_ns > o->snapshot_stall_max_ns)
         o->snapshot_stall_max_ns = o->snapshot_stall_ns;
-    return rc == 0;
 }
 
-/* The owner only pays for the copy in memory; a thread of the pool stores it (docs/design/0006). */
+/* The owner only pays for the child's making and for the pages that change while it runs
+ * (docs/design/0006). */
 void wr_owner_snapshot(struct wr_owner *o)
 {
-    if (!cut_snapshot(o))
-        return;
-    o->save.data = o;
-    if (uv_queue_work(o->loop, &o->save, save_work, save_done) == 0) {
-        o->saving = true;
-        return;
-    }
-    wr_snapshot_job_store(&o->snapshot);
-    saved(o);
+    snapshot(o, true);
 }
 
 void wr_owner_snapshot_now(struct wr_owner *o)
 {
-    if (!cut_snapshot(o))
+    snapshot(o, false);
+}
+
+/* A child that is stuck (a disk that does not answer) must not keep all later snapshots away. */
+static void watch_child(struct wr_owner *o, int64_t now)
+{
+    int64_t limit = HUNG_INTERVALS * o->config->snapshot_ns;
+    if (limit < HUNG_MIN_NS)
+        limit = HUNG_MIN_NS;
+    if (!o->saving || now - o->snapshot_at_ns < limit)
         return;
-    wr_snapshot_job_store(&o->snapshot);
-    saved(o);
+    wr_oplog(WR_OPLOG_ERROR, "a snapshot is not getting done: its process is ended", "seconds",
+             WR_FMT("%lld", (long long)((now - o->snapshot_at_ns) / SECOND_NS)), NULL);
+    o->io->child_kill(o->io->ctx, &o->snapshot.child);
 }
 
 static void watch_log(struct wr_owner *o)
@@ -293,6 +341,7 @@ void wr_owner_on_housekeeping(uv_timer_t *timer)
     struct wr_owner *o = timer->data;
     int64_t now = o->io->mono_ns(o->io->ctx);
     watch_log(o);
+    watch_child(o, now);
     if (o->unstored)
         (void)wr_owner_store_alerts(o);
     if (!o->failing && (now - o->snapshot_at_ns >= o->config->snapshot_ns ||

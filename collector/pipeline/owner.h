@@ -1,11 +1,11 @@
-/* The owner of the state: one loop that takes what the workers received, in one order, and turns it into
- * alerts.
+/* The owner of the state: one loop that takes what the workers received, in one order, and turns it
+ * into alerts.
  *
  *   rings --> log --> core --> alerts --> store --> sinks
  *              '--every minute: snapshot
  *
- * An input is in the log before it is worked on; an alert is stored, and the log behind it synced, before any
- * sink sees it. Nothing here waits on a sink.
+ * An input is in the log before it is worked on; an alert is stored, and the log behind it synced,
+ * before any sink sees it. Nothing here waits on a sink.
  *
  * Threads    the owner's loop; workers only touch their ring and `wake`. */
 #ifndef WR_COLLECTOR_PIPELINE_OWNER_H
@@ -48,12 +48,15 @@ struct wr_owner {
     uint64_t sync_segment;
     bool syncing;         /* `sync` runs in the thread pool */
     bool snapshot_wanted; /* as soon as no sync and no snapshot runs */
-    bool saving;          /* `save` runs in the thread pool */
-    uv_work_t save;
+    bool saving;          /* a child writes `snapshot`; `saved` watches it */
+    uv_poll_t saved;
     struct wr_snapshot_job snapshot;
-    int64_t snapshot_at_ns; /* monotonic, begin of the last one */
-    int64_t snapshot_stall_ns, snapshot_stall_max_ns; /* the last one held the owner up for so long; the longest did */
-    uint64_t log_bytes;   /* since the last snapshot */
+    bool workers_held;         /* their locks are held: while the child is made, and so in the child */
+    uint64_t snapshots_inline; /* written by the owner itself: the machine had no room for a child */
+    int64_t snapshot_at_ns;    /* monotonic, begin of the last one */
+    int64_t snapshot_stall_ns,
+        snapshot_stall_max_ns; /* the last one held the owner up for so long; the longest did */
+    uint64_t log_bytes;        /* since the last snapshot */
     int64_t last_input_ns, last_turn_ns, last_trim_ns;
     struct wr_alert *unstored, **unstored_end; /* raised, the store could not take them yet */
     uint32_t nunstored;
@@ -62,17 +65,19 @@ struct wr_owner {
     struct wr_owner_stats stats;
 };
 
-/* State directory, store, recovery, sinks, workers, HTTP, in this order. On failure `error` gets a line;
- * wr_owner_fini is then still to be called. `rules` is referenced. */
+/* State directory, store, recovery, sinks, workers, HTTP, in this order. On failure `error` gets a
+ * line; wr_owner_fini is then still to be called. `rules` is referenced. */
 enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struct wr_config *config,
                            struct wr_ruleset *rules, bool force_recover, uv_loop_t *loop,
                            struct wr_buf *error) WR_MUST_CHECK;
-/* Ends in order: workers, last turn, snapshot, sinks (5 s to flush), handles. The loop then runs out. */
+/* Ends in order: workers, last turn, snapshot, sinks (5 s to flush), handles. The loop then runs
+ * out. */
 void wr_owner_stop(struct wr_owner *owner);
 void wr_owner_fini(struct wr_owner *owner);
 
-/* Other rules and, of `next`, what can change while it runs: how rules run, receivers, retention, snapshots. What
- * cannot is said in the log. On failure all goes on as it was. Texts of `next` must outlive the next reload. */
+/* Other rules and, of `next`, what can change while it runs: how rules run, receivers, retention,
+ * snapshots. What cannot is said in the log. On failure all goes on as it was. Texts of `next` must
+ * outlive the next reload. */
 enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules,
                             const struct wr_config *next) WR_MUST_CHECK;
 
@@ -87,7 +92,7 @@ void wr_owner_on_tick(uv_timer_t *timer);
 void wr_owner_on_commit(uv_timer_t *timer);
 void wr_owner_on_housekeeping(uv_timer_t *timer);
 void wr_owner_snapshot(struct wr_owner *owner);
-void wr_owner_snapshot_now(struct wr_owner *owner); /* waits until it is stored: start and stop */
+void wr_owner_snapshot_now(struct wr_owner *owner); /* waits until it is stored: at the stop */
 void wr_owner_take_alerts(struct wr_owner *owner);
 bool wr_owner_store_alerts(struct wr_owner *owner);
 void wr_owner_drained(struct wr_owner *owner);

@@ -285,7 +285,7 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
         return err;
     owner->phase = WR_OWNER_RUNNING;
     (void)wr_owner_store_alerts(owner); /* those that the replay raised anew: known ones are left out */
-    wr_owner_snapshot_now(owner);       /* so that a damaged or long log is behind us */
+    wr_owner_snapshot(owner);           /* so that a damaged or long log is behind us */
     uint64_t commit_ms = (uint64_t)config->commit_ns / 1000000;
     uv_timer_start(&owner->tick, wr_owner_on_tick, TICK_MS, TICK_MS);
     uv_timer_start(&owner->commit, wr_owner_on_commit, commit_ms, commit_ms ? commit_ms : 1);
@@ -353,6 +353,8 @@ void wr_owner_stop(struct wr_owner *owner)
     owner->phase = WR_OWNER_DRAINING;
     for (uint32_t i = 0; i < owner->nworkers; i++)
         wr_worker_stop(&owner->workers[i]);
+    if (owner->saving) /* a newer one follows */
+        owner->io->child_kill(owner->io->ctx, &owner->snapshot.child);
     uv_timer_start(&owner->deadline, on_deadline, WORKER_STOP_MS, 0);
 }
 

@@ -25,14 +25,21 @@ void wr_snapshot_begin(struct wr_buf *out, uint64_t segment, uint64_t lsn, int64
     wr_buf_u64(out, (uint64_t)now_ns);
 }
 
-void wr_snapshot_add(struct wr_buf *out, enum wr_section kind, const void *bytes, size_t len)
+size_t wr_snapshot_open(struct wr_buf *out, enum wr_section kind)
 {
     wr_buf_u32(out, kind);
-    wr_buf_u64(out, len);
-    wr_buf_add(out, bytes, len);
+    wr_buf_u64(out, 0);
+    return out->len;
 }
 
-/* Keeps the two newest snapshots and the log from the older one on. Failures leave a file for the next time.
+void wr_snapshot_close(struct wr_buf *out, size_t section)
+{
+    if (!out->err)
+        wr_le_put((uint8_t *)out->data + section - 8, out->len - section, 8);
+}
+
+/* Keeps the two newest snapshots and the log from the older one on. Failures leave a file for the
+ * next time.
  */
 static void remove_old(const struct wr_io *io, const char *dir)
 {
@@ -64,6 +71,26 @@ int wr_snapshot_store(const struct wr_io *io, const char *dir, uint64_t segment,
     if (rc == 0)
         remove_old(io, dir);
     return rc;
+}
+
+static void sweep_one(void *arg, const char *name)
+{
+    size_t len = strlen(name);
+    char *found = arg; /* one a pass: the directory must not change while it is listed */
+    if (len < 64 && len > 4 && strncmp(name, ".snap-", 6) == 0 && strcmp(name + len - 4, ".tmp") == 0)
+        memcpy(found, name, len + 1);
+}
+
+void wr_snapshot_sweep(const struct wr_io *io, const char *dir)
+{
+    for (int pass = 0; pass < 100; pass++) {
+        char name[64] = "", path[WR_PATH_MAX];
+        if (io->list(io->ctx, dir, sweep_one, name) != 0 || !*name)
+            return;
+        if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
+            io->unlink(io->ctx, path) != 0)
+            return; /* it only takes room: the next start tries again */
+    }
 }
 
 static bool whole(const struct wr_snapshot *s, uint64_t number)

@@ -57,7 +57,8 @@ enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const 
         ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
         holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
         wr_buf_fmt(error,
-                   "state directory '%s' is in use by another weir (process %s); stop it or give --state DIR",
+                   "state directory '%s' is in use by another weir (process %s); stop it or give "
+                   "--state DIR",
                    dir, *holder ? holder : "unknown");
         close(fd);
         return WR_ELIMIT;
@@ -98,6 +99,7 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
                              struct wr_recovery_report *ret_report, struct wr_buf *error)
 {
     *ret_report = (struct wr_recovery_report){0};
+    wr_snapshot_sweep(state->io, state->dir);
     uint64_t from = 1, lsn = 0;
     enum wr_err err = load_snapshot(state, recovery, ret_report, &from, &lsn);
     if (err == WR_ECORRUPT && force) {
@@ -106,11 +108,11 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
         err = WR_OK;
     }
     if (err == WR_ECORRUPT) {
-        wr_buf_fmt(
-            error,
-            "state directory '%s': none of its %u snapshots can be used; --recover starts with what the log "
-            "has (windows may miss rows), or move the snap-* and log-* files away",
-            state->dir, (unsigned)ret_report->snapshots.found);
+        wr_buf_fmt(error,
+                   "state directory '%s': none of its %u snapshots can be used; --recover starts "
+                   "with what the log "
+                   "has (windows may miss rows), or move the snap-* and log-* files away",
+                   state->dir, (unsigned)ret_report->snapshots.found);
         return err;
     }
     int rc = 0;
@@ -130,48 +132,63 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
     return WR_OK;
 }
 
-int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg,
-                 struct wr_snapshot_job *ret_job)
+int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
+                 void *arg, struct wr_snapshot_job *ret_job)
 {
-    *ret_job = (struct wr_snapshot_job){.io = state->io, .dir = state->dir};
     int rc = wr_wal_rotate(&state->wal);
     if (rc != 0) {
         state->snapshot_errors++;
         return rc;
     }
-    ret_job->segment = state->wal.segment;
-    wr_snapshot_begin(&ret_job->bytes, state->wal.segment, state->wal.lsn, now_ns);
-    fill(arg, &ret_job->bytes);
+    *ret_job = (struct wr_snapshot_job){.state = state,
+                                        .segment = state->wal.segment,
+                                        .lsn = state->wal.lsn,
+                                        .now_ns = now_ns,
+                                        .fill = fill,
+                                        .arg = arg,
+                                        .child = {.fd = -1}};
     return 0;
 }
 
-void wr_snapshot_job_store(struct wr_snapshot_job *job)
+/* Bytes of the snapshot, or -errno. Runs in the child, too. */
+static int64_t put_together(void *arg)
 {
-    job->rc = wr_snapshot_store(job->io, job->dir, job->segment, &job->bytes);
+    const struct wr_snapshot_job *job = arg;
+    struct wr_buf bytes = {0};
+    wr_snapshot_begin(&bytes, job->segment, job->lsn, job->now_ns);
+    job->fill(job->arg, &bytes);
+    int rc = wr_snapshot_store(job->state->io, job->state->dir, job->segment, &bytes);
+    int64_t len = (int64_t)bytes.len;
+    wr_buf_fini(&bytes);
+    return rc < 0 ? rc : len;
 }
 
-int wr_state_done(struct wr_state *state, struct wr_snapshot_job *job)
+static int count(struct wr_state *state, int64_t result)
 {
-    int rc = job->rc;
-    if (rc != 0) {
+    if (result < 0) {
         state->snapshot_errors++;
-    } else {
-        state->snapshots++;
-        state->snapshot_bytes = job->bytes.len;
+        return (int)result;
     }
-    wr_buf_fini(&job->bytes);
-    return rc;
+    state->snapshots++;
+    state->snapshot_bytes = (uint64_t)result;
+    return 0;
 }
 
-int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
-                      void *arg)
+int wr_snapshot_start(struct wr_snapshot_job *job)
 {
-    struct wr_snapshot_job job;
-    int rc = wr_state_cut(state, now_ns, fill, arg, &job);
-    if (rc != 0)
-        return rc;
-    wr_snapshot_job_store(&job);
-    return wr_state_done(state, &job);
+    const struct wr_io *io = job->state->io;
+    return io->child_start(io->ctx, put_together, job, &job->child);
+}
+
+int wr_snapshot_end(struct wr_snapshot_job *job)
+{
+    const struct wr_io *io = job->state->io;
+    return count(job->state, io->child_end(io->ctx, &job->child));
+}
+
+int wr_snapshot_write(struct wr_snapshot_job *job)
+{
+    return count(job->state, put_together(job));
 }
 
 void wr_state_close(struct wr_state *state)

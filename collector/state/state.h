@@ -1,5 +1,5 @@
-/* The state directory: one process at a time, newest snapshot + log at start, log and snapshots while
- * running.
+/* The state directory: one process at a time, newest snapshot + log at start, log and snapshots
+ * while running.
  *
  *   lock        held with flock by the running process
  *   snap-N      snapshots (snapshot.h), the two newest
@@ -23,13 +23,13 @@ struct wr_state {
     uint64_t snapshot_bytes;
 };
 
-/* Makes the directory (mode 0700) when it is missing, and locks it. WR_EIO, WR_ELIMIT (another process has
- * it), with a line in `error`. */
+/* Makes the directory (mode 0700) when it is missing, and locks it. WR_EIO, WR_ELIMIT (another
+ * process has it), with a line in `error`. */
 enum wr_err wr_state_open(struct wr_state *state, const struct wr_io *io, const char *dir,
                           struct wr_buf *error) WR_MUST_CHECK;
 
-/* What recovery hands its caller. `load` takes a snapshot's sections (WR_ECORRUPT: try the one before; the
- * caller must then start over with an empty state at `reset`). */
+/* What recovery hands its caller. `load` takes a snapshot's sections (WR_ECORRUPT: try the one
+ * before; the caller must then start over with an empty state at `reset`). */
 struct wr_recovery {
     void *arg;
     enum wr_err (*reset)(void *arg);
@@ -41,37 +41,36 @@ struct wr_recovery_report {
     uint64_t snapshot_segment; /* 0: started without one */
     struct wr_wal_report log;
 };
-/* Newest usable snapshot, then the log over it, then a new log segment. `force`: goes on with what can be
- * read when there are snapshots and none is usable; without it that is an error (WR_ECORRUPT), never a silent
- * empty start. */
+/* Newest usable snapshot, then the log over it, then a new log segment. `force`: goes on with what
+ * can be read when there are snapshots and none is usable; without it that is an error
+ * (WR_ECORRUPT), never a silent empty start. */
 enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *recovery, bool force,
                              struct wr_recovery_report *ret_report, struct wr_buf *error) WR_MUST_CHECK;
 
-/* A snapshot in three steps, so that only the first holds the owner up:
+/* A snapshot, so that writing it does not hold the owner up:
  *
- *   cut    the log goes on in a new segment; `fill` puts the sections into memory. The owner's thread, between turns:
- *          what they say and the new segment's begin belong together.
- *   store  checksum, file, sync, rename; removes what is old. Any thread.
- *   done   counts. The owner's thread.
+ *   cut    the log goes on in a new segment
+ *   start  a child (io.h) begins to put the sections together and to write them. What `fill` finds
+ * in the memory of this moment and the new segment's begin belong together: no input is taken
+ * between cut and start end    takes the child's result and counts it
  *
- * One at a time. Until it is stored, recovery takes the snapshot before and a segment more. Also the way out of a
- * failed log. */
+ * wr_snapshot_write instead of start and end does the same here and now. One at a time; the owner's
+ * thread. Until it is stored, recovery takes the snapshot before and a segment more. Also the way
+ * out of a failed log. */
 struct wr_snapshot_job {
-    const struct wr_io *io;
-    const char *dir;
-    uint64_t segment;
-    struct wr_buf bytes;
-    int rc;
+    struct wr_state *state;
+    uint64_t segment, lsn;
+    int64_t now_ns;
+    void (*fill)(void *arg, struct wr_buf *out);
+    void *arg;
+    struct wr_child child;
 };
 /* -errno: the log goes on as it is, there is nothing to store (counted). */
-int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out), void *arg,
-                 struct wr_snapshot_job *ret_job);
-void wr_snapshot_job_store(struct wr_snapshot_job *job);
-/* 0 or -errno; empties the job. */
-int wr_state_done(struct wr_state *state, struct wr_snapshot_job *job);
-/* All three. -errno. */
-int wr_state_snapshot(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
-                      void *arg);
+int wr_state_cut(struct wr_state *state, int64_t now_ns, void (*fill)(void *arg, struct wr_buf *out),
+                 void *arg, struct wr_snapshot_job *ret_job);
+int wr_snapshot_start(struct wr_snapshot_job *job); /* -errno: no child; write it here */
+int wr_snapshot_end(struct wr_snapshot_job *job);   /* waits for the child; 0 or -errno */
+int wr_snapshot_write(struct wr_snapshot_job *job); /* 0 or -errno */
 
 /* Log written and synced, lock released. */
 void wr_state_close(struct wr_state *state);

@@ -7,6 +7,8 @@
 #   restart    SIGTERM in the middle; the same
 #   torn       kill -9, then the log's last bytes are cut off: a tick of the clock was being written
 #   reload     a bad rule and a good one over SIGHUP in the middle
+#   snapshot   the process that writes a snapshot is stuck: kill -9 of weir then, and a restart at once; and once more, and
+#              it is given up and the next one is written
 #   settings   a bad configuration and good ones over SIGHUP: receivers come and go, what cannot change is said
 variant=$1 WEIR=$2 ROOT=$3
 . "$ROOT/tests/support/live.sh"
@@ -47,7 +49,7 @@ finish() {
     live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
     live_stop
     tail -n 1 "$dir/weir.log" | grep -q "msg=stopped" || live_fail "$variant: no clean stop"
-    ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v "reload refused" || live_fail "$variant: errors in the log"
+    ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v -e "reload refused" -e "a snapshot" || live_fail "$variant: errors in the log"
     ids >"$dir/ids"
     [ "$(uniq "$dir/ids" | wc -l)" -eq 6 ] || live_fail "$variant: $(uniq "$dir/ids" | wc -l) alert ids, not 6"
     [ -z "$(uniq -d "$dir/ids")" ] || live_fail "$variant: raised twice: $(uniq -d "$dir/ids")"
@@ -96,6 +98,45 @@ reload)
     taken() { [ "$(live_metric weir_reloads_total)" -eq 1 ]; }
     live_until 5 taken || live_fail "good rules were refused"
     send_events $((half + 1)) "$total"; send_flows ;;
+snapshot)
+    echo "snapshot: 1s" >"$dir/more.yaml"
+    rm "$dir/weir.yaml"
+    stuck() { # stops the process of the next snapshot
+        python3 - "$weir_pid" <<'PY'
+import os, signal, sys, time
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    with open(f"/proc/{sys.argv[1]}/task/{sys.argv[1]}/children") as f:
+        for pid in f.read().split():
+            try:
+                os.kill(int(pid), signal.SIGSTOP)
+                time.sleep(0.05)
+                with open(f"/proc/{pid}/stat") as stat:
+                    if stat.read().rsplit(")", 1)[1].split()[0] == "T":
+                        print(pid)
+                        sys.exit()
+            except OSError:
+                pass
+sys.exit("no process of a snapshot was caught")
+PY
+    }
+    gone() { [ ! -e "/proc/$child" ] || grep -q ') Z ' "/proc/$child/stat" 2>/dev/null; }
+    begin; send_events 1 "$third"
+    child=$(stuck) || live_fail "no snapshot"
+    send_events $((third + 1)) "$half"
+    kill_9
+    live_until 5 gone || live_fail "the snapshot's process outlives weir"
+    begin
+    child=$(stuck) || live_fail "no snapshot after the restart"
+    send_events $((half + 1)) "$total"; send_flows
+    given_up() { [ "$(live_metric weir_snapshot_errors_total)" -ge 1 ]; }
+    live_until 20 given_up || live_fail "the stuck snapshot was not given up"
+    gone || live_fail "the stuck process is still there"
+    grep -q "msg=\"a snapshot is not getting done" "$dir/weir.log" || live_fail "it was not said"
+    before=$(live_metric weir_snapshots_total)
+    next() { [ "$(live_metric weir_snapshots_total)" -gt "$before" ]; }
+    live_until 10 next || live_fail "no snapshot after that"
+    child=$(stuck) || live_fail "no third snapshot" ;; # and the stop does not wait for it
 settings)
     begin; send_events 1 "$third"
     cp "$dir/weir.yaml" "$dir/first.yaml"

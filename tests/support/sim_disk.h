@@ -159,6 +159,22 @@ static int sim_list(void *ctx, const char *path, void (*each)(void *arg, const c
     return 0;
 }
 
+/* Runs the job at once: it sees the memory of this moment as a forked one would. */
+static int sim_child_start(void *ctx, int64_t (*job)(void *arg), void *arg, struct wr_child *ret_child)
+{
+    struct sim_disk *d = ctx;
+    if (sim_fails(d))
+        return -d->fail_errno;
+    *ret_child = (struct wr_child){.fd = -1, .result = job(arg)};
+    return 0;
+}
+
+static int64_t sim_child_end(void *ctx, struct wr_child *child)
+{
+    (void)ctx;
+    return child->result;
+}
+
 static struct wr_io sim_io(struct sim_disk *d)
 {
     return (struct wr_io){.ctx = d,
@@ -173,7 +189,9 @@ static struct wr_io sim_io(struct sim_disk *d)
                           .rename = sim_rename,
                           .unlink = sim_unlink,
                           .sync_dir = sim_sync_dir,
-                          .list = sim_list};
+                          .list = sim_list,
+                          .child_start = sim_child_start,
+                          .child_end = sim_child_end};
 }
 
 /* The machine loses power: what was not synced is gone, but for a torn part of `keep` bytes of each file. */

@@ -14,8 +14,11 @@ static void fill(void *arg, struct wr_buf *out)
 {
     struct sum *sum = arg;
     uint64_t both[2] = {sum->total, sum->n};
-    wr_snapshot_add(out, WR_SECTION_CONN, &both[0], 8);
-    wr_snapshot_add(out, WR_SECTION_ENGINE, &both[1], 8);
+    for (int i = 0; i < 2; i++) {
+        size_t section = wr_snapshot_open(out, i == 0 ? WR_SECTION_CONN : WR_SECTION_ENGINE);
+        wr_buf_add(out, &both[i], 8);
+        wr_snapshot_close(out, section);
+    }
 }
 
 static enum wr_err load(void *arg, const struct wr_snapshot *snapshot)
@@ -78,6 +81,16 @@ static void give(struct wr_state *state, struct sum *sum, int n)
     cr_assert_eq(wr_wal_write(&state->wal), 0);
 }
 
+/* As the owner does it: beside, or itself when there is no child. */
+static int take(struct wr_state *state, int64_t now_ns, struct sum *sum)
+{
+    struct wr_snapshot_job job;
+    int rc = wr_state_cut(state, now_ns, fill, sum, &job);
+    if (rc != 0)
+        return rc;
+    return wr_snapshot_start(&job) == 0 ? wr_snapshot_end(&job) : wr_snapshot_write(&job);
+}
+
 /* Runs of 10 inputs with a snapshot after the first `snapshots` ones; the last run ends without one, as kill
  * -9 does. */
 static struct sum run(struct wr_io *io, int runs, int snapshots)
@@ -89,7 +102,7 @@ static struct sum run(struct wr_io *io, int runs, int snapshots)
     for (int i = 0; i < runs; i++) {
         give(&state, &sum, 10);
         if (i < snapshots)
-            cr_assert_eq(wr_state_snapshot(&state, (int64_t)i + 1, fill, &sum), 0);
+            cr_assert_eq(take(&state, (int64_t)i + 1, &sum), 0);
     }
     wr_buf_fini(&state.wal.pending);
     return sum;
@@ -179,16 +192,16 @@ Test(state, every_failing_call_of_a_snapshot_loses_nothing)
         struct wr_recovery_report report;
         cr_assert_eq(recover(&state, &io, &sum, false, &report), WR_OK);
         give(&state, &sum, 10);
-        cr_assert_eq(wr_state_snapshot(&state, 1, fill, &sum), 0);
+        cr_assert_eq(take(&state, 1, &sum), 0);
         give(&state, &sum, 10);
         disk.calls = 0;
         disk.fail_at = n;
         disk.fail_errno = EIO;
-        (void)wr_state_snapshot(&state, 2, fill, &sum);
+        (void)take(&state, 2, &sum);
         disk.fail_at = 0;
         bool log_failed = state.wal.fd < 0;
         if (log_failed) /* the way out: another snapshot */
-            cr_assert_eq(wr_state_snapshot(&state, 3, fill, &sum), 0);
+            cr_assert_eq(take(&state, 3, &sum), 0);
         give(&state, &sum, 5);
         wr_state_close(&state);
         struct sum got = {0};
@@ -198,6 +211,23 @@ Test(state, every_failing_call_of_a_snapshot_loses_nothing)
         wr_state_close(&state);
         sim_free(&disk);
     }
+}
+
+Test(state, what_a_dead_process_was_writing_is_removed)
+{
+    struct sim_disk disk = {0};
+    struct wr_io io = sim_io(&disk);
+    struct sum want = run(&io, 3, 2), got = {0};
+    static const char *const left[] = {"s/.snap-00000000000000000009.tmp", "s/.snap-00000000000000000010.tmp"};
+    for (int i = 0; i < 2; i++)
+        cr_assert_geq(io.open(io.ctx, left[i], WR_IO_CREATE), 0);
+    struct wr_state state;
+    struct wr_recovery_report report;
+    cr_assert_eq(recover(&state, &io, &got, false, &report), WR_OK);
+    cr_assert_eq(got.total, want.total);
+    cr_assert_null(newest(&disk, ".tmp"));
+    wr_state_close(&state);
+    sim_free(&disk);
 }
 
 Test(state, one_process_at_a_time)
