@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"probe", wr_cmd_probe, "say what becomes of each message: layout, columns, unused fields"},
     {"tables", wr_cmd_tables, "list tables, their columns and types"},
     {"alerts", wr_cmd_alerts, "print the alerts that a running weir has raised"},
+    {"exporters", wr_cmd_exporters, "who sends flows: templates, rates, loss, sampling, last error"},
 };
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 

@@ -15,6 +15,7 @@ int wr_cmd_replay(int argc, char **argv);
 int wr_cmd_query(int argc, char **argv);
 int wr_cmd_decode(int argc, char **argv);
 int wr_cmd_alerts(int argc, char **argv);
+int wr_cmd_exporters(int argc, char **argv);
 int wr_cmd_probe(int argc, char **argv);
 int wr_cmd_tables(int argc, char **argv);
 

@@ -215,7 +215,16 @@ static int on_http(void *arg, const char *path, struct wr_buf *body, const char 
     }
     if (strcmp(path, "/healthz") == 0)
         return wr_owner_healthy(o, body) ? 200 : 503;
-    wr_buf_str(body, "weir has /metrics and /healthz\n");
+    if (strcmp(path, "/exporters") == 0) {
+        *ret_type = "application/x-ndjson";
+        for (uint32_t i = 0; i < o->nworkers; i++) {
+            pthread_mutex_lock(&o->workers[i].lock);
+            wr_flow_decoder_exporters(o->workers[i].decoder, o->io->wall_ns(o->io->ctx), body);
+            pthread_mutex_unlock(&o->workers[i].lock);
+        }
+        return 200;
+    }
+    wr_buf_str(body, "weir has /metrics, /healthz and /exporters\n");
     return 404;
 }
 

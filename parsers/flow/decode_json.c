@@ -239,7 +239,7 @@ static bool write_field(struct wr_msg *msg, const struct wr_field *f, const uint
     if (!msg->json->err)
         msg->json->len = before;
     wr_buf_str(msg->json, "null");
-    WR_COUNT(msg, rejected[WR_FLOW_REJECT_list], 1);
+    WR_REFUSED(msg, WR_FLOW_REJECT_list);
     return true;
 }
 

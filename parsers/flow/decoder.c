@@ -143,7 +143,7 @@ static __attribute__((noinline)) void refused(struct wr_msg *msg, enum wr_flow_r
     WR_COUNT(msg, messages, 1);
     WR_COUNT(msg, rejected_messages, 1);
     WR_COUNT(msg, rejected_whole[why], 1);
-    WR_COUNT(msg, rejected[why], 1);
+    WR_REFUSED(msg, why);
 }
 
 static bool decode(struct wr_msg *msg)
@@ -151,13 +151,17 @@ static bool decode(struct wr_msg *msg)
     enum wr_flow_reject why = WR_FLOW_NREJECTS;
     struct wr_flow_decoder *dec = msg->dec;
     dec->nwalks = dec->walked = 0;
+    msg->rows_before = msg->rows ? msg->rows->n : 0;
     bool ok = dispatch(msg, &why);
     if (ok) {
         dec->stats.messages++;
         dec->stats.ok++;
         msg->exporter->stats.messages++;
         msg->exporter->stats.ok++;
+        uint64_t lost = dec->stats.seq_lost;
         wr_seq_note(msg);
+        msg->stream->life.seq_lost += dec->stats.seq_lost - lost;
+        wr_life_note(msg);
     } else {
         refused(msg, why);
     }

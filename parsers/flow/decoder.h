@@ -90,8 +90,13 @@ const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *
 /* Prometheus lines per exporter (messages, rejected{reason}, seq_lost, ...), appended to `out`. */
 void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *out);
 
-/* UDP templates for the state directory, and back at start (then "provisional": used until the exporter sends
- * its own, dropped when it differs). WR_ECORRUPT leaves the decoder as it was. */
+/* One JSON object a line for each exporter, port or session, domain and version: templates, rates, loss, sampling,
+ * clock, last error. */
+void wr_flow_decoder_exporters(const struct wr_flow_decoder *dec, int64_t now_ns, struct wr_buf *out);
+const char *wr_flow_reject_name(enum wr_flow_reject why); /* "" for none */
+
+/* UDP templates, sampling rates and names for the state directory, and back at start (templates then are
+ * "provisional": used until the exporter sends its own, dropped when it differs). WR_ECORRUPT leaves the decoder as it was. */
 void wr_flow_decoder_save(const struct wr_flow_decoder *dec, struct wr_buf *out);
 enum wr_err wr_flow_decoder_load(struct wr_flow_decoder *dec, const void *bytes, size_t len) WR_MUST_CHECK;
 

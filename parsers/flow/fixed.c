@@ -64,7 +64,7 @@ bool wr_fixed_message(struct wr_msg *msg, uint32_t which, enum wr_flow_reject *r
     /* Octets after the last record are ignored; a count that lies costs what is not there. */
     size_t n = msg->count;
     if (n > fits) {
-        WR_COUNT(msg, rejected[WR_FLOW_REJECT_truncated], 1);
+        WR_REFUSED(msg, WR_FLOW_REJECT_truncated);
         n = fits;
     }
     wr_export_time(msg, secs, nsecs < 1000000000 ? nsecs : 0);

@@ -111,7 +111,7 @@ void wr_held_release(struct wr_msg *msg, uint16_t id)
             wr_set_decode(&then, tmpl, h->data, h->len);
             WR_COUNT(msg, sets_released, 1);
         } else {
-            WR_COUNT(msg, rejected[WR_FLOW_REJECT_varlen], 1);
+            WR_REFUSED(msg, WR_FLOW_REJECT_varlen);
             WR_COUNT(msg, sets_dropped, 1);
         }
         unlink_held(msg->dec, x, at);

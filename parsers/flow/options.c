@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sorted by what it applies to: domain, then kind. */
-static uint64_t sampler_key(uint32_t domain, enum wr_sampler_kind kind)
+/* Sorted by what it applies to: domain, then kind. ANY: what any domain of the exporter said last, for the flows
+ * of a domain that said nothing (line cards, options from a management domain). */
+#define ANY (UINT64_C(1) << 32)
+static uint64_t sampler_key(uint64_t domain, enum wr_sampler_kind kind)
 {
-    return (uint64_t)domain << 2 | (uint64_t)kind;
+    return domain << 2 | (uint64_t)kind;
 }
 
 static uint32_t lower_bound(const struct wr_exporter *x, uint64_t key, uint64_t id)
@@ -35,8 +37,7 @@ static uint32_t sampler_rate(const struct wr_exporter *x, uint64_t key, uint64_t
 }
 
 /* A full table keeps what it has: rates change rarely, and a flood must not push the real ones out. */
-static void sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id,
-                        uint32_t rate)
+void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate)
 {
     uint32_t at = lower_bound(x, key, id);
     if (at < x->nsamplers && x->samplers[at].key == key && x->samplers[at].id == id) {
@@ -90,6 +91,17 @@ static bool states_rate(const struct wr_plan *plan)
     return plan->have & (WR_T(RATE) | WR_T(INTERVAL) | WR_T(SIZE) | WR_T(POPULATION) | WR_T(PROBABILITY));
 }
 
+static uint32_t described_rate(const struct wr_exporter *x, uint64_t domain, const struct wr_plan *plan,
+                               const uint64_t *v)
+{
+    uint32_t rate = 0;
+    if (plan->have & WR_T(SAMPLER))
+        rate = sampler_rate(x, sampler_key(domain, WR_SAMPLER_ID), v[WR_T_SAMPLER]);
+    if (!rate && plan->have & WR_T(INTERFACE))
+        rate = sampler_rate(x, sampler_key(domain, WR_SAMPLER_INTERFACE), v[WR_T_INTERFACE]);
+    return rate ? rate : sampler_rate(x, sampler_key(domain, WR_SAMPLER_SYSTEM), 0);
+}
+
 uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v)
 {
     uint64_t rate = own_rate(plan, v);
@@ -97,14 +109,10 @@ uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const 
         return rate;
     const struct wr_exporter *x = msg->exporter;
     uint64_t sampler = plan->have & WR_T(SAMPLER) ? v[WR_T_SAMPLER] : 0;
-    if (x->nsamplers) {
-        if (plan->have & WR_T(SAMPLER))
-            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_ID), sampler);
-        if (!rate && plan->have & WR_T(INTERFACE))
-            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_INTERFACE), v[WR_T_INTERFACE]);
-        if (!rate)
-            rate = sampler_rate(x, sampler_key(msg->domain, WR_SAMPLER_SYSTEM), 0);
-    }
+    if (x->nsamplers)
+        rate = described_rate(x, msg->domain, plan, v);
+    if (!rate && x->nsamplers)
+        rate = described_rate(x, ANY, plan, v);
     if (!rate && sampler) /* it names a sampler (0 is none) that nobody has described */
         WR_COUNT(msg, sampling_unknown, 1);
     if (!rate)
@@ -186,12 +194,23 @@ static void gather(const struct wr_tmpl *tmpl, const uint8_t *rec, struct gather
     }
 }
 
+/* An exporter boots once, whichever port and message say so. A message full of different times pays for a few. */
+static void note_boot(struct wr_msg *msg, int64_t boot_ns)
+{
+    enum { MAX_BOOTS = 4 };
+    if (msg->stream->init_ns == boot_ns || msg->boots++ >= MAX_BOOTS)
+        return;
+    for (struct wr_stream *s = msg->exporter->streams; s; s = s->next_sibling)
+        if (s->key.domain == msg->domain && s->key.version == msg->version)
+            s->init_ns = boot_ns;
+}
+
 void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
 {
     struct gathered g;
     gather(tmpl, rec, &g);
     if (g.v[WR_T_INIT_MS] && g.v[WR_T_INIT_MS] < (uint64_t)(INT64_MAX / 1000000))
-        msg->stream->init_ns = (int64_t)g.v[WR_T_INIT_MS] * 1000000;
+        note_boot(msg, (int64_t)g.v[WR_T_INIT_MS] * 1000000);
     uint64_t have = 0;
     for (unsigned t = 0; t < WR_NTARGETS; t++)
         have |= (uint64_t)(g.v[t] != 0) << t;
@@ -205,6 +224,7 @@ void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uin
                                 : g.by_interface ? WR_SAMPLER_INTERFACE
                                                  : WR_SAMPLER_SYSTEM;
     uint64_t id = g.by_sampler ? g.v[WR_T_SAMPLER] : g.by_interface ? g.v[WR_T_INTERFACE] : 0;
-    sampler_set(msg->dec, msg->exporter, sampler_key(msg->domain, kind), id,
-                rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate);
+    uint32_t capped = rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+    wr_sampler_set(msg->dec, msg->exporter, sampler_key(msg->domain, kind), id, capped);
+    wr_sampler_set(msg->dec, msg->exporter, sampler_key(ANY, kind), id, capped);
 }

@@ -24,7 +24,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
         tmpl->seen_ns = msg->now_ns;
         pend->tmpl = NULL;
         if (!wr_stream_put(msg->dec, msg->stream, tmpl)) {
-            WR_COUNT(msg, rejected[WR_FLOW_REJECT_exporter_cap], 1);
+            WR_REFUSED(msg, WR_FLOW_REJECT_exporter_cap);
             return;
         }
         WR_COUNT(msg, templates, 1);
@@ -39,7 +39,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
             now->seen_ns = msg->now_ns;
         return;
     case WR_PEND_REFUSED: /* the old one goes too: the data that follow are not its */
-        WR_COUNT(msg, rejected[pend->why], 1);
+        WR_REFUSED(msg, pend->why);
         wr_stream_remove(msg->dec, msg->stream, pend->id);
         return;
     case WR_PEND_WITHDRAWN:

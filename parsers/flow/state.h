@@ -55,6 +55,7 @@ enum {
 };
 #define WR_SECOND_NS INT64_C(1000000000)
 #define WR_FLOW_AHEAD_NS (300 * WR_SECOND_NS) /* a time this far after the export is not believed */
+#define WR_FLOW_NAME_NS (30 * 86400 * WR_SECOND_NS) /* a name told longer ago than this is not believed */
 #define WR_FLOW_HELD_NS (60 * WR_SECOND_NS)
 #define WR_FLOW_IDLE_NS (1800 * WR_SECOND_NS) /* an exporter or stream this quiet makes room for another */
 
@@ -125,6 +126,15 @@ struct wr_stream {
     uint32_t nslots, ntmpls;
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
     int64_t init_ns;   /* element 160 of an options record; 0 unknown */
+    struct wr_stream_life {
+        int64_t first_ns;
+        uint64_t messages, records, seq_lost;
+        int64_t offset_ns;    /* arrival less export time of the last message */
+        uint32_t rate;        /* sampling of the last row; 0 none yet */
+        int64_t window_ns;    /* begin of the window that rates are taken over */
+        uint64_t window_messages, window_records;
+        double messages_rate, records_rate; /* per second, of the window before */
+    } life;
     struct wr_seq seq;
 };
 
@@ -156,6 +166,8 @@ struct wr_exporter {
     struct wr_sampler *samplers; /* sorted by (key, id) */
     uint32_t nsamplers, cap_samplers;
     struct wr_names names;
+    enum wr_flow_reject last_why; /* WR_FLOW_NREJECTS: nothing was ever refused */
+    int64_t last_why_ns;
     struct wr_flow_stats stats;
 };
 
@@ -209,9 +221,10 @@ struct wr_msg {
     uint32_t domain, seq, uptime_ms;
     uint32_t header_rate; /* v5; 0 unknown */
     int64_t export_ns, now_ns;
+    uint32_t rows_before; /* in `rows` */
     uint32_t records;    /* decoded, options included */
     uint32_t list_items; /* written so far, of the whole message */
-    uint32_t holds;
+    uint32_t holds, boots;
     bool unknown_sets;
     struct wr_flow_vec *rows;
     struct wr_buf *json;
@@ -263,6 +276,14 @@ static inline size_t wr_record_ends(const struct wr_plan *plan, const uint8_t *b
 }
 
 /* Both counters of a message: the decoder's and its exporter's. */
+#define WR_REFUSED(msg, why)                                                                                 \
+    do {                                                                                                     \
+        WR_COUNT(msg, rejected[why], 1);                                                                     \
+        if ((msg)->exporter) {                                                                               \
+            (msg)->exporter->last_why = (why);                                                               \
+            (msg)->exporter->last_why_ns = (msg)->now_ns;                                                    \
+        }                                                                                                    \
+    } while (0)
 #define WR_COUNT(msg, field, n)                                                                              \
     do {                                                                                                     \
         (msg)->dec->stats.field += (n);                                                                      \
@@ -295,6 +316,7 @@ static inline struct wr_stream *wr_stream_of(const struct wr_msg *msg)
 }
 /* Finds or makes exporter and stream of the message; false when a cap refuses them. */
 bool wr_stream_enter(struct wr_msg *msg);
+struct wr_exporter *wr_exporter_get(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns);
 struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_stream_key *key, int64_t now_ns);
 void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream);
 void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter);
@@ -367,6 +389,8 @@ void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *
                  struct wr_flow *flow);
 void wr_who_user(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *name, uint32_t len);
 void wr_names_compile(struct wr_tmpl *tmpl);
+bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
+                   const char *text, uint32_t len, int64_t told_ns);
 void wr_names_learn(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
 /* times.c */
@@ -376,8 +400,12 @@ void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t
 
 /* options.c */
 void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
+void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate);
 uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v);
 void wr_scale(struct wr_flow *flow, uint64_t rate);
+
+/* exporters.c: a message of the stream was decoded */
+void wr_life_note(struct wr_msg *msg);
 
 /* sequence.c: called once per message, after it is decoded. */
 void wr_seq_note(struct wr_msg *msg);

@@ -245,6 +245,7 @@ static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8
         return NULL;
     memcpy(x->addr, addr, 16);
     x->held_end = &x->held;
+    x->last_why = WR_FLOW_NREJECTS;
     x->used_ns = now_ns;
     charge(dec, x, sizeof *x);
     uint32_t b = bucket_of(dec, addr, 16);
@@ -280,11 +281,15 @@ static void set_points(struct wr_stream *s)
     }
 }
 
+struct wr_exporter *wr_exporter_get(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns)
+{
+    struct wr_exporter *x = wr_exporter_find(dec, addr);
+    return x ? x : exporter_add(dec, addr, now_ns);
+}
+
 struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_stream_key *key, int64_t now_ns)
 {
-    struct wr_exporter *x = wr_exporter_find(dec, key->addr);
-    if (!x)
-        x = exporter_add(dec, key->addr, now_ns);
+    struct wr_exporter *x = wr_exporter_get(dec, key->addr, now_ns);
     if (!x || (x->nstreams >= WR_FLOW_MAX_STREAMS && !evict_stream(dec, x, now_ns)))
         return NULL;
     struct wr_stream *s = NULL;
@@ -294,9 +299,12 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
         return NULL;
     s->key = *key;
     s->exporter = x;
-    s->used_ns = now_ns;
+    s->used_ns = s->life.first_ns = s->life.window_ns = now_ns;
     set_points(s);
     charge(dec, x, sizeof *s);
+    for (const struct wr_stream *other = x->streams; other && !s->init_ns; other = other->next_sibling)
+        if (other->key.domain == key->domain && other->key.version == key->version)
+            s->init_ns = other->init_ns; /* an exporter boots once, whatever its ports */
     s->next_sibling = x->streams;
     x->streams = s;
     x->nstreams++;

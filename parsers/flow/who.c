@@ -203,7 +203,7 @@ static void keep_name(struct gather *g, enum wr_who_kind kind, const struct wr_n
                       const struct wr_name_key *key)
 {
     const struct wr_name *name = wr_names_find(names, key);
-    if (name)
+    if (name && g->msg->now_ns - name->told_ns <= WR_FLOW_NAME_NS)
         keep(g, kind, wr_name_text(name), name->text_len);
 }
 
@@ -232,7 +232,7 @@ static void keep_app(struct gather *g, const uint8_t *p, uint32_t len)
     const struct wr_name *name = wr_names_find(&g->msg->exporter->names, &key);
     uint64_t selector = 0;
     char text[40];
-    if (name) {
+    if (name && g->msg->now_ns - name->told_ns <= WR_FLOW_NAME_NS) {
         keep(g, WR_WHO_APPLICATION, wr_name_text(name), name->text_len);
         return;
     }
@@ -472,37 +472,43 @@ static const uint8_t *field_at(const struct wr_tmpl *t, const uint8_t *rec, uint
     }
 }
 
+bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
+                   const char *text, uint32_t len, int64_t told_ns)
+{
+    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes};
+    if (!names->max) { /* first use */
+        bool hosts = names == &dec->hosts;
+        names->hash_key = dec->hash_key;
+        names->max = hosts ? WR_FLOW_HOSTS : WR_FLOW_NAMES;
+        names->max_bytes = hosts ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
+    }
+    return wr_names_put(names, key, text, len, told_ns, &budget);
+}
+
 static void learn(struct wr_msg *msg, enum wr_name_kind kind, const uint8_t *key_at, uint32_t key_len,
                   const char *text, uint32_t len)
 {
-    struct wr_flow_decoder *dec = msg->dec;
-    struct wr_names *names = kind == WR_NAME_HOST ? &dec->hosts : &msg->exporter->names;
-    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes};
+    bool host = kind == WR_NAME_HOST;
     struct wr_name_key key;
     char repaired[3 * WR_NAME_MAX_TEXT];
     if (len > WR_NAME_MAX_TEXT)
         len = WR_NAME_MAX_TEXT;
     if (kind == WR_NAME_APPLICATION)
         key = wr_name_key_app(msg->domain, key_at, key_len);
-    else if (kind == WR_NAME_HOST)
+    else if (host)
         key = wr_name_key_bytes(kind, key_at, key_len);
     else if (key_len <= 8)
         key = wr_name_key_int(kind, msg->domain, wr_be(key_at, key_len));
     else
         return;
-    if (kind == WR_NAME_HOST)
+    if (host)
         key.domain = WR_NAME_ANY;
     if (!wr_utf8_valid(text, len)) {
         size_t replaced;
         len = (uint32_t)wr_utf8_repair(text, len, repaired, &replaced);
         text = repaired;
     }
-    if (!names->max) { /* first use */
-        names->hash_key = dec->hash_key;
-        names->max = kind == WR_NAME_HOST ? WR_FLOW_HOSTS : WR_FLOW_NAMES;
-        names->max_bytes = kind == WR_NAME_HOST ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
-    }
-    if (!wr_names_put(names, &key, text, len, msg->now_ns, &budget))
+    if (!wr_names_keep(msg->dec, host ? &msg->dec->hosts : &msg->exporter->names, &key, text, len, msg->now_ns))
         WR_COUNT(msg, no_memory_names, 1);
 }
 

@@ -1,0 +1,155 @@
+/* What each exporter's streams look like from here, one JSON object a line (`weir exporters`, /exporters). */
+#include "base/ticks.h"
+#include "parsers/flow/state.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define RATE_WINDOW_NS (10 * WR_SECOND_NS)
+
+void wr_life_note(struct wr_msg *msg)
+{
+    struct wr_stream_life *life = &msg->stream->life;
+    life->messages++;
+    life->records += msg->records;
+    life->offset_ns = msg->now_ns - msg->export_ns;
+    if (msg->rows && msg->rows->n > msg->rows_before)
+        life->rate = msg->rows->at[msg->rows->n - 1].sampling;
+    int64_t span = msg->now_ns - life->window_ns;
+    if (span < RATE_WINDOW_NS)
+        return;
+    double seconds = (double)span / (double)WR_SECOND_NS;
+    life->messages_rate = (double)(life->messages - life->window_messages) / seconds;
+    life->records_rate = (double)(life->records - life->window_records) / seconds;
+    life->window_ns = msg->now_ns;
+    life->window_messages = life->messages;
+    life->window_records = life->records;
+}
+
+const char *wr_flow_reject_name(enum wr_flow_reject why)
+{
+    static const char *const names[] = {
+#define X(name, text) #name,
+        WR_FLOW_REJECTS(X)
+#undef X
+    };
+    return why < WR_FLOW_NREJECTS ? names[why] : "";
+}
+
+static void put_address(struct wr_buf *out, const uint8_t *addr)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char text[INET6_ADDRSTRLEN];
+    bool v4 = memcmp(addr, mapped, sizeof mapped) == 0;
+    inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, text, sizeof text);
+    wr_json_key(out, "exporter");
+    wr_json_cstr(out, text);
+}
+
+static void put_number(struct wr_buf *out, const char *key, uint64_t n)
+{
+    wr_json_key(out, key);
+    wr_buf_fmt(out, "%" PRIu64, n);
+}
+
+static void put_seconds(struct wr_buf *out, const char *key, int64_t ns)
+{
+    wr_json_key(out, key);
+    wr_buf_fmt(out, "%.3f", (double)ns / 1e9);
+}
+
+static void put_time(struct wr_buf *out, const char *key, int64_t ns)
+{
+    wr_json_key(out, key);
+    wr_buf_char(out, '"');
+    wr_ticks_datetime(out, wr_ticks_of_unix_ns(ns));
+    wr_buf_char(out, '"');
+}
+
+static const char *version_name(uint16_t version)
+{
+    switch (version) {
+    case WR_FLOW_V1:
+        return "NetFlow v1";
+    case WR_FLOW_V5:
+        return "NetFlow v5";
+    case WR_FLOW_V7:
+        return "NetFlow v7";
+    case WR_FLOW_V9:
+        return "NetFlow v9";
+    case WR_FLOW_IPFIX:
+        return "IPFIX";
+    default:
+        return "sFlow v5";
+    }
+}
+
+static void put_templates(struct wr_buf *out, const struct wr_stream *s)
+{
+    uint64_t count[2] = {0, 0};
+    int64_t newest = 0;
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        if (!s->slots[i])
+            continue;
+        count[s->slots[i]->options]++;
+        newest = s->slots[i]->seen_ns > newest ? s->slots[i]->seen_ns : newest;
+    }
+    put_number(out, "templates", count[0]);
+    put_number(out, "optionsTemplates", count[1]);
+    if (newest)
+        put_time(out, "templateSeen", newest);
+}
+
+static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf *out)
+{
+    const struct wr_exporter *x = s->exporter;
+    const struct wr_stream_life *life = &s->life;
+    bool quiet = now_ns - s->used_ns > 2 * RATE_WINDOW_NS;
+    wr_buf_char(out, '{');
+    put_address(out, s->key.addr);
+    if (s->key.session && !s->provisional)
+        put_number(out, "session", s->key.session);
+    else if (!s->provisional)
+        put_number(out, "port", s->key.port);
+    put_number(out, "domain", s->key.domain);
+    wr_json_key(out, "protocol");
+    wr_json_cstr(out, version_name(s->key.version));
+    wr_json_key(out, "state");
+    wr_json_cstr(out, s->provisional ? "stored" : quiet ? "quiet" : "sending");
+    put_templates(out, s);
+    if (s->provisional) { /* what was stored; nobody sends on it */
+        wr_buf_str(out, "}\n");
+        return;
+    }
+    put_time(out, "firstSeen", life->first_ns);
+    put_time(out, "lastSeen", s->used_ns);
+    put_number(out, "messages", life->messages);
+    put_number(out, "records", life->records);
+    wr_json_key(out, "messagesPerSecond");
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : life->messages_rate);
+    wr_json_key(out, "recordsPerSecond");
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : life->records_rate);
+    put_number(out, "sequenceLost", life->seq_lost);
+    put_number(out, "samplingInterval", life->rate ? life->rate : 1);
+    put_number(out, "samplers", x->nsamplers);
+    put_number(out, "names", x->names.n);
+    put_seconds(out, "clockOffsetSeconds", life->offset_ns);
+    put_number(out, "setsWaiting", x->nheld);
+    put_number(out, "rejectedMessages", x->stats.rejected_messages);
+    if (x->last_why != WR_FLOW_NREJECTS) {
+        wr_json_key(out, "lastError");
+        wr_json_cstr(out, wr_flow_reject_name(x->last_why));
+        put_time(out, "lastErrorTime", x->last_why_ns);
+    }
+    wr_buf_str(out, "}\n");
+}
+
+void wr_flow_decoder_exporters(const struct wr_flow_decoder *dec, int64_t now_ns, struct wr_buf *out)
+{
+    for (uint32_t i = 0; i < dec->nbuckets; i++)
+        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
+            for (const struct wr_stream *s = x->streams; s; s = s->next_sibling)
+                if (!s->provisional || s->ntmpls)
+                    put_stream(s, now_ns, out);
+}

@@ -1,0 +1,32 @@
+# `weir exporters`: from the running daemon, and from what it stored.
+WEIR=$1 ROOT=$2
+. "$ROOT/tests/support/live.sh"
+live_start
+cap=$ROOT/tests/data/flow/logstash-codec-netflow
+python3 - "$flow" "$cap" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+for name in ("netflow9_test_valid01", "netflow9_test_macaddr_tpl", "netflow5_test_juniper_mx80"):
+    s.sendto(open(f"{sys.argv[2]}/{name}.dat", "rb").read(), ("127.0.0.1", int(sys.argv[1])))
+s.sendto(b"\0\5nothing", ("127.0.0.1", int(sys.argv[1])))
+PY
+three() { [ "$("$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | grep -c '"state":"sending"')" -ge 2 ]; }
+live_until 10 three || live_fail "two streams were expected: $("$WEIR" exporters --http "127.0.0.1:$http" --format jsonl)"
+"$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'map(.exporter) | unique == ["127.0.0.1"]' >/dev/null ||
+    live_fail "not all lines are of 127.0.0.1"
+"$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'map(.protocol) | index("NetFlow v5") and index("NetFlow v9")' >/dev/null ||
+    live_fail "protocols"
+"$WEIR" exporters --http "127.0.0.1:$http" --format table >"$dir/table"
+head -n 1 "$dir/table" | grep -q "^EXPORTER .*LAST ERROR" || live_fail "head of the table: $(head -n 1 "$dir/table")"
+grep -q "^127.0.0.1 .*NetFlow v9 sending" "$dir/table" || live_fail "no row in $(cat "$dir/table")"
+live_get /exporters | grep -q '"lastError":"truncated"' || live_fail "the broken message is not told"
+live_stop
+"$WEIR" exporters --state "$dir/state" --format jsonl | jq -se 'map(select(.protocol == "NetFlow v9" and .state == "stored")) | length > 0' >/dev/null ||
+    live_fail "nothing stored"
+code=0
+"$WEIR" exporters --http "127.0.0.1:$http" 2>"$dir/err" || code=$?
+[ "$code" -eq 1 ] && grep -q "is .weir run. running" "$dir/err" || live_fail "no daemon: $code $(cat "$dir/err")"
+code=0
+"$WEIR" exporters --state /nowhere --follow 2>"$dir/err" || code=$?
+[ "$code" -eq 2 ] || live_fail "--state with --follow: $code"
