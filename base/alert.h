@@ -33,6 +33,7 @@ struct wr_alert {
     int64_t first_seen, last_seen;    /* ticks, of the rows in the group; 0 unknown */
     int64_t raised_at;                /* ticks: when the group crossed */
     bool exact;                       /* false: memory bound touched it, or sampled */
+    bool final;                       /* no later version of it comes */
     struct wr_alert_cell *cells;      /* the columns the rule projects */
     uint32_t ncells;
     struct { const char *type, *identifier; uint32_t cell; } *entities; /* cell: index into cells */

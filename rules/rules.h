@@ -21,6 +21,9 @@ enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char 
                            struct wr_diags *diags) WR_MUST_CHECK;
 struct wr_ruleset *wr_ruleset_ref(struct wr_ruleset *set);
 void wr_ruleset_unref(struct wr_ruleset *set);
+/* What rules added from here on may name beside weir's tables; referenced. Set once, before the first rule. */
+struct wr_refdata;
+void wr_ruleset_refdata(struct wr_ruleset *set, struct wr_refdata *refdata);
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);
 /* What all rules together want from a table; borrowed until the set goes. nbranches 0: nobody reads it. */
 const struct wr_scan *wr_ruleset_scan(const struct wr_ruleset *set, enum wr_table table);
@@ -38,6 +41,8 @@ void wr_engine_free(struct wr_engine *engine);
 /* Rows of a sealed batch of `table`, at query time `now` (ticks; now() in the rules; never steps back). */
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
+/* Reference data changed: rules that read it run again. */
+void wr_engine_refdata_changed(struct wr_engine *engine);
 /* Time passes: groups leave their windows, alerts resolve. */
 enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now) WR_MUST_CHECK;
 /* Alerts raised, updated or resolved since the last call, in order; caller owns the list (NULL = none). */
@@ -60,6 +65,9 @@ struct wr_query;
 /* Compiles `text`; NULL with errors in `diags`. */
 struct wr_query *wr_query_new(const char *name, const char *text, size_t len, uint32_t batch_rows,
                               struct wr_diags *diags);
+/* The same; `refdata` (referenced, may be NULL) is what it may name beside weir's tables. */
+struct wr_query *wr_query_new_with(struct wr_refdata *refdata, const char *name, const char *text, size_t len,
+                                   uint32_t batch_rows, struct wr_diags *diags);
 void wr_query_free(struct wr_query *query);
 /* What it wants of a table; nbranches 0: does not read it. Borrowed. */
 const struct wr_scan *wr_query_scan(const struct wr_query *query, enum wr_table table);

@@ -1,6 +1,7 @@
 #include "base/yaml.h"
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/lists.h"
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/config/config.h"
@@ -12,6 +13,7 @@
 
 static const struct wr_opt options[] = {
     {"format", "WORD", "text or json", 'f'},
+    {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) rules may read", 'c'},
     {0},
 };
 
@@ -87,6 +89,11 @@ static enum wr_err check_text(struct check *c, const char *name, const char *tex
     if (!wr_config_init(&config))
         return WR_ENOMEM;
     enum wr_err err = wr_config_load(&config, name, text, len, diags);
+    if (!err) { /* and the files that it names */
+        struct wr_listfiles *files = wr_listfiles_new(&config, NULL, 0, diags);
+        err = files ? WR_OK : WR_EINVAL;
+        wr_listfiles_free(files);
+    }
     wr_config_fini(&config);
     return err;
 }
@@ -145,11 +152,14 @@ int wr_cmd_check(int argc, char **argv)
 {
     static const char *const formats[] = {"text", "json", NULL};
     struct wr_args args;
+    const char *config = NULL;
     int key, format = 0;
     wr_args_init(&args, &spec, argc, argv);
     while ((key = wr_args_next(&args)) != WR_ARGS_END)
         if (key == WR_ARGS_STOP)
             return args.code;
+        else if (key == 'c')
+            config = args.value;
         else if (!wr_args_choice(&args, formats, &format))
             return WR_EXIT_USAGE;
     int at = wr_args_operands(&args);
@@ -163,6 +173,14 @@ int wr_cmd_check(int argc, char **argv)
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
         return WR_EXIT_FOUND;
     }
+    struct wr_cli_lists lists;
+    if (!wr_cli_lists_init(&lists, config, (const char *const *)argv + at, (uint32_t)(argc - at))) {
+        wr_cli_lists_fini(&lists);
+        wr_ruleset_unref(c.rules);
+        wr_mappings_free(c.mappings);
+        return WR_EXIT_FOUND;
+    }
+    wr_ruleset_refdata(c.rules, wr_cli_lists_refdata(&lists));
     wr_out_init(&c.out, STDOUT_FILENO);
     if (c.json)
         wr_buf_char(&c.out.buf, '[');
@@ -171,6 +189,7 @@ int wr_cmd_check(int argc, char **argv)
         unread += wr_rulefiles(argv[at], check_file, &c);
     summary(&c);
     wr_ruleset_unref(c.rules);
+    wr_cli_lists_fini(&lists);
     wr_mappings_free(c.mappings);
     return wr_out_fini(&c.out, c.errors || unread ? WR_EXIT_FOUND : WR_EXIT_OK);
 }

@@ -1,5 +1,6 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/lists.h"
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "rules/rules.h"
@@ -7,11 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct wr_opt options[] = {{0}};
+static const struct wr_opt options[] = {
+    {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) rules may read", 'c'},
+    {0},
+};
 
 static const struct wr_args_spec spec = {
     "explain",
-    "RULE...",
+    "[OPTION]... RULE...",
     "Shows how rules run: the plan, what the decoders can test before they decode the rest\n"
     "(pushdown), the window and where it comes from, the most memory it may take, and whether\n"
     "each result is exact. RULE is a .kql or Sentinel .yaml file, a directory of them, or -\n"
@@ -46,8 +50,10 @@ int wr_cmd_explain(int argc, char **argv)
 {
     struct wr_args args;
     wr_args_init(&args, &spec, argc, argv);
-    if (wr_args_next(&args) == WR_ARGS_STOP)
-        return args.code;
+    const char *config = NULL;
+    for (int key; (key = wr_args_next(&args)) != WR_ARGS_END; config = args.value)
+        if (key == WR_ARGS_STOP)
+            return args.code;
     int at = wr_args_operands(&args);
     if (at == argc)
         return wr_args_mistake(&spec, "no rule given");
@@ -56,6 +62,13 @@ int wr_cmd_explain(int argc, char **argv)
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
         return WR_EXIT_FOUND;
     }
+    struct wr_cli_lists lists;
+    if (!wr_cli_lists_init(&lists, config, (const char *const *)argv + at, (uint32_t)(argc - at))) {
+        wr_cli_lists_fini(&lists);
+        wr_ruleset_unref(e.rules);
+        return WR_EXIT_FOUND;
+    }
+    wr_ruleset_refdata(e.rules, wr_cli_lists_refdata(&lists));
     for (; at < argc; at++)
         e.errors += wr_rulefiles(argv[at], add_rule, &e);
     struct wr_out out;
@@ -63,5 +76,6 @@ int wr_cmd_explain(int argc, char **argv)
     if (wr_ruleset_count(e.rules))
         wr_ruleset_explain(e.rules, &out.buf);
     wr_ruleset_unref(e.rules);
+    wr_cli_lists_fini(&lists);
     return wr_out_fini(&out, e.errors ? WR_EXIT_FOUND : WR_EXIT_OK);
 }

@@ -3,6 +3,7 @@
 #include "collector/cli/cli.h"
 #include "collector/cli/feed.h"
 #include "collector/cli/infile.h"
+#include "collector/cli/lists.h"
 #include "collector/cli/output.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static const struct wr_opt options[] = {
      "events  DeviceNetworkEvents\n"
      "table   FlowOrphans",
      KEY_ORPHANS},
+    {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) the query may read", 'c'},
     {"batch-rows", "N", "rows that an operator sees at once", KEY_BATCH_ROWS},
     {0},
 };
@@ -52,6 +54,8 @@ struct request {
     int64_t now; /* ticks; 0: by the input */
     uint32_t batch_rows;
     int orphans;
+    const char *config;
+    struct wr_refdata *refdata;
 };
 
 static int parse(struct wr_args *args, struct request *req)
@@ -67,6 +71,9 @@ static int parse(struct wr_args *args, struct request *req)
             break;
         case 'f':
             ok = wr_args_choice(args, wr_format_names, &req->format);
+            break;
+        case 'c':
+            req->config = args->value;
             break;
         case KEY_NOW:
             ok = wr_args_time(args, &req->now);
@@ -159,7 +166,7 @@ static const char *reads_table(const struct wr_query *query)
 static int run(const struct request *req, const char *name, const char *text, size_t len,
                struct wr_diags *diags)
 {
-    struct wr_query *query = wr_query_new(name, text, len, req->batch_rows, diags);
+    struct wr_query *query = wr_query_new_with(req->refdata, name, text, len, req->batch_rows, diags);
     if (!query) {
         if (!diags->nerrors)
             wr_cli_error("cannot compile the query: %s", wr_strerror(WR_ENOMEM));
@@ -218,11 +225,16 @@ int wr_cmd_query(int argc, char **argv)
         text = owned ? owned : "";
         name = strcmp(name, "-") ? name : "standard input";
     }
-    struct wr_diags diags;
+    struct wr_cli_lists lists;
+    struct wr_diags diags = {0};
     code = WR_EXIT_FOUND;
-    if (wr_diags_init(&diags))
+    const char *beside = strcmp(name, "query") ? name : NULL;
+    if (wr_cli_lists_init(&lists, req.config, &beside, beside != NULL) && wr_diags_init(&diags)) {
+        req.refdata = wr_cli_lists_refdata(&lists);
         code = run(&req, name, text, len, &diags);
+    }
     wr_diags_fini(&diags);
+    wr_cli_lists_fini(&lists);
     free(owned);
     return code;
 }

@@ -1,6 +1,7 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/feed.h"
+#include "collector/cli/lists.h"
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/config/config.h"
@@ -18,6 +19,7 @@ static const struct wr_opt options[] = {
      "a rule file, or a directory of them; give it again for more;\n"
      "else the rules that ship with weir",
      'r'},
+    {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) rules may read", 'c'},
     {"all-updates", NULL,
      "print every version of every alert as it is raised, updated\n"
      "or resolved, not only the last",
@@ -44,6 +46,7 @@ static const struct wr_args_spec spec = {
 
 struct replay {
     struct wr_ruleset *rules;
+    struct wr_cli_lists lists;
     unsigned rule_errors;
     struct wr_engine *engine;
     struct wr_feed *feed;
@@ -70,7 +73,7 @@ static void add_rule(void *arg, const char *path, const char *text, size_t len)
 }
 
 /* The rules given, or those that belong to this program. False: told. */
-static bool load_rules(struct replay *r, const char *const *paths, uint32_t n)
+static bool load_rules(struct replay *r, const char *const *paths, uint32_t n, const char *lists)
 {
     struct wr_config config = {0};
     const char *missing = NULL;
@@ -84,14 +87,17 @@ static bool load_rules(struct replay *r, const char *const *paths, uint32_t n)
     }
     if (missing)
         wr_cli_error("%s", missing);
-    for (uint32_t i = 0; i < n && !missing; i++)
+    bool listed = !missing && wr_cli_lists_init(&r->lists, lists, paths, n);
+    if (listed)
+        wr_ruleset_refdata(r->rules, wr_cli_lists_refdata(&r->lists));
+    for (uint32_t i = 0; i < n && listed; i++)
         r->rule_errors += wr_rulefiles(paths[i], add_rule, r);
-    bool none = !missing && !r->rule_errors && !wr_ruleset_count(r->rules);
+    bool none = listed && !r->rule_errors && !wr_ruleset_count(r->rules);
     if (none)
         wr_cli_error("there is no rule in %s", paths[0]);
     if (config.arena)
         wr_config_fini(&config);
-    return !missing && !none && !r->rule_errors;
+    return listed && !none && !r->rule_errors;
 }
 
 /* The connections behind an alert, as far as they are still known. */
@@ -121,14 +127,14 @@ static void print_alert(struct replay *r, struct wr_alert *alert)
     wr_out_spill(&r->out);
 }
 
-/* An alert that is resolved is final; others are printed at the end, in the version that they have then. */
+/* An alert that no later version follows is printed at once; others are printed at the end, in the version that they have then. */
 static void take_alerts(struct replay *r)
 {
     struct wr_alert *next;
     for (struct wr_alert *a = wr_engine_alerts(r->engine); a; a = next) {
         next = a->next;
         r->alerts += a->kind == WR_ALERT_RAISED;
-        if (r->all_updates || a->kind == WR_ALERT_RESOLVED)
+        if (r->all_updates || a->kind == WR_ALERT_RESOLVED || a->final)
             print_alert(r, a);
         wr_alert_free(a);
     }
@@ -233,7 +239,7 @@ int wr_cmd_replay(int argc, char **argv)
     static const char *const orphans[] = {"auto", "events", "table", NULL};
     struct replay r = {0};
     struct wr_feed_opts opts = {.batch_rows = WR_BATCH_ROWS};
-    const char *rules[MAX_RULES];
+    const char *rules[MAX_RULES], *config = NULL;
     uint32_t nrules = 0;
     int key, where = 0;
     bool ok = true;
@@ -246,6 +252,8 @@ int wr_cmd_replay(int argc, char **argv)
             return wr_args_mistake(&spec, "more than %d rule paths", MAX_RULES);
         if (key == 'r')
             rules[nrules++] = args.value;
+        else if (key == 'c')
+            config = args.value;
         else if (key == KEY_ALL_UPDATES)
             r.all_updates = true;
         else if (key == KEY_ORPHANS)
@@ -262,8 +270,9 @@ int wr_cmd_replay(int argc, char **argv)
     r.rules = wr_ruleset_new();
     if (!r.rules)
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
-    else if (load_rules(&r, rules, nrules))
+    else if (load_rules(&r, rules, nrules, config))
         code = replay(&r, &opts, argv + at, argc - at);
     wr_ruleset_unref(r.rules);
+    wr_cli_lists_fini(&r.lists);
     return code;
 }

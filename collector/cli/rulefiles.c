@@ -44,6 +44,8 @@ static void one_entry(struct walk *w, const char *dir, const char *name, int dep
 {
     struct wr_buf path = {0};
     struct stat st;
+    if (strcmp(name, "functions") == 0 || strcmp(name, "tuning") == 0)
+        return; /* saved functions and watchlists, no rules */
     bool slash = *dir && dir[strlen(dir) - 1] == '/';
     wr_buf_fmt(&path, "%s%s%s", dir, slash ? "" : "/", name);
     wr_buf_char(&path, '\0');

@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /* Calls `each` for the file `path`, or, when it is a directory, for every .kql, .yaml and .yml file in it and
- * below, in the order of their names; hidden files are left out. `text` is the file's content, borrowed for
+ * below, in the order of their names; hidden files and folders
+ * named `functions` and `tuning` are left out. `text` is the file's content, borrowed for
  * the call. A file or directory that cannot be read is told on standard error. Returns how many could not be
  * read. */
 typedef void (*wr_rulefile_each)(void *arg, const char *path, const char *text, size_t len);

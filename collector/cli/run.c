@@ -2,6 +2,7 @@
 
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/lists.h"
 #include "collector/cli/mapfiles.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/ops/notify.h"
@@ -77,6 +78,8 @@ struct run {
     char **argv;
     struct settings start;      /* what it runs with; changed by reloads, whose texts live in `reloaded` */
     struct wr_config *reloaded; /* the last one; NULL: none */
+    struct wr_listfiles *lists; /* what the rules that run read beside events */
+    uv_timer_t lists_timer;
     uv_loop_t loop;
     struct wr_owner owner;
     uv_signal_t signals[3];
@@ -160,21 +163,7 @@ static int set_option(struct settings *set, const struct wr_args *args, int key)
 /* 0, or the exit code. */
 static int load_config(struct wr_config *config, const char *path)
 {
-    char *text;
-    size_t len;
-    int rc = wr_io_read_file(wr_io_real(), path, 1 << 20, &text, &len);
-    if (rc != 0) {
-        wr_cli_error("cannot read the configuration %s: %s", path, strerror(-rc));
-        return WR_EXIT_FOUND;
-    }
-    struct wr_diags diags;
-    enum wr_err err = wr_diags_init(&diags) ? WR_OK : WR_ENOMEM;
-    if (!err)
-        err = wr_config_load(config, path, text, len, &diags);
-    free(text);
-    wr_cli_diags(&diags);
-    wr_diags_fini(&diags);
-    return err ? WR_EXIT_FOUND : 0;
+    return wr_cli_config(config, path) ? 0 : WR_EXIT_FOUND;
 }
 
 /* Two passes: the file first, so that every option wins over it wherever it stands. -1 goes on. */
@@ -222,8 +211,8 @@ static void add_rule_file(void *arg, const char *path, const char *text, size_t 
         wr_diag_file(&l->diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
 }
 
-/* Owned; NULL after the messages were printed. */
-static struct wr_ruleset *load_rules(const struct wr_config *config)
+/* Owned, as is *ret_lists, which they read; NULL after the messages were printed. */
+static struct wr_ruleset *load_rules(const struct wr_config *config, struct wr_listfiles **ret_lists)
 {
     struct loading l = {.rules = wr_ruleset_new()};
     if (!wr_diags_init(&l.diags) || !l.rules) {
@@ -232,19 +221,25 @@ static struct wr_ruleset *load_rules(const struct wr_config *config)
         return NULL;
     }
     unsigned unread = 0;
-    for (uint32_t i = 0; i < config->nrules; i++)
+    struct wr_listfiles *lists = wr_listfiles_new(config, config->rules, config->nrules, &l.diags);
+    if (lists)
+        wr_ruleset_refdata(l.rules, wr_listfiles_refdata(lists));
+    for (uint32_t i = 0; lists && i < config->nrules; i++)
         unread += wr_rulefiles(config->rules[i], add_rule_file, &l);
     wr_cli_diags(&l.diags);
-    bool bad = l.diags.nerrors > 0 || unread > 0;
+    bool bad = l.diags.nerrors > 0 || unread > 0 || !lists;
     if (!bad && wr_ruleset_count(l.rules) == 0) {
         wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules",
                      config->rules[0]);
         bad = true;
     }
     wr_diags_fini(&l.diags);
-    if (!bad)
+    if (!bad) {
+        *ret_lists = lists;
         return l.rules;
+    }
     wr_ruleset_unref(l.rules);
+    wr_listfiles_free(lists);
     return NULL;
 }
 
@@ -264,6 +259,36 @@ static void keep_texts(struct run *run, struct settings *next, bool taken)
     free(gone);
 }
 
+/* Files of lists that changed are read again; windowed rules run again over them. */
+static void on_lists(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+    struct wr_diags diags;
+    struct wr_buf text = {0};
+    if (run->owner.phase != WR_OWNER_RUNNING || !wr_diags_init(&diags))
+        return;
+    bool changed = wr_listfiles_check(run->lists, &diags);
+    wr_diags_print(&diags, &text);
+    wr_buf_char(&text, '\0');
+    if (diags.first)
+        wr_oplog(diags.nerrors ? WR_OPLOG_ERROR : WR_OPLOG_WARN,
+                 diags.nerrors ? "a list is wrong; its old content stays" : "about lists", "detail",
+                 text.err ? "" : text.data, NULL);
+    if (changed) {
+        wr_owner_refdata_changed(&run->owner);
+        wr_oplog(WR_OPLOG_INFO, "lists were read again", NULL);
+    }
+    wr_buf_fini(&text);
+    wr_diags_fini(&diags);
+}
+
+static void watch_lists(struct run *run, int64_t every_ns)
+{
+    uint64_t ms = (uint64_t)every_ns / 1000000;
+    run->lists_timer.data = run;
+    uv_timer_start(&run->lists_timer, on_lists, ms, ms);
+}
+
 /* File and command line are read again as at the start; whatever is wrong was printed with its place. */
 static enum wr_err read_again(struct run *run, struct settings *next, struct wr_ruleset **ret_rules)
 {
@@ -271,8 +296,19 @@ static enum wr_err read_again(struct run *run, struct settings *next, struct wr_
         return WR_ENOMEM;
     if (read_settings(next, run->argc, run->argv) >= 0)
         return WR_EINVAL;
-    *ret_rules = load_rules(&next->config);
-    return *ret_rules ? wr_owner_reload(&run->owner, *ret_rules, &next->config) : WR_EINVAL;
+    struct wr_listfiles *lists = NULL;
+    *ret_rules = load_rules(&next->config, &lists);
+    enum wr_err err = *ret_rules ? wr_owner_reload(&run->owner, *ret_rules, &next->config) : WR_EINVAL;
+    if (err) {
+        wr_ruleset_unref(*ret_rules); /* before what it reads */
+        *ret_rules = NULL;
+        wr_listfiles_free(lists);
+        return err;
+    }
+    wr_listfiles_free(run->lists);
+    run->lists = lists;
+    watch_lists(run, next->config.lists_check_ns);
+    return WR_OK;
 }
 
 static void reload(struct run *run)
@@ -311,6 +347,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     for (int i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&run->signals[i], NULL); /* a second one ends the process at once */
     uv_close((uv_handle_t *)&run->watchdog, NULL);
+    uv_close((uv_handle_t *)&run->lists_timer, NULL);
     wr_owner_stop(&run->owner);
 }
 
@@ -330,6 +367,8 @@ static void arm(struct run *run)
     }
     uint64_t every = wr_notify_watchdog_ms();
     uv_timer_init(&run->loop, &run->watchdog);
+    uv_timer_init(&run->loop, &run->lists_timer);
+    watch_lists(run, run->start.config.lists_check_ns);
     if (every)
         uv_timer_start(&run->watchdog, on_watchdog, every, every);
 }
@@ -420,10 +459,11 @@ int wr_cmd_run(int argc, char **argv)
     raise_file_limit();
     struct wr_config *config = &run.start.config;
     struct wr_mappings *mappings = wr_mapfiles_load(config->mapping_paths, config->nmapping_paths);
-    struct wr_ruleset *rules = mappings ? load_rules(config) : NULL;
+    struct wr_ruleset *rules = mappings ? load_rules(config, &run.lists) : NULL;
     config->mappings = mappings;
     if (!rules || uv_loop_init(&run.loop) != 0) {
         wr_ruleset_unref(rules);
+        wr_listfiles_free(run.lists);
         wr_mappings_free(mappings);
         wr_config_fini(config);
         return WR_EXIT_FOUND;
@@ -432,6 +472,7 @@ int wr_cmd_run(int argc, char **argv)
     wr_ruleset_unref(rules);
     uv_run(&run.loop, UV_RUN_DEFAULT); /* handles that were just closed */
     uv_loop_close(&run.loop);
+    wr_listfiles_free(run.lists);
     if (run.reloaded)
         wr_config_fini(run.reloaded);
     free(run.reloaded);

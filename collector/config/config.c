@@ -35,6 +35,7 @@ bool wr_config_init(struct wr_config *config)
         .snapshot_ns = 60 * SECOND_NS,
         .snapshot_log_bytes = UINT64_C(256) << 20,
         .stdout_alerts = true,
+        .lists_check_ns = 10 * SECOND_NS,
         .retention_ns = 30 * 86400 * SECOND_NS,
     };
     static const struct {
@@ -116,8 +117,9 @@ static bool is_dir(const char *path)
 }
 
 /* The library that belongs to this program: installed, or of the source tree that it was built in. */
-static const char *find_rules(struct wr_config *config)
+const char *wr_config_library(void)
 {
+    static char path[4200];
     if (is_dir(WR_RULES_DIR))
         return WR_RULES_DIR;
     if (is_dir("rules/library"))
@@ -133,7 +135,7 @@ static const char *find_rules(struct wr_config *config)
     *slash = '\0';
     static const char *const beside[] = {"../share/weir/rules", "../../rules/library"};
     for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-        const char *path = path_in(config, exe, beside[i]);
+        snprintf(path, sizeof path, "%s/%s", exe, beside[i]);
         if (is_dir(path))
             return path;
     }
@@ -154,7 +156,8 @@ const char *wr_config_settle(struct wr_config *config)
     if (!config->state_dir && !(config->state_dir = find_state_dir(config)))
         return "no state directory: neither STATE_DIRECTORY nor HOME is set; give --state DIR";
     if (config->nrules == 0) {
-        const char *rules = find_rules(config);
+        const char *library = wr_config_library();
+        const char *rules = library ? wr_arena_strndup(config->arena, library, strlen(library)) : NULL;
         if (!rules)
             return "no rules: neither " WR_RULES_DIR " nor ./rules/library is there; give --rules DIR";
         config->rules[config->nrules++] = rules;

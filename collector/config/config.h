@@ -9,6 +9,7 @@
 #define WR_COLLECTOR_CONFIG_CONFIG_H
 
 #include "base/diag.h"
+#include "rules/refdata/refdata.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -50,12 +51,20 @@ struct wr_forward_config {
     uint32_t ack_timeout_s; /* default 30 */
 };
 
+/* One list of `lists:`. */
+struct wr_list_config {
+    struct wr_list_def def;
+    const char *file; /* NULL: none, `missing: empty` */
+    struct wr_list_config *next;
+};
+
 enum {
     WR_CONFIG_MAX_LISTEN = 64,
     WR_CONFIG_MAX_FORWARD = 16,
     WR_CONFIG_MAX_FILES = 16,
     WR_CONFIG_MAX_RULES = 64,
-    WR_CONFIG_MAX_MAPPINGS = 16
+    WR_CONFIG_MAX_MAPPINGS = 16,
+    WR_CONFIG_MAX_FUNCTIONS = 16
 };
 enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CONFIG_ORPHANS_TABLE };
 
@@ -91,6 +100,11 @@ struct wr_config {
     int64_t retention_ns; /* of alerts in the store; default 30 d */
     struct wr_forward_config forward[WR_CONFIG_MAX_FORWARD];
     uint32_t nforward;
+    struct wr_list_config *lists, **lists_end;           /* in the file's order */
+    const char *functions[WR_CONFIG_MAX_FUNCTIONS];     /* directories of saved functions */
+    uint32_t nfunctions;
+    const char *geo;        /* database of geo_info_from_ip_address; NULL: none */
+    int64_t lists_check_ns; /* how often files of lists are looked at; default 10 s */
 };
 
 /* Defaults; false when out of memory. */
@@ -115,5 +129,12 @@ const char *wr_listen_parse(struct wr_listen *listen, const char *text, uint16_t
  * ~/.local/state/weir), rules (installed library, else ./rules/library), workers (CPUs allowed, at most 4).
  * Text of what could not be found, or NULL. */
 const char *wr_config_settle(struct wr_config *config);
+/* Directory of the rules that came with weir; static until the next call, NULL: not found. */
+const char *wr_config_library(void);
+
+struct wr_yaml;
+struct wr_yaml_node;
+/* `lists:` of the file; false: no memory. Private to config/. */
+bool wr_config_read_lists(struct wr_config *config, const struct wr_yaml *file, const struct wr_yaml_node *root);
 
 #endif

@@ -297,7 +297,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "batch_rows", "memory",       "receive_buffer", "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",  "realert",     "commit",
         "snapshot",   "snapshot_log", "alerts",         "forward",     "mappings",
-        NULL};
+        "lists",      NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -309,6 +309,8 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     read_http(load, root);
     read_orphans(load, root);
     read_alerts(load, root);
+    if (!wr_config_read_lists(load->config, load->file, root))
+        load->failed = true;
     const struct wr_yaml_node *rules = wr_yaml_get(root, "rules");
     if (rules && !wr_yaml_is_null(rules))
         read_texts(load, rules, take_rules, 0);

@@ -248,6 +248,11 @@ enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules, const
     return WR_OK;
 }
 
+void wr_core_refdata_changed(struct wr_core *core)
+{
+    wr_engine_refdata_changed(core->engine);
+}
+
 int64_t wr_core_now(const struct wr_core *core)
 {
     return core->now_ns;

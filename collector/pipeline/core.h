@@ -40,6 +40,8 @@ struct wr_alert *wr_core_alerts(struct wr_core *core);
 enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules,
                            const struct wr_core_opts *opts) WR_MUST_CHECK;
 
+/* What rules read beside events changed: they run again. */
+void wr_core_refdata_changed(struct wr_core *core);
 int64_t wr_core_now(const struct wr_core *core);
 const struct wr_wants *wr_core_wants(const struct wr_core *core);
 const struct wr_ruleset *wr_core_rules(const struct wr_core *core);

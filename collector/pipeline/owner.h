@@ -81,6 +81,9 @@ void wr_owner_fini(struct wr_owner *owner);
 enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules,
                             const struct wr_config *next) WR_MUST_CHECK;
 
+/* What rules read beside events changed. */
+void wr_owner_refdata_changed(struct wr_owner *owner);
+
 /* Prometheus text; one line of health, false when something is wrong. ops/metrics.c */
 void wr_owner_metrics(struct wr_owner *owner, struct wr_buf *out);
 bool wr_owner_healthy(const struct wr_owner *owner, struct wr_buf *out);

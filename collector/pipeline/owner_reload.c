@@ -176,6 +176,11 @@ static enum wr_err change(struct wr_owner *o, struct wr_ruleset *rules, const st
     return err;
 }
 
+void wr_owner_refdata_changed(struct wr_owner *owner)
+{
+    wr_core_refdata_changed(owner->core);
+}
+
 enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules, const struct wr_config *next)
 {
     wr_owner_turn(owner); /* what was raised under the old rules is theirs */

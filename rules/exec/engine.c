@@ -126,6 +126,13 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
     return WR_OK;
 }
 
+void wr_engine_refdata_changed(struct wr_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->n; i++)
+        if (engine->runner[i].window)
+            wr_window_changed(engine->runner[i].window);
+}
+
 enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now)
 {
     for (uint32_t i = 0; i < engine->n; i++) {

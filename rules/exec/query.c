@@ -1,9 +1,11 @@
 #include "rules/exec/run.h"
+#include "rules/refdata/refdata.h"
 #include "rules/rules.h"
 
 #include <stdlib.h>
 
 struct wr_query {
+    struct wr_refdata *refdata;
     struct wr_plan *plan;
     struct wr_run *run;
     char *name, *text;
@@ -26,10 +28,19 @@ static struct wr_source *source_in(struct wr_arena *arena, const char *name, con
 struct wr_query *wr_query_new(const char *name, const char *text, size_t len, uint32_t batch_rows,
                               struct wr_diags *diags)
 {
+    return wr_query_new_with(NULL, name, text, len, batch_rows, diags);
+}
+
+struct wr_query *wr_query_new_with(struct wr_refdata *refdata, const char *name, const char *text, size_t len,
+                                   uint32_t batch_rows, struct wr_diags *diags)
+{
     struct wr_source *source = source_in(diags->arena, name, text, len);
     struct wr_query *q = calloc(1, sizeof *q);
     struct wr_run_opts opts = {.batch_rows = batch_rows};
-    if (source && q && (q->plan = wr_plan_new(source, diags)) != NULL) {
+    const struct wr_plan_env *env = refdata ? wr_refdata_env(refdata) : NULL;
+    if (q)
+        q->refdata = wr_refdata_ref(refdata);
+    if (source && q && (q->plan = wr_plan_new_env(source, env, diags)) != NULL) {
         q->name = strdup(name);
         q->text = malloc(len + 1);
         opts.scans = q->plan->scans;
@@ -53,6 +64,7 @@ void wr_query_free(struct wr_query *query)
         return;
     wr_run_free(query->run);
     wr_plan_free(query->plan);
+    wr_refdata_unref(query->refdata);
     free(query->name);
     free(query->text);
     free(query);

@@ -214,7 +214,7 @@ enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk
         return WR_ENOMEM;
     a->raised_at = s->now;
     a->first_seen = a->last_seen = ts;
-    a->exact = true;
+    a->exact = a->final = true;
     if (rowid)
         a->sample_rows[a->nsamples++] = rowid;
     emit(s, a);

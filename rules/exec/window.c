@@ -172,6 +172,12 @@ static void changed(struct wr_window *w)
     w->dirty = true;
 }
 
+void wr_window_changed(struct wr_window *window)
+{
+    if (window->now) /* before the first instant there is nothing to run on */
+        changed(window);
+}
+
 enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
 {
     struct wr_window *w = window;

@@ -139,6 +139,7 @@ static enum wr_err emit(struct wr_window *w, const struct fire *f, enum wr_alert
     a->window_start = w->span ? t - w->span : 0;
     a->window_end = w->span ? t : 0;
     a->exact = t >= w->inexact_until;
+    a->final = kind == WR_ALERT_RESOLVED || w->opts.schedule.single;
     *w->alerts_end = a;
     w->alerts_end = &a->next;
     w->stats.raised += kind == WR_ALERT_RAISED;

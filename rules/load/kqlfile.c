@@ -149,7 +149,7 @@ bool wr_load_kql(struct wr_ruleset *set, const char *name, const char *text, siz
     if (!*rule->name)
         rule->name = rule->id;
     struct wr_source src = {.name = name, .text = text, .len = len, .line0 = 1};
-    if (h.ok && wr_rule_compile(rule, &src, 0, diags) && wr_rule_custom_entities(rule))
+    if (h.ok && wr_rule_compile(set, rule, &src, 0, diags) && wr_rule_custom_entities(rule))
         return wr_ruleset_push(set, rule, diags);
     wr_rule_free(rule);
     return false;

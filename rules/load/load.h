@@ -7,6 +7,7 @@
 
 struct wr_ruleset {
     uint32_t refs;
+    struct wr_refdata *refdata; /* or NULL */
     struct wr_rule **rules;
     uint32_t n, cap;
     struct wr_scan scans[WR_NTABLES]; /* branches on the heap */
@@ -21,8 +22,8 @@ const char *wr_rule_text(struct wr_rule *rule, const char *text, size_t len, boo
 
 /* Compiles the query and checks that it can run on a stream. `period`: 0 = none given. Errors in
  * `diags`. */
-bool wr_rule_compile(struct wr_rule *rule, const struct wr_source *query, int64_t period,
-                     struct wr_diags *diags);
+bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct wr_source *query,
+                     int64_t period, struct wr_diags *diags);
 /* High, Medium, Low or Informational for any spelling of case; NULL for another word. */
 const char *wr_severity_of(const char *text, size_t len);
 /* Entities from columns that older rules name for them (IPCustomEntity, ...), when there are no

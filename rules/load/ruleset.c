@@ -1,5 +1,6 @@
 #include "base/ticks.h"
 #include "rules/load/load.h"
+#include "rules/refdata/refdata.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,14 @@ void wr_ruleset_unref(struct wr_ruleset *set)
     for (int t = 0; t < WR_NTABLES; t++)
         free((void *)set->scans[t].branches);
     free(set->rules);
+    wr_refdata_unref(set->refdata);
     free(set);
+}
+
+void wr_ruleset_refdata(struct wr_ruleset *set, struct wr_refdata *refdata)
+{
+    wr_refdata_unref(set->refdata);
+    set->refdata = wr_refdata_ref(refdata);
 }
 
 uint32_t wr_ruleset_count(const struct wr_ruleset *set)
@@ -155,10 +163,10 @@ static void warn_always(const struct wr_rule *rule, const struct wr_source *quer
     wr_diag_hint(diags, d, "filter its result, as in | where count_ > 10");
 }
 
-bool wr_rule_compile(struct wr_rule *rule, const struct wr_source *query, int64_t period,
+bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct wr_source *query, int64_t period,
                      struct wr_diags *diags)
 {
-    rule->plan = wr_plan_new(query, diags);
+    rule->plan = wr_plan_new_env(query, set->refdata ? wr_refdata_env(set->refdata) : NULL, diags);
     if (!rule->plan)
         return false;
     if (rule->plan->mode == WR_MODE_BATCH) {

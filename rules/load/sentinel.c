@@ -12,6 +12,7 @@ enum { MAX_LIST = 64 };
 #define PERIOD_MAX (14 * WR_TICKS_DAY)
 
 struct reader {
+    struct wr_ruleset *set;
     const struct wr_yaml *file;
     const struct wr_yaml_node *map;
     struct wr_rule *rule;
@@ -330,13 +331,13 @@ static bool compile(struct reader *r)
                             .len = query->len,
                             .line0 = query->text_line,
                             .indent = query->text_indent};
-    return wr_rule_compile(r->rule, &src, period, r->file->diags) && take_entities(r);
+    return wr_rule_compile(r->set, r->rule, &src, period, r->file->diags) && take_entities(r);
 }
 
 static bool read_rule(struct wr_ruleset *set, const struct wr_yaml *file,
                       const struct wr_yaml_node *map)
 {
-    struct reader r = {.file = file, .map = map, .ok = true};
+    struct reader r = {.set = set, .file = file, .map = map, .ok = true};
     bool enabled = true;
     if (map->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(file, map, WR_ERROR, "a rule is a mapping: id, name, query, ...");

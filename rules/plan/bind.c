@@ -132,7 +132,8 @@ static bool is_table(const struct wr_binder *b, const struct wr_kql_query *q)
 
 void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret)
 {
-    *ret = (struct wr_let){.ast = ast, .kind = WR_LET_BAD, .lets = b->lets, .nlets = b->nlets};
+    *ret = (struct wr_let){
+        .ast = ast, .kind = WR_LET_BAD, .source = b->source, .lets = b->lets, .nlets = b->nlets};
     if (ast->is_function) {
         ret->kind = WR_LET_FUNCTION;
         ret->gives_table = wr_fn_gives_table(b, ast);
@@ -208,14 +209,16 @@ struct wr_plan *wr_plan_new_env(const struct wr_source *source, const struct wr_
         return NULL;
     struct wr_arena *arena = wr_arena_new(16384);
     struct wr_plan *plan = arena ? wr_arena_alloc(arena, sizeof *plan) : NULL;
-    struct wr_binder b = {
-        .plan = plan, .env = env, .arena = arena, .source = source, .diags = diags, .kql = kql, .op = "query"};
+    struct wr_saved_let *saved = NULL;
+    struct wr_binder b = {.plan = plan, .env = env, .arena = arena, .source = source, .main = source,
+                          .saved = &saved, .diags = diags, .kql = kql, .op = "query"};
     bool ok = false;
     if (plan) {
         plan->arena = arena;
         ok = bind_all(&b) && diags->nerrors == errors;
     }
     wr_kql_free(kql);
+    wr_saved_free(saved);
     if (ok) {
         wr_plan_hash(plan);
         return plan;

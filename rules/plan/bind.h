@@ -27,6 +27,7 @@ struct wr_let {
     struct wr_value value; /* WR_LET_CONST */
     struct wr_ex *arg;     /* WR_LET_ARG */
     bool gives_table;      /* WR_LET_FUNCTION */
+    const struct wr_source *source; /* where it stands */
     const struct wr_let *lets; /* what it may name: those above it */
     uint32_t nlets;
 };
@@ -42,7 +43,10 @@ struct wr_binder {
     struct wr_plan *plan;
     const struct wr_plan_env *env; /* or NULL */
     struct wr_arena *arena; /* the plan's */
-    const struct wr_source *source;
+    const struct wr_source *source; /* of the text at hand; `main` is the query's, `call` where it called a saved function */
+    const struct wr_source *main;
+    struct wr_span call;
+    struct wr_saved_let **saved; /* functions that were read for this query */
     struct wr_diags *diags;
     const struct wr_kql *kql;
     const struct wr_let *lets;
@@ -104,6 +108,9 @@ struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call);
 /* Binds a let statement in the scope of `b`; ret->kind WR_LET_BAD after an error. */
 void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret);
 const struct wr_let *wr_let_find(const struct wr_binder *b, const char *name);
+/* A saved function; NULL: none of that name, or an error was added. */
+const struct wr_let *wr_saved_find(const struct wr_binder *b, const char *name);
+void wr_saved_free(struct wr_saved_let *list);
 /* A let's value where it is named; its table; a call of a function, which gives one or the other. */
 struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
                                 const struct wr_kql_ex *ast);

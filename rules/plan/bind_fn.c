@@ -9,7 +9,7 @@ const struct wr_let *wr_let_find(const struct wr_binder *b, const char *name)
     for (uint32_t i = b->nlets; i-- > 0;)
         if (strcmp(b->lets[i].ast->name.text, name) == 0)
             return &b->lets[i];
-    return NULL;
+    return wr_saved_find(b, name);
 }
 
 static const struct wr_let *called(const struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -66,6 +66,7 @@ struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
         return let->arg;
     if (let->kind == WR_LET_SCALAR) {
         struct wr_binder inner = *b;
+        inner.source = let->source;
         inner.lets = let->lets;
         inner.nlets = let->nlets;
         inner.row = NULL;
@@ -87,6 +88,7 @@ struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
 struct wr_op *wr_bind_let_table(struct wr_binder *b, const struct wr_let *let)
 {
     struct wr_binder inner = *b;
+    inner.source = let->source;
     inner.lets = let->lets;
     inner.nlets = let->nlets;
     struct wr_op *op = wr_bind_query(&inner, let->ast->query);
@@ -131,7 +133,8 @@ static bool table_argument(struct wr_binder *b, const struct wr_kql_param *param
         *q = *given;
         ast->query = q;
     }
-    *ret = (struct wr_let){.ast = ast, .kind = WR_LET_TABLE, .lets = b->lets, .nlets = b->nlets};
+    *ret = (struct wr_let){
+        .ast = ast, .kind = WR_LET_TABLE, .source = b->source, .lets = b->lets, .nlets = b->nlets};
     return true;
 }
 
@@ -153,11 +156,29 @@ static bool value_argument(struct wr_binder *b, const struct wr_kql_param *param
     return true;
 }
 
+/* False when an argument is named as no parameter is. */
+static bool names_fit(struct wr_binder *b, const struct wr_kql_let *fn, const struct wr_kql_ex *call)
+{
+    for (uint32_t i = 0; i < call->nargs; i++) {
+        bool known = call->args[i]->kind != WR_KQL_NAMED;
+        for (uint32_t p = 0; p < fn->nparams && !known; p++)
+            known = strcmp(call->args[i]->names[0].text, fn->params[p].name.text) == 0;
+        if (known)
+            continue;
+        wr_bind_error(b, call->args[i]->span, "'%s' has no parameter '%s'", fn->name.text,
+                      call->args[i]->names[0].text);
+        return false;
+    }
+    return true;
+}
+
 static bool bind_params(struct wr_binder *b, const struct wr_kql_let *fn,
                         const struct wr_kql_ex *call, const struct wr_kql_query *piped,
                         struct wr_let *lets)
 {
     uint32_t shift = piped != NULL;
+    if (!names_fit(b, fn, call))
+        return false;
     for (uint32_t i = 0; i < fn->nparams; i++) {
         const struct wr_kql_param *param = &fn->params[i];
         bool given = piped && i == 0;
@@ -206,6 +227,9 @@ static bool enter(struct wr_binder *b, const struct wr_let *let, const struct wr
     if (!bind_params(b, fn, call, piped, lets + n))
         return false;
     *inner = *b;
+    inner->source = let->source;
+    if (b->source == b->main && let->source != b->main)
+        inner->call = call->span;
     inner->depth += 4;
     inner->row = NULL;
     inner->aggs = NULL;

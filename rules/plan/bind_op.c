@@ -18,7 +18,7 @@ struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op 
         return NULL;
     }
     op->kind = kind;
-    op->span = span;
+    op->span = b->source == b->main ? span : b->call;
     op->input = input;
     op->schema = input ? input->schema : NULL;
     return op;
@@ -75,6 +75,8 @@ static struct wr_op *filter(struct wr_binder *b, const struct wr_kql_ex *ast, st
     b->row = input->schema;
     struct wr_ex *pred = wr_bind_pred(b, ast);
     if (pred && wr_join_push_where(b, input, pred))
+        return input;
+    if (pred && pred->kind == WR_EX_CONST && !pred->value.null && pred->value.i)
         return input;
     struct wr_op *op = pred ? wr_op_new(b, WR_OP_WHERE, input, span) : NULL;
     if (op)

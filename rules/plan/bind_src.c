@@ -56,7 +56,10 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
     if (wr_table_find(ast->name.text, ast->name.len, &table))
         return scan(b, table, ast->span);
     struct wr_op *list = wr_bind_list(b, ast, ast->name.text, &known);
-    return known ? list : unknown_table(b, ast);
+    if (known)
+        return list;
+    const struct wr_let *saved = wr_saved_find(b, ast->name.text);
+    return saved && saved->gives_table ? wr_bind_fn_table(b, saved, ast, NULL) : unknown_table(b, ast);
 }
 
 struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -220,7 +223,10 @@ static bool leg_is_missing(const struct wr_binder *b, const struct wr_kql_ex *as
     enum wr_table table;
     while (ast->kind == WR_KQL_SUBQUERY && ast->query->ops[0]->kind == WR_KQL_SOURCE)
         ast = ast->query->ops[0]->args[0];
-    if (ast->kind != WR_KQL_NAME || wr_table_find(ast->name.text, ast->name.len, &table))
+    if (ast->kind == WR_KQL_CALL && !ast->is_op)
+        return ast->name.text[0] != '_' && strcmp(ast->name.text, "materialize") != 0 && !wr_let_find(b, ast->name.text);
+    if (ast->kind != WR_KQL_NAME || wr_table_find(ast->name.text, ast->name.len, &table) ||
+        wr_is_list(b, &ast->name) || wr_saved_find(b, ast->name.text))
         return false;
     for (uint32_t i = 0; i < b->nlets; i++)
         if (strcmp(b->lets[i].ast->name.text, ast->name.text) == 0)

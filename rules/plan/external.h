@@ -38,4 +38,20 @@ struct wr_external {
                                             struct wr_arena *arena, const char **ret_why, const char **ret_hint);
 };
 
+/* A function that queries may call beside their own: `(a: long) { ... }`, or a query without parameters. Lives as long as
+ * its provider. */
+struct wr_saved_fn {
+    const char *name, *file;
+    const char *text;
+    size_t len;
+};
+
+struct wr_functions {
+    const struct wr_saved_fn *(*find)(const struct wr_functions *functions, const char *name); /* NULL: none */
+};
+
+/* Functions of the program: rules/refdata/functions/ as C arrays. */
+extern const struct wr_saved_fn wr_program_fns[];
+extern const size_t wr_program_nfns;
+
 #endif

@@ -33,8 +33,43 @@ static bool eval_once(const struct wr_ex *ex, struct wr_arena *arena, struct wr_
     return ok;
 }
 
+static bool is_call(const struct wr_ex *ex, const char *name)
+{
+    return ex->kind == WR_EX_CALL && strcmp(ex->fn->name, name) == 0;
+}
+
+/* now(), ago(1h): a time, at every run. */
+static bool never_null(const struct wr_ex *ex)
+{
+    if (ex->kind == WR_EX_CONST)
+        return !ex->value.null;
+    bool sure = is_call(ex, "now") || is_call(ex, "ago");
+    for (uint32_t i = 0; i < ex->nargs && sure; i++)
+        sure = never_null(ex->args[i]);
+    return sure;
+}
+
+/* `true or x`, `true and x` and their kin; NULL: as it stands. This is what makes filters of functions whose parameters are
+ * left out go away. */
+static struct wr_ex *shorten(struct wr_binder *b, struct wr_ex *ex)
+{
+    bool any = is_call(ex, "or"), all = is_call(ex, "and");
+    struct wr_value v = {.type = WR_BOOL, .i = is_call(ex, "isnotnull")};
+    if ((v.i || is_call(ex, "isnull")) && ex->args[0]->kind == WR_EX_CALL && never_null(ex->args[0]))
+        return wr_ex_const(b, &v, ex->span);
+    for (uint32_t i = 0; (any || all) && ex->nargs == 2 && i < 2; i++) {
+        const struct wr_ex *a = ex->args[i];
+        if (a->kind == WR_EX_CONST && a->type == WR_BOOL && !a->value.null)
+            return (a->value.i != 0) == any ? ex->args[i] : ex->args[1 - i];
+    }
+    return NULL;
+}
+
 struct wr_ex *wr_ex_fold(struct wr_binder *b, struct wr_ex *ex)
 {
+    struct wr_ex *shorter = ex->kind == WR_EX_CALL ? shorten(b, ex) : NULL;
+    if (shorter)
+        return shorter;
     if (ex->kind != WR_EX_CALL || ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD))
         return ex;
     for (uint32_t i = 0; i < ex->nargs; i++)

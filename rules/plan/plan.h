@@ -146,6 +146,8 @@ struct wr_plan {
 /* What the program gives to queries beside tables; borrowed, must outlive every plan made with it. */
 struct wr_plan_env {
     const struct wr_external *lists; /* externaldata, watchlists; NULL: there are none (rules/plan/external.h) */
+    const struct wr_functions *functions; /* saved ones; NULL: only those of the program */
+    const struct wr_geo *geo;             /* geo_info_from_ip_address(); NULL: it knows nothing */
 };
 
 /* Parses and binds one query. NULL with errors in `diags`; `source` is borrowed during the call only (diags keep it).

@@ -55,7 +55,7 @@ static void fill(const char *ip, int64_t n)
 static void run(const char *query, uint64_t rows, int64_t sum, const char *error)
 {
     const struct wr_external lists = {find};
-    const struct wr_plan_env env = {&lists};
+    const struct wr_plan_env env = {.lists = &lists};
     struct wr_source src = {.name = "q", .text = query, .len = strlen(query), .line0 = 1};
     struct wr_diags diags;
     const struct wr_rows *out;

@@ -1,0 +1,92 @@
+# Lists beside rules and in the configuration: weir query, check, replay and run read them; run reads them again.
+. "$(dirname "$0")/lib.sh"
+
+mkdir -p "$TMP/rules/tuning" "$TMP/rules/functions"
+printf 'SearchKey,Owner\nweb-1,ops\n' >"$TMP/rules/tuning/hosts.csv"
+printf '(name: string) { Syslog | where HostName == name }' >"$TMP/rules/functions/OfHost.kql"
+cat >"$TMP/rules/listed.kql" <<'Q'
+let Hosts = _GetWatchlist('hosts') | project SearchKey;
+Syslog | where HostName in (Hosts) | project HostName, SyslogMessage
+Q
+printf "OfHost('db-1') | project HostName" >"$TMP/rules/function.kql"
+run 0 "$WEIR" check "$TMP/rules"
+has out "2 rules: 0 errors"
+run 0 "$WEIR" explain "$TMP/rules/listed.kql"
+has out "list _GetWatchlist('hosts')"
+
+printf '<13>1 2026-11-24T10:00:00Z web-1 app - - - one\n<13>1 2026-11-24T10:00:01Z db-1 app - - - two\n' >"$TMP/log"
+run 0 "$WEIR" query -i "$TMP/log" -f jsonl "@$TMP/rules/listed.kql"
+is out '{"HostName":"web-1","SyslogMessage":"one"}'
+run 0 "$WEIR" replay --rules "$TMP/rules" "$TMP/log"
+[ "$(jq -r '.columns.HostName' "$TMP/out" | sort | tr '\n' ' ')" = "db-1 web-1 " ] || fail "replay: $(cat "$TMP/out")"
+
+# a configuration: addresses, own tables, what is wrong in them
+printf 'ip,n\n192.0.2.7,3\n' >"$TMP/bad.csv"
+cat >"$TMP/weir.yaml" <<Y
+lists:
+  externaldata:
+    https://lists.example/bad.csv: $TMP/bad.csv
+    https://lists.example/none.csv: {missing: empty}
+  tables:
+    Indicators: {file: $TMP/bad.csv, columns: {ip: string, n: long}}
+    SigninLogs: {missing: empty, columns: {TimeGenerated: datetime, UserPrincipalName: string}}
+Y
+run 0 "$WEIR" check "$TMP/weir.yaml"
+run 0 "$WEIR" query -c "$TMP/weir.yaml" -f jsonl \
+    "union (Indicators | project n), (externaldata(ip: string, n: long)['https://lists.example/bad.csv'] with (ignoreFirstRecord=true) | project n), (externaldata(n: long)['https://lists.example/none.csv'])"
+is out '{"n":3}
+{"n":3}'
+run 0 "$WEIR" query -c "$TMP/weir.yaml" -f jsonl 'SigninLogs | count'
+is out '{"Count":0}'
+run 1 "$WEIR" query "externaldata(n: long)['https://lists.example/bad.csv']"
+has err "https://lists.example/bad.csv"
+has err "lists: externaldata:"
+printf 'ip,n\n"192.0.2.7,3\n' >"$TMP/bad.csv"
+run 1 "$WEIR" check "$TMP/weir.yaml"
+has out "$TMP/bad.csv:2: error: a quote is opened and never closed"
+printf 'lists:\n  watchlists: {a: /none.csv, b: }\n  tables: {T: {file: x, columns: {a: strin}}}\n' >"$TMP/weir.yaml"
+run 1 "$WEIR" check "$TMP/weir.yaml"
+has out "the list 'b' has no file"
+has out "this is no type of a column"
+
+# a running weir: the list changes, and with it the result
+cat >"$TMP/run.yaml" <<Y
+rules: $TMP/rules
+state: $TMP/state
+http: off
+workers: 1
+lists: {check: 100ms}
+listen: {flow_udp: off, flow_tcp: off, syslog_udp: off, syslog_tcp: "127.0.0.1:24551"}
+Y
+: >"$TMP/log.run"
+"$WEIR" run -c "$TMP/run.yaml" >"$TMP/alerts" 2>"$TMP/log.run" &
+pid=$!
+wait_for() { # pattern, file
+    n=0
+    until grep -q "$1" "$2"; do
+        n=$((n + 1))
+        if [ "$n" -gt 200 ]; then
+            fail "no '$1' in $2 within 20 s: $(tail -n 3 "$2")"
+            return
+        fi
+        sleep 0.1
+    done
+}
+wait_for '"ready"\|msg=ready\|ready' "$TMP/log.run"
+python3 - <<'P'
+import datetime, socket, time
+s = socket.create_connection(("127.0.0.1", 24551))
+now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+s.sendall(f"<13>1 {now} web-1 app - - - one\n<13>1 {now} db-2 app - - - two\n".encode())
+time.sleep(0.2)
+P
+wait_for '"web-1"' "$TMP/alerts"
+grep -q '"db-2"' "$TMP/alerts" && fail "db-2 stands in no list yet"
+printf 'SearchKey,Owner\n"db-2,ops\n' >"$TMP/rules/tuning/hosts.csv"
+wait_for 'its old content stays' "$TMP/log.run"
+printf 'SearchKey,Owner\ndb-2,ops\n' >"$TMP/rules/tuning/hosts.csv"
+wait_for '"db-2"' "$TMP/alerts"
+kill "$pid"
+wait "$pid"
+
+finish
