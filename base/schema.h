@@ -75,8 +75,8 @@ enum { WR_TIME_COL = 0 };
 struct wr_amends {
     uint16_t row_id, amend, ncols;
     struct {
-        uint16_t col, prev; /* prev WR_NO_COL: what it held is not told (a datetime: sum() takes none) */
-    } cols[8];
+        uint16_t col, prev; /* prev WR_NO_COL: what it held is not told (no number: sum() takes none) */
+    } cols[12];
 };
 /* NULL: rows of this table never change. */
 const struct wr_amends *wr_table_amends(enum wr_table table);

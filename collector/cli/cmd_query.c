@@ -38,8 +38,9 @@ static const struct wr_args_spec spec = {
     "Runs a KQL query over files and prints its result. Files are pcap, pcapng, IPFIX,\n"
     "NetFlow messages, JSON lines or syslog, told apart by content; all of them meet in one\n"
     "run. A capture of NetFlow, IPFIX or syslog packets is decoded, one of ordinary traffic\n"
-    "is metered into connections. Tables: DeviceNetworkEvents, FlowOrphans, Flows, Syslog. A\n"
-    "query that reads no table (print, datatable, range) needs no input.",
+    "is metered into connections. Tables: DeviceNetworkEvents, FlowOrphans, Flows, Syslog,\n"
+    "ASimNetworkSessionLogs. A query that reads no table (print, datatable, range) needs no\n"
+    "input.",
     options,
     "  weir query 'print 1 + 1'\n"
     "  weir query -i lab.pcap -i endpoint.jsonl 'DeviceNetworkEvents | summarize count() by RemotePort'\n"

@@ -4,6 +4,7 @@
 #include "collector/cli/cli.h"
 #include "collector/cli/flow_row.h"
 #include "collector/cli/infile.h"
+#include "collector/pipeline/wants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ struct wr_feed {
     struct wr_flow_vec flows;
     struct wr_batch *events, *lines; /* lines of captures: parsed at their packet's time */
     struct wr_batch *out[WR_NTABLES];
-    struct wr_colset event_cols, line_cols;
+    struct wr_wants wants;
+    struct wr_colset line_cols; /* of lines before their time is taken */
     int64_t clock_ns, drained_ns;
     uint32_t pending;
     bool started;
@@ -47,60 +49,20 @@ static bool wants(const struct wr_feed *f, enum wr_table table)
     return f->opts.scan[table] && f->opts.scan[table]->nbranches > 0;
 }
 
-static bool wants_conn(const struct wr_feed *f)
-{
-    return wants(f, WR_TABLE_DEVICE_NETWORK_EVENTS) || wants(f, WR_TABLE_FLOW_ORPHANS);
-}
-
-static void colset_join(struct wr_colset *set, const struct wr_scan *scan)
-{
-    for (size_t i = 0; scan && i < sizeof set->bits / sizeof *set->bits; i++)
-        set->bits[i] |= scan->wanted.bits[i];
-}
-
-/* Columns of connections that some rule reads; aliases count as what they stand for. */
-static struct wr_colset conn_columns(const struct wr_feed *f)
-{
-    struct wr_colset set = {0};
-    colset_join(&set, f->opts.scan[WR_TABLE_DEVICE_NETWORK_EVENTS]);
-    colset_join(&set, f->opts.scan[WR_TABLE_FLOW_ORPHANS]);
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
-    for (uint16_t c = 0; c < schema->ncols; c++) {
-        if (wr_colset_has(&set, c))
-            wr_colset_add(&set, schema->cols[c].store);
-        if (schema->cols[c].hidden)
-            wr_colset_add(&set, c);
-    }
-    wr_colset_add(&set, WR_DNE_Timestamp);
-    return set;
-}
-
-/* What the connection table reads of an endpoint event, whether a rule reads it or not. */
-static const uint16_t match_columns[] = {
-    WR_DNE_Timestamp,  WR_DNE_DeviceName, WR_DNE_ActionType, WR_DNE_RemoteIP,
-    WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,  WR_DNE_Protocol,
-    WR_DNE_SentBytes,  WR_DNE_ReceivedBytes,
-};
-
 static bool make_outputs(struct wr_feed *f)
 {
-    struct wr_colset conn = conn_columns(f);
+    const struct wr_wants *w = &f->wants;
+    const struct wr_colset *cols[WR_NTABLES] = {[WR_TABLE_DEVICE_NETWORK_EVENTS] = &w->conn_cols,
+                                                [WR_TABLE_FLOW_ORPHANS] = &w->conn_cols,
+                                                [WR_TABLE_ASIM_NETWORK_SESSION_LOGS] = &w->session_cols,
+                                                [WR_TABLE_SYSLOG] = w->lines ? &w->line_cols : NULL,
+                                                [WR_TABLE_FLOWS] = w->flows ? &w->flow_cols : NULL};
     for (int t = 0; t < WR_NTABLES; t++) {
-        struct wr_colset cols = conn;
-        if (t == WR_TABLE_SYSLOG || t == WR_TABLE_FLOWS) {
-            if (!wants(f, t))
-                continue;
-            cols = f->opts.scan[t]->wanted;
-        }
-        f->out[t] = wr_batch_new(wr_schema_of(t), &cols, f->opts.batch_rows);
-        if (!f->out[t])
+        f->out[t] = cols[t] ? wr_batch_new(wr_schema_of(t), cols[t], f->opts.batch_rows) : NULL;
+        if (cols[t] && !f->out[t])
             return false;
     }
-    f->event_cols = conn;
-    for (size_t i = 0; i < sizeof match_columns / sizeof *match_columns; i++)
-        wr_colset_add(&f->event_cols, match_columns[i]);
-    colset_join(&f->line_cols, f->opts.scan[WR_TABLE_SYSLOG]);
-    wr_colset_add(&f->line_cols, WR_SYSLOG_TimeGenerated);
+    f->line_cols = w->line_cols;
     wr_colset_add(&f->line_cols, WR_SYSLOG_EventTime);
     return true;
 }
@@ -115,7 +77,7 @@ struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
     f->sources = calloc(MAX_FILES, sizeof *f->sources);
     f->decoder = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){0});
     f->log = wr_log_new(&(struct wr_log_opts){.live = false});
-    if (!f->sources || !f->decoder || !f->log || !make_outputs(f)) {
+    if (!wr_wants_of(&f->wants, f->opts.scan) || !f->sources || !f->decoder || !f->log || !make_outputs(f)) {
         wr_feed_free(f);
         return NULL;
     }
@@ -144,6 +106,7 @@ void wr_feed_free(struct wr_feed *feed)
     wr_flow_decoder_free(feed->decoder);
     wr_log_free(feed->log);
     wr_flow_vec_fini(&feed->flows);
+    wr_wants_fini(&feed->wants);
     wr_buf_fini(&feed->row);
     free(feed->sources);
     free(feed);
@@ -153,7 +116,7 @@ void wr_feed_free(struct wr_feed *feed)
 static bool log_batches(const struct wr_feed *f, uint32_t rows, struct wr_batch **events,
                         struct wr_batch **lines)
 {
-    *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &f->event_cols, rows);
+    *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &f->wants.event_cols, rows);
     if (wants(f, WR_TABLE_SYSLOG))
         *lines = wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &f->line_cols, rows);
     return *events && (*lines || !wants(f, WR_TABLE_SYSLOG));
@@ -203,8 +166,9 @@ static enum wr_err emit(struct wr_feed *f, enum wr_table table)
 
 static enum wr_err drain_conn(struct wr_feed *f)
 {
-    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS};
-    for (size_t i = 0; i < 2; i++)
+    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,
+                                           WR_TABLE_ASIM_NETWORK_SESSION_LOGS};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         while (wr_conn_drain(f->conn, tables[i], f->out[tables[i]])) {
             enum wr_err err = emit(f, tables[i]);
             if (err)
@@ -479,24 +443,22 @@ static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool 
  * `auto`. */
 static enum wr_err start(struct wr_feed *f)
 {
-    const struct wr_scan *scan = f->opts.scan[WR_TABLE_DEVICE_NETWORK_EVENTS];
-    bool only_events = wants(f, WR_TABLE_DEVICE_NETWORK_EVENTS) && !wants(f, WR_TABLE_FLOW_ORPHANS);
-    enum wr_err err = only_events ? wr_log_scan(f->log, scan) : WR_OK;
-    if (!err && only_events && !wants(f, WR_TABLE_FLOWS))
-        err = wr_flow_decoder_scan(f->decoder, scan);
-    struct wr_colset conn = conn_columns(f);
-    uint32_t who = wants_conn(f) ? wr_conn_who(&conn) : 0;
-    if (wants(f, WR_TABLE_FLOWS))
-        who |= wr_flow_row_who(&f->opts.scan[WR_TABLE_FLOWS]->wanted);
-    wr_flow_decoder_who(f->decoder, who);
+    const struct wr_wants *w = &f->wants;
+    enum wr_err err = w->conn ? wr_log_scan(f->log, &w->events) : WR_OK;
+    if (!err && w->conn && !w->flows)
+        err = wr_flow_decoder_scan(f->decoder, &w->events);
+    wr_flow_decoder_who(f->decoder, w->who);
     struct source *first;
     int64_t t;
     if (!err)
         err = earliest(f, &first, &t);
-    if (err || !wants_conn(f))
+    if (err || !w->conn)
         return err;
-    struct wr_conn_opts opts = {
-        .wanted = conn_columns(f), .orphans = f->opts.orphans, .final_only = f->opts.final_only};
+    struct wr_conn_opts opts = {.wanted = w->conn_cols,
+                                .sessions = w->session_cols,
+                                .sessions_only = w->sessions_only,
+                                .orphans = f->opts.orphans,
+                                .final_only = f->opts.final_only};
     for (uint32_t i = 0; i < f->nsources && !err && !opts.expect_endpoint; i++) {
         opts.expect_endpoint = has_event(&f->sources[i]);
         if (f->sources[i].in.kind == WR_INFILE_EXPORTS)

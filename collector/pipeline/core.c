@@ -12,7 +12,7 @@ struct wr_core {
     struct wr_wants wants;
     struct wr_conn *conn; /* NULL: no rule reads connections */
     struct wr_engine *engine;
-    struct wr_batch *rows;          /* connection rows on their way to the rules */
+    struct wr_batch *rows, *sessions; /* connection rows on their way to the rules */
     struct wr_batch *event;         /* one endpoint event being unpacked */
     struct wr_batch *lines, *flows; /* gathered until the turn; NULL when nobody reads them */
     int64_t now_ns;
@@ -30,6 +30,8 @@ static bool make_parts(struct wr_core *core)
         return false;
     const struct wr_wants *w = &core->wants;
     struct wr_conn_opts conn = {.wanted = w->conn_cols,
+                                .sessions = w->session_cols,
+                                .sessions_only = w->sessions_only,
                                 .max_connections = o->max_connections,
                                 .orphans = o->orphans,
                                 .expect_endpoint = o->expect_endpoint,
@@ -38,12 +40,13 @@ static bool make_parts(struct wr_core *core)
     core->conn = wr_conn_new(&conn);
     core->engine = wr_engine_new(core->rules, &engine);
     core->rows = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->conn_cols, o->batch_rows);
+    core->sessions = table_batch(WR_TABLE_ASIM_NETWORK_SESSION_LOGS, &w->session_cols, o->batch_rows);
     core->event = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->event_cols, 1);
     if (w->lines)
         core->lines = table_batch(WR_TABLE_SYSLOG, &w->line_cols, o->batch_rows);
     if (w->flows)
         core->flows = table_batch(WR_TABLE_FLOWS, &w->flow_cols, o->batch_rows);
-    return core->conn && core->engine && core->rows && core->event && (!w->lines || core->lines) &&
+    return core->conn && core->engine && core->rows && core->sessions && core->event && (!w->lines || core->lines) &&
            (!w->flows || core->flows);
 }
 
@@ -65,6 +68,7 @@ struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts 
 static void free_parts(struct wr_core *core)
 {
     wr_batch_free(core->rows);
+    wr_batch_free(core->sessions);
     wr_batch_free(core->event);
     wr_batch_free(core->lines);
     wr_batch_free(core->flows);
@@ -155,8 +159,9 @@ static enum wr_err apply_line(struct wr_core *core, const struct wr_input *input
 
 static enum wr_err drain_table(struct wr_core *core, enum wr_table table)
 {
-    while (wr_conn_drain(core->conn, table, core->rows)) {
-        enum wr_err err = give(core, table, core->rows);
+    struct wr_batch *rows = table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? core->sessions : core->rows;
+    while (wr_conn_drain(core->conn, table, rows)) {
+        enum wr_err err = give(core, table, rows);
         if (err)
             return err;
     }
@@ -170,6 +175,8 @@ static enum wr_err turn(struct wr_core *core)
         err = drain_table(core, WR_TABLE_DEVICE_NETWORK_EVENTS);
     if (!err)
         err = drain_table(core, WR_TABLE_FLOW_ORPHANS);
+    if (!err)
+        err = drain_table(core, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
     if (!err && core->lines)
         err = give(core, WR_TABLE_SYSLOG, core->lines);
     if (!err && core->flows)

@@ -5,62 +5,122 @@
 
 #include <string.h>
 
-/* An endpoint event is bound to its flow by these, whether a rule reads them or not. */
-static const uint16_t binding_cols[] = {
-    WR_DNE_Timestamp, WR_DNE_DeviceId,   WR_DNE_DeviceName, WR_DNE_ActionType,
-    WR_DNE_RemoteIP,  WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
-    WR_DNE_Protocol,  WR_DNE_ReportId,   WR_DNE_EventCount, WR_DNE_InitiatingProcessId,
-};
+/* An endpoint event carries these too, whether a rule reads them or not. */
+static const uint16_t binding_cols[] = {WR_DNE_DeviceId, WR_DNE_DeviceName, WR_DNE_ReportId,
+                                        WR_DNE_EventCount, WR_DNE_InitiatingProcessId};
+
+static bool is_read(const struct wr_scan *scan)
+{
+    return scan && scan->nbranches > 0;
+}
 
 static void join(struct wr_colset *set, const struct wr_scan *scan)
 {
+    if (!is_read(scan))
+        return;
     const struct wr_schema *schema = wr_schema_of(scan->table);
     for (uint16_t c = 0; c < schema->ncols; c++)
-        if (wr_colset_has(&scan->wanted, c))
+        if (wr_colset_has(&scan->wanted, c) || schema->cols[c].hidden || c == WR_TIME_COL)
             wr_colset_add(set, schema->cols[c].store);
 }
 
-bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules)
+/* The column of DeviceNetworkEvents that holds what the session's does, when the endpoint is its
+ * Src (0) or Dst (1). */
+static uint16_t event_col(uint16_t session_col, int local)
 {
-    const struct wr_scan *dne = wr_ruleset_scan(rules, WR_TABLE_DEVICE_NETWORK_EVENTS);
-    const struct wr_scan *orphans = wr_ruleset_scan(rules, WR_TABLE_FLOW_ORPHANS);
-    const struct wr_scan *syslog = wr_ruleset_scan(rules, WR_TABLE_SYSLOG);
-    const struct wr_scan *flows = wr_ruleset_scan(rules, WR_TABLE_FLOWS);
-    *wants = (struct wr_wants){.arena = wr_arena_new(1024)};
-    if (!wants->arena)
-        return false;
-    uint32_t n = dne->nbranches + orphans->nbranches;
-    struct wr_branch *branches = wr_arena_alloc(wants->arena, (n + 1) * sizeof *branches);
-    if (!branches) {
-        wr_wants_fini(wants);
-        return false;
+    switch (session_col) {
+    case WR_NETSESSION_SrcPortNumber:
+        return local ? WR_DNE_RemotePort : WR_DNE_LocalPort;
+    case WR_NETSESSION_DstPortNumber:
+        return local ? WR_DNE_LocalPort : WR_DNE_RemotePort;
+    default:
+        return WR_NO_COL;
     }
-    for (uint32_t i = 0; i < n; i++)
-        branches[i] = i < dne->nbranches ? dne->branches[i] : orphans->branches[i - dne->nbranches];
-    join(&wants->conn_cols, dne);
-    join(&wants->conn_cols, orphans);
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
-    for (uint16_t c = 0; c < schema->ncols; c++)
-        if (schema->cols[c].hidden)
-            wr_colset_add(&wants->conn_cols, c);
-    wr_colset_add(&wants->conn_cols, WR_DNE_Timestamp);
-    wants->event_cols = wants->conn_cols;
-    for (size_t i = 0; i < sizeof binding_cols / sizeof *binding_cols; i++)
-        wr_colset_add(&wants->event_cols, binding_cols[i]);
+}
+
+/* A session's branch as two of the event behind it, for either end. Other columns are left to the
+ * rules. */
+static bool translate(struct wr_arena *arena, const struct wr_branch *from,
+                      struct wr_branch ret_to[2])
+{
+    for (int local = 0; local < 2; local++) {
+        struct wr_pred *preds = wr_arena_alloc(arena, (from->npreds + 1u) * sizeof *preds);
+        if (!preds)
+            return false;
+        ret_to[local] = (struct wr_branch){.preds = preds};
+        for (uint32_t i = 0; i < from->npreds; i++) {
+            uint16_t col = event_col(from->preds[i].col, local);
+            if (col == WR_NO_COL)
+                continue;
+            preds[ret_to[local].npreds] = from->preds[i];
+            preds[ret_to[local].npreds++].col = col;
+        }
+    }
+    return true;
+}
+
+static bool make_branches(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTABLES])
+{
+    static const enum wr_table direct[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS};
+    const struct wr_scan *sessions = scan[WR_TABLE_ASIM_NETWORK_SESSION_LOGS];
+    uint32_t n = is_read(sessions) ? 2 * sessions->nbranches : 0;
+    for (int t = 0; t < 2; t++)
+        n += is_read(scan[direct[t]]) ? scan[direct[t]]->nbranches : 0;
+    struct wr_branch *branches = wr_arena_alloc(wants->arena, (n + 1) * sizeof *branches);
+    if (!branches)
+        return false;
     wants->events = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS,
                                      .wanted = wants->event_cols,
                                      .branches = branches,
                                      .nbranches = n};
+    wants->conn = n > 0;
+    for (int t = 0; t < 2; t++)
+        for (uint32_t i = 0; is_read(scan[direct[t]]) && i < scan[direct[t]]->nbranches; i++)
+            *branches++ = scan[direct[t]]->branches[i];
+    for (uint32_t i = 0; is_read(sessions) && i < sessions->nbranches; i++, branches += 2)
+        if (!translate(wants->arena, &sessions->branches[i], branches))
+            return false;
+    return true;
+}
+
+bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTABLES])
+{
+    const struct wr_scan *dne = scan[WR_TABLE_DEVICE_NETWORK_EVENTS],
+                         *orphans = scan[WR_TABLE_FLOW_ORPHANS];
+    const struct wr_scan *sessions = scan[WR_TABLE_ASIM_NETWORK_SESSION_LOGS];
+    const struct wr_scan *syslog = scan[WR_TABLE_SYSLOG], *flows = scan[WR_TABLE_FLOWS];
+    *wants = (struct wr_wants){.arena = wr_arena_new(1024)};
+    if (!wants->arena)
+        return false;
+    join(&wants->conn_cols, dne);
+    join(&wants->conn_cols, orphans);
+    wr_colset_add(&wants->conn_cols, WR_DNE_Timestamp);
+    join(&wants->session_cols, sessions);
+    wants->event_cols = wr_conn_event_cols(&wants->conn_cols, &wants->session_cols);
+    for (size_t i = 0; i < sizeof binding_cols / sizeof *binding_cols; i++)
+        wr_colset_add(&wants->event_cols, binding_cols[i]);
     join(&wants->line_cols, syslog);
     wr_colset_add(&wants->line_cols, WR_SYSLOG_TimeGenerated);
     join(&wants->flow_cols, flows);
     wr_colset_add(&wants->flow_cols, WR_FLOWS_Timestamp);
-    wants->conn = n > 0;
-    wants->lines = syslog->nbranches > 0;
-    wants->flows = flows->nbranches > 0;
-    wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols) : 0) |
+    wants->lines = is_read(syslog);
+    wants->flows = is_read(flows);
+    wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
+    bool made = make_branches(wants, scan);
+    wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) : 0) |
                  (wants->flows ? wr_flow_row_who(&wants->flow_cols) : 0);
-    return true;
+    if (made)
+        return true;
+    wr_wants_fini(wants);
+    return false;
+}
+
+bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules)
+{
+    const struct wr_scan *scan[WR_NTABLES];
+    for (int t = 0; t < WR_NTABLES; t++)
+        scan[t] = wr_ruleset_scan(rules, t);
+    return wr_wants_of(wants, scan);
 }
 
 void wr_wants_fini(struct wr_wants *wants)

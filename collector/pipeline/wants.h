@@ -3,20 +3,24 @@
 
 #include "rules/rules.h"
 
-/* What a rule set wants of each stage. DeviceNetworkEvents and FlowOrphans are filled from the same records,
- * so a record or event is wanted when either table's rules accept it. */
+/* What a rule set wants of each stage. DeviceNetworkEvents, FlowOrphans and ASimNetworkSessionLogs are filled from the
+ * same records, so a record or event is wanted when the rules of any of them accept it. */
 struct wr_wants {
-    struct wr_arena *arena; /* owns `events.branches`; the predicates behind them belong to the rule set */
-    struct wr_scan events;  /* of connections and endpoint events, both tables together */
+    struct wr_arena *arena; /* owns `events.branches`; the values behind them belong to the rule set */
+    struct wr_scan events;  /* of connections and endpoint events, all tables together, as DeviceNetworkEvents */
     struct wr_colset conn_cols;  /* what the connection table gives to rules, and its hidden columns */
-    struct wr_colset event_cols; /* what endpoint events carry: conn_cols and what binds them to a flow */
+    struct wr_colset session_cols; /* the same for ASimNetworkSessionLogs; empty: nobody reads it */
+    struct wr_colset event_cols; /* what endpoint events carry: what rules read and what binds them to a flow */
     struct wr_colset line_cols, flow_cols;
     uint32_t who; /* kinds of parsers/flow/who.h that fill one of these columns */
     bool conn, lines, flows; /* somebody reads connections, Syslog, Flows */
+    bool sessions_only;      /* of connections only ASimNetworkSessionLogs is read */
 };
 
 /* The rule set must outlive it. False when out of memory. */
 bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules) WR_MUST_CHECK;
+/* The same from scans; NULL or without branches: nobody reads that table. */
+bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTABLES]) WR_MUST_CHECK;
 void wr_wants_fini(struct wr_wants *wants);
 
 #endif

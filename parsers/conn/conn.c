@@ -17,16 +17,30 @@ enum { DEFAULT_CONNECTIONS = 1000000 };
 
 static const uint16_t key_cols[] = {WR_DNE_Timestamp,  WR_DNE_ActionType, WR_DNE_RemoteIP,
                                     WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
-                                    WR_DNE_Protocol};
-static const uint16_t hidden_cols[] = {WR_DNE__RowId, WR_DNE__Amend, WR_DNE__PrevSentBytes,
-                                       WR_DNE__PrevReceivedBytes};
+                                    WR_DNE_Protocol,  WR_DNE_SentBytes,  WR_DNE_ReceivedBytes};
 
-struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted)
+static struct wr_colset join(const struct wr_colset *a, const struct wr_colset *b)
 {
-    struct wr_colset set = *wanted;
+    struct wr_colset set = *a;
+    for (size_t i = 0; i < sizeof set.bits / sizeof *set.bits; i++)
+        set.bits[i] |= b->bits[i];
+    return set;
+}
+
+struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted, const struct wr_colset *sessions)
+{
+    struct wr_colset sources = wr_session_sources(sessions), set = join(wanted, &sources);
     for (size_t i = 0; i < sizeof key_cols / sizeof *key_cols; i++)
         wr_colset_add(&set, key_cols[i]);
     return set;
+}
+
+static void add_hidden(struct wr_colset *set, enum wr_table table)
+{
+    const struct wr_schema *schema = wr_schema_of(table);
+    for (uint16_t i = 0; i < schema->ncols; i++)
+        if (schema->cols[i].hidden)
+            wr_colset_add(set, i);
 }
 
 static void set_defaults(struct wr_conn_opts *o)
@@ -39,8 +53,23 @@ static void set_defaults(struct wr_conn_opts *o)
         o->pair_ns = DEFAULT_PAIR;
     o->hold_ns = o->hold_ns < OPT_MAX ? o->hold_ns : OPT_MAX;
     o->pair_ns = o->pair_ns < OPT_MAX ? o->pair_ns : OPT_MAX;
-    for (size_t i = 0; i < sizeof hidden_cols / sizeof *hidden_cols; i++)
-        wr_colset_add(&o->wanted, hidden_cols[i]);
+    add_hidden(&o->wanted, WR_TABLE_DEVICE_NETWORK_EVENTS);
+}
+
+/* Batches of one row for rendering. Sessions have theirs even when nobody reads them: a state may hold some from before. */
+static bool make_scratch(struct wr_conn *c)
+{
+    for (size_t i = 0; i < sizeof c->opts.sessions.bits / sizeof *c->opts.sessions.bits; i++)
+        c->sessions |= c->opts.sessions.bits[i] != 0;
+    const struct wr_schema *events = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    struct wr_colset sources = wr_session_sources(&c->opts.sessions);
+    c->kept = join(&c->opts.wanted, &sources);
+    c->scratch = wr_batch_new(events, &c->kept, 1);
+    struct wr_colset rows = c->opts.sessions;
+    add_hidden(&rows, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
+    c->session = wr_batch_new(wr_schema_of(WR_TABLE_ASIM_NETWORK_SESSION_LOGS), &rows, 1);
+    c->view = wr_batch_new(events, &c->kept, 1);
+    return c->scratch && c->session && c->view;
 }
 
 struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
@@ -56,10 +85,11 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     c->points = (struct wr_pool){.size = sizeof(struct wr_point), .free = WR_NONE};
     c->totals = (struct wr_pool){.size = sizeof(struct wr_total), .free = WR_NONE};
     for (int i = 0; i < 2; i++)
-        c->lru[i] = c->wait[i] = c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
+        c->lru[i] = c->wait[i] = (struct wr_list){WR_NONE, WR_NONE};
+    for (int i = 0; i < WR_NDUE; i++)
+        c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
     c->next_id = 1;
-    c->scratch = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &c->opts.wanted, 1);
-    if (!c->scratch) {
+    if (!make_scratch(c)) {
         wr_conn_free(c);
         return NULL;
     }
@@ -80,7 +110,11 @@ void wr_conn_free(struct wr_conn *conn)
     wr_pool_fini(&conn->totals);
     free(conn->by_key.slot);
     free(conn->by_id.slot);
+    wr_observers_fini(&conn->observers);
+    wr_labels_fini(&conn->labels);
     wr_batch_free(conn->scratch);
+    wr_batch_free(conn->session);
+    wr_batch_free(conn->view);
     wr_buf_fini(&conn->buf);
     free(conn);
 }
@@ -153,6 +187,8 @@ static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *re
     uint32_t into = wr_entry_at(c, k)->rows != WR_NONE ? k : i, from = into == i ? k : i;
     struct wr_entry *e = wr_entry_at(c, from);
     enum wr_err err = wr_count_merge(c, wr_entry_at(c, into), e);
+    if (!err && e->label)
+        err = wr_label_learn(c, wr_entry_at(c, into), wr_label_text(c, e->label), strlen(wr_label_text(c, e->label)));
     if (!err && e->who != WR_NONE)
         err = wr_who_learn(c, wr_entry_at(c, into), e->who_side, wr_who_at(c, e->who));
     if (err)
@@ -166,13 +202,28 @@ static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *re
 /* The first record of what an event announced. */
 static void matched(struct wr_conn *c, struct wr_entry *e)
 {
-    int64_t opened = wr_crow_at(c, e->rows)->opened;
+    uint32_t r = e->rows; /* an event's, at most a session's before it */
+    while (!wr_crow_at(c, r)->packed)
+        r = wr_crow_at(c, r)->next;
+    int64_t opened = wr_crow_at(c, r)->opened;
     c->stats.matched++;
     if (opened - e->start <= WR_OPEN_SLACK &&
         (e->start - opened <= WR_OPEN_SLACK || !(e->flags & WR_CONN_SYN)))
         return;
     c->stats.ambiguous++;
     e->flags |= WR_CONN_AMBIGUOUS;
+}
+
+static enum wr_err learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who)
+{
+    enum wr_err err = wr_who_learn(c, e, side, who);
+    enum wr_who_kind kind;
+    const char *text;
+    uint32_t len;
+    while (!err && c->sessions && wr_who_next(&who, &kind, &text, &len))
+        if (kind == WR_WHO_APPLICATION)
+            err = wr_label_learn(c, e, text, len);
+    return err;
 }
 
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64_t now_ns)
@@ -192,6 +243,8 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
     uint32_t second, i = wr_match_record(conn, &rec, flow, &second);
     if (i == WR_NONE) {
         err = wr_table_add(conn, &rec.key, rec.start, &i);
+        if (!err && conn->sessions)
+            err = wr_observer_note(conn, flow->point, flow->exporter);
         if (err)
             return err;
     }
@@ -208,7 +261,7 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
     }
     if (first && e->rows != WR_NONE)
         matched(conn, e);
-    if (who.len && (err = wr_who_learn(conn, e, rec.src, who)))
+    if (who.len && (err = learn(conn, e, rec.src, who)))
         return err;
     if (second != WR_NONE && (err = merge(conn, i, second, &i)))
         return err;
@@ -300,13 +353,21 @@ static enum wr_err pack_event(struct wr_conn *c, const struct wr_batch *b, uint3
         else
             (void)wr_rd_u64(&rd);
         size_t len = (size_t)((const char *)rd.at - from);
-        if (!wr_colset_has(&c->opts.wanted, col) || b->schema->cols[col].hidden)
+        if (!wr_colset_has(&c->kept, col) || b->schema->cols[col].hidden)
             continue;
         memmove(c->buf.data + kept, from, len);
         kept += len;
     }
     c->buf.len = kept;
     return WR_OK;
+}
+
+static uint8_t event_action(const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_str *action = &b->col[WR_DNE_ActionType].s[row];
+    return text_is(action, "InboundConnectionAccepted") ? WR_ACTION_INBOUND
+           : text_is(action, "ConnectionFailed")        ? WR_ACTION_FAILED
+                                                        : WR_ACTION_SUCCESS;
 }
 
 static int64_t reported_bytes(const struct wr_batch *b, uint16_t col, uint32_t row)
@@ -333,28 +394,40 @@ static enum wr_err event_row(struct wr_conn *c, const struct wr_batch *b, uint32
     r->packed = packed;
     r->len = (uint32_t)c->buf.len;
     r->table = WR_DUE_EVENTS;
+    r->action = event_action(b, row);
     r->reported[0] = reported_bytes(b, WR_DNE_SentBytes, row);
     r->reported[1] = reported_bytes(b, WR_DNE_ReceivedBytes, row);
     return WR_OK;
 }
 
-/* The flow-only row that rules were given before the event came, or NULL. */
-static const struct wr_crow *orphan_row(const struct wr_conn *c, const struct wr_entry *e)
+/* The rows that the entry has before an event joins it. */
+struct has {
+    bool session, event, orphan, taken; /* orphan: rules were given it without an event; taken: in the events' table */
+};
+
+static struct has rows_of(const struct wr_conn *c, const struct wr_entry *e)
 {
-    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
-        if (!wr_crow_at(c, r)->packed)
-            return wr_crow_at(c, r);
-    return NULL;
+    struct has has = {0};
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+        const struct wr_crow *row = wr_crow_at(c, r);
+        has.session |= row->table == WR_DUE_SESSIONS;
+        has.event |= row->packed != NULL;
+        has.orphan |= !row->packed && row->table != WR_DUE_SESSIONS;
+        has.taken |= !row->packed && row->table == WR_DUE_EVENTS;
+    }
+    if (c->opts.sessions_only)
+        has.orphan = has.taken = has.session && !has.event;
+    return has;
 }
 
 static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_opening *open,
                               const struct wr_batch *b, uint32_t row)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    const struct wr_crow *orphan = orphan_row(c, e);
-    c->stats.matched += (e->flags & WR_CONN_FLOW) && !orphan;
-    c->stats.late_bind += orphan != NULL;
-    if (orphan && orphan->table == WR_DUE_EVENTS)
+    struct has has = rows_of(c, e);
+    c->stats.matched += (e->flags & WR_CONN_FLOW) && !has.orphan;
+    c->stats.late_bind += has.orphan;
+    if (has.taken)
         return WR_OK; /* that row is this connection already; its keys cannot change any more */
     uint32_t r;
     enum wr_err err = event_row(c, b, row, &r);
@@ -368,11 +441,15 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_ope
     crow->next = e->rows;
     e->rows = r;
     wr_table_unwait(c, i);
-    if (c->opts.final_only)
-        crow->state = WR_ROW_HELD;
+    if (c->opts.final_only) {
+        crow->state = WR_ROW_HELD; /* and the session comes at the end */
+        return WR_OK;
+    }
+    if (c->opts.sessions_only)
+        crow->state = WR_ROW_OUT; /* for its session alone */
     else
         wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return WR_OK;
+    return has.session ? WR_OK : wr_session_add(c, i);
 }
 
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
@@ -390,6 +467,8 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     conn->stats.events++;
     conn->seen_event = true;
     if (!opening_of(conn, batch, row, &open)) {
+        if (conn->opts.sessions_only)
+            return WR_OK;
         err = event_row(conn, batch, row, &i);
         if (!err)
             wr_row_due(conn, i, WR_ROW_DUE_INSERT);
@@ -430,10 +509,8 @@ enum wr_err wr_conn_flush(struct wr_conn *conn)
              i = wr_entry_at(conn, i)->lru_next) {
             if (wr_entry_at(conn, i)->rows == WR_NONE)
                 err = wr_row_orphan(conn, i);
-            for (uint32_t r = wr_entry_at(conn, i)->rows; r != WR_NONE;
-                 r = wr_crow_at(conn, r)->next)
-                if (wr_crow_at(conn, r)->state == WR_ROW_HELD)
-                    wr_row_due(conn, r, WR_ROW_DUE_INSERT);
+            else
+                err = wr_rows_release(conn, i);
         }
     return err;
 }

@@ -6,7 +6,8 @@
 #include "parsers/flow/flow.h"
 
 /* Connection table: flow records of both directions, several exporters and repeated exports, and
- * the endpoint events of the same 5-tuple, become one row of DeviceNetworkEvents a connection.
+ * the endpoint events of the same 5-tuple, become one row of DeviceNetworkEvents and one of
+ * ASimNetworkSessionLogs a connection.
  * Deterministic: state and output depend only on the calls and their arguments. One thread.
  *
  * Output batches hold inserts (_Amend false) and amendments (_Amend true: same _RowId, same keys
@@ -22,6 +23,10 @@
  * went to FlowOrphans, else it is dropped, for the connection is in the table already. The same
  * event again is dropped (dup_record).
  *
+ * ASimNetworkSessionLogs has one row a connection, explained or not, from the initiator's side (Src): bytes and packets
+ * each way, end and duration are amended. It comes with the connection's first row in the other tables, and what it says
+ * of process, account and host is what was known then. Of counters that nobody reported nothing is said, not 0.
+ *
  * A record sent again is known while it is among the 4 newest of its observation point. An endpoint
  * whose clock is up to 120 s off finds its flow when nothing nearer has the tuple (ambiguous).
  *
@@ -36,6 +41,8 @@ enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
 struct wr_conn_opts {
     struct wr_colset
         wanted; /* columns of DeviceNetworkEvents that rules read (+ hidden ones always) */
+    struct wr_colset sessions; /* columns of ASimNetworkSessionLogs that rules read; none: no such rows */
+    bool sessions_only;        /* no rows of DeviceNetworkEvents and FlowOrphans */
     uint32_t max_connections; /* 0 = 1 M; beyond it the oldest goes, counted evicted */
     enum wr_orphans
         orphans; /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
@@ -52,11 +59,11 @@ struct wr_conn_stats {
     uint64_t who_dropped; /* attributions that 64 MiB had no room for */
 };
 
-/* The columns that event batches need: `wanted` and those that name a connection. */
-struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted);
+/* The columns that event batches need: those wanted, those that name a connection, and what sessions are made of. */
+struct wr_colset wr_conn_event_cols(const struct wr_colset *wanted, const struct wr_colset *sessions);
 
 /* The kinds of who.h that fill a wanted column: what the decoder has to gather. */
-uint32_t wr_conn_who(const struct wr_colset *wanted);
+uint32_t wr_conn_who(const struct wr_colset *wanted, const struct wr_colset *sessions);
 
 struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts);
 void wr_conn_free(struct wr_conn *conn);
@@ -78,7 +85,7 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */
 enum wr_err wr_conn_flush(struct wr_conn *conn) WR_MUST_CHECK;
 
-/* Fills `out` (empty, schema DeviceNetworkEvents, wanted at least opts.wanted + hidden) with rows
+/* Fills `out` (empty, schema of `table`, wanted at least opts.wanted or opts.sessions + hidden) with rows
  * that are due for `table`; call until it returns 0. Not sealed. */
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out);
 

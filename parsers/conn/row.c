@@ -10,8 +10,7 @@
 enum { PORT_WELL_KNOWN = 1024 };
 #define MILLISECOND INT64_C(1000000)
 
-static const char *const action_names[WR_NACTIONS] = {"ConnectionSuccess", "ConnectionFailed",
-                                                      "ConnectionAttempt"};
+static const char *const action_names[] = {"ConnectionSuccess", "ConnectionFailed", "ConnectionAttempt"};
 
 /* Who began, by the first rule that knows. */
 uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why)
@@ -55,11 +54,11 @@ static bool sampled(const struct wr_conn *c, const struct wr_entry *e)
 
 /* What became of the connection that side `i` began. Flags are OR-ed over a record: SYN with ACK in
  * the initiator's own means that it answered the responder's SYN. */
-static uint8_t action_of(const struct wr_conn *c, const struct wr_entry *e, uint8_t i)
+uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator)
 {
     if (e->flags & WR_CONN_DENIED)
         return WR_ACTION_FAILED;
-    uint8_t out = e->tcp[i], back = e->tcp[!i], any = out | back;
+    uint8_t i = initiator, out = e->tcp[i], back = e->tcp[!i], any = out | back;
     if (e->key.proto == WR_TCP && (e->flags & WR_CONN_TCP_FLAGS)) {
         uint8_t both = WR_SYN | WR_ACK;
         if ((out & both) == both || (back & both) == both)
@@ -129,7 +128,7 @@ void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
     l->tail = r;
 }
 
-enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
+static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     const char *why;
@@ -143,14 +142,24 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
                  (c->opts.orphans == WR_ORPHANS_AUTO && (c->opts.expect_endpoint || c->seen_event));
     apart &= !wr_who_tells_process(c, e, row->side);
     row->table = apart ? WR_DUE_ORPHANS : WR_DUE_EVENTS;
-    row->action = action_of(c, e, row->side);
+    row->action = wr_row_action(c, e, row->side);
     row->ticks = wr_ticks_of_unix_ns(e->start);
     row->entry = i;
     row->next = e->rows;
     e->rows = r;
+    wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return WR_OK;
+}
+
+enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
+{
+    enum wr_err err = c->opts.sessions_only ? WR_OK : add_flow_row(c, i);
+    if (!err)
+        err = wr_session_add(c, i);
+    if (err)
+        return err;
     c->stats.orphans++;
     wr_table_unwait(c, i);
-    wr_row_due(c, r, WR_ROW_DUE_INSERT);
     return WR_OK;
 }
 
@@ -164,14 +173,38 @@ void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t re
     }
 }
 
+enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
+{
+    bool held = false;
+    for (uint32_t r = wr_entry_at(c, i)->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+        struct wr_crow *row = wr_crow_at(c, r);
+        if (row->state != WR_ROW_HELD)
+            continue;
+        held = true;
+        if (c->opts.sessions_only)
+            row->state = WR_ROW_OUT;
+        else
+            wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    }
+    return held ? wr_session_add(c, i) : WR_OK;
+}
+
+static bool is_changed(const struct wr_conn *c, const struct wr_crow *row)
+{
+    int64_t bytes[2];
+    if (row->table == WR_DUE_SESSIONS)
+        return wr_session_changed(c, row);
+    if (c->opts.sessions_only)
+        return false;
+    wr_row_bytes(c, row, bytes);
+    return bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1];
+}
+
 void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
 {
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
-        struct wr_crow *row = wr_crow_at(c, r);
-        int64_t bytes[2];
-        wr_row_bytes(c, row, bytes);
-        if (row->state == WR_ROW_OUT &&
-            (bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1]))
+        const struct wr_crow *row = wr_crow_at(c, r);
+        if (row->state == WR_ROW_OUT && is_changed(c, row))
             wr_row_due(c, r, WR_ROW_DUE_AMEND);
     }
 }
@@ -209,6 +242,8 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
 /* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
 static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
 {
+    if (row->table == WR_DUE_SESSIONS && !row->packed)
+        return wr_session_render(c, row, out);
     if (row->packed) {
         enum wr_err err = wr_row_unpack(out, row->packed, row->len);
         if (err || row->state == WR_ROW_IMAGE)
@@ -240,13 +275,14 @@ static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct w
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
-    if (!wr_batch_reset(c->scratch))
+    struct wr_batch *scratch = row->table == WR_DUE_SESSIONS ? c->session : c->scratch;
+    if (!wr_batch_reset(scratch))
         return WR_ENOMEM;
-    enum wr_err err = render(c, row, c->scratch);
+    enum wr_err err = render(c, row, scratch);
     if (err)
         return err;
     wr_buf_reset(&c->buf);
-    wr_row_pack(c->scratch, 0, &c->buf);
+    wr_row_pack(scratch, 0, &c->buf);
     char *image = c->buf.err ? NULL : malloc(c->buf.len + 1);
     if (!image)
         return WR_ENOMEM;
@@ -271,7 +307,10 @@ static void settle(struct wr_conn *c, uint32_t r)
     }
     c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
     c->stats.amends += row->state == WR_ROW_DUE_AMEND;
-    wr_row_bytes(c, row, row->emitted);
+    if (row->table == WR_DUE_SESSIONS)
+        wr_session_told(c, row);
+    else
+        wr_row_bytes(c, row, row->emitted);
     row->state = WR_ROW_OUT;
     if (row->entry == WR_NONE)
         wr_row_free(c, r);
@@ -279,7 +318,9 @@ static void settle(struct wr_conn *c, uint32_t r)
 
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out)
 {
-    struct wr_list *l = &conn->due[table == WR_TABLE_FLOW_ORPHANS ? WR_DUE_ORPHANS : WR_DUE_EVENTS];
+    struct wr_list *l = &conn->due[table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? WR_DUE_SESSIONS
+                                   : table == WR_TABLE_FLOW_ORPHANS            ? WR_DUE_ORPHANS
+                                                                               : WR_DUE_EVENTS];
     uint32_t n = 0;
     while (out->nrows < out->cap && l->head != WR_NONE) {
         uint32_t r = l->head, next = wr_crow_at(conn, r)->due_next;

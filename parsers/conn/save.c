@@ -3,7 +3,7 @@
  * built beside the old one and takes its place when every number is in range, every list holds what
  * it may, and every packed row reads back.
  *
- *   magic, columns, mode | counters, clock | entries with their counters and rows
+ *   magic, columns, mode | counters, clock, observers | entries with their counters and rows
  *   quick list, slow list, hold list, pair list: entry numbers
  *   due lists: (entry number, row's place in it) or a whole image */
 #include "parsers/conn/table.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x334e4357, ROWS_MAX = 3, IMAGE = WR_NONE };
+enum { MAGIC = 0x354e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 /* Reads a number that must not pass `max`. */
@@ -53,13 +53,20 @@ static void put_row(struct wr_buf *out, const struct wr_crow *row)
     wr_buf_u64(out, row->id);
     wr_buf_u64(out, (uint64_t)row->opened);
     wr_buf_u64(out, (uint64_t)row->ticks);
-    wr_buf_u64(out, row->digest);
-    put_bytes_pair(out, row->reported);
+    wr_buf_u8(out, row->table);
+    if (row->table == WR_DUE_SESSIONS) {
+        wr_buf_u64(out, (uint64_t)row->told.end);
+        put_bytes_pair(out, row->told.packets);
+        wr_buf_u16(out, row->told_label);
+    } else {
+        wr_buf_u64(out, row->digest);
+        put_bytes_pair(out, row->reported);
+    }
     put_bytes_pair(out, row->emitted);
     wr_buf_u8(out, row->state);
-    wr_buf_u8(out, row->table);
     wr_buf_u8(out, row->side);
     wr_buf_u8(out, row->action);
+    wr_buf_u8(out, row->denied);
     wr_buf_u8(out, row->packed != NULL);
     if (row->packed)
         wr_buf_blob(out, row->packed, row->len);
@@ -72,9 +79,10 @@ static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_cr
     const uint8_t *p = wr_rd_blob(rd, &n);
     if (rd->err)
         return WR_ECORRUPT;
-    if (!wr_batch_reset(c->scratch))
+    struct wr_batch *scratch = row->table == WR_DUE_SESSIONS ? c->session : c->scratch;
+    if (!wr_batch_reset(scratch))
         return WR_ENOMEM;
-    enum wr_err err = wr_row_unpack(c->scratch, p, n);
+    enum wr_err err = wr_row_unpack(scratch, p, n);
     if (err)
         return err;
     row->packed = malloc((size_t)n + 1);
@@ -104,13 +112,20 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
     row->entry = row->next = row->due_next = WR_NONE;
     row->opened = rd_time(rd);
     row->ticks = (int64_t)wr_rd_u64(rd);
-    row->digest = wr_rd_u64(rd);
-    rd_bytes_pair(rd, row->reported);
+    row->table = rd_u8_max(rd, WR_DUE_SESSIONS);
+    if (row->table == WR_DUE_SESSIONS) {
+        row->told.end = (int64_t)below(rd, wr_rd_u64(rd) + 1, (uint64_t)WR_TIME_MAX) - 1;
+        rd_bytes_pair(rd, row->told.packets);
+        row->told_label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
+    } else {
+        row->digest = wr_rd_u64(rd);
+        rd_bytes_pair(rd, row->reported);
+    }
     rd_bytes_pair(rd, row->emitted);
     row->state = rd_u8_max(rd, WR_ROW_IMAGE);
-    row->table = rd_u8_max(rd, WR_DUE_ORPHANS);
     row->side = rd_u8_max(rd, 1);
     row->action = rd_u8_max(rd, WR_NACTIONS - 1);
+    row->denied = rd_u8_max(rd, 1);
     *ret_r = r;
     uint8_t packed = rd_u8_max(rd, 1);
     if (rd->err)
@@ -221,6 +236,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
     wr_buf_u8(out, e->bytes_known);
     wr_buf_u8(out, e->unchained);
     struct wr_who who = wr_who_at(c, e->who);
+    wr_buf_u16(out, e->label);
     wr_buf_u8(out, e->who_side);
     wr_buf_blob(out, who.at, who.len);
     put_counters(out, c, e);
@@ -266,6 +282,7 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     e->first_src = rd_u8_max(rd, 1);
     e->bytes_known = rd_u8_max(rd, 3);
     e->unchained = rd_u8_max(rd, 1);
+    e->label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
     e->who_side = rd_u8_max(rd, 1);
     struct wr_who who;
     who.at = wr_rd_blob(rd, &who.len);
@@ -279,14 +296,16 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     return good ? WR_OK : WR_ECORRUPT;
 }
 
-/* At most one event a side and one flow-only row, as binding makes them. */
+/* At most one event a side, one flow-only row and one session, as binding makes them. */
 static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
 {
     unsigned seen = 0;
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
         const struct wr_crow *row = wr_crow_at(c, r);
-        unsigned bit = row->packed ? 1u << row->side : 4u;
-        if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS))
+        bool session = row->table == WR_DUE_SESSIONS;
+        unsigned bit = session ? 8u : row->packed ? 1u << row->side : 4u;
+        if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS) ||
+            (!row->packed && row->action == WR_ACTION_INBOUND))
             return false;
         seen |= bit;
     }
@@ -366,7 +385,7 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
         for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
             wr_buf_u32(out, number[i]);
     }
-    for (int list = 0; list < 2; list++) {
+    for (int list = 0; list < WR_NDUE; list++) {
         uint32_t n = 0;
         for (uint32_t r = c->due[list].head; r != WR_NONE; r = wr_crow_at(c, r)->due_next)
             n++;
@@ -382,6 +401,43 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
     }
 }
 
+static void put_observers(struct wr_buf *out, const struct wr_observers *x)
+{
+    wr_buf_u16(out, (uint16_t)x->n);
+    for (uint32_t i = 0; i < x->n; i++) {
+        wr_buf_u32(out, x->at[i].point);
+        wr_buf_add(out, x->at[i].addr, sizeof x->at[i].addr);
+    }
+}
+
+static enum wr_err load_observers(struct wr_conn *c, struct wr_rd *rd)
+{
+    enum wr_err err = WR_OK;
+    for (uint16_t n = wr_rd_u16(rd); n && !err; n--) {
+        uint32_t point = wr_rd_u32(rd), had = c->observers.n;
+        const uint8_t *addr = wr_rd_take(rd, 16);
+        err = addr ? wr_observer_note(c, point, addr) : WR_ECORRUPT;
+        if (!err && c->observers.n == had) /* a point twice, or no address */
+            err = WR_ECORRUPT;
+    }
+    return err;
+}
+
+static enum wr_err load_labels(struct wr_conn *c, struct wr_rd *rd)
+{
+    for (uint16_t n = wr_rd_u16(rd); n; n--) {
+        const uint8_t *name = wr_rd_take(rd, WR_LABEL_TEXT);
+        uint32_t had = c->labels.n;
+        uint16_t label;
+        if (!name || name[WR_LABEL_TEXT - 1])
+            return WR_ECORRUPT;
+        enum wr_err err = wr_label_number(c, (const char *)name, &label);
+        if (err || c->labels.n == had) /* a name twice */
+            return err ? err : WR_ECORRUPT;
+    }
+    return WR_OK;
+}
+
 void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
 {
     uint32_t *number = malloc(((size_t)conn->entries.n + 1) * sizeof *number);
@@ -391,6 +447,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     }
     wr_buf_u32(out, MAGIC);
     wr_buf_u16(out, WR_DNE_NCOLS);
+    wr_buf_u16(out, WR_NETSESSION_NCOLS);
     wr_buf_u8(out, conn->opts.final_only);
     uint64_t stats[NSTATS];
     memcpy(stats, &conn->stats, sizeof stats);
@@ -400,6 +457,10 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     wr_buf_u64(out, conn->next_born);
     wr_buf_u64(out, (uint64_t)conn->now);
     wr_buf_u8(out, conn->seen_event);
+    put_observers(out, &conn->observers);
+    wr_buf_u16(out, (uint16_t)conn->labels.n);
+    for (uint32_t i = 0; i < conn->labels.n; i++)
+        wr_buf_add(out, conn->labels.at[i], WR_LABEL_TEXT);
     uint32_t next = 0;
     wr_buf_u32(out, (uint32_t)conn->stats.live);
     for (uint32_t i = 0; i < conn->entries.n; i++) {
@@ -473,7 +534,7 @@ static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)
         err = load_entry(c, rd);
     if (!err)
         err = load_lists(c, rd);
-    for (uint8_t table = 0; !err && table < 2; table++)
+    for (uint8_t table = 0; !err && table < WR_NDUE; table++)
         for (uint32_t n = wr_rd_u32(rd); !err && n; n--)
             err = load_due(c, rd, table);
     for (uint32_t i = 0; !err && i < c->entries.n; i++) {
@@ -492,7 +553,7 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
     struct wr_rd rd = wr_rd_init(bytes, len);
     uint64_t stats[NSTATS];
     if (wr_rd_u32(&rd) != MAGIC || wr_rd_u16(&rd) != WR_DNE_NCOLS ||
-        wr_rd_u8(&rd) != conn->opts.final_only)
+        wr_rd_u16(&rd) != WR_NETSESSION_NCOLS || wr_rd_u8(&rd) != conn->opts.final_only)
         return WR_ECORRUPT;
     struct wr_conn *c = wr_conn_new(&conn->opts);
     if (!c)
@@ -505,7 +566,11 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
     c->next_born = wr_rd_u64(&rd);
     c->now = rd_time(&rd);
     c->seen_event = rd_u8_max(&rd, 1);
-    enum wr_err err = rd.err ? WR_ECORRUPT : load_body(c, &rd);
+    enum wr_err err = rd.err ? WR_ECORRUPT : load_observers(c, &rd);
+    if (!err)
+        err = load_labels(c, &rd);
+    if (!err)
+        err = load_body(c, &rd);
     if (!err) {
         struct wr_conn old = *conn;
         *conn = *c;

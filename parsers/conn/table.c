@@ -234,12 +234,12 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
     enum wr_err err = WR_OK;
     if (e->rows == WR_NONE && (e->flags & WR_CONN_FLOW))
         err = wr_row_orphan(c, i);
-    while (!err && e->rows != WR_NONE) {
+    else
+        err = wr_rows_release(c, i);
+    while (!err && e->rows != WR_NONE) { /* a session stands before the events that it is made of */
         uint32_t r = e->rows;
         struct wr_crow *row = wr_crow_at(c, r);
         uint32_t next = row->next;
-        if (row->state == WR_ROW_HELD)
-            wr_row_due(c, r, WR_ROW_DUE_INSERT);
         if (row->state == WR_ROW_OUT)
             wr_row_free(c, r);
         else

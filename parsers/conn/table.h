@@ -22,7 +22,7 @@ enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 }
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */ };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
-enum { WR_DUE_EVENTS, WR_DUE_ORPHANS };
+enum { WR_DUE_EVENTS, WR_DUE_ORPHANS, WR_DUE_SESSIONS, WR_NDUE };
 
 /* How far an endpoint's clock may be from an exporter's, and one exporter's from another's. */
 #define WR_OPEN_SLACK (5 * WR_SECOND)
@@ -105,6 +105,7 @@ struct wr_entry {
     uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src,
         bytes_known /* bit per side */;
     uint8_t lru, wait, unchained, who_side /* index of the end it is about */;
+    uint16_t label;
     uint32_t who; /* WR_NONE: nothing is known */
 };
 
@@ -115,13 +116,22 @@ enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND
 struct wr_crow {
     uint64_t id;
     int64_t opened;      /* ns; an event's time */
-    int64_t ticks;       /* Timestamp of a flow-only row */
-    uint64_t digest;     /* of an event, to know it again */
-    int64_t reported[2]; /* bytes that the event itself has; -1 none */
-    int64_t emitted[2];  /* SentBytes, ReceivedBytes as rules know them; -1 unknown */
+    int64_t ticks;       /* Timestamp of a row that is no event's */
+    union {
+        struct {
+            uint64_t digest;     /* of an event, to know it again */
+            int64_t reported[2]; /* bytes that the event itself has; -1 none */
+        };
+        struct {            /* a session's, as rules know them */
+            int64_t end;    /* ns; -1 unknown */
+            int64_t packets[2];
+        } told;
+    };
+    int64_t emitted[2];  /* bytes as rules know them: sent, received by the row's side; -1 unknown */
     char *packed;        /* owned; NULL: flow-only, the columns come from the connection */
     uint32_t len, entry, next, due_next;
-    uint8_t state, table, side /* index of the local end */, action;
+    uint8_t state, table, side /* index of the local end, a session's initiator */, action, denied;
+    uint16_t told_label;
 };
 
 struct wr_list {
@@ -137,6 +147,26 @@ struct wr_whos {
     struct wr_index index;
 };
 
+/* Who an observation point is: a session's Dvc. The first WR_OBSERVERS_MAX points; of later ones nothing is known. */
+enum { WR_OBSERVERS_MAX = 4096 };
+struct wr_observer {
+    uint32_t point;
+    uint8_t addr[16]; /* IPv6, or IPv4-mapped */
+};
+struct wr_observers {
+    struct wr_observer *at;
+    uint32_t n, cap;
+    struct wr_index index;
+};
+
+/* Names of applications, lower case; a connection has the number of one, from 1; 0 none. */
+enum { WR_LABELS_MAX = 4096, WR_LABEL_TEXT = 32 };
+struct wr_labels {
+    char (*at)[WR_LABEL_TEXT];
+    uint32_t n, cap;
+    struct wr_index index;
+};
+
 struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
@@ -144,12 +174,16 @@ struct wr_conn {
     struct wr_pool entries, rows, points, totals;
     struct wr_index by_key, by_id;
     struct wr_whos whos;
-    struct wr_list lru[2], wait[2], due[2];
-    struct wr_batch *scratch; /* one row */
+    struct wr_observers observers;
+    struct wr_labels labels;
+    struct wr_list lru[2], wait[2], due[WR_NDUE];
+    struct wr_colset kept;          /* columns of an event that stay with its row */
+    struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
+    struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
     struct wr_buf buf;
     uint64_t next_id, next_born;
     int64_t now;
-    bool seen_event;
+    bool seen_event, sessions;
 };
 
 static inline struct wr_entry *wr_entry_at(const struct wr_conn *c, uint32_t i)
@@ -232,20 +266,45 @@ bool wr_who_fill(struct wr_conn *c, const struct wr_entry *e, uint8_t side, stru
 void wr_whos_fini(struct wr_whos *whos);
 
 /* row.c: what rules see */
-enum { WR_ACTION_SUCCESS, WR_ACTION_FAILED, WR_ACTION_ATTEMPT, WR_NACTIONS };
+enum { WR_ACTION_SUCCESS, WR_ACTION_FAILED, WR_ACTION_ATTEMPT, WR_ACTION_INBOUND /* an event's only */, WR_NACTIONS };
 uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why);
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
 void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state);
 /* The flow-only row of an entry that no event explains. */
 enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i);
+/* Held rows of an entry become due, and with them its session. */
+enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i);
 /* Marks the rows whose bytes are no longer what rules know. */
 void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e);
 /* Makes a row independent of its entry. */
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r);
 void wr_row_free(struct wr_conn *c, uint32_t r);
 void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2]);
+uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator);
 bool wr_row_index(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;
 uint32_t wr_row_by_id(const struct wr_conn *c, uint64_t id);
+
+/* session.c: the row of ASimNetworkSessionLogs. What it says of an end comes from the events that stand after it in its
+ * entry's list: those that were there when it was made. */
+struct wr_colset wr_session_sources(const struct wr_colset *sessions);
+enum wr_err wr_session_add(struct wr_conn *c, uint32_t i);
+/* Appends the row as rules are to see it now. */
+enum wr_err wr_session_render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out);
+bool wr_session_changed(const struct wr_conn *c, const struct wr_crow *row);
+void wr_session_told(const struct wr_conn *c, struct wr_crow *row);
+
+/* observer.c */
+enum wr_err wr_observer_note(struct wr_conn *c, uint32_t point, const uint8_t addr[16]);
+const uint8_t *wr_observer_find(const struct wr_conn *c, uint32_t point); /* NULL: not known */
+void wr_observers_fini(struct wr_observers *observers);
+
+/* label.c */
+/* A record, or list of them ("smtp,ssl"), says what the connection carries: a mail protocol if any said so, else the
+ * first. */
+enum wr_err wr_label_learn(struct wr_conn *c, struct wr_entry *e, const char *text, size_t len);
+const char *wr_label_text(const struct wr_conn *c, uint16_t label); /* "" for 0 */
+enum wr_err wr_label_number(struct wr_conn *c, const char *name, uint16_t *ret_label); /* 0: no room for another */
+void wr_labels_fini(struct wr_labels *labels);
 
 #endif

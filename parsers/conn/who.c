@@ -38,12 +38,15 @@ static bool has_column(enum wr_who_kind kind)
     return columns[kind] != 0;
 }
 
-uint32_t wr_conn_who(const struct wr_colset *wanted)
+uint32_t wr_conn_who(const struct wr_colset *wanted, const struct wr_colset *sessions)
 {
+    struct wr_colset sources = wr_session_sources(sessions);
     uint32_t kinds = 0;
     for (uint32_t k = 0; k < WR_WHO_NKINDS; k++)
-        if (has_column(k) && wr_colset_has(wanted, columns[k]))
+        if (has_column(k) && (wr_colset_has(wanted, columns[k]) || wr_colset_has(&sources, columns[k])))
             kinds |= wr_who_bit(k);
+    if (wr_colset_has(sessions, WR_NETSESSION_NetworkApplicationProtocol))
+        kinds |= wr_who_bit(WR_WHO_APPLICATION);
     /* a process makes a row complete, whether a rule reads its name or not */
     return kinds ? kinds | wr_who_bit(WR_WHO_PROCESS) : 0;
 }

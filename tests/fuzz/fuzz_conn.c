@@ -51,13 +51,16 @@ static struct wr_flow flow_of(const uint8_t *o, int64_t now)
     return f;
 }
 
-static void drain(struct wr_conn *c, const struct wr_colset *wanted)
+static void drain(struct wr_conn *c, const struct wr_conn_opts *opts)
 {
-    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), wanted, 4);
-    for (int t = 0; b && t < 2; t++)
-        while (wr_conn_drain(c, t ? WR_TABLE_FLOW_ORPHANS : WR_TABLE_DEVICE_NETWORK_EVENTS, b))
+    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,
+                                           WR_TABLE_ASIM_NETWORK_SESSION_LOGS};
+    for (int t = 0; t < 3; t++) {
+        struct wr_batch *b = wr_batch_new(wr_schema_of(tables[t]), t == 2 ? &opts->sessions : &opts->wanted, 4);
+        while (b && wr_conn_drain(c, tables[t], b))
             WR_ASSERT(wr_batch_reset(b));
-    wr_batch_free(b);
+        wr_batch_free(b);
+    }
 }
 
 /* Saved, loaded and saved again: the same bytes. */
@@ -78,7 +81,7 @@ static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const
                        size_t n)
 {
     int64_t now = 1767600000 * SECOND;
-    struct wr_colset cols = wr_conn_event_cols(&opts->wanted);
+    struct wr_colset cols = wr_conn_event_cols(&opts->wanted, &opts->sessions);
     for (; n >= ORDER; o += ORDER, n -= ORDER) {
         now += o[0] / 8 * SECOND * (o[0] & 4 ? 100 : 1);
         struct wr_flow f = flow_of(o, now);
@@ -89,7 +92,7 @@ static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const
             wr_batch_free(b);
             break;
         case 1:
-            drain(c, &opts->wanted);
+            drain(c, opts);
             break;
         default:
             WR_ASSERT(wr_conn_flow(c, &f, now) == WR_OK);
@@ -109,6 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .final_only = data[0] & 2,
                                 .expect_endpoint = data[0] & 4,
                                 .orphans = (enum wr_orphans)(data[0] / 8 % 3)};
+    struct wr_colset sessions = wr_colset_all(wr_schema_of(WR_TABLE_ASIM_NETWORK_SESSION_LOGS));
+    if (data[0] & 64)
+        opts.sessions = sessions;
+    opts.sessions_only = (data[0] & 192) == 192;
     struct wr_conn *c = wr_conn_new(&opts);
     if (!c)
         return 0;
@@ -116,10 +123,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         run_orders(c, &opts, data + 1, size - 1);
     if ((data[0] & 1) || wr_conn_load(c, data + 1, size - 1) == WR_OK) {
         roundtrip(c, &opts);
-        drain(c, &opts.wanted);
+        drain(c, &opts);
         WR_ASSERT(wr_conn_flush(c) == WR_OK);
         roundtrip(c, &opts);
-        drain(c, &opts.wanted);
+        drain(c, &opts);
     }
     wr_conn_free(c);
     return 0;

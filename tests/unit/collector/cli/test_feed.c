@@ -23,8 +23,10 @@ static enum wr_err count(void *ctx, enum wr_table table, struct wr_batch *batch,
     seen->batches++;
     if (batch->nrows > seen->most)
         seen->most = batch->nrows;
+    const struct wr_amends *amends = wr_table_amends(table);
     if (table != WR_TABLE_DEVICE_NETWORK_EVENTS && table != WR_TABLE_FLOW_ORPHANS) {
-        seen->rows[table] += batch->nrows;
+        for (uint32_t r = 0; r < batch->nrows; r++)
+            seen->rows[table] += !amends || !batch->col[amends->amend].i[r];
         return WR_OK;
     }
     const struct wr_vec *amend = &batch->col[WR_DNE__Amend], *sent = &batch->col[WR_DNE_SentBytes];
@@ -73,6 +75,7 @@ Test(feed, capture_and_events_meet_in_one_row_each)
         cr_assert_eq(seen.matched, 99); /* of 101 flows and 101 events; two flows have no event, two events no flow */
         cr_assert_eq(seen.rows[WR_TABLE_DEVICE_NETWORK_EVENTS], 101);
         cr_assert_eq(seen.rows[WR_TABLE_FLOW_ORPHANS], 2);
+        cr_assert_eq(seen.rows[WR_TABLE_ASIM_NETWORK_SESSION_LOGS], 103);
         cr_assert_leq(seen.most, 64);
         const char *swapped[] = {files[1], files[0]};
         struct seen other = fed(swapped, 2, final_only, 1);

@@ -1,0 +1,38 @@
+# ASimNetworkSessionLogs of the lab: counts and bytes of sessions.tsv, from packets, from NetFlow and syslog, in a query
+# and as rules that sum what is amended.
+. "$(dirname "$0")/lib.sh"
+
+awk -F'\t' 'NR == 1 {for (i = 1; i <= NF; i++) c[$i] = i; next}
+    $1 == "lab.pcap" {p = $c["dport"]; n[p]++; u[p] += $c["octets_up"]; d[p] += $c["octets_down"]
+                      a[p] += $c["packets_up"]; b[p] += $c["packets_down"]}
+    END {for (p in n) print p "," n[p] "," u[p] "," d[p] "," a[p] "," b[p]}' "$MAIL/sessions.tsv" | sort -n >"$TMP/want"
+[ "$(wc -l <"$TMP/want")" -eq 5 ] || fail "five ports are expected"
+
+q='ASimNetworkSessionLogs
+| where NetworkProtocol == "TCP" and NetworkDirection == "Outbound"
+| where DstPortNumber in (25, 110, 143, 587, 4444)
+| summarize Sessions = count(), Up = sum(SrcBytes), Down = sum(DstBytes), UpPackets = sum(SrcPackets),
+            DownPackets = sum(DstPackets) by DstPortNumber'
+
+for in in "$MAIL/lab.pcap" "$MAIL/lab-exports.pcap"; do
+    run 0 "$WEIR" query -i "$in" -f csv "$q"
+    tail -n +2 "$TMP/out" | tr -d '\r' | sort -n >"$TMP/got"
+    same "$TMP/want" "$TMP/got"
+    run 0 "$WEIR" query -i "$in" -i "$MAIL/lab-endpoint.jsonl" -f csv "$q"
+    tail -n +2 "$TMP/out" | tr -d '\r' | sort -n >"$TMP/got"
+    same "$TMP/want" "$TMP/got"
+done
+
+# The window is longer than the lab; every group is told when it crosses and again at the end.
+printf '// id: sessions\n// name: sessions\nASimNetworkSessionLogs\n| where TimeGenerated > ago(1d)\n%s | where Sessions > 0\n' \
+    "$(echo "$q" | tail -n +3)" >"$TMP/sessions.kql"
+run 0 "$WEIR" replay --rules "$TMP/sessions.kql" "$MAIL/lab.pcap" "$MAIL/lab-endpoint.jsonl"
+jq -r '.columns | [.DstPortNumber, .Sessions, .Up, .Down, .UpPackets, .DownPackets] | @csv' "$TMP/out" | sort -n >"$TMP/got"
+same "$TMP/want" "$TMP/got"
+
+# Who did it comes with the event; the exporter stands for itself where there is none.
+run 0 "$WEIR" query -i "$MAIL/lab-exports.pcap" -f csv 'ASimNetworkSessionLogs
+| summarize count(), take_any(Dvc) by EventType, isempty(SrcUsername), isempty(SrcProcessName) | sort by count_ desc'
+has out "EndpointNetworkSession,false,false,101,"
+has out "NetworkSession,true,true,2,192.0.2.2"
+finish
