@@ -1,6 +1,8 @@
-# Other engines beside weir's: Microsoft's KQL binder (npm, test time only). Needs nodejs, npm and the registry.
+# Other engines beside weir's, at test time only: Microsoft's KQL binder (npm) and ClickHouse (PyPI). Need node, npm, pip and the registries.
 if(TARGET weir)
-  add_test(NAME oracle.language COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/oracle/language/run.sh
-    $<TARGET_FILE:weir> ${CMAKE_CURRENT_BINARY_DIR}/oracle_language)
-  set_tests_properties(oracle.language PROPERTIES LABELS interop TIMEOUT 300 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
+  foreach(oracle language clickhouse)
+    add_test(NAME oracle.${oracle} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/oracle/${oracle}/run.sh
+      $<TARGET_FILE:weir> ${CMAKE_CURRENT_BINARY_DIR}/oracle_${oracle})
+    set_tests_properties(oracle.${oracle} PROPERTIES LABELS interop TIMEOUT 300 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
+  endforeach()
 endif()
