@@ -4,6 +4,8 @@ if(TARGET weir)
     add_test(NAME e2e.${variant} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/run.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     set_tests_properties(e2e.${variant} PROPERTIES LABELS e2e TIMEOUT 180 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   endforeach()
+  add_test(NAME e2e.accounting COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/accounting.py $<TARGET_FILE:weir>)
+  set_tests_properties(e2e.accounting PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   add_test(NAME e2e.latency COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100)
   # Beside snapshots; long, so not in every preset.
   add_test(NAME e2e.latency-snapshot COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100 50000)

@@ -23,7 +23,7 @@ static void give_lines(struct wr_listener *l, const char *peer_text, const char 
     if (!any) {
         l->stats.received++;
         l->stats.received_bytes += len;
-        l->stats.rejected++;
+        wr_worker_reject(l, WR_LINE_REJECT_empty);
     }
 }
 

@@ -99,6 +99,12 @@ void wr_worker_tell(struct wr_worker *w)
     uv_async_send(w->owner);
 }
 
+void wr_worker_reject(struct wr_listener *l, unsigned why)
+{
+    l->stats.rejected++;
+    l->stats.rejected_by[why]++;
+}
+
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns)
 {
@@ -108,15 +114,24 @@ void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, cons
     if (wr_flow_decode(w->decoder, peer, data, len, now_ns, &w->flows))
         l->stats.decoded++;
     else
-        l->stats.rejected++;
+        wr_worker_reject(l, wr_flow_decoder_why(w->decoder));
     if (w->flows.n >= FLOWS_PER_MESSAGE)
         flush_flows(w, now_ns);
 }
 
-static uint64_t lines_refused(const struct wr_log *log)
+/* Why a frame was refused whole, by what the parser counted since `was`; WR_LINE_NREJECTS: it was not. */
+static enum wr_line_reject line_refused(const struct wr_log_stats *was, const struct wr_log_stats *is)
 {
-    const struct wr_log_stats *s = wr_log_stats(log);
-    return s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field + s->oversize;
+    bool taken = is->mapped + is->plain + is->unmapped != was->mapped + was->plain + was->unmapped;
+    if (taken)
+        return WR_LINE_NREJECTS;
+    if (is->unparsed_json != was->unparsed_json)
+        return WR_LINE_REJECT_json;
+    if (is->unparsed_limit != was->unparsed_limit)
+        return WR_LINE_REJECT_limit;
+    if (is->unparsed_missing_field != was->unparsed_missing_field)
+        return WR_LINE_REJECT_missing_field;
+    return is->oversize != was->oversize ? WR_LINE_REJECT_oversize : WR_LINE_NREJECTS;
 }
 
 /* A frame may hold more rows than an empty batch has room for ({"records":[..]}): a larger batch takes its
@@ -143,10 +158,10 @@ void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *da
     l->stats.received++;
     l->stats.received_bytes += len;
     if (!w->events) {
-        l->stats.rejected++;
+        wr_worker_reject(l, WR_LINE_REJECT_no_memory);
         return;
     }
-    uint64_t refused = lines_refused(w->log);
+    struct wr_log_stats was = *wr_log_stats(w->log);
     enum wr_err err;
     while ((err = wr_log_frame(w->log, peer_text, data, len, now_ns, w->events, w->lines)) == WR_EFULL) {
         bool empty = w->events->nrows == 0 && (!w->lines || w->lines->nrows == 0);
@@ -155,10 +170,11 @@ void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *da
         if (!w->events || (empty && !grow(&w->events)))
             break;
     }
-    if (err || lines_refused(w->log) != refused)
-        l->stats.rejected++;
-    else
+    enum wr_line_reject why = err ? WR_LINE_REJECT_no_memory : line_refused(&was, wr_log_stats(w->log));
+    if (why == WR_LINE_NREJECTS)
         l->stats.decoded++;
+    else
+        wr_worker_reject(l, why);
 }
 
 /* ---- life

@@ -23,12 +23,12 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-/* Per listener. received = decoded + rejected, in datagrams or in messages framed out of a stream. */
+/* Per listener. received = decoded + rejected = decoded + rejected_by[], in datagrams or in messages framed out of a
+ * stream. A syslog message with several records is rejected when none of them could be used. */
 #define WR_LISTENER_COUNTERS(X)                                                                              \
     X(received, "datagrams and messages received")                                                           \
     X(received_bytes, "their bytes")                                                                         \
     X(decoded, "of them, decoded")                                                                           \
-    X(rejected, "of them, refused whole; the reasons are counted by decoder and parser")                     \
     X(kernel_dropped, "datagrams the kernel had no room for (SO_RXQ_OVFL)")                                  \
     X(receive_errors, "failed receive calls")                                                                \
     X(connections, "stream connections accepted")                                                            \
@@ -36,10 +36,22 @@
     X(connections_broken, "stream connections closed because of their content or silence")                   \
     X(paused, "times a stream was not read because the ring was full")
 
+/* Reasons of syslog listeners; flow listeners have WR_FLOW_REJECTS. */
+#define WR_LINE_REJECTS(X) X(empty) X(json) X(limit) X(missing_field) X(oversize) X(no_memory)
+enum wr_line_reject {
+#define X(name) WR_LINE_REJECT_##name,
+    WR_LINE_REJECTS(X)
+#undef X
+        WR_LINE_NREJECTS
+};
+_Static_assert((int)WR_LINE_NREJECTS <= (int)WR_FLOW_NREJECTS, "rejected_by has room for both");
+
+/* All u64: they are summed over the workers as an array. */
 struct wr_listener_stats {
 #define X(name, help) uint64_t name;
     WR_LISTENER_COUNTERS(X)
 #undef X
+    uint64_t rejected, rejected_by[WR_FLOW_NREJECTS];
 };
 
 struct wr_worker;
@@ -109,6 +121,7 @@ void wr_worker_resume_later(struct wr_worker *worker); /* a stream is held back 
 /* One message of a listener; `peer_text` is the address for syslog. */
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns);
+void wr_worker_reject(struct wr_listener *l, unsigned why); /* enum wr_flow_reject or wr_line_reject, as the listener is */
 void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
                     int64_t now_ns);
 

@@ -99,12 +99,41 @@ static void add_worker(struct sums *s, struct wr_worker *w)
     s->ring_bytes += wr_ring_depth(w->ring);
 }
 
+/* The reasons that a listener of its kind can have, all of them, so that each starts at 0. */
+static void rejects(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
+{
+    static const char *const flow[] = {
+#define X(name, text) #name,
+        WR_FLOW_REJECTS(X)
+#undef X
+    };
+    static const char *const line[] = {
+#define X(name) #name,
+        WR_LINE_REJECTS(X)
+#undef X
+    };
+    head(out, "weir_listener_rejected_total", "counter",
+         "of those received, refused whole: received = decoded + rejected over all reasons");
+    for (uint32_t i = 0; i < o->config->nlisten; i++) {
+        enum wr_listen_kind kind = o->config->listen[i].kind;
+        bool is_flow = kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_FLOW_TCP;
+        for (int r = 0; r < (is_flow ? (int)WR_FLOW_NREJECTS : (int)WR_LINE_NREJECTS); r++) {
+            wr_buf_str(out, "weir_listener_rejected_total");
+            listener_labels(out, &o->config->listen[i]);
+            out->len -= 2; /* the closing bracket and blank */
+            wr_buf_fmt(out, ",reason=\"%s\"} %" PRIu64 "\n", is_flow ? flow[r] : line[r],
+                       s->listeners[i].rejected_by[r]);
+        }
+    }
+}
+
 static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
 {
 #define X(name, help)                                                                                        \
     listener_family(o, s->listeners, #name, help, offsetof(struct wr_listener_stats, name), out);
     WR_LISTENER_COUNTERS(X)
 #undef X
+    rejects(o, s, out);
     head(out, "weir_listener_receive_buffer_bytes", "gauge", "socket receive buffer that the kernel granted");
     for (uint32_t i = 0; i < o->config->nlisten; i++) {
         if (!s->receive_buffer[i])

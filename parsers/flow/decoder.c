@@ -138,8 +138,11 @@ static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)
 
 static __attribute__((noinline)) void refused(struct wr_msg *msg, enum wr_flow_reject why)
 {
-    if (!msg->exporter) /* a stranger's garbage is counted, but earns no entry of its own */
+    if (!msg->exporter) /* garbage earns no exporter */
         msg->exporter = wr_exporter_find(msg->dec, msg->peer->addr);
+    if (!msg->exporter)
+        wr_stranger_refused(msg->dec, msg->peer->addr, why);
+    msg->dec->why = why;
     WR_COUNT(msg, messages, 1);
     WR_COUNT(msg, rejected_messages, 1);
     WR_COUNT(msg, rejected_whole[why], 1);
@@ -193,6 +196,11 @@ void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer 
         if (s->key.session == peer->session)
             wr_stream_drop(dec, s);
     }
+}
+
+enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec)
+{
+    return dec->why;
 }
 
 const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec)

@@ -86,8 +86,12 @@ int32_t wr_flow_frame(const uint8_t *data, size_t len);
 /* Forgets the templates of a closed TCP session. */
 void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer);
 
+/* Why the last message that was rejected whole was. */
+enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec);
 const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec);
-/* Prometheus lines per exporter (messages, rejected{reason}, seq_lost, ...), appended to `out`. */
+/* Prometheus lines per exporter (messages, messages_rejected{reason}, seq_lost, ...), appended to `out`. Summed over all
+ * values of the label `exporter` each counter is the decoder's; addresses that have only sent what was refused have a
+ * series each as long as there is room, all others are "other". */
 void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *out);
 
 /* One JSON object a line for each exporter, port or session, domain and version: templates, rates, loss, sampling,

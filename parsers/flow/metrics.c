@@ -14,7 +14,6 @@ struct metric {
 static const struct metric metrics[] = {
     {"messages", "Messages received", AT(messages)},
     {"messages_ok", "Messages decoded", AT(ok)},
-    {"messages_rejected", "Messages refused whole", AT(rejected_messages)},
     {"records", "Data records decoded", AT(records)},
     {"rows", "Flow rows delivered", AT(rows)},
     {"filtered_early", "Records no rule wants, by port", AT(filtered_early)},
@@ -60,21 +59,39 @@ static uint64_t value_at(const struct wr_flow_stats *stats, size_t at)
     return v;
 }
 
-static void each_exporter(const struct wr_flow_decoder *dec, struct wr_buf *out, const struct metric *m,
-                          const char *reason)
+static void series(struct wr_buf *out, const char *name, const uint8_t *addr, const char *reason, uint64_t v)
 {
-    char addr[INET6_ADDRSTRLEN];
-    for (uint32_t i = 0; i < dec->nbuckets; i++) {
-        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash) {
-            uint64_t v = value_at(&x->stats, m->at);
-            if (reason && !v)
-                continue; /* reasons that never occurred would only be noise */
-            addr_text(x->addr, addr);
-            wr_buf_fmt(out, "weir_flow_%s_total{exporter=\"%s\"", m->name, addr);
-            if (reason)
-                wr_buf_fmt(out, ",reason=\"%s\"", reason);
-            wr_buf_fmt(out, "} %" PRIu64 "\n", v);
-        }
+    char text[INET6_ADDRSTRLEN] = "other";
+    if (reason && !v)
+        return; /* reasons that never occurred would only be noise */
+    if (addr)
+        addr_text(addr, text);
+    wr_buf_fmt(out, "weir_flow_%s_total{exporter=\"%s\"", name, text);
+    if (reason)
+        wr_buf_fmt(out, ",reason=\"%s\"", reason);
+    wr_buf_fmt(out, "} %" PRIu64 "\n", v);
+}
+
+/* `less` is taken off: 0, or where what refused whole messages is counted too. */
+static void each_exporter(const struct wr_flow_decoder *dec, struct wr_buf *out, const struct metric *m,
+                          const char *reason, size_t less)
+{
+    for (uint32_t i = 0; i < dec->nbuckets; i++)
+        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
+            series(out, m->name, x->addr, reason,
+                   value_at(&x->stats, m->at) - (less ? value_at(&x->stats, less) : 0));
+    series(out, m->name, NULL, reason,
+           value_at(&dec->others, m->at) - (less ? value_at(&dec->others, less) : 0));
+}
+
+static void each_stranger(const struct wr_flow_decoder *dec, struct wr_buf *out, const char *name, int why)
+{
+    for (uint32_t i = 0; i < dec->nstrangers; i++) {
+        const struct wr_stranger *s = &dec->strangers[i];
+        uint64_t sum = 0;
+        for (int r = 0; r < WR_FLOW_NREJECTS; r++)
+            sum += why < 0 || why == r ? s->refused[r] : 0;
+        series(out, name, s->addr, why < 0 ? NULL : reasons[why], sum);
     }
 }
 
@@ -83,24 +100,26 @@ void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *o
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         wr_buf_fmt(out, "# HELP weir_flow_%s_total %s.\n# TYPE weir_flow_%s_total counter\n", metrics[i].name,
                    metrics[i].help, metrics[i].name);
-        each_exporter(dec, out, &metrics[i], NULL);
+        each_exporter(dec, out, &metrics[i], NULL, 0);
+        if (metrics[i].at == AT(messages))
+            each_stranger(dec, out, metrics[i].name, -1);
     }
-    wr_buf_str(out, "# HELP weir_flow_rejected_total What was refused, by reason.\n"
-                    "# TYPE weir_flow_rejected_total counter\n");
-    for (unsigned r = 0; r < WR_FLOW_NREJECTS; r++) {
-        struct metric m = {.name = "rejected", .at = AT(rejected) + r * sizeof(uint64_t)};
-        each_exporter(dec, out, &m, reasons[r]);
+    wr_buf_str(out, "# HELP weir_flow_messages_rejected_total Messages refused whole.\n"
+                    "# TYPE weir_flow_messages_rejected_total counter\n");
+    for (int r = 0; r < WR_FLOW_NREJECTS; r++) {
+        struct metric m = {.name = "messages_rejected",
+                           .at = AT(rejected_whole) + (size_t)r * sizeof(uint64_t)};
+        each_exporter(dec, out, &m, reasons[r], 0);
+        each_stranger(dec, out, m.name, r);
     }
-    /* Messages from addresses that have no entry of their own: refused before they earned one. */
-    uint64_t unlisted = dec->stats.messages;
-    for (uint32_t i = 0; i < dec->nbuckets; i++)
-        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
-            unlisted -= x->stats.messages < unlisted ? x->stats.messages : unlisted;
-    wr_buf_fmt(out,
-               "# HELP weir_flow_unlisted_messages_total Messages of addresses without a series here.\n"
-               "# TYPE weir_flow_unlisted_messages_total counter\nweir_flow_unlisted_messages_total %" PRIu64
-               "\n",
-               unlisted);
+    wr_buf_str(out,
+               "# HELP weir_flow_parts_refused_total Templates, lists and counts refused in good messages.\n"
+               "# TYPE weir_flow_parts_refused_total counter\n");
+    for (int r = 0; r < WR_FLOW_NREJECTS; r++) {
+        size_t at = (size_t)r * sizeof(uint64_t);
+        struct metric m = {.name = "parts_refused", .at = AT(rejected) + at};
+        each_exporter(dec, out, &m, reasons[r], AT(rejected_whole) + at);
+    }
     wr_buf_fmt(out,
                "# HELP weir_flow_exporters Exporters known.\n# TYPE weir_flow_exporters gauge\n"
                "weir_flow_exporters %" PRIu32 "\n",

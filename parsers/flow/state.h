@@ -171,6 +171,12 @@ struct wr_exporter {
     struct wr_flow_stats stats;
 };
 
+enum { WR_FLOW_STRANGERS = 64 };
+struct wr_stranger { /* an address that has sent nothing but what was refused */
+    uint8_t addr[16];
+    uint64_t refused[WR_FLOW_NREJECTS];
+};
+
 /* Records of a set as preflight walked them: `n` rows of anchors from `first` on, nvars + 1 each.
  */
 struct wr_walk {
@@ -207,6 +213,10 @@ struct wr_flow_decoder {
     uint32_t anchors[WR_FLOW_ANCHORS]; /* of the records in hand, when preflight did not keep them */
     uint64_t values[WR_FLOW_CHUNK][WR_NTARGETS];
     struct wr_flow_stats stats;
+    enum wr_flow_reject why; /* of the last message that was refused */
+    struct wr_stranger strangers[WR_FLOW_STRANGERS];
+    uint32_t nstrangers;
+    struct wr_flow_stats others; /* of addresses without a place of their own */
 };
 
 /* One message on its way through. Exactly one of `rows`, `json` is set. */
@@ -290,6 +300,12 @@ static inline size_t wr_record_ends(const struct wr_plan *plan, const uint8_t *b
         if ((msg)->exporter)                                                                                 \
             (msg)->exporter->stats.field += (n);                                                             \
     } while (0)
+
+/* strangers.c: counts a message of an address without an exporter; an exporter has come, and takes over what was counted;
+ * one goes, its counters stay. */
+void wr_stranger_refused(struct wr_flow_decoder *dec, const uint8_t *addr, enum wr_flow_reject why);
+void wr_stranger_known(struct wr_flow_decoder *dec, struct wr_exporter *x);
+void wr_stranger_gone(struct wr_flow_decoder *dec, const struct wr_exporter *x);
 
 /* templates.c */
 struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const uint8_t *addr);

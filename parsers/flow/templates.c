@@ -205,6 +205,7 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
     while (*at != x)
         at = &(*at)->next_hash;
     *at = x->next_hash;
+    wr_stranger_gone(dec, x);
     wr_names_fini(&x->names, &dec->bytes);
     dec->bytes -= x->bytes;
     dec->nexporters--;
@@ -252,6 +253,7 @@ static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8
     x->next_hash = dec->exporters[b];
     dec->exporters[b] = x;
     dec->nexporters++;
+    wr_stranger_known(dec, x);
     return x;
 }
 
