@@ -1,4 +1,6 @@
 #include "base/ticks.h"
+#include "rules/exec/rows.h"
+#include "rules/exec/run.h"
 #include "rules/load/load.h"
 #include "rules/refdata/refdata.h"
 
@@ -144,23 +146,32 @@ static bool give_window(struct wr_rule *rule, int64_t period)
     return true;
 }
 
-/* A summarize without `by` has a row even when nothing came. */
-static void warn_always(const struct wr_rule *rule, const struct wr_source *query,
-                        struct wr_diags *diags)
+/* A summarize without `by` has a row even when nothing came; `| where count_ == 0` (a source that went silent) is written for
+ * that row. Panes begin with the first row, kept rows run again when the last one leaves. False: no memory. */
+static bool look_at_nothing(struct wr_rule *rule, const struct wr_source *query, struct wr_diags *diags)
 {
-    const struct wr_op *sum = rule->plan->summarize;
-    if (!sum || sum->nkeys)
-        return;
-    for (const struct wr_op *op = rule->plan->stream; op != sum; op = op->input)
-        if (op->kind == WR_OP_WHERE)
-            return;
+    struct wr_plan *plan = rule->plan;
+    if (plan->mode != WR_MODE_INCREMENTAL || plan->summarize->nkeys)
+        return true;
+    struct wr_run *run = wr_run_new(plan->root, NULL);
+    const struct wr_rows *rows;
+    const char *why;
+    struct wr_span span;
+    enum wr_err err = run ? wr_run_go(run, WR_TICKS_UNIX_EPOCH, &rows, &why, &span) : WR_ENOMEM;
+    bool fires = !err && rows->nrows > 0;
+    wr_run_free(run);
+    if (!fires)
+        return err != WR_ENOMEM;
+    plan->mode = WR_MODE_WINDOWED;
+    plan->why = "without 'by' its result has a row even when nothing came";
     const struct wr_source *copy = wr_diags_source(diags, query);
     if (!copy)
-        return;
+        return false;
     struct wr_diag *d =
-        wr_diag_add(diags, WR_WARNING, copy, sum->span,
-                    "a summarize without 'by' always has a row, so this rule always fires");
-    wr_diag_hint(diags, d, "filter its result, as in | where count_ > 10");
+        wr_diag_add(diags, WR_WARNING, copy, plan->summarize->span,
+                    "a summarize without 'by' has a row even when nothing came, and this rule fires on it");
+    wr_diag_hint(diags, d, "if that is not meant, filter its result, as in | where count_ > 10");
+    return true;
 }
 
 bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct wr_source *query, int64_t period,
@@ -179,7 +190,8 @@ bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct 
         }
         return false;
     }
-    warn_always(rule, query, diags);
+    if (!look_at_nothing(rule, query, diags))
+        return false;
     rule->windowed |= rule->plan->mode == WR_MODE_WINDOWED;
     if (rule->schedule.by_arrival && rule->plan->mode != WR_MODE_STATELESS)
         rule->windowed = true; /* NRT: what came in the minute before */

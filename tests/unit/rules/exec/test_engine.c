@@ -219,3 +219,40 @@ Test(engine, state_is_taken_over_by_the_same_rule)
     wr_engine_free(e);
     wr_ruleset_unref(set);
 }
+
+static struct wr_ruleset *rule_of(const char *text)
+{
+    struct wr_diags diags;
+    cr_assert(wr_diags_init(&diags));
+    struct wr_ruleset *set = wr_ruleset_new();
+    cr_assert_eq(wr_ruleset_add(set, "rule.kql", text, strlen(text), &diags), WR_OK);
+    cr_assert_eq(wr_ruleset_count(set), 1, "%s", text);
+    wr_diags_fini(&diags);
+    return set;
+}
+
+Test(engine, a_source_that_goes_silent_is_seen)
+{
+    struct wr_ruleset *set = rule_of("// id: silent\nDeviceNetworkEvents | where Timestamp > ago(10m) | where RemotePort == 587 "
+                                     "| summarize n = count() | where n == 0");
+    struct wr_engine *e = wr_engine_new(set, NULL);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T07:59:00Z")), WR_OK);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T07:59:01Z")), WR_OK);
+    struct wr_alert *a = wr_engine_alerts(e); /* nothing has come yet: as a scheduled rule would say */
+    cr_assert(a && a->kind == WR_ALERT_RAISED && !a->next);
+    wr_alerts_free(a);
+    feed(e, "2026-01-05T08:00:00Z", &(struct row){"2026-01-05T08:00:00Z", "x.exe", 587, 1, 0, 1, false});
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T08:00:05Z")), WR_OK);
+    a = wr_engine_alerts(e);
+    cr_assert(a && a->kind == WR_ALERT_RESOLVED && !a->next);
+    wr_alerts_free(a);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T08:09:00Z")), WR_OK);
+    cr_expect_null(wr_engine_alerts(e));
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T08:10:05Z")), WR_OK);
+    a = wr_engine_alerts(e);
+    cr_assert(a && a->kind == WR_ALERT_RAISED && !a->next);
+    cr_expect_eq(cell(a, "n")->i, 0);
+    wr_alerts_free(a);
+    wr_engine_free(e);
+    wr_ruleset_unref(set);
+}

@@ -159,7 +159,7 @@ static const struct {
                                    "High\n    ^~~~~~~ did you mean 'severity'?\n"},
     {RULE("relevantTechniques: [T107]\n", DNE), "warning: 'T107' does not look like a technique"},
     {RULE("", "DeviceNetworkEvents | where Timestamp > ago(1h) | count"),
-     "warning: a summarize without 'by' always has a row"},
+     "warning: a summarize without 'by' has a row even when nothing came"},
     {RULE("status: Available  \nenabled: true\ntactics:\nkind: NRT\n", DNE), ""},
 };
 
