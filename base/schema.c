@@ -1,5 +1,7 @@
 #include "base/schema.h"
 
+#include "base/hash.h"
+
 #include <string.h>
 
 static const char *const type_names[WR_NTYPES] = {"bool",     "int",    "long", "real",    "datetime",
@@ -135,6 +137,21 @@ uint16_t wr_schema_find(const struct wr_schema *schema, const char *name, size_t
             memcmp(schema->cols[c].name, name, len) == 0)
             return c;
     return WR_NO_COL;
+}
+
+uint32_t wr_schema_fingerprint(void)
+{
+    uint32_t crc = 0;
+    for (int t = 0; t < WR_NTABLES; t++) {
+        crc = wr_crc32c(crc, tables[t].name, strlen(tables[t].name) + 1);
+        for (uint16_t c = 0; c < tables[t].ncols; c++) {
+            const struct wr_coldef *col = &tables[t].cols[c];
+            uint8_t type = (uint8_t)col->type;
+            crc = wr_crc32c(crc, col->name, strlen(col->name) + 1);
+            crc = wr_crc32c(crc, &type, 1);
+        }
+    }
+    return crc;
 }
 
 struct wr_colset wr_colset_all(const struct wr_schema *schema)

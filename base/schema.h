@@ -141,6 +141,10 @@ enum wr_smtp_col { /* SmtpMessages */
 #undef ALIAS
 #undef OWN_ALIAS
 
+/* Changes whenever a table or a column is added, moved or gets another type: rows as bytes (wr_row_pack) mean the
+ * same only where it is equal. */
+uint32_t wr_schema_fingerprint(void);
+
 /* A set of column numbers. */
 struct wr_colset {
     uint64_t bits[WR_MAX_COLS / 64];

@@ -36,7 +36,7 @@ struct probe {
     struct wr_log *log;
     struct wr_maps maps;
     struct wr_json *json;
-    struct wr_batch *events, *lines;
+    struct wr_rows rows;
     struct wr_out out;
     uint64_t n, refused;
 };
@@ -47,6 +47,8 @@ static void put_value(struct wr_buf *out, const struct wr_vec *v, uint32_t row)
         wr_json_str(out, wr_str_data(&v->s[row]), v->s[row].len);
     else if (v->type == WR_DATETIME)
         wr_ticks_datetime(out, v->i[row]);
+    else if (v->r)
+        wr_buf_fmt(out, "%.17g", v->r[row]);
     else
         wr_buf_fmt(out, "%lld", (long long)v->i[row]);
 }
@@ -55,7 +57,7 @@ static void put_row(struct wr_buf *out, const struct wr_batch *b)
 {
     for (uint16_t c = 0; c < b->schema->ncols; c++) {
         const struct wr_vec *v = &b->col[c];
-        if ((!v->s && !v->i) || b->schema->cols[c].hidden || !wr_vec_valid(v, 0) || (v->s && !v->s[0].len))
+        if ((!v->s && !v->i && !v->r) || b->schema->cols[c].hidden || !wr_vec_valid(v, 0) || (v->s && !v->s[0].len))
             continue;
         wr_buf_fmt(out, "    %-34s ", b->schema->cols[c].name);
         put_value(out, v, 0);
@@ -74,6 +76,7 @@ static bool is_used(const struct probe *p, const char *layout, const char *path,
                          ? sizeof properties - 1
                          : 0;
         return wr_keys_find(&p->maps.columns, path + cut, len - cut, &id) ||
+               wr_keys_find(&p->maps.process_columns, path + cut, len - cut, &id) ||
                (len == 8 && !memcmp(path, "category", 8)) || (len == 4 && !memcmp(path, "time", 4)) ||
                (len == 8 && !memcmp(path, "tenantId", 8));
     }
@@ -133,26 +136,39 @@ static void put_unused(struct probe *p, const char *layout, const char *frame, s
 
 /* ---- messages ---- */
 
+static void put_refused(struct probe *p, const char *layout)
+{
+    const struct wr_batch *lines = p->rows.of[WR_TABLE_SYSLOG];
+    const struct wr_str *why = &lines->col[WR_SYSLOG_ParseError].s[0];
+    struct wr_buf *out = &p->out.buf;
+    p->refused += why->len > 0;
+    wr_buf_fmt(out, "%llu: ", (unsigned long long)p->n);
+    if (why->len)
+        wr_buf_fmt(out, "%.*s%s%s, a row of Syslog\n", (int)why->len, wr_str_data(why), *layout ? " for " : "",
+                   layout);
+    else
+        wr_buf_str(out, "text, a row of Syslog\n");
+    put_row(out, lines);
+}
+
 static void put_record(struct probe *p, const char *frame, size_t len)
 {
     const char *layout = wr_log_layout(p->log);
     struct wr_buf *out = &p->out.buf;
+    bool mapped = false;
     p->n++;
-    if (p->events->nrows) {
-        wr_buf_fmt(out, "%llu: %s, a row of DeviceNetworkEvents\n", (unsigned long long)p->n, layout);
-        put_row(out, p->events);
-        put_unused(p, layout, frame, len);
-    } else if (p->lines->nrows) {
-        const struct wr_str *why = &p->lines->col[WR_SYSLOG_ParseError].s[0];
-        p->refused += why->len > 0;
-        wr_buf_fmt(out, "%llu: ", (unsigned long long)p->n);
-        if (why->len)
-            wr_buf_fmt(out, "%.*s%s%s, a row of Syslog\n", (int)why->len, wr_str_data(why),
-                       *layout ? " for " : "", layout);
-        else
-            wr_buf_str(out, "text, a row of Syslog\n");
-        put_row(out, p->lines);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        const struct wr_batch *b = p->rows.of[t];
+        if (!b || !b->nrows || t == WR_TABLE_SYSLOG)
+            continue;
+        mapped = true;
+        wr_buf_fmt(out, "%llu: %s, a row of %s\n", (unsigned long long)p->n, layout, b->schema->name);
+        put_row(out, b);
     }
+    if (mapped)
+        put_unused(p, layout, frame, len);
+    else if (p->rows.of[WR_TABLE_SYSLOG]->nrows)
+        put_refused(p, layout);
     wr_out_spill(&p->out);
 }
 
@@ -160,9 +176,9 @@ static enum wr_err probe_frame(struct probe *p, const char *frame, size_t len, i
 {
     enum wr_err err;
     do {
-        if (!wr_batch_reset(p->events) || !wr_batch_reset(p->lines))
+        if (!wr_rows_reset(&p->rows))
             return WR_ENOMEM;
-        err = wr_log_frame(p->log, "", frame, len, now_ns, p->events, p->lines);
+        err = wr_log_frame(p->log, "", frame, len, now_ns, &p->rows);
         if (!err || err == WR_EFULL)
             put_record(p, frame, len);
     } while (err == WR_EFULL && !p->out.closed);
@@ -189,18 +205,20 @@ static enum wr_err probe_text(struct probe *p, const char *text, size_t len)
 
 static bool probe_init(struct probe *p, const char *const *paths, uint32_t n)
 {
-    const struct wr_schema *dne = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
-    const struct wr_schema *sys = wr_schema_of(WR_TABLE_SYSLOG);
-    struct wr_colset dne_cols = wr_colset_all(dne), sys_cols = wr_colset_all(sys);
+    bool batches = true;
     p->mappings = wr_mapfiles_load(paths, n);
     if (!p->mappings)
         return false;
     wr_maps_init(&p->maps);
     p->log = wr_log_new(&(struct wr_log_opts){.mappings = p->mappings});
     p->json = wr_json_new();
-    p->events = wr_batch_new(dne, &dne_cols, 1);
-    p->lines = wr_batch_new(sys, &sys_cols, 1);
-    if (p->log && p->json && p->events && p->lines)
+    for (int t = 0; t < WR_NTABLES; t++) {
+        const struct wr_schema *schema = wr_schema_of((enum wr_table)t);
+        struct wr_colset all = wr_colset_all(schema);
+        p->rows.of[t] = wr_batch_new(schema, &all, 1);
+        batches = batches && p->rows.of[t];
+    }
+    if (p->log && p->json && batches)
         return true;
     wr_cli_error("%s", wr_strerror(WR_ENOMEM));
     return false;
@@ -244,8 +262,7 @@ int wr_cmd_probe(int argc, char **argv)
         code = probe_file(&p, argv[at]);
     wr_log_free(p.log);
     wr_json_free(p.json);
-    wr_batch_free(p.events);
-    wr_batch_free(p.lines);
+    wr_rows_free(&p.rows);
     wr_mappings_free(p.mappings);
     return wr_out_fini(&p.out, code);
 }

@@ -19,10 +19,9 @@ struct source {
     struct wr_unit unit;
     bool have; /* `unit` is read and not worked through */
     bool ended;
-    struct wr_meter *meter;  /* traffic only */
-    struct wr_batch *events; /* text only: rows parsed ahead, and the next one to hand on */
-    struct wr_batch *lines;
-    uint32_t event_at, line_at;
+    struct wr_meter *meter;     /* traffic only */
+    struct wr_rows rows;        /* text only: rows parsed ahead, and of each table the next one to hand on */
+    uint32_t at[WR_NTABLES];
 };
 
 struct wr_feed {
@@ -33,7 +32,7 @@ struct wr_feed {
     struct wr_log *log;
     struct wr_conn *conn;
     struct wr_flow_vec flows;
-    struct wr_batch *events, *lines; /* lines of captures: parsed at their packet's time */
+    struct wr_rows rows; /* of captures' lines: parsed at their packet's time */
     struct wr_batch *out[WR_NTABLES];
     struct wr_wants wants;
     struct wr_colset line_cols; /* of lines before their time is taken */
@@ -49,20 +48,25 @@ static bool wants(const struct wr_feed *f, enum wr_table table)
     return f->opts.scan[table] && f->opts.scan[table]->nbranches > 0;
 }
 
+/* Tables whose rows come by way of connections. */
+static bool is_conn(int t)
+{
+    return t == WR_TABLE_DEVICE_NETWORK_EVENTS || t == WR_TABLE_FLOW_ORPHANS;
+}
+
 static bool make_outputs(struct wr_feed *f)
 {
     const struct wr_wants *w = &f->wants;
-    const struct wr_colset *cols[WR_NTABLES] = {[WR_TABLE_DEVICE_NETWORK_EVENTS] = &w->conn_cols,
-                                                [WR_TABLE_FLOW_ORPHANS] = &w->conn_cols,
-                                                [WR_TABLE_ASIM_NETWORK_SESSION_LOGS] = &w->session_cols,
-                                                [WR_TABLE_SYSLOG] = w->lines ? &w->line_cols : NULL,
-                                                [WR_TABLE_FLOWS] = w->flows ? &w->flow_cols : NULL};
     for (int t = 0; t < WR_NTABLES; t++) {
-        f->out[t] = cols[t] ? wr_batch_new(wr_schema_of(t), cols[t], f->opts.batch_rows) : NULL;
-        if (cols[t] && !f->out[t])
+        const struct wr_colset *cols = is_conn(t)                                ? &w->conn_cols
+                                       : t == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? &w->session_cols
+                                       : wants(f, t)                             ? &w->scan[t].wanted
+                                                                                 : NULL;
+        f->out[t] = cols ? wr_batch_new(wr_schema_of(t), cols, f->opts.batch_rows) : NULL;
+        if (cols && !f->out[t])
             return false;
     }
-    f->line_cols = w->line_cols;
+    f->line_cols = w->scan[WR_TABLE_SYSLOG].wanted;
     wr_colset_add(&f->line_cols, WR_SYSLOG_EventTime);
     return true;
 }
@@ -87,8 +91,7 @@ struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
 static void source_fini(struct source *s)
 {
     wr_meter_free(s->meter);
-    wr_batch_free(s->events);
-    wr_batch_free(s->lines);
+    wr_rows_free(&s->rows);
     wr_infile_close(&s->in);
 }
 
@@ -100,26 +103,32 @@ void wr_feed_free(struct wr_feed *feed)
         source_fini(&feed->sources[i]);
     for (int t = 0; t < WR_NTABLES; t++)
         wr_batch_free(feed->out[t]);
-    wr_batch_free(feed->events);
-    wr_batch_free(feed->lines);
+    wr_rows_free(&feed->rows);
+    wr_wants_fini(&feed->wants);
     wr_conn_free(feed->conn);
     wr_flow_decoder_free(feed->decoder);
     wr_log_free(feed->log);
     wr_flow_vec_fini(&feed->flows);
-    wr_wants_fini(&feed->wants);
     wr_buf_fini(&feed->row);
     free(feed->sources);
     free(feed);
 }
 
-/* Batches that lines are parsed into; `lines` stays NULL while nobody reads Syslog. */
-static bool log_batches(const struct wr_feed *f, uint32_t rows, struct wr_batch **events,
-                        struct wr_batch **lines)
+/* Batches that lines are parsed into: of network events always, of other tables where somebody reads them. */
+static bool row_batches(const struct wr_feed *f, struct wr_rows *rows)
 {
-    *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &f->wants.event_cols, rows);
-    if (wants(f, WR_TABLE_SYSLOG))
-        *lines = wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &f->line_cols, rows);
-    return *events && (*lines || !wants(f, WR_TABLE_SYSLOG));
+    for (int t = 0; t < WR_NTABLES; t++) {
+        bool events = t == WR_TABLE_DEVICE_NETWORK_EVENTS;
+        if (!events && (is_conn(t) || t == WR_TABLE_FLOWS || !wants(f, t)))
+            continue;
+        const struct wr_colset *cols = events                 ? &f->wants.event_cols
+                                       : t == WR_TABLE_SYSLOG ? &f->line_cols
+                                                              : &f->wants.scan[t].wanted;
+        rows->of[t] = wr_batch_new(wr_schema_of(t), cols, LOG_ROWS);
+        if (!rows->of[t])
+            return false;
+    }
+    return true;
 }
 
 enum wr_err wr_feed_add(struct wr_feed *feed, const char *path, struct wr_buf *error)
@@ -135,11 +144,11 @@ enum wr_err wr_feed_add(struct wr_feed *feed, const char *path, struct wr_buf *e
     feed->nsources++;
     bool ok = true;
     if (s->in.kind == WR_INFILE_TEXT)
-        ok = log_batches(feed, LOG_ROWS, &s->events, &s->lines);
+        ok = row_batches(feed, &s->rows);
     else if (s->in.kind == WR_INFILE_TRAFFIC)
         ok = (s->meter = wr_meter_new()) != NULL;
-    else if (s->in.kind == WR_INFILE_EXPORTS && !feed->events)
-        ok = log_batches(feed, LOG_ROWS, &feed->events, &feed->lines);
+    else if (s->in.kind == WR_INFILE_EXPORTS && !feed->rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS])
+        ok = row_batches(feed, &feed->rows);
     if (ok)
         return WR_OK;
     wr_buf_fmt(error, "%s: %s", s->in.name, wr_strerror(WR_ENOMEM));
@@ -181,9 +190,10 @@ static enum wr_err drain(struct wr_feed *f)
 {
     f->pending = 0;
     f->drained_ns = f->clock_ns;
-    enum wr_err err = emit(f, WR_TABLE_SYSLOG);
-    if (!err)
-        err = emit(f, WR_TABLE_FLOWS);
+    enum wr_err err = WR_OK;
+    for (int t = 0; t < WR_NTABLES && !err; t++)
+        if (!is_conn(t))
+            err = emit(f, (enum wr_table)t);
     if (!err && f->conn)
         err = wr_conn_advance(f->conn, f->clock_ns);
     if (!err && f->conn)
@@ -227,59 +237,48 @@ static enum wr_err take_event(struct wr_feed *f, const struct wr_batch *events, 
     return f->conn ? wr_conn_event(f->conn, events, row, f->clock_ns) : WR_OK;
 }
 
-static enum wr_err take_line(struct wr_feed *f, const struct wr_batch *lines, uint32_t row)
+static enum wr_err take_row(struct wr_feed *f, enum wr_table table, const struct wr_batch *rows, uint32_t row)
 {
-    struct wr_batch *out = f->out[WR_TABLE_SYSLOG];
+    struct wr_batch *out = f->out[table];
+    if (is_conn(table))
+        return take_event(f, rows, row);
     f->stats.lines++;
     wr_buf_reset(&f->row);
-    wr_row_pack(lines, row, &f->row);
+    wr_row_pack(rows, row, &f->row);
     enum wr_err err = f->row.err ? f->row.err : wr_row_unpack(out, f->row.data, f->row.len);
     if (!err && out->nrows == f->opts.batch_rows)
-        err = emit(f, WR_TABLE_SYSLOG);
+        err = emit(f, table);
     return err;
 }
 
-/* A frame with more rows than an empty batch has: batches that hold twice as many, up to what a batch can. */
-static enum wr_err grow_batches(const struct wr_feed *f, struct wr_batch **events, struct wr_batch **lines)
-{
-    uint32_t rows = (*events)->cap * 2;
-    if (rows > WR_BATCH_MAX_ROWS)
-        return WR_ELIMIT;
-    wr_batch_free(*events);
-    wr_batch_free(*lines);
-    *events = *lines = NULL;
-    return log_batches(f, rows, events, lines) ? WR_OK : WR_ENOMEM;
-}
-
-/* Parses one line. WR_EFULL: the rows that are there must go first. */
-static enum wr_err parse_line(struct wr_feed *f, const struct wr_unit *unit, struct wr_batch **events,
-                              struct wr_batch **lines)
+/* Parses one line. WR_EFULL: the rows that are there must go first. A frame with more rows than an empty batch
+ * holds gets larger ones, up to what a batch can be. */
+static enum wr_err parse_line(struct wr_feed *f, const struct wr_unit *unit, struct wr_rows *rows)
 {
     for (;;) {
-        enum wr_err err = wr_log_frame(f->log, unit->host, (const char *)unit->data, unit->len, unit->time_ns,
-                                       *events, *lines);
-        if (err != WR_EFULL || (*events)->nrows || (*lines && (*lines)->nrows))
+        enum wr_err err =
+            wr_log_frame(f->log, unit->host, (const char *)unit->data, unit->len, unit->time_ns, rows);
+        if (err != WR_EFULL || wr_rows_count(rows))
             return err;
-        err = grow_batches(f, events, lines);
-        if (err == WR_ELIMIT) { /* more rows in one line than any batch holds: refused */
+        uint32_t cap = rows->of[WR_TABLE_DEVICE_NETWORK_EVENTS]->cap * 2;
+        if (cap > WR_BATCH_MAX_ROWS) { /* more rows in one line than any batch holds: refused */
             f->stats.lines_rejected++;
             return WR_OK;
         }
-        if (err)
-            return err;
+        if (!wr_rows_grow(rows, cap))
+            return WR_ENOMEM;
     }
 }
 
 /* A line of a capture arrived at its packet's time, whatever time it tells. */
 static enum wr_err packet_line(struct wr_feed *f, const struct wr_unit *unit)
 {
-    if (!wr_batch_reset(f->events) || (f->lines && !wr_batch_reset(f->lines)))
+    if (!wr_rows_reset(&f->rows))
         return WR_ENOMEM;
-    enum wr_err err = parse_line(f, unit, &f->events, &f->lines);
-    for (uint32_t r = 0; !err && r < f->events->nrows; r++)
-        err = take_event(f, f->events, r);
-    for (uint32_t r = 0; !err && f->lines && r < f->lines->nrows; r++)
-        err = take_line(f, f->lines, r);
+    enum wr_err err = parse_line(f, unit, &f->rows);
+    for (int t = 0; t < WR_NTABLES; t++)
+        for (uint32_t r = 0; !err && f->rows.of[t] && r < f->rows.of[t]->nrows; r++)
+            err = take_row(f, (enum wr_table)t, f->rows.of[t], r);
     return err;
 }
 
@@ -295,33 +294,46 @@ static bool row_time(const struct wr_batch *batch, uint16_t col, uint32_t row, i
     return true;
 }
 
-static int64_t line_time(const struct source *s)
+/* Time of the source's next row of a table; of a line the time that it tells itself, before that of its receipt. */
+static int64_t next_time(const struct wr_feed *f, const struct source *s, int t)
 {
-    int64_t t = s->in.mtime_ns;
-    if (!row_time(s->lines, WR_SYSLOG_EventTime, s->line_at, &t))
-        row_time(s->lines, WR_SYSLOG_TimeGenerated, s->line_at, &t);
-    return t;
+    int64_t ns = t == WR_TABLE_DEVICE_NETWORK_EVENTS && f->clock_ns > 0 ? f->clock_ns : s->in.mtime_ns;
+    const struct wr_batch *b = s->rows.of[t];
+    if (t != WR_TABLE_SYSLOG || !row_time(b, WR_SYSLOG_EventTime, s->at[t], &ns))
+        (void)row_time(b, WR_TIME_COL, s->at[t], &ns);
+    return ns;
 }
 
-static bool has_event(const struct source *s)
+static bool has_row(const struct source *s, int t)
 {
-    return s->events && s->event_at < s->events->nrows;
+    return s->rows.of[t] && s->at[t] < s->rows.of[t]->nrows;
 }
 
-static bool has_line(const struct source *s)
+/* The table whose next row is the earliest; WR_NTABLES: there is none. */
+static int next_table(const struct wr_feed *f, const struct source *s, int64_t *ret_ns)
 {
-    return s->lines && s->line_at < s->lines->nrows;
+    int best = WR_NTABLES;
+    for (int t = 0; t < WR_NTABLES; t++) {
+        if (!has_row(s, t))
+            continue;
+        int64_t ns = next_time(f, s, t);
+        if (best == WR_NTABLES || ns < *ret_ns) {
+            best = t;
+            *ret_ns = ns;
+        }
+    }
+    return best;
 }
 
 static enum wr_err read_ahead(struct wr_feed *f, struct source *s)
 {
-    if (!wr_batch_reset(s->events) || (s->lines && !wr_batch_reset(s->lines)))
+    if (!wr_rows_reset(&s->rows))
         return WR_ENOMEM;
-    s->event_at = s->line_at = 0;
-    for (uint32_t i = 0; i < PARSE_AHEAD || (!s->events->nrows && !has_line(s)); i++) {
+    memset(s->at, 0, sizeof s->at);
+    for (uint32_t i = 0; i < PARSE_AHEAD || !wr_rows_count(&s->rows); i++) {
         if (!s->have && !(s->have = wr_infile_next(&s->in, &s->unit)))
             return WR_OK;
-        enum wr_err err = parse_line(f, &s->unit, &s->events, &s->lines);
+        enum wr_err err = parse_line(f, &s->unit, &s->rows);
         if (err)
             return err == WR_EFULL ? WR_OK : err; /* full: this line comes first the next time */
         s->have = false;
@@ -339,21 +351,11 @@ static enum wr_err peek(struct wr_feed *f, struct source *s, int64_t *ret_ns)
         *ret_ns = s->unit.time_ns;
         return WR_OK;
     }
-    if (!has_event(s) && !has_line(s) && !s->ended) {
-        enum wr_err err = read_ahead(f, s);
-        if (err)
-            return err;
-    }
-    s->ended = !has_event(s) && !has_line(s);
-    if (s->ended)
+    if (s->ended || next_table(f, s, ret_ns) != WR_NTABLES)
         return WR_OK;
-    int64_t event = INT64_MAX, line = INT64_MAX;
-    if (has_event(s) && !row_time(s->events, WR_DNE_Timestamp, s->event_at, &event))
-        event = f->clock_ns > 0 ? f->clock_ns : s->in.mtime_ns;
-    if (has_line(s))
-        line = line_time(s);
-    *ret_ns = event < line ? event : line;
-    return WR_OK;
+    enum wr_err err = read_ahead(f, s);
+    s->ended = !err && next_table(f, s, ret_ns) == WR_NTABLES;
+    return err;
 }
 
 /* ---- the merge ----------------------------------------------------------------------------------- */
@@ -372,11 +374,9 @@ static enum wr_err step(struct wr_feed *f, struct source *s, int64_t time_ns)
 {
     clock_to(f, time_ns);
     if (s->in.kind == WR_INFILE_TEXT) {
-        int64_t event = 0;
-        bool is_event =
-            has_event(s) && (!has_line(s) || (row_time(s->events, WR_DNE_Timestamp, s->event_at, &event) &&
-                                              event <= line_time(s)));
-        return is_event ? take_event(f, s->events, s->event_at++) : take_line(f, s->lines, s->line_at++);
+        int64_t ns = 0;
+        int t = next_table(f, s, &ns);
+        return take_row(f, (enum wr_table)t, s->rows.of[t], s->at[t]++);
     }
     s->have = false;
     enum wr_err err = WR_OK;
@@ -427,13 +427,12 @@ static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool 
             break;
         if (unit.kind != WR_UNIT_LINE)
             continue;
-        if (!wr_batch_reset(f->events) || (f->lines && !wr_batch_reset(f->lines)))
+        if (!wr_rows_reset(&f->rows))
             err = WR_ENOMEM;
         else
-            err = wr_log_frame(log, unit.host, (const char *)unit.data, unit.len, unit.time_ns, f->events,
-                               f->lines);
+            err = wr_log_frame(log, unit.host, (const char *)unit.data, unit.len, unit.time_ns, &f->rows);
         err = err == WR_EFULL ? WR_OK : err;
-        *ret_found |= f->events->nrows > 0;
+        *ret_found |= f->rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS]->nrows > 0;
     }
     wr_log_free(log);
     return err;
@@ -444,8 +443,11 @@ static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool 
 static enum wr_err start(struct wr_feed *f)
 {
     const struct wr_wants *w = &f->wants;
-    enum wr_err err = w->conn ? wr_log_scan(f->log, &w->events) : WR_OK;
-    if (!err && w->conn && !w->flows)
+    enum wr_err err = w->conn ? wr_log_scan(f->log, WR_TABLE_DEVICE_NETWORK_EVENTS, &w->events) : WR_OK;
+    for (int t = 0; t < WR_NTABLES && !err; t++)
+        if (wr_wants_rows(w, (enum wr_table)t))
+            err = wr_log_scan(f->log, (enum wr_table)t, &w->scan[t]);
+    if (!err && w->conn && !wr_wants_rows(w, WR_TABLE_FLOWS))
         err = wr_flow_decoder_scan(f->decoder, &w->events);
     wr_flow_decoder_who(f->decoder, w->who);
     struct source *first;
@@ -460,7 +462,7 @@ static enum wr_err start(struct wr_feed *f)
                                 .orphans = f->opts.orphans,
                                 .final_only = f->opts.final_only};
     for (uint32_t i = 0; i < f->nsources && !err && !opts.expect_endpoint; i++) {
-        opts.expect_endpoint = has_event(&f->sources[i]);
+        opts.expect_endpoint = has_row(&f->sources[i], WR_TABLE_DEVICE_NETWORK_EVENTS);
         if (f->sources[i].in.kind == WR_INFILE_EXPORTS)
             err = events_ahead(f, &f->sources[i], &opts.expect_endpoint);
     }

@@ -10,7 +10,7 @@
  *
  *   file --unit--+                      +--> connection table --+
  *   file --unit--+--> earliest first ---+--> Flows -------------+--batch--> consume
- *   file --unit--+    (a merge)         +--> Syslog ------------+
+ *   file --unit--+    (a merge)         +--> tables of lines ---+
  *
  * The clock is the newest time met so far: packet time, export time, the event's own Timestamp. It never
  * steps back; nothing here reads the machine's clock, so that the same files always give the same rows at the

@@ -63,23 +63,25 @@ static void flush_flows(struct wr_worker *w, int64_t now_ns)
     wr_flow_vec_reset(&w->flows);
 }
 
-static void flush_rows(struct wr_worker *w, struct wr_batch **batch, uint32_t type, int64_t now_ns)
+static void flush_batch(struct wr_worker *w, const struct wr_batch *batch, uint32_t type, int64_t now_ns)
 {
-    if (!*batch || (*batch)->nrows == 0)
-        return;
-    for (uint32_t row = 0; row < (*batch)->nrows; row++) {
+    for (uint32_t row = 0; row < batch->nrows; row++) {
         wr_buf_reset(&w->packed);
-        wr_row_pack(*batch, row, &w->packed);
-        if (!w->packed.err && push(w, type, w->packed.data, w->packed.len, now_ns))
-            w->rows_sent++;
-        else
-            w->rows_dropped++;
+        wr_row_pack(batch, row, &w->packed);
+        count_sent(w, !w->packed.err && push(w, type, w->packed.data, w->packed.len, now_ns), 1);
         if (w->packed.err)
             wr_buf_fini(&w->packed);
     }
-    if (!wr_batch_reset(*batch)) { /* out of memory: frames are refused and counted until a reload */
-        wr_batch_free(*batch);
-        *batch = NULL;
+}
+
+static void flush_rows(struct wr_worker *w, int64_t now_ns)
+{
+    for (uint32_t t = 0; t < WR_NTABLES; t++)
+        if (w->rows.of[t] && w->rows.of[t]->nrows)
+            flush_batch(w, w->rows.of[t], wr_input_row(t), now_ns);
+    if (!wr_rows_reset(&w->rows)) {
+        wr_rows_free(&w->rows);
+        w->broken = true;
     }
 }
 
@@ -87,8 +89,7 @@ void wr_worker_flush(struct wr_worker *w)
 {
     int64_t now_ns = w->io->wall_ns(w->io->ctx);
     flush_flows(w, now_ns);
-    flush_rows(w, &w->events, WR_INPUT_EVENT, now_ns);
-    flush_rows(w, &w->lines, WR_INPUT_LINE, now_ns);
+    flush_rows(w, now_ns);
 }
 
 void wr_worker_tell(struct wr_worker *w)
@@ -134,21 +135,14 @@ static enum wr_line_reject line_refused(const struct wr_log_stats *was, const st
     return is->oversize != was->oversize ? WR_LINE_REJECT_oversize : WR_LINE_NREJECTS;
 }
 
-/* A frame may hold more rows than an empty batch has room for ({"records":[..]}): a larger batch takes its
- * place. */
-static bool grow(struct wr_batch **batch)
+/* A frame may hold more rows than an empty batch has room for ({"records":[..]}): larger ones take their place. */
+static bool grow(struct wr_rows *rows)
 {
-    uint32_t cap = (*batch)->cap * 4;
-    if ((*batch)->cap == WR_BATCH_MAX_ROWS)
-        return false;
-    if (cap > WR_BATCH_MAX_ROWS)
-        cap = WR_BATCH_MAX_ROWS;
-    struct wr_batch *larger = wr_batch_new((*batch)->schema, &(*batch)->wanted, cap);
-    if (!larger)
-        return false;
-    wr_batch_free(*batch);
-    *batch = larger;
-    return true;
+    uint32_t cap = WR_BATCH_MAX_ROWS;
+    for (int t = 0; t < WR_NTABLES; t++)
+        if (rows->of[t] && rows->of[t]->cap < cap)
+            cap = rows->of[t]->cap;
+    return cap < WR_BATCH_MAX_ROWS && wr_rows_grow(rows, cap > WR_BATCH_MAX_ROWS / 4 ? WR_BATCH_MAX_ROWS : cap * 4);
 }
 
 void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
@@ -157,17 +151,16 @@ void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *da
     struct wr_worker *w = l->worker;
     l->stats.received++;
     l->stats.received_bytes += len;
-    if (!w->events) {
+    if (w->broken) {
         wr_worker_reject(l, WR_LINE_REJECT_no_memory);
         return;
     }
     struct wr_log_stats was = *wr_log_stats(w->log);
     enum wr_err err;
-    while ((err = wr_log_frame(w->log, peer_text, data, len, now_ns, w->events, w->lines)) == WR_EFULL) {
-        bool empty = w->events->nrows == 0 && (!w->lines || w->lines->nrows == 0);
-        flush_rows(w, &w->events, WR_INPUT_EVENT, now_ns);
-        flush_rows(w, &w->lines, WR_INPUT_LINE, now_ns);
-        if (!w->events || (empty && !grow(&w->events)))
+    while ((err = wr_log_frame(w->log, peer_text, data, len, now_ns, &w->rows)) == WR_EFULL) {
+        bool empty = wr_rows_count(&w->rows) == 0;
+        flush_rows(w, now_ns);
+        if (w->broken || (empty && !grow(&w->rows)))
             break;
     }
     enum wr_line_reject why = err ? WR_LINE_REJECT_no_memory : line_refused(&was, wr_log_stats(w->log));
@@ -294,47 +287,47 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
     return WR_OK;
 }
 
-static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants,
-                                struct wr_batch **ret_events, struct wr_batch **ret_lines)
+static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants, struct wr_rows *ret)
 {
-    uint32_t rows = w->config->batch_rows;
-    struct wr_batch *events =
-        wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &wants->event_cols, rows);
-    struct wr_batch *lines =
-        wants->lines ? wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &wants->line_cols, rows) : NULL;
-    if (!events || (wants->lines && !lines)) {
-        wr_batch_free(events);
-        wr_batch_free(lines);
-        return WR_ENOMEM;
+    *ret = (struct wr_rows){{0}};
+    for (int t = 0; t < WR_NTABLES; t++) {
+        bool events = t == WR_TABLE_DEVICE_NETWORK_EVENTS && wants->conn;
+        if (!events && !wr_wants_rows(wants, (enum wr_table)t))
+            continue;
+        ret->of[t] = wr_batch_new(wr_schema_of((enum wr_table)t),
+                                  events ? &wants->event_cols : &wants->scan[t].wanted, w->config->batch_rows);
+        if (!ret->of[t]) {
+            wr_rows_free(ret);
+            return WR_ENOMEM;
+        }
     }
-    *ret_events = events;
-    *ret_lines = lines;
     return WR_OK;
 }
 
 enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants)
 {
-    struct wr_batch *events, *lines;
-    enum wr_err err = make_batches(worker, wants, &events, &lines);
+    struct wr_rows rows;
+    enum wr_err err = make_batches(worker, wants, &rows);
     if (err)
         return err;
     pthread_mutex_lock(&worker->lock);
     wr_worker_flush(worker);
-    err = wr_log_scan(worker->log, &wants->events);
+    err = wr_log_scan(worker->log, WR_TABLE_DEVICE_NETWORK_EVENTS, &wants->events);
+    for (int t = 0; t < WR_NTABLES && !err; t++)
+        if (wr_wants_rows(wants, (enum wr_table)t))
+            err = wr_log_scan(worker->log, (enum wr_table)t, &wants->scan[t]);
     if (!err) /* who reads raw flows reads all of them */
-        err = wr_flow_decoder_scan(worker->decoder, wants->flows ? NULL : &wants->events);
+        err = wr_flow_decoder_scan(worker->decoder, wr_wants_rows(wants, WR_TABLE_FLOWS) ? NULL : &wants->events);
     if (!err) {
         wr_flow_decoder_who(worker->decoder, wants->who);
-        struct wr_batch *old_events = worker->events, *old_lines = worker->lines;
-        worker->events = events;
-        worker->lines = lines;
-        events = old_events;
-        lines = old_lines;
+        struct wr_rows old = worker->rows;
+        worker->rows = rows;
+        worker->broken = false;
+        rows = old;
     }
     wr_worker_tell(worker);
     pthread_mutex_unlock(&worker->lock);
-    wr_batch_free(events);
-    wr_batch_free(lines);
+    wr_rows_free(&rows);
     return err;
 }
 
@@ -393,8 +386,7 @@ void wr_worker_fini(struct wr_worker *worker)
     wr_flow_decoder_free(worker->decoder);
     wr_log_free(worker->log);
     wr_flow_vec_fini(&worker->flows);
-    wr_batch_free(worker->events);
-    wr_batch_free(worker->lines);
+    wr_rows_free(&worker->rows);
     wr_buf_fini(&worker->packed);
     wr_ring_free(worker->ring);
     pthread_mutex_destroy(&worker->lock);

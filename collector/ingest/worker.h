@@ -87,7 +87,8 @@ struct wr_worker {
     struct wr_flow_decoder *decoder;
     struct wr_log *log;
     struct wr_flow_vec flows;
-    struct wr_batch *events, *lines; /* lines: NULL when no rule reads Syslog */
+    struct wr_rows rows; /* a batch for each table that some rule reads */
+    bool broken;         /* no memory: frames are refused and counted until a reload */
     struct wr_buf packed;
     bool pushed; /* since the owner was last told */
     struct wr_listener listeners[WR_CONFIG_MAX_LISTEN];

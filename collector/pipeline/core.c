@@ -14,7 +14,7 @@ struct wr_core {
     struct wr_engine *engine;
     struct wr_batch *rows, *sessions; /* connection rows on their way to the rules */
     struct wr_batch *event;         /* one endpoint event being unpacked */
-    struct wr_batch *lines, *flows; /* gathered until the turn; NULL when nobody reads them */
+    struct wr_batch *gather[WR_NTABLES]; /* rows until the turn; NULL: nobody reads them, or by way of connections */
     int64_t now_ns;
 };
 
@@ -42,12 +42,14 @@ static bool make_parts(struct wr_core *core)
     core->rows = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->conn_cols, o->batch_rows);
     core->sessions = table_batch(WR_TABLE_ASIM_NETWORK_SESSION_LOGS, &w->session_cols, o->batch_rows);
     core->event = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->event_cols, 1);
-    if (w->lines)
-        core->lines = table_batch(WR_TABLE_SYSLOG, &w->line_cols, o->batch_rows);
-    if (w->flows)
-        core->flows = table_batch(WR_TABLE_FLOWS, &w->flow_cols, o->batch_rows);
-    return core->conn && core->engine && core->rows && core->sessions && core->event && (!w->lines || core->lines) &&
-           (!w->flows || core->flows);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        if (!wr_wants_rows(w, (enum wr_table)t))
+            continue;
+        core->gather[t] = table_batch((enum wr_table)t, &w->scan[t].wanted, o->batch_rows);
+        if (!core->gather[t])
+            return false;
+    }
+    return core->conn && core->engine && core->rows && core->sessions && core->event;
 }
 
 struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts *opts)
@@ -70,8 +72,8 @@ static void free_parts(struct wr_core *core)
     wr_batch_free(core->rows);
     wr_batch_free(core->sessions);
     wr_batch_free(core->event);
-    wr_batch_free(core->lines);
-    wr_batch_free(core->flows);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_batch_free(core->gather[t]);
     wr_conn_free(core->conn);
     wr_engine_free(core->engine);
     wr_wants_fini(&core->wants);
@@ -104,11 +106,12 @@ static enum wr_err give(struct wr_core *core, enum wr_table table, struct wr_bat
 static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
 {
     enum wr_err err = core->wants.conn ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
-    if (err || !core->flows)
+    struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
+    if (err || !flows)
         return err;
-    if (core->flows->nrows == core->flows->cap && (err = give(core, WR_TABLE_FLOWS, core->flows)))
+    if (flows->nrows == flows->cap && (err = give(core, WR_TABLE_FLOWS, flows)))
         return err;
-    return wr_flow_row(flow, who, core->flows) ? WR_OK : WR_ENOMEM;
+    return wr_flow_row(flow, who, flows) ? WR_OK : WR_ENOMEM;
 }
 
 static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input)
@@ -145,16 +148,19 @@ static enum wr_err apply_event(struct wr_core *core, const struct wr_input *inpu
     return err ? err : wr_conn_event(core->conn, core->event, 0, core->now_ns);
 }
 
-static enum wr_err apply_line(struct wr_core *core, const struct wr_input *input)
+static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const struct wr_input *input)
 {
-    if (!core->lines)
+    struct wr_batch *batch = core->gather[table];
+    if (table == WR_TABLE_DEVICE_NETWORK_EVENTS)
+        return apply_event(core, input);
+    if (!batch)
         return WR_OK; /* logged under other rules */
-    if (core->lines->nrows == core->lines->cap) {
-        enum wr_err err = give(core, WR_TABLE_SYSLOG, core->lines);
+    if (batch->nrows == batch->cap) {
+        enum wr_err err = give(core, table, batch);
         if (err)
             return err;
     }
-    return wr_row_unpack(core->lines, input->bytes, input->len);
+    return wr_row_unpack(batch, input->bytes, input->len);
 }
 
 static enum wr_err drain_table(struct wr_core *core, enum wr_table table)
@@ -177,10 +183,9 @@ static enum wr_err turn(struct wr_core *core)
         err = drain_table(core, WR_TABLE_FLOW_ORPHANS);
     if (!err)
         err = drain_table(core, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
-    if (!err && core->lines)
-        err = give(core, WR_TABLE_SYSLOG, core->lines);
-    if (!err && core->flows)
-        err = give(core, WR_TABLE_FLOWS, core->flows);
+    for (int t = 0; t < WR_NTABLES && !err; t++)
+        if (core->gather[t])
+            err = give(core, (enum wr_table)t, core->gather[t]);
     return err ? err : wr_engine_advance(core->engine, ticks(core));
 }
 
@@ -193,13 +198,11 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
         return apply_flows(core, input);
     case WR_INPUT_FLOW_WHO:
         return apply_flow_who(core, input);
-    case WR_INPUT_EVENT:
-        return apply_event(core, input);
-    case WR_INPUT_LINE:
-        return apply_line(core, input);
     case WR_INPUT_TURN:
         return turn(core);
     default:
+        if (input->type >= WR_INPUT_ROW && input->type < wr_input_row(WR_NTABLES))
+            return apply_row(core, (enum wr_table)(input->type - WR_INPUT_ROW), input);
         return WR_ECORRUPT;
     }
 }

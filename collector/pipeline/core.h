@@ -1,10 +1,10 @@
 /* The owner's state: connection table and rule windows. A deterministic fold over inputs (input.h):
  * the same inputs give the same alerts, live, in recovery and in a simulation. No clock, no I/O.
  *
- *   flows, events --> connection table --rows--> rules --> alerts
- *   lines ------------------------------rows----> rules
+ *   flows, network events --> connection table --rows--> rules --> alerts
+ *   rows of other tables ------------------------rows----> rules
  *
- * Flows, events and lines only gather; a turn works them through: time moves on, due rows go to the
+ * Flows, events and rows only gather; a turn works them through: time moves on, due rows go to the
  * rules, alerts come out. */
 #ifndef WR_COLLECTOR_PIPELINE_CORE_H
 #define WR_COLLECTOR_PIPELINE_CORE_H

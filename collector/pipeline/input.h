@@ -8,11 +8,15 @@
  * Values are on disk. */
 enum wr_input_type {
     WR_INPUT_FLOWS = 1, /* struct wr_flow, one or more */
-    WR_INPUT_EVENT = 2, /* packed row of DeviceNetworkEvents (wr_row_pack) */
-    WR_INPUT_LINE = 3,  /* packed row of Syslog */
     WR_INPUT_FLOW_WHO = 5, /* one struct wr_flow, then what it says of process and host (parsers/flow/who.h) */
-    WR_INPUT_TURN = 4      /* no bytes: everything before is worked through, time moves on to `arrival_ns` */
+    WR_INPUT_TURN = 4, /* no bytes: everything before is worked through, time moves on to `arrival_ns` */
+    WR_INPUT_ROW = 256 /* and above: packed row (wr_row_pack) of the table whose number stands above it */
 };
+
+static inline uint32_t wr_input_row(uint32_t table)
+{
+    return WR_INPUT_ROW + table;
+}
 
 struct wr_input {
     uint32_t type;

@@ -88,7 +88,6 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
     const struct wr_scan *dne = scan[WR_TABLE_DEVICE_NETWORK_EVENTS],
                          *orphans = scan[WR_TABLE_FLOW_ORPHANS];
     const struct wr_scan *sessions = scan[WR_TABLE_ASIM_NETWORK_SESSION_LOGS];
-    const struct wr_scan *syslog = scan[WR_TABLE_SYSLOG], *flows = scan[WR_TABLE_FLOWS];
     *wants = (struct wr_wants){.arena = wr_arena_new(1024)};
     if (!wants->arena)
         return false;
@@ -99,16 +98,19 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
     wants->event_cols = wr_conn_event_cols(&wants->conn_cols, &wants->session_cols);
     for (size_t i = 0; i < sizeof binding_cols / sizeof *binding_cols; i++)
         wr_colset_add(&wants->event_cols, binding_cols[i]);
-    join(&wants->line_cols, syslog);
-    wr_colset_add(&wants->line_cols, WR_SYSLOG_TimeGenerated);
-    join(&wants->flow_cols, flows);
-    wr_colset_add(&wants->flow_cols, WR_FLOWS_Timestamp);
-    wants->lines = is_read(syslog);
-    wants->flows = is_read(flows);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        wants->scan[t].table = (enum wr_table)t;
+        if (!is_read(scan[t]))
+            continue;
+        wants->scan[t] = *scan[t];
+        wants->scan[t].wanted = (struct wr_colset){0};
+        join(&wants->scan[t].wanted, scan[t]);
+        wr_colset_add(&wants->scan[t].wanted, WR_TIME_COL);
+    }
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
     bool made = make_branches(wants, scan);
     wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) : 0) |
-                 (wants->flows ? wr_flow_row_who(&wants->flow_cols) : 0);
+                 (wr_wants_rows(wants, WR_TABLE_FLOWS) ? wr_flow_row_who(&wants->scan[WR_TABLE_FLOWS].wanted) : 0);
     if (made)
         return true;
     wr_wants_fini(wants);

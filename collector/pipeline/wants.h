@@ -11,11 +11,19 @@ struct wr_wants {
     struct wr_colset conn_cols;  /* what the connection table gives to rules, and its hidden columns */
     struct wr_colset session_cols; /* the same for ASimNetworkSessionLogs; empty: nobody reads it */
     struct wr_colset event_cols; /* what endpoint events carry: what rules read and what binds them to a flow */
-    struct wr_colset line_cols, flow_cols;
+    /* Of every table what its rules accept and read, its time included; without branches nobody reads it. */
+    struct wr_scan scan[WR_NTABLES];
     uint32_t who; /* kinds of parsers/flow/who.h that fill one of these columns */
-    bool conn, lines, flows; /* somebody reads connections, Syslog, Flows */
+    bool conn;               /* somebody reads connections */
     bool sessions_only;      /* of connections only ASimNetworkSessionLogs is read */
 };
+
+/* Somebody reads rows of this table that lines or flows hold as they are, not by way of connections. */
+static inline bool wr_wants_rows(const struct wr_wants *wants, enum wr_table table)
+{
+    return table != WR_TABLE_DEVICE_NETWORK_EVENTS && table != WR_TABLE_FLOW_ORPHANS &&
+           wants->scan[table].nbranches > 0;
+}
 
 /* The rule set must outlive it. False when out of memory. */
 bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules) WR_MUST_CHECK;

@@ -1,8 +1,10 @@
 #include "collector/state/log.h"
 
 #include "base/hash.h"
+#include "base/schema.h"
 #include "collector/state/files.h"
 #include "collector/state/log_format.h"
+#include "parsers/flow/flow.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +17,20 @@ static void segment_head(uint8_t out[WR_WAL_SEGMENT_HEAD], uint64_t segment, uin
     memcpy(out, WR_WAL_MAGIC, 8);
     wr_le_put(out + 8, segment, 8);
     wr_le_put(out + 16, first_lsn, 8);
-    wr_le_put(out + 24, wr_crc32c(0, out, 24), 4);
+    wr_le_put(out + 28, wr_wal_shape(), 4);
+    wr_le_put(out + 24, wr_wal_head_crc(out), 4);
+}
+
+uint32_t wr_wal_shape(void)
+{
+    uint8_t flow[4];
+    wr_le_put(flow, sizeof(struct wr_flow), 4);
+    return wr_crc32c(wr_schema_fingerprint(), flow, sizeof flow);
+}
+
+uint32_t wr_wal_head_crc(const uint8_t *head)
+{
+    return wr_crc32c(wr_crc32c(0, head, 24), head + 28, 4);
 }
 
 uint32_t wr_wal_crc(uint64_t segment, const uint8_t *head, const void *bytes, size_t len)

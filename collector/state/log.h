@@ -2,7 +2,7 @@
  * newest snapshot at start.
  *
  *   log-00000000000000000007         segment file; number = file name, 20 digits
- *   header  32 bytes: "WEIRLOG1", u64 segment, u64 first LSN, u32 crc32c of these, u32 0
+ *   header  32 bytes: "WEIRLOG2", u64 segment, u64 first LSN, u32 crc32c of all but itself, u32 shape
  *   record  u32 0x5752474c, u32 length, u64 LSN, i64 arrival ns, u32 type, u32 crc32c(length..type, bytes),
  *           bytes, zeros up to a multiple of 8
  *
@@ -15,7 +15,8 @@
  * snapshot of the state.
  *
  * Reading: a broken end of the newest segment is a torn tail (the crash came in the middle of a write): cut
- * off and counted. Broken bytes with whole records after them are damage: passed over, the lost LSNs are
+ * off and counted. Records of another version's shape (other columns, other flow records) are not read: they count
+ * as lost, and a weir that stopped in order leaves none. Broken bytes with whole records after them are damage: passed over, the lost LSNs are
  * counted.
  *
  * Threads    one, except wr_wal_sync, which may run beside append and write. */

@@ -78,7 +78,31 @@ static int cut(struct reader *r, const char *path, size_t at)
 static bool head_ok(uint64_t segment, const uint8_t *data, size_t len)
 {
     return len >= WR_WAL_SEGMENT_HEAD && memcmp(data, WR_WAL_MAGIC, 8) == 0 &&
-           wr_le(data + 8, 8) == segment && wr_le(data + 24, 4) == wr_crc32c(0, data, 24);
+           wr_le(data + 8, 8) == segment && wr_le(data + 24, 4) == wr_wal_head_crc(data);
+}
+
+/* A whole header of this weir's with other tables, or of the version before. */
+static bool other_shape(const uint8_t *data, size_t len)
+{
+    if (len < WR_WAL_SEGMENT_HEAD)
+        return false;
+    if (memcmp(data, "WEIRLOG1", 8) == 0)
+        return wr_le(data + 24, 4) == wr_crc32c(0, data, 24);
+    return memcmp(data, WR_WAL_MAGIC, 8) == 0 && wr_le(data + 24, 4) == wr_wal_head_crc(data) &&
+           wr_le(data + 28, 4) != wr_wal_shape();
+}
+
+/* Its records are counted, not read. */
+static void pass_over(struct reader *r, uint64_t segment, const uint8_t *data, size_t len)
+{
+    uint64_t lost = 0;
+    for (size_t at = WR_WAL_SEGMENT_HEAD, n; at < len && (n = record_at(segment, data, len, at)) != 0; at += n) {
+        lost++;
+        r->report.last_lsn = wr_le(data + at + 8, 8);
+    }
+    r->report.lost_records += lost;
+    if (lost)
+        note_damage(r, "written by another version of weir", segment, 0);
 }
 
 /* Records are aligned to 8 bytes, so after broken bytes the next one is looked for at such places only. */
@@ -103,6 +127,11 @@ static int read_segment(struct reader *r, uint64_t segment, bool last)
     const uint8_t *data = (const uint8_t *)raw;
     r->report.segments++;
     size_t at = WR_WAL_SEGMENT_HEAD;
+    if (other_shape(data, len)) {
+        pass_over(r, segment, data, len);
+        free(raw);
+        return 0;
+    }
     if (!head_ok(segment, data, len)) {
         if (len > WR_WAL_SEGMENT_HEAD || !last)
             note_damage(r, "segment header is broken", segment, 0);

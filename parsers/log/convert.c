@@ -45,12 +45,13 @@ bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t
     if (!copy)
         return false;
     wr_event_set_text(ev, col, copy, len);
-    wr_event_set_text(ev, kind_col, kind, strlen(kind));
+    if (kind_col != WR_NO_COL)
+        wr_event_set_text(ev, kind_col, kind, strlen(kind));
     return true;
 }
 
 /* `tcp` -> `Tcp`. */
-void wr_event_take_protocol(struct wr_event *ev, const struct wr_json_val *v)
+void wr_event_take_protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
 {
     char *copy = v->type == WR_JSON_STR && v->len ? wr_arena_strndup(ev->scratch, v->s, v->len) : NULL;
     if (!copy)
@@ -59,24 +60,24 @@ void wr_event_take_protocol(struct wr_event *ev, const struct wr_json_val *v)
         copy[i] = wr_ascii_lower(copy[i]);
     if (copy[0] >= 'a' && copy[0] <= 'z')
         copy[0] = (char)(copy[0] - 32);
-    wr_event_set_text(ev, WR_DNE_Protocol, copy, v->len);
+    wr_event_set_text(ev, col, copy, v->len);
 }
 
 /* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. */
-void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v)
+void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v, uint16_t path_col, uint16_t name_col)
 {
     uint32_t cut = v->len;
     while (cut && v->s[cut - 1] != '\\' && v->s[cut - 1] != '/')
         cut--;
-    wr_event_set(ev, WR_DNE_InitiatingProcessFolderPath, v);
-    wr_event_set_text(ev, WR_DNE_InitiatingProcessFileName, v->s + cut, v->len - cut);
+    wr_event_set(ev, path_col, v);
+    wr_event_set_text(ev, name_col, v->s + cut, v->len - cut);
 }
 
-void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v)
+void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v, uint16_t domain_col, uint16_t name_col)
 {
     const char *slash = memchr(v->s, '\\', v->len);
     size_t domain = slash ? (size_t)(slash - v->s) : 0, name = slash ? domain + 1 : 0;
     if (slash)
-        wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountDomain, v->s, domain);
-    wr_event_set_text(ev, WR_DNE_InitiatingProcessAccountName, v->s + name, v->len - name);
+        wr_event_set_text(ev, domain_col, v->s, domain);
+    wr_event_set_text(ev, name_col, v->s + name, v->len - name);
 }

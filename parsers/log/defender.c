@@ -5,20 +5,26 @@
 
 #include <string.h>
 
+static void add_columns(struct wr_keys *keys, enum wr_table table)
+{
+    const struct wr_schema *schema = wr_schema_of(table);
+    for (uint16_t c = 0; c < schema->ncols; c++)
+        if (!schema->cols[c].hidden)
+            wr_keys_add(keys, schema->cols[c].name, c);
+}
+
 void wr_maps_init(struct wr_maps *maps)
 {
     *maps = (struct wr_maps){0};
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
-    for (uint16_t c = 0; c < schema->ncols; c++)
-        if (!schema->cols[c].hidden)
-            wr_keys_add(&maps->columns, schema->cols[c].name, c);
+    add_columns(&maps->columns, WR_TABLE_DEVICE_NETWORK_EVENTS);
+    add_columns(&maps->process_columns, WR_TABLE_DEVICE_PROCESS_EVENTS);
     wr_map_sysmon_init(maps);
 }
 
 /* An alias fills its column when the column itself did not come. */
 static void settle_aliases(struct wr_event *ev)
 {
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    const struct wr_schema *schema = wr_schema_of(ev->table);
     for (uint16_t c = 0; c < schema->ncols; c++) {
         uint16_t store = schema->cols[c].store;
         if (store != c && wr_event_has(ev, c) && !wr_event_has(ev, store))
@@ -26,7 +32,8 @@ static void settle_aliases(struct wr_event *ev)
     }
 }
 
-enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val *properties,
+/* `ev` is begun for the table whose columns `keys` has. */
+static enum wr_map defender(const struct wr_keys *keys, const struct wr_json_val *properties,
                             const struct wr_json_val *time, struct wr_event *ev)
 {
     if (properties->len > WR_JSON_MAX_KEYS)
@@ -37,16 +44,18 @@ enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val
     size_t len;
     uint16_t col;
     while (wr_json_iter_next(&it, &key, &len, &v)) {
-        if (!wr_keys_find(&maps->columns, key, len, &col))
+        if (!wr_keys_find(keys, key, len, &col))
             continue;
-        ev->dup_keys += (uint32_t)(ev->have >> col & 1);
+        ev->dup_keys += wr_colset_has(&ev->have, col);
         wr_event_set(ev, col, &v);
     }
     settle_aliases(ev);
-    bool timed = wr_event_has(ev, WR_DNE_Timestamp) && wr_val_time(&ev->val[WR_DNE_Timestamp], &ev->time);
+    bool timed = wr_event_has(ev, WR_TIME_COL) && wr_val_time(&ev->val[WR_TIME_COL], &ev->time);
     if (!timed && !wr_val_time(time, &ev->time))
         return WR_MAP_MISSING;
-    return wr_event_has(ev, WR_DNE_ActionType) ? WR_MAP_DEFENDER : WR_MAP_MISSING;
+    uint16_t action = ev->table == WR_TABLE_DEVICE_NETWORK_EVENTS ? (uint16_t)WR_DNE_ActionType
+                                                                  : (uint16_t)WR_DPE_ActionType;
+    return wr_event_has(ev, action) ? WR_MAP_DEFENDER : WR_MAP_MISSING;
 }
 
 static bool key_is(const char *key, size_t len, const char *name)
@@ -102,20 +111,26 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     while (wr_json_iter_next(&it, &key, &len, &v))
         look_at(&e, key, len, &v);
     static const char hunting[] = "AdvancedHunting-";
-    if (wr_val_is(&e.category, "AdvancedHunting-DeviceNetworkEvents")) {
+    bool process = wr_val_is(&e.category, "AdvancedHunting-DeviceProcessEvents") ||
+                   wr_val_is(&e.type, "DeviceProcessEvents");
+    const struct wr_keys *keys = process ? &maps->process_columns : &maps->columns;
+    wr_event_start(ev, process ? WR_TABLE_DEVICE_PROCESS_EVENTS : WR_TABLE_DEVICE_NETWORK_EVENTS);
+    if (wr_val_is(&e.category, "AdvancedHunting-DeviceNetworkEvents") ||
+        wr_val_is(&e.category, "AdvancedHunting-DeviceProcessEvents")) {
         if (e.properties.type != WR_JSON_OBJECT)
             return WR_MAP_MISSING;
         ev->dup_keys += e.dup;
-        enum wr_map map = wr_map_defender(maps, &e.properties, &e.time, ev);
-        if (e.tenant.type != WR_JSON_NULL && !wr_event_has(ev, WR_DNE_TenantId))
-            wr_event_set(ev, WR_DNE_TenantId, &e.tenant);
+        enum wr_map map = defender(keys, &e.properties, &e.time, ev);
+        uint16_t tenant = process ? (uint16_t)WR_DPE_TenantId : (uint16_t)WR_DNE_TenantId;
+        if (e.tenant.type != WR_JSON_NULL && !wr_event_has(ev, tenant))
+            wr_event_set(ev, tenant, &e.tenant);
         return map;
     }
     if (e.category.type == WR_JSON_STR && e.category.len > sizeof hunting &&
         !memcmp(e.category.s, hunting, sizeof hunting - 1))
         return WR_MAP_NONE;
     /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of these. */
-    if (wr_val_is(&e.type, "DeviceNetworkEvents") || (e.action && e.protocol && e.local && !e.logon))
-        return wr_map_defender(maps, record, &e.time, ev);
+    if (process || wr_val_is(&e.type, "DeviceNetworkEvents") || (e.action && e.protocol && e.local && !e.logon))
+        return defender(keys, record, &e.time, ev);
     return wr_map_sysmon_json(maps, record, ev);
 }

@@ -4,7 +4,9 @@
 #include "parsers/log/header.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void wr_event_set_text(struct wr_event *ev, uint16_t col, const char *text, size_t len)
 {
@@ -111,8 +113,11 @@ bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr
 }
 
 /* A number that the column can hold: ports are 16 bits, counters do not run below zero. */
-static bool fits(uint16_t col, enum wr_type type, int64_t v)
+static bool fits(enum wr_table table, uint16_t col, enum wr_type type, int64_t v)
 {
+    bool whole_int = type != WR_INT || (v >= INT32_MIN && v <= INT32_MAX);
+    if (table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+        return whole_int;
     switch (col) {
     case WR_DNE_RemotePort:
     case WR_DNE_LocalPort:
@@ -122,7 +127,7 @@ static bool fits(uint16_t col, enum wr_type type, int64_t v)
     case WR_DNE_EventCount:
         return v >= 0;
     default:
-        return type != WR_INT || (v >= INT32_MIN && v <= INT32_MAX);
+        return whole_int;
     }
 }
 
@@ -147,6 +152,26 @@ static bool fill_dynamic(struct wr_event *ev, struct wr_batch *b, uint16_t col, 
     return wr_batch_set_str(b, col, row, s, n);
 }
 
+static bool val_real(const struct wr_json_val *v, double *ret)
+{
+    int64_t i;
+    char text[64], *end;
+    if (v->type == WR_JSON_REAL) {
+        *ret = v->r;
+        return true;
+    }
+    if (wr_val_i64(v, &i)) {
+        *ret = (double)i;
+        return true;
+    }
+    if (v->type != WR_JSON_STR || v->len == 0 || v->len >= sizeof text)
+        return false;
+    memcpy(text, v->s, v->len);
+    text[v->len] = '\0';
+    *ret = strtod(text, &end);
+    return *end == '\0' && isfinite(*ret);
+}
+
 static bool fill_col(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint32_t row)
 {
     const struct wr_json_val *v = &ev->val[col];
@@ -154,6 +179,7 @@ static bool fill_col(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint
     const char *s;
     size_t n;
     int64_t i;
+    double r;
     switch (type) {
     case WR_STRING:
         return wr_val_text(ev->json, ev->scratch, v, &s, &n) && wr_batch_set_str(b, col, row, s, n);
@@ -163,22 +189,51 @@ static bool fill_col(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint
         if (wr_val_time(v, &i))
             wr_batch_set_i64(b, col, row, i);
         return true;
+    case WR_REAL:
+        if (val_real(v, &r))
+            wr_batch_set_real(b, col, row, r);
+        return true;
     default:
-        if (wr_val_i64(v, &i) && fits(col, type, i))
+        if (wr_val_i64(v, &i) && fits(ev->table, col, type, i))
             wr_batch_set_i64(b, col, row, type == WR_BOOL ? i != 0 : i);
         return true;
     }
 }
 
+uint16_t wr_event_type_col(enum wr_table table)
+{
+    switch (table) {
+    case WR_TABLE_DEVICE_NETWORK_EVENTS:
+    case WR_TABLE_FLOW_ORPHANS:
+        return WR_DNE_Type;
+    case WR_TABLE_SYSLOG:
+        return WR_SYSLOG_Type;
+    case WR_TABLE_ASIM_NETWORK_SESSION_LOGS:
+        return WR_NETSESSION_Type;
+    case WR_TABLE_ASIM_DNS_ACTIVITY_LOGS:
+        return WR_DNS_Type;
+    case WR_TABLE_COMMON_SECURITY_LOG:
+        return WR_CSL_Type;
+    case WR_TABLE_DEVICE_PROCESS_EVENTS:
+        return WR_DPE_Type;
+    default:
+        return WR_NO_COL;
+    }
+}
+
 bool wr_event_fill(struct wr_event *ev, struct wr_batch *batch, uint32_t row)
 {
-    uint64_t todo = ev->have & batch->wanted.bits[0] & ~(UINT64_C(1) << WR_DNE_Timestamp);
-    wr_batch_set_i64(batch, WR_DNE_Timestamp, row, ev->time);
-    while (todo) {
-        uint16_t col = (uint16_t)__builtin_ctzll(todo);
-        todo &= todo - 1;
-        if (ev->val[col].type != WR_JSON_NULL && !fill_col(ev, batch, col, row))
-            return false;
+    wr_batch_set_i64(batch, WR_TIME_COL, row, ev->time);
+    for (size_t w = 0; w < sizeof ev->have.bits / sizeof *ev->have.bits; w++) {
+        uint64_t todo = ev->have.bits[w] & batch->wanted.bits[w] & ~(uint64_t)(w == 0 && WR_TIME_COL == 0);
+        while (todo) {
+            uint16_t col = (uint16_t)(w * 64 + (unsigned)__builtin_ctzll(todo));
+            todo &= todo - 1;
+            if (ev->val[col].type != WR_JSON_NULL && !fill_col(ev, batch, col, row))
+                return false;
+        }
     }
-    return wr_batch_set_str(batch, WR_DNE_Type, row, "DeviceNetworkEvents", 19);
+    uint16_t type = wr_event_type_col(ev->table);
+    const char *name = batch->schema->name;
+    return type == WR_NO_COL || wr_batch_set_str(batch, type, row, name, strlen(name));
 }

@@ -6,28 +6,40 @@
 #include "parsers/log/json.h"
 #include "parsers/log/keys.h"
 
-/* One endpoint event on its way to a row of DeviceNetworkEvents: for each column the value as it stands in
- * the document, converted only when a predicate or a wanted column needs it. Borrows from the JSON document,
- * the frame and `scratch`. */
+/* One record on its way to a row of a table: for each column the value as it stands in the document, converted
+ * only when a predicate or a wanted column needs it. Borrows from the JSON document, the frame and `scratch`. */
 struct wr_event {
-    uint64_t have; /* bit c: val[c] is set */
-    struct wr_json_val val[WR_DNE_NCOLS];
-    int64_t time; /* ticks: column Timestamp */
+    enum wr_table table;
+    struct wr_colset have; /* columns whose val is set */
+    struct wr_json_val val[WR_MAX_COLS];
+    int64_t time; /* ticks: column WR_TIME_COL */
     uint32_t dup_keys;
     struct wr_json *json;
     struct wr_arena *scratch;
 };
-_Static_assert(WR_DNE_NCOLS <= 64, "one bit a column");
+
+/* Begins a row of `table`: nothing is set. */
+static inline void wr_event_start(struct wr_event *ev, enum wr_table table)
+{
+    ev->table = table;
+    ev->have = (struct wr_colset){0};
+    ev->dup_keys = 0;
+}
 
 static inline bool wr_event_has(const struct wr_event *ev, uint16_t col)
 {
-    return ev->have >> col & 1 && ev->val[col].type != WR_JSON_NULL;
+    return wr_colset_has(&ev->have, col) && ev->val[col].type != WR_JSON_NULL;
 }
 
 static inline void wr_event_set(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
 {
-    ev->have |= UINT64_C(1) << col;
+    wr_colset_add(&ev->have, col);
     ev->val[col] = *v;
+}
+
+static inline void wr_event_unset(struct wr_event *ev, uint16_t col)
+{
+    ev->have.bits[col / 64] &= ~(UINT64_C(1) << (col % 64));
 }
 
 void wr_event_set_text(struct wr_event *ev, uint16_t col, const char *text, size_t len);
@@ -40,19 +52,21 @@ bool wr_val_text(struct wr_json *json, struct wr_arena *scratch, const struct wr
 /* Equal to `text` without regard to the case of ASCII letters; numbers never are. */
 bool wr_val_is(const struct wr_json_val *v, const char *text);
 
-/* Fills the wanted columns of row `row`. False: out of memory. */
+/* Fills the wanted columns of row `row` in a batch of its table. False: out of memory. */
 bool wr_event_fill(struct wr_event *ev, struct wr_batch *batch, uint32_t row) WR_MUST_CHECK;
+/* The column that names the row's own table; WR_NO_COL: it has none. */
+uint16_t wr_event_type_col(enum wr_table table);
 
 /* ---- what layouts share (convert.c) ---- */
 
-/* An address in its shortest form (Sysmon writes fe80:0:0:0:..), and its kind as Defender names it. False:
- * no address. */
+/* An address in its shortest form (Sysmon writes fe80:0:0:0:..), and its kind as Defender names it (WR_NO_COL:
+ * not wanted). False: no address. */
 bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t col, uint16_t kind_col);
 /* `tcp` -> `Tcp`. */
-void wr_event_take_protocol(struct wr_event *ev, const struct wr_json_val *v);
+void wr_event_take_protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v);
 /* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. Both take texts only. */
-void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v);
-void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v);
+void wr_event_take_image(struct wr_event *ev, const struct wr_json_val *v, uint16_t path_col, uint16_t name_col);
+void wr_event_take_user(struct wr_event *ev, const struct wr_json_val *v, uint16_t domain_col, uint16_t name_col);
 
 /* ---- predicates (predicate.c) ---- */
 
@@ -64,7 +78,7 @@ struct wr_filter {
 };
 enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan) WR_MUST_CHECK;
 void wr_filter_fini(struct wr_filter *filter);
-/* False only when no branch can accept the row, whatever its flow adds to it later. */
+/* False only when no branch can accept the row of the filter's table, whatever its flow adds to it later. */
 bool wr_filter_accepts(const struct wr_filter *filter, struct wr_event *ev);
 
 /* ---- mappings ---- */
@@ -74,17 +88,15 @@ enum { WR_JSON_MAX_KEYS = 4096 };
 
 /* Names of the layouts; read only after init. */
 struct wr_maps {
-    struct wr_keys columns; /* of DeviceNetworkEvents */
-    struct wr_keys paths;   /* sysmon.c: dotted JSON paths */
+    struct wr_keys columns, process_columns; /* of DeviceNetworkEvents, DeviceProcessEvents */
+    struct wr_keys paths;                    /* sysmon.c: dotted JSON paths */
     struct wr_keys data;    /* sysmon.c: names of Sysmon's event data */
 };
 void wr_maps_init(struct wr_maps *maps);
 
-/* Which mapping takes the record, with `ev` filled for DEFENDER and SYSMON. `ev` has json and scratch set,
- * the rest zero. MISSING: one took it, but a field that it needs is not there or unreadable. */
+/* Which mapping takes the record, with `ev` filled for DEFENDER and SYSMON. `ev` has json and scratch set; its
+ * table is begun by whoever takes it. MISSING: one took it, but a field that it needs is not there or unreadable. */
 enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev);
-enum wr_map wr_map_defender(const struct wr_maps *maps, const struct wr_json_val *properties,
-                            const struct wr_json_val *time, struct wr_event *ev);
 enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record,
                                struct wr_event *ev);
 enum wr_map wr_map_sysmon_xml(const struct wr_maps *maps, const char *text, size_t len, struct wr_event *ev);

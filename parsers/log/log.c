@@ -29,7 +29,7 @@ struct wr_log {
     struct wr_mappings *own_mappings; /* when none were given */
     struct wr_fields *fields;
     const char *layout; /* of the last record */
-    struct wr_filter filter;
+    struct wr_filter filter[WR_NTABLES];
     struct wr_json *json;
     struct wr_arena *scratch;
     struct wr_buf repaired;
@@ -46,7 +46,7 @@ struct frame {
     int64_t now; /* ticks */
     struct wr_header header;
     bool bad_time; /* of the header */
-    struct wr_batch *events, *lines;
+    struct wr_rows *rows;
 };
 
 struct wr_log *wr_log_new(const struct wr_log_opts *opts)
@@ -78,7 +78,8 @@ void wr_log_free(struct wr_log *log)
 {
     if (!log)
         return;
-    wr_filter_fini(&log->filter);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_filter_fini(&log->filter[t]);
     wr_fields_free(log->fields);
     wr_mappings_free(log->own_mappings);
     wr_json_free(log->json);
@@ -87,22 +88,22 @@ void wr_log_free(struct wr_log *log)
     free(log);
 }
 
-enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan)
+enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr_scan *scan)
 {
     struct wr_filter filter = {0};
     if (scan) {
-        if (scan->table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+        if (scan->table != table)
             return WR_EINVAL;
         for (uint32_t b = 0; b < scan->nbranches; b++)
             for (uint32_t i = 0; i < scan->branches[b].npreds; i++)
-                if (scan->branches[b].preds[i].col >= WR_DNE_NCOLS)
+                if (scan->branches[b].preds[i].col >= wr_schema_of(table)->ncols)
                     return WR_EINVAL;
         enum wr_err err = wr_filter_init(&filter, scan);
         if (err)
             return err;
     }
-    wr_filter_fini(&log->filter);
-    log->filter = filter;
+    wr_filter_fini(&log->filter[table]);
+    log->filter[table] = filter;
     return WR_OK;
 }
 
@@ -123,16 +124,6 @@ static void commit(const struct frame *f)
 #undef X
 }
 
-static bool full(const struct wr_batch *b)
-{
-    return b && b->nrows == b->cap;
-}
-
-static uint32_t room(const struct wr_batch *b)
-{
-    return b ? b->cap - b->nrows : UINT32_MAX;
-}
-
 /* Live, a clock that is far off would put rows into windows that are long gone, or keep them open for years.
  */
 static bool implausible(const struct frame *f, int64_t t)
@@ -145,47 +136,53 @@ static enum wr_err text_row(struct frame *f, const char *text, size_t len, const
 {
     f->n.records++;
     f->n.clock_implausible += f->bad_time;
-    if (!f->lines)
+    if (!f->rows->of[WR_TABLE_SYSLOG])
         return WR_OK;
     struct wr_line line = {.header = &f->header, .peer = f->peer, .text = text, .len = len, .error = error};
     line.time = f->header.has_time && !f->bad_time ? f->header.time : f->now;
-    return wr_line_append(&line, f->lines) ? WR_OK : WR_ENOMEM;
+    return wr_line_append(&line, f->rows->of[WR_TABLE_SYSLOG]) ? WR_OK : WR_ENOMEM;
 }
 
-static enum wr_err event_row(struct frame *f, enum wr_map map)
+/* The row that the event holds, of whatever table. */
+static enum wr_err event_row(struct frame *f)
 {
     struct wr_event *ev = &f->log->ev;
-    f->n.records++;
-    f->n.mapped++;
-    f->n.parsed_defender += map == WR_MAP_DEFENDER;
-    f->n.parsed_sysmon += map == WR_MAP_SYSMON;
-    f->n.parsed_mapping += map == WR_MAP_DATA;
-    if (map != WR_MAP_DATA)
-        f->log->layout = map == WR_MAP_DEFENDER ? "defender" : "sysmon";
+    struct wr_batch *batch = f->rows->of[ev->table];
+    f->n.rows++;
     f->n.dup_key += ev->dup_keys;
     if (implausible(f, ev->time)) {
         f->n.clock_implausible++;
         ev->time = f->now;
     }
-    if (!f->events || !wr_filter_accepts(&f->log->filter, ev)) {
+    if (!batch) {
+        f->n.unread++;
+        return WR_OK;
+    }
+    if (!wr_filter_accepts(&f->log->filter[ev->table], ev)) {
         f->n.filtered_early++;
         return WR_OK;
     }
-    uint32_t row = wr_batch_row(f->events);
-    if (wr_event_fill(ev, f->events, row))
+    uint32_t row = wr_batch_row(batch);
+    if (wr_event_fill(ev, batch, row))
         return WR_OK;
-    wr_batch_unrow(f->events);
+    wr_batch_unrow(batch);
     return WR_ENOMEM;
 }
 
-/* The row of a record that is no event, or is one. */
-static enum wr_err mapped_row(struct frame *f, enum wr_map map, const char *text, size_t len)
+/* Counts a record that was mapped; its rows are out. */
+static void count_mapped(struct frame *f, enum wr_map map)
+{
+    f->n.records++;
+    f->n.mapped++;
+    f->n.parsed_defender += map == WR_MAP_DEFENDER;
+    f->n.parsed_sysmon += map == WR_MAP_SYSMON;
+    f->n.parsed_mapping += map == WR_MAP_DATA;
+}
+
+/* The row of Syslog of a record that no mapping took. */
+static enum wr_err refused_row(struct frame *f, enum wr_map map, const char *text, size_t len)
 {
     switch (map) {
-    case WR_MAP_DEFENDER:
-    case WR_MAP_SYSMON:
-    case WR_MAP_DATA:
-        return event_row(f, map);
     case WR_MAP_MISSING:
         f->n.unparsed_missing_field++;
         return text_row(f, text, len, "missing_field");
@@ -198,23 +195,49 @@ static enum wr_err mapped_row(struct frame *f, enum wr_map map, const char *text
     }
 }
 
-static void event_reset(struct wr_log *log)
+/* Rows by the data files of what the fields hold: at most one a table. NONE, MISSING: no row. */
+static enum wr_err rows_by_files(struct frame *f, enum wr_map *ret_map)
 {
-    log->ev.have = 0;
-    log->ev.dup_keys = 0;
+    struct wr_log *log = f->log;
+    *ret_map = WR_MAP_NONE;
+    for (;;) {
+        enum wr_map map = wr_mappings_next(log->mappings, log->fields, &log->ev, &log->layout);
+        if (map == WR_MAP_NONE)
+            return WR_OK;
+        if (map == WR_MAP_MISSING) {
+            *ret_map = *ret_map == WR_MAP_DATA ? WR_MAP_DATA : WR_MAP_MISSING;
+            continue;
+        }
+        *ret_map = WR_MAP_DATA;
+        enum wr_err err = event_row(f);
+        if (err)
+            return err;
+    }
 }
 
-/* Defender's and Sysmon's layouts have code of their own, for speed and for what tables cannot say; the data
- * files are asked when neither knows the record. */
-static enum wr_map map_record(struct wr_log *log, const struct wr_json_val *record)
+/* Defender's and Sysmon's network events have code of their own, for speed and for what tables cannot say; the
+ * data files are asked when neither knows the record. */
+static enum wr_err rows_of_record(struct frame *f, const struct wr_json_val *record, enum wr_map *ret_map)
 {
+    struct wr_log *log = f->log;
     log->layout = "";
-    event_reset(log);
-    enum wr_map map = wr_map_json(&log->maps, record, &log->ev);
-    if (map != WR_MAP_NONE)
-        return map;
-    event_reset(log);
-    return wr_mappings_map(log->mappings, log->fields, record, &log->ev, &log->layout);
+    *ret_map = wr_map_json(&log->maps, record, &log->ev);
+    if (*ret_map == WR_MAP_DEFENDER || *ret_map == WR_MAP_SYSMON) {
+        log->layout = *ret_map == WR_MAP_DEFENDER ? "defender" : "sysmon";
+        return event_row(f);
+    }
+    if (*ret_map != WR_MAP_NONE)
+        return WR_OK;
+    if (!wr_mappings_begin(log->mappings, log->fields, log->scratch, record)) {
+        *ret_map = WR_MAP_LIMIT;
+        return WR_OK;
+    }
+    return rows_by_files(f, ret_map);
+}
+
+static bool is_mapped(enum wr_map map)
+{
+    return map == WR_MAP_DEFENDER || map == WR_MAP_SYSMON || map == WR_MAP_DATA;
 }
 
 static bool same_frame(const struct frame *f)
@@ -239,14 +262,19 @@ static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, b
 static enum wr_err list_element(struct frame *f, const struct wr_json_val *v)
 {
     struct wr_log *log = f->log;
-    enum wr_map map = map_record(log, v);
+    enum wr_map map;
     const char *text = "null";
     size_t len = 4;
-    bool text_wanted = map == WR_MAP_NONE || map == WR_MAP_MISSING || map == WR_MAP_LIMIT;
-    if (text_wanted && v->type != WR_JSON_NULL &&
-        !wr_val_text(log->json, log->scratch, v, &text, &len))
+    enum wr_err err = rows_of_record(f, v, &map);
+    if (err)
+        return err;
+    if (is_mapped(map)) {
+        count_mapped(f, map);
+        return WR_OK;
+    }
+    if (v->type != WR_JSON_NULL && !wr_val_text(log->json, log->scratch, v, &text, &len))
         return WR_ENOMEM;
-    return mapped_row(f, map, text, len);
+    return refused_row(f, map, text, len);
 }
 
 static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
@@ -258,7 +286,7 @@ static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
         struct wr_json_iter before = it;
         if (!wr_json_iter_next(&it, &key, &len, &v))
             break;
-        if (full(f->events) || full(f->lines))
+        if (wr_rows_full(f->rows))
             return stop_list(f, &before, true);
         enum wr_err err = list_element(f, &v);
         if (err)
@@ -272,8 +300,7 @@ static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
 static enum wr_err list_start(struct frame *f, const struct wr_json_val *list, bool again)
 {
     struct wr_json_iter it = wr_json_begin(list);
-    bool used = (f->events && f->events->nrows) || (f->lines && f->lines->nrows);
-    if ((list->len > room(f->events) || list->len > room(f->lines)) && used && !again)
+    if (list->len > wr_rows_room(f->rows) && wr_rows_count(f->rows) && !again)
         return stop_list(f, &it, false);
     return list_rows(f, it);
 }
@@ -319,6 +346,18 @@ static enum wr_err finish(struct frame *f, enum wr_err err)
     return err;
 }
 
+/* The end of a frame that is one record. */
+static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
+{
+    const struct wr_slice *whole = &f->header.message;
+    if (err)
+        return err;
+    if (!is_mapped(map))
+        return finish(f, refused_row(f, map, whole->p, whole->len));
+    count_mapped(f, map);
+    return finish(f, WR_OK);
+}
+
 static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
 {
     const struct wr_slice *whole = &f->header.message;
@@ -337,7 +376,9 @@ static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool
     }
     if (list_of(&root, &list))
         return list_start(f, &list, again);
-    return finish(f, mapped_row(f, map_record(f->log, &root), whole->p, whole->len));
+    enum wr_map map;
+    enum wr_err err = rows_of_record(f, &root, &map);
+    return record_end(f, err, map);
 }
 
 /* ---- one frame ---- */
@@ -430,35 +471,45 @@ static void read_header(struct frame *f)
         h->message = h->sd; /* Junos says everything there */
 }
 
+static enum wr_err xml_rows(struct frame *f)
+{
+    const struct wr_slice *m = &f->header.message;
+    struct wr_log *log = f->log;
+    enum wr_map map = wr_map_sysmon_xml(&log->maps, m->p, m->len, &log->ev);
+    enum wr_err err = WR_OK;
+    if (map == WR_MAP_SYSMON) {
+        log->layout = "sysmon";
+        err = event_row(f);
+    } else if (map == WR_MAP_NONE) {
+        wr_mappings_begin_xml(log->mappings, log->fields, log->scratch, m->p, m->len);
+        err = rows_by_files(f, &map);
+    }
+    return record_end(f, err, map);
+}
+
 static enum wr_err payload(struct frame *f, bool again)
 {
     const struct wr_slice *m = &f->header.message;
     size_t at = json_at(m->p, m->len);
     if (at < m->len)
         return json_rows(f, m->p + at, m->len - at, again);
-    if (xml_start(m->p, m->len)) {
-        event_reset(f->log);
-        enum wr_map map = wr_map_sysmon_xml(&f->log->maps, m->p, m->len, &f->log->ev);
-        return finish(f, mapped_row(f, map, m->p, m->len));
-    }
+    if (xml_start(m->p, m->len))
+        return xml_rows(f);
     f->n.plain++;
     return finish(f, text_row(f, m->p, m->len, ""));
 }
 
-/* Where the frame came from and where its rows go: the caller keeps each of them by itself. */
-/* NOLINTNEXTLINE(readability-function-size) */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len, int64_t now_ns,
-                         struct wr_batch *events, struct wr_batch *lines)
+                         struct wr_rows *rows)
 {
-    if (full(events) || full(lines))
+    if (wr_rows_full(rows))
         return WR_EFULL;
     struct frame f = {.log = log,
                       .data = len ? data : "",
                       .len = len,
                       .peer = peer ? peer : "",
                       .now = wr_ticks_of_unix_ns(now_ns),
-                      .events = events,
-                      .lines = lines};
+                      .rows = rows};
     f.n.frames = 1;
     f.n.frame_bytes = len;
     bool oversize = len >= log->opts.max_frame;

@@ -4,12 +4,13 @@
 #include "base/batch.h"
 #include "base/scan.h"
 #include "parsers/log/mapping.h"
+#include "parsers/log/rows.h"
 #include "parsers/log/span.h"
 
 /* Syslog and JSON lines -> rows. A frame is one message without its framing: RFC 5424, RFC 3164 and vendors'
- * headers, bare JSON, `@cee:`; the payload maps to DeviceNetworkEvents (Defender streaming records, also
- * {"records":[..]}; Sysmon event 3 as Winlogbeat, NXLog or Linux XML; the data files of mapping.h) or
- * becomes a row of Syslog.
+ * headers, bare JSON, `@cee:`. Its payload becomes rows of the tables that its mapping says (Defender streaming
+ * records, also {"records":[..]}; Sysmon as Winlogbeat, NXLog or Linux XML; the data files of mapping.h), or a
+ * row of Syslog.
  * One thread. */
 struct wr_log;
 
@@ -17,13 +18,14 @@ struct wr_log;
  *     records  = mapped + plain + rejected
  *     rejected = unparsed_json + unparsed_limit + unparsed_missing_field + unmapped + oversize
  *     mapped   = parsed_defender + parsed_sysmon + parsed_mapping
- *              = rows appended to `events` + filtered_early
- * and every record that is not mapped is one row of `lines` (if anybody reads it); frames <= records.
+ *     rows     = rows appended + filtered_early + unread      (of mapped records; rows >= mapped)
+ * and every record that is not mapped is one row of Syslog (if anybody reads it); frames <= records.
+ * filtered_early: no rule accepts the row; unread: no rule reads its table.
  * ParseError is "json", "limit", "missing_field", "no_mapping" or "oversize", in that order of counters;
  * empty for plain text. bad_utf8, pri_*, trailing_bytes count frames, clock_implausible records, dup_key keys
  * of mapped records that came twice (the last wins). */
 #define WR_LOG_COUNTERS(X)                                                                         \
-    X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(filtered_early)                       \
+    X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(rows) X(filtered_early) X(unread)     \
     X(parsed_defender) X(parsed_sysmon) X(parsed_mapping)                                           \
     X(unparsed_json) X(unparsed_limit) X(unparsed_missing_field) X(unmapped) X(oversize)           \
     X(pri_missing) X(pri_range) X(pri_noncanonical) X(bad_utf8) X(dup_key) X(clock_implausible)    \
@@ -43,19 +45,19 @@ struct wr_log_opts {
 struct wr_log *wr_log_new(const struct wr_log_opts *opts);
 void wr_log_free(struct wr_log *log);
 
-/* Predicates that a row of DeviceNetworkEvents must meet, tested before its columns are filled. Those on what
- * a flow may still add (bytes, RemoteUrl) are left to the rules. Copied; NULL: every row. WR_EINVAL: another
+/* Predicates that a row of `table` must meet, tested before its columns are filled. Those on what a flow may
+ * still add (bytes, RemoteUrl) are left to the rules. Copied; NULL: every row. WR_EINVAL: a scan of another
  * table, or no such column. */
-enum wr_err wr_log_scan(struct wr_log *log, const struct wr_scan *scan) WR_MUST_CHECK;
+enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr_scan *scan) WR_MUST_CHECK;
 
 /* Parses one frame from `peer` (text of an address) that arrived at `now_ns` and appends 0 or more rows to
- * `events` (DeviceNetworkEvents) or `lines` (Syslog; NULL = nobody reads it). WR_EFULL: a batch is full,
- * nothing was appended or counted: take the rows of both batches and call again with the same frame. Only a
+ * the batches of their tables. WR_EFULL: a batch is full,
+ * nothing was appended or counted: take the rows of all batches and call again with the same frame. Only a
  * list of more records than an empty batch holds comes in slices: then WR_EFULL means that the batches hold
  * the next part of it, counted, and the same frame again goes on from there. WR_ENOMEM: the frame may be
  * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
-                         int64_t now_ns, struct wr_batch *events, struct wr_batch *lines) WR_MUST_CHECK;
+                         int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
 /* The layout that took the last record of the last frame: "defender", "sysmon", a mapping's name; "" for
  * none. Borrowed until the mappings go. */
 const char *wr_log_layout(const struct wr_log *log);

@@ -4,11 +4,12 @@
 #include "base/diag.h"
 #include "parsers/log/event.h"
 
-/* Mappings as data: how a JSON record of some source becomes a row of DeviceNetworkEvents. A file holds one
- * mapping a YAML document:
+/* Mappings as data: how a JSON record of some source becomes a row of a table. A file holds one mapping a YAML
+ * document:
  *
  *     name: osquery
- *     when: {name: socket_events, columns.remote_address: "*"}    all of them; "*" is any value
+ *     table: DeviceNetworkEvents                                  this one when nothing is said
+ *     when: {name: socket_events, columns.remote_address: "*"}    all of them; "*" is any value; a.b|c: either
  *     columns:
  *       Timestamp: columns.time                                   a path
  *       DeviceName: [hostIdentifier, decorations.host]            the first that is there
@@ -16,7 +17,10 @@
  *       Image: columns.path                                       stands for FolderPath and FileName
  *     tuple: fd.name                                              text `A:p->B:p`, fills what is missing
  *     swap: {columns.action: accept}                              any of them: local and remote change places
+ *     remember: {lookup: processes, key: [aid, pid], fields: [exe]}   kept for later records, in bounded memory
+ *     recall: {lookup: processes, key: [aid, pid]}                what was kept counts as fields of this record
  *
+ * From a record at most one row a table is made, by the mapping of that table that is tried first.
  * A path names keys from the outside in, with points between; a key that holds points itself, or an index of
  * a list, is written the same way (`id.orig_h`, `args.0.saddr`). Compiled once into tables over all mappings,
  * so that a record is walked once. Read only after the last wr_mappings_add: threads may share it. */
@@ -37,11 +41,19 @@ struct wr_fields;
 struct wr_fields *wr_fields_new(const struct wr_mappings *mappings); /* NULL: out of memory */
 void wr_fields_free(struct wr_fields *fields);
 
-/* DATA, MISSING, LIMIT or NONE, as wr_map_json. `ev` has json and scratch set, the rest zero. `*ret_name`
- * (for DATA and MISSING) is the mapping's, borrowed from `mappings`. */
-enum wr_map wr_mappings_map(const struct wr_mappings *mappings, struct wr_fields *fields,
-                            const struct wr_json_val *record, struct wr_event *ev, const char **ret_name);
-/* True when the mapping `name` reads the path. */
+/* Begins a record: its fields are noted. False: too many keys. The second takes an event in XML (sysmon.h).
+ * The record and `scratch` must last until the last wr_mappings_next. */
+bool wr_mappings_begin(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
+                       const struct wr_json_val *record) WR_MUST_CHECK;
+void wr_mappings_begin_xml(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
+                           const char *text, size_t len);
+/* The record's next row: DATA (`ev` holds it), MISSING (a mapping took it, a field that it needs is not there
+ * or unreadable), NONE: no more. `ev` has json and scratch set. `*ret_name` is the mapping's, borrowed. */
+enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_event *ev,
+                             const char **ret_name);
+/* Records that asked for a lookup's entry which was not there. */
+uint64_t wr_fields_lookups_missed(const struct wr_fields *fields);
+/* True when a mapping `name` reads the path. */
 bool wr_mappings_uses(const struct wr_mappings *mappings, const char *name, const char *path, size_t len);
 
 #endif

@@ -9,6 +9,8 @@
 struct load {
     struct wr_mappings *m;
     const struct wr_yaml *file;
+    const struct wr_schema *schema; /* of the mapping at hand */
+    enum wr_table table;
     bool nomem;
 };
 
@@ -47,21 +49,21 @@ static struct map_slot *slot_add(struct load *l, const char *path, size_t len)
     return &m->slot[i];
 }
 
-/* The number of a path, MAP_NO_FIELD after a message. */
-static uint16_t field(struct load *l, const struct wr_yaml_node *node)
+/* The number of the path text[0..len) that stands at `node`, MAP_NO_FIELD after a message. */
+static uint16_t field_at(struct load *l, const struct wr_yaml_node *node, const char *text, size_t len)
 {
-    if (node->kind != WR_YAML_SCALAR || node->len == 0 || node->len >= MAP_PATH) {
+    if (len == 0 || len >= MAP_PATH) {
         wr_yaml_diag(l->file, node, WR_ERROR, "a path is expected here: 1 to %d bytes", MAP_PATH - 1);
         return MAP_NO_FIELD;
     }
     struct map_slot *s = NULL;
-    for (size_t i = 1; i <= node->len; i++) {
-        if (i < node->len && node->text[i] != '.')
+    for (size_t i = 1; i <= len; i++) {
+        if (i < len && text[i] != '.')
             continue;
-        s = slot_add(l, node->text, i);
+        s = slot_add(l, text, i);
         if (!s)
             break;
-        s->branch |= i < node->len;
+        s->branch |= i < len;
     }
     if (s && s->field == MAP_NO_FIELD && l->m->nfields < MAP_FIELDS)
         s->field = (uint16_t)l->m->nfields++;
@@ -72,13 +74,46 @@ static uint16_t field(struct load *l, const struct wr_yaml_node *node)
     return s->field;
 }
 
+static uint16_t field(struct load *l, const struct wr_yaml_node *node)
+{
+    return field_at(l, node, node->text, node->kind == WR_YAML_SCALAR ? node->len : 0);
+}
+
+/* A list of paths, or one. */
+static const uint16_t *fields(struct load *l, const struct wr_yaml_node *node, uint32_t *ret_n)
+{
+    uint32_t n = node->kind == WR_YAML_SEQUENCE ? node->n : 1;
+    uint16_t *list = room(l, n, sizeof *list);
+    for (uint32_t i = 0; list && i < n; i++)
+        list[i] = field(l, node->kind == WR_YAML_SEQUENCE ? node->items[i] : node);
+    *ret_n = list ? n : 0;
+    return list;
+}
+
 /* ---- when, swap ---- */
+
+/* `a.b|c`: the first of them that has a value. */
+static void test_fields(struct load *l, const struct wr_yaml_node *key, struct map_test *t)
+{
+    uint32_t n = 1;
+    for (size_t i = 0; i < key->len; i++)
+        n += key->text[i] == '|';
+    uint16_t *list = room(l, n, sizeof *list);
+    const char *at = key->text, *end = key->text + key->len;
+    for (uint32_t i = 0; list && i < n; i++) {
+        const char *bar = memchr(at, '|', (size_t)(end - at));
+        list[i] = field_at(l, key, at, (size_t)((bar ? bar : end) - at));
+        at = bar ? bar + 1 : end;
+    }
+    t->fields = list;
+    t->nfields = list ? n : 0;
+}
 
 static void one_test(struct load *l, const struct wr_yaml_pair *pair, struct map_test *t)
 {
     const struct wr_yaml_node *v = pair->value;
     uint32_t n = v->kind == WR_YAML_SEQUENCE ? v->n : 1;
-    t->field = field(l, pair->key);
+    test_fields(l, pair->key, t);
     if (v->kind == WR_YAML_SCALAR && v->len == 1 && *v->text == '*')
         return;
     struct map_text *values = room(l, n, sizeof *values);
@@ -111,10 +146,29 @@ static const struct map_test *tests(struct load *l, const struct wr_yaml_node *r
 /* ---- columns ---- */
 
 static const char *const as_names[] = {
-    "is",   "basename", "lower",   "lower-basename", "protocol",     "ip",
-    "path", "user",     "seconds", "milliseconds",   "microseconds", "nanoseconds"};
+    "is",   "basename", "lower", "upper", "lower-basename", "protocol",     "ip",           "path",
+    "user", "count",    "mail",  "seconds", "milliseconds",   "microseconds", "nanoseconds"};
 enum { NAS = sizeof as_names / sizeof *as_names };
-static const char *const known_columns[] = {"Image", "User"}; /* each stands for two columns */
+
+/* Names that stand for two columns of their table. */
+static const struct {
+    enum wr_table table;
+    const char *name;
+    enum map_as as;
+    uint16_t col, col2;
+} pairs[] = {
+    {WR_TABLE_DEVICE_NETWORK_EVENTS, "Image", AS_IMAGE, WR_DNE_InitiatingProcessFolderPath,
+     WR_DNE_InitiatingProcessFileName},
+    {WR_TABLE_DEVICE_NETWORK_EVENTS, "User", AS_USER, WR_DNE_InitiatingProcessAccountDomain,
+     WR_DNE_InitiatingProcessAccountName},
+    {WR_TABLE_DEVICE_PROCESS_EVENTS, "Image", AS_IMAGE, WR_DPE_FolderPath, WR_DPE_FileName},
+    {WR_TABLE_DEVICE_PROCESS_EVENTS, "User", AS_USER, WR_DPE_AccountDomain, WR_DPE_AccountName},
+    {WR_TABLE_DEVICE_PROCESS_EVENTS, "InitiatingImage", AS_IMAGE, WR_DPE_InitiatingProcessFolderPath,
+     WR_DPE_InitiatingProcessFileName},
+    {WR_TABLE_DEVICE_PROCESS_EVENTS, "InitiatingUser", AS_USER, WR_DPE_InitiatingProcessAccountDomain,
+     WR_DPE_InitiatingProcessAccountName},
+};
+enum { NPAIRS = sizeof pairs / sizeof *pairs };
 
 static void hint(struct load *l, struct wr_diag *d, const struct wr_nearest *near)
 {
@@ -122,45 +176,66 @@ static void hint(struct load *l, struct wr_diag *d, const struct wr_nearest *nea
         wr_diag_hint(l->file->diags, d, "did you mean '%.*s'?", (int)near->best_len, near->best);
 }
 
+/* Columns that hold an address take it in its shortest form without being told. */
+static bool is_address(const struct wr_coldef *col)
+{
+    static const char *const ends[] = {"IpAddr", "SrcIp", "DstIp"};
+    size_t len = strlen(col->name);
+    for (size_t i = 0; col->type == WR_STRING && i < sizeof ends / sizeof *ends; i++)
+        if (len >= strlen(ends[i]) && strcmp(col->name + len - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
 static void column(struct load *l, const struct wr_yaml_node *key, struct map_pick *p)
 {
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
-    if (strcmp(key->text, "Image") == 0) {
-        p->col = WR_DNE_InitiatingProcessFolderPath;
-        p->as = AS_IMAGE;
-        return;
-    }
-    if (strcmp(key->text, "User") == 0) {
-        p->col = WR_DNE_InitiatingProcessAccountName;
-        p->as = AS_USER;
-        return;
-    }
+    const struct wr_schema *schema = l->schema;
+    bool connection = l->table == WR_TABLE_DEVICE_NETWORK_EVENTS;
+    p->col2 = WR_NO_COL;
+    for (size_t i = 0; i < NPAIRS; i++)
+        if (pairs[i].table == l->table && strcmp(key->text, pairs[i].name) == 0) {
+            p->col = pairs[i].col;
+            p->col2 = pairs[i].col2;
+            p->as = pairs[i].as;
+            return;
+        }
     uint16_t col = wr_schema_find(schema, key->text, key->len);
     if (col != WR_NO_COL) {
         p->col = schema->cols[col].store;
-        if (p->col == WR_DNE_LocalIP || p->col == WR_DNE_RemoteIP)
+        if (connection && (p->col == WR_DNE_LocalIP || p->col == WR_DNE_RemoteIP)) {
             p->as = AS_IP;
-        else if (p->col == WR_DNE_Protocol)
+            p->col2 = p->col == WR_DNE_LocalIP ? WR_DNE_LocalIPType : WR_DNE_RemoteIPType;
+        } else if (connection && p->col == WR_DNE_Protocol) {
             p->as = AS_PROTOCOL;
+        } else if (!connection && is_address(&schema->cols[p->col])) {
+            p->as = AS_IP;
+        }
         return;
     }
     struct wr_nearest near = wr_nearest_to(key->text, key->len);
-    for (size_t i = 0; i < sizeof known_columns / sizeof *known_columns; i++)
-        wr_nearest_try(&near, known_columns[i], strlen(known_columns[i]));
+    for (size_t i = 0; i < NPAIRS; i++)
+        if (pairs[i].table == l->table)
+            wr_nearest_try(&near, pairs[i].name, strlen(pairs[i].name));
     for (uint16_t c = 0; c < schema->ncols; c++)
         if (!schema->cols[c].hidden)
             wr_nearest_try(&near, schema->cols[c].name, strlen(schema->cols[c].name));
-    hint(l, wr_yaml_diag(l->file, key, WR_ERROR, "DeviceNetworkEvents has no column '%s'", key->text), &near);
+    hint(l, wr_yaml_diag(l->file, key, WR_ERROR, "%s has no column '%s'", schema->name, key->text),
+         &near);
 }
 
 static void paths(struct load *l, const struct wr_yaml_node *node, struct map_pick *p)
 {
-    uint32_t n = node->kind == WR_YAML_SEQUENCE ? node->n : 1;
-    uint16_t *from = room(l, n, sizeof *from);
-    for (uint32_t i = 0; from && i < n; i++)
-        from[i] = field(l, node->kind == WR_YAML_SEQUENCE ? node->items[i] : node);
-    p->from = from;
-    p->nfrom = n;
+    p->from = fields(l, node, &p->nfrom);
+}
+
+/* Transforms that write two columns, or change what a column is, belong to those columns. */
+static bool as_fits(const struct load *l, const struct map_pick *p, enum map_as as)
+{
+    if (as == AS_IMAGE || as == AS_USER)
+        return p->as == as;
+    if (as == AS_IP)
+        return l->schema->cols[p->col].type == WR_STRING;
+    return true;
 }
 
 static void transform(struct load *l, const struct wr_yaml_node *node, struct map_pick *p)
@@ -168,10 +243,10 @@ static void transform(struct load *l, const struct wr_yaml_node *node, struct ma
     struct wr_nearest near = wr_nearest_to(node->text ? node->text : "", node->len);
     for (int i = 0; node->text && i < NAS; i++) {
         if (strcmp(as_names[i], node->text) == 0) {
-            p->as = (enum map_as)i;
-            bool fits = i != AS_IP || p->col == WR_DNE_LocalIP || p->col == WR_DNE_RemoteIP;
-            if (!fits)
-                wr_yaml_diag(l->file, node, WR_ERROR, "only LocalIP and RemoteIP are of the kind 'ip'");
+            if (!as_fits(l, p, (enum map_as)i))
+                wr_yaml_diag(l->file, node, WR_ERROR, "'%s' does not fit this column", as_names[i]);
+            else
+                p->as = (enum map_as)i;
             return;
         }
         wr_nearest_try(&near, as_names[i], strlen(as_names[i]));
@@ -194,23 +269,50 @@ static void choices(struct load *l, const struct wr_yaml_node *map, struct map_p
     p->nchoices = map->n;
 }
 
-/* `{from: PATH, as: TRANSFORM, until: C, map: {A: B}, else: TEXT}` or `{value: TEXT}`. */
-static void rich(struct load *l, const struct wr_yaml_node *v, struct map_pick *p)
+static void text_of(struct load *l, const struct wr_yaml_node *map, const char *key, bool empty_too,
+                    struct map_text *ret)
 {
-    static const char *const known[] = {"from", "as", "until", "map", "else", "value", NULL};
-    (void)wr_yaml_only(l->file, v, known, WR_ERROR);
-    const struct wr_yaml_node *from = wr_yaml_get(v, "from"), *as = wr_yaml_get(v, "as");
-    const struct wr_yaml_node *map = NULL, *constant = wr_yaml_get(v, from ? "else" : "value");
+    const struct wr_yaml_node *node = wr_yaml_get(map, key);
+    if (!node)
+        return;
+    if (node->kind == WR_YAML_SCALAR && (node->len || empty_too))
+        *ret = keep(l, node);
+    else
+        wr_yaml_diag(l->file, node, WR_ERROR, "`%s` is a text", key);
+}
+
+/* What cuts a value: `pair: NAME`, `until: C`, `split: TEXT` with `take: N`, `join: TEXT`. */
+static void cuts(struct load *l, const struct wr_yaml_node *v, struct map_pick *p)
+{
     const char *until = NULL;
-    if (from)
-        paths(l, from, p);
-    if (as)
-        transform(l, as, p);
+    int64_t take = 0;
     if (wr_yaml_str(l->file, v, "until", &until) && until) {
         p->until = until[0];
         if (strlen(until) != 1 || until[0] < 0)
             wr_yaml_diag(l->file, wr_yaml_get(v, "until"), WR_ERROR, "`until` is one ASCII character");
     }
+    text_of(l, v, "pair", false, &p->pair);
+    text_of(l, v, "split", false, &p->split);
+    text_of(l, v, "join", true, &p->join);
+    if (wr_yaml_int(l->file, v, "take", -1, 255, &take))
+        p->take = (int16_t)take;
+    if (wr_yaml_get(v, "take") && !p->split.s)
+        wr_yaml_diag(l->file, wr_yaml_get(v, "take"), WR_ERROR, "`take` needs `split`: what stands between");
+}
+
+/* `{from: PATH, as: TRANSFORM, until: C, map: {A: B}, else: TEXT}` or `{value: TEXT}`. */
+static void rich(struct load *l, const struct wr_yaml_node *v, struct map_pick *p)
+{
+    static const char *const known[] = {"from",  "as",   "until", "pair", "split", "take",
+                                        "join", "map", "else",  "value", NULL};
+    (void)wr_yaml_only(l->file, v, known, WR_ERROR);
+    const struct wr_yaml_node *from = wr_yaml_get(v, "from"), *as = wr_yaml_get(v, "as");
+    const struct wr_yaml_node *map = NULL, *constant = wr_yaml_get(v, from ? "else" : "value");
+    if (from)
+        paths(l, from, p);
+    if (as)
+        transform(l, as, p);
+    cuts(l, v, p);
     if (wr_yaml_map(l->file, v, "map", &map) && map)
         choices(l, map, p);
     if (constant && constant->kind == WR_YAML_SCALAR)
@@ -254,17 +356,76 @@ static void check(struct load *l, const struct wr_yaml_node *root, const struct 
     if (!one->ntests)
         wr_yaml_diag(l->file, root, WR_ERROR, "a mapping needs `when`: how its records are told from others");
     at = at ? at : root;
-    if (!fills(one, WR_DNE_Timestamp))
-        wr_yaml_diag(l->file, at, WR_ERROR, "no column Timestamp: a row needs a time");
+    if (!fills(one, WR_TIME_COL))
+        wr_yaml_diag(l->file, at, WR_ERROR, "no column %s: a row needs a time", l->schema->cols[WR_TIME_COL].name);
+    if (l->table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+        return;
     if (!fills(one, WR_DNE_ActionType))
         wr_yaml_diag(l->file, at, WR_ERROR, "no column ActionType: `{value: ConnectionSuccess}` if all are");
     if (!fills(one, WR_DNE_RemoteIP) && one->tuple == MAP_NO_FIELD)
         wr_yaml_diag(l->file, at, WR_ERROR, "no column RemoteIP, and no `tuple` to take it from");
 }
 
+/* Tables that lines become rows of; the others are made from flows. */
+static bool is_log_table(enum wr_table t)
+{
+    return t != WR_TABLE_FLOW_ORPHANS && t != WR_TABLE_FLOWS && t != WR_TABLE_SYSLOG;
+}
+
+static void table_of(struct load *l, const struct wr_yaml_node *root)
+{
+    const char *name = NULL;
+    l->table = WR_TABLE_DEVICE_NETWORK_EVENTS;
+    if (wr_yaml_str(l->file, root, "table", &name) && name &&
+        !(wr_table_find(name, strlen(name), &l->table) && is_log_table(l->table))) {
+        struct wr_nearest near = wr_nearest_to(name, strlen(name));
+        for (int t = 0; t < WR_NTABLES; t++)
+            if (is_log_table((enum wr_table)t))
+                wr_nearest_try(&near, wr_schema_of((enum wr_table)t)->name, strlen(wr_schema_of((enum wr_table)t)->name));
+        hint(l, wr_yaml_diag(l->file, wr_yaml_get(root, "table"), WR_ERROR,
+                             "a mapping cannot fill a table '%s'", name), &near);
+        l->table = WR_TABLE_DEVICE_NETWORK_EVENTS;
+    }
+    l->schema = wr_schema_of(l->table);
+    for (const char *const *only = (const char *const[]){"tuple", "swap", NULL}; *only; only++)
+        if (wr_yaml_get(root, *only) && l->table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+            wr_yaml_diag(l->file, wr_yaml_get(root, *only), WR_ERROR, "`%s` is for DeviceNetworkEvents", *only);
+}
+
+/* `{lookup: NAME, key: [PATH..], fields: [PATH..]}`; recall has no fields. */
+static void lookup(struct load *l, const struct wr_yaml_node *root, const char *key, struct map_lookup *ret)
+{
+    static const char *const remember[] = {"lookup", "key", "fields", NULL}, *const recall[] = {"lookup", "key", NULL};
+    const struct wr_yaml_node *map = NULL;
+    bool keeps = strcmp(key, "remember") == 0;
+    if (!wr_yaml_map(l->file, root, key, &map) || !map)
+        return;
+    (void)wr_yaml_only(l->file, map, keeps ? remember : recall, WR_ERROR);
+    const struct wr_yaml_node *k = wr_yaml_get(map, "key"), *f = wr_yaml_get(map, "fields");
+    const char *name = NULL;
+    if (!wr_yaml_str(l->file, map, "lookup", &name) || !name || !k || (keeps && !f)) {
+        wr_yaml_diag(l->file, map, WR_ERROR, "`%s` needs `lookup` (a name), `key`%s", key, keeps ? " and `fields`" : "");
+        return;
+    }
+    ret->keys = fields(l, k, &ret->nkeys);
+    if (keeps)
+        ret->fields = fields(l, f, &ret->nfields);
+    while (ret->id < l->m->nlookups && strcmp(l->m->lookup[ret->id], name) != 0)
+        ret->id++;
+    if (ret->id == MAP_LOOKUPS)
+        wr_yaml_diag(l->file, map, WR_ERROR, "more than %d lookups", MAP_LOOKUPS);
+    else if (ret->id == l->m->nlookups) {
+        l->m->lookup[ret->id] = wr_arena_strndup(l->m->arena, name, strlen(name));
+        l->nomem |= !l->m->lookup[ret->id];
+        l->m->nlookups++;
+    }
+    ret->id++;
+}
+
 static void mapping(struct load *l, const struct wr_yaml_node *root)
 {
-    static const char *const known[] = {"name", "when", "columns", "tuple", "swap", NULL};
+    static const char *const known[] = {"name", "table",    "when",   "columns", "tuple",
+                                        "swap", "remember", "recall", NULL};
     struct map_one one = {.tuple = MAP_NO_FIELD};
     uint32_t errors = l->file->diags->nerrors;
     if (root->kind != WR_YAML_MAPPING) {
@@ -272,6 +433,8 @@ static void mapping(struct load *l, const struct wr_yaml_node *root)
         return;
     }
     (void)wr_yaml_only(l->file, root, known, WR_ERROR);
+    table_of(l, root);
+    one.table = l->table;
     const char *name = NULL;
     if (wr_yaml_str(l->file, root, "name", &name) && name)
         one.name = wr_arena_strndup(l->m->arena, name, strlen(name));
@@ -280,6 +443,8 @@ static void mapping(struct load *l, const struct wr_yaml_node *root)
     const struct wr_yaml_node *tuple = wr_yaml_get(root, "tuple");
     if (tuple)
         one.tuple = field(l, tuple);
+    lookup(l, root, "remember", &one.remember);
+    lookup(l, root, "recall", &one.recall);
     columns(l, root, &one);
     check(l, root, &one);
     if (l->m->n == MAP_MAX)

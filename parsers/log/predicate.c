@@ -26,12 +26,16 @@ static int cmp_nocase(const void *a, const void *b)
     return (x->len > y->len) - (x->len < y->len);
 }
 
-/* Columns that something else than the event fills: the flow (bytes, names) or the connection table. Their
- * predicates are left to the rules. */
-static bool decided_later(uint16_t col)
+/* Columns that something else than the record fills: the parser (time, table name), the flow (bytes, names) or
+ * the connection table. Their predicates are left to the rules. */
+static bool decided_later(enum wr_table table, uint16_t col)
 {
+    if (col == WR_TIME_COL || col == wr_event_type_col(table))
+        return true;
+    if (table != WR_TABLE_DEVICE_NETWORK_EVENTS)
+        return wr_schema_of(table)->cols[col].hidden;
     return col == WR_DNE_SentBytes || col == WR_DNE_ReceivedBytes || col == WR_DNE_EventCount ||
-           col == WR_DNE_RemoteUrl || col == WR_DNE_Timestamp || col == WR_DNE_Type || col >= WR_DNE__RowId;
+           col == WR_DNE_RemoteUrl || col >= WR_DNE__RowId;
 }
 
 static bool copy_pred(struct wr_arena *arena, struct wr_pred *dst, const struct wr_pred *src)
@@ -58,9 +62,10 @@ static bool copy_pred(struct wr_arena *arena, struct wr_pred *dst, const struct 
     return true;
 }
 
-static bool copy_branch(struct wr_arena *arena, struct wr_branch *dst, const struct wr_branch *src)
+static bool copy_branch(struct wr_arena *arena, enum wr_table table, struct wr_branch *dst,
+                        const struct wr_branch *src)
 {
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    const struct wr_schema *schema = wr_schema_of(table);
     struct wr_pred *preds = wr_arena_alloc(arena, src->npreds * sizeof *preds);
     if (!preds)
         return false;
@@ -70,7 +75,7 @@ static bool copy_branch(struct wr_arena *arena, struct wr_branch *dst, const str
         if (col >= schema->ncols)
             return false;
         col = schema->cols[col].store;
-        if (decided_later(col))
+        if (decided_later(table, col))
             continue;
         if (!copy_pred(arena, &preds[dst->npreds], &src->preds[i]))
             return false;
@@ -89,7 +94,7 @@ enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan)
     if (!filter->branches)
         goto fail;
     for (; filter->nbranches < scan->nbranches; filter->nbranches++)
-        if (!copy_branch(filter->arena, &filter->branches[filter->nbranches],
+        if (!copy_branch(filter->arena, scan->table, &filter->branches[filter->nbranches],
                          &scan->branches[filter->nbranches]))
             goto fail;
     return WR_OK;
@@ -128,7 +133,7 @@ static bool pred_accepts(const struct wr_pred *p, struct wr_event *ev)
         return true;
     /* A request becomes a success when its flow shows the handshake. */
     static const char success[] = "ConnectionSuccess";
-    if (p->col == WR_DNE_ActionType && wr_event_has(ev, p->col) &&
+    if (ev->table == WR_TABLE_DEVICE_NETWORK_EVENTS && p->col == WR_DNE_ActionType && wr_event_has(ev, p->col) &&
         wr_val_is(&ev->val[p->col], "ConnectionRequest") && in_strs(p, success, sizeof success - 1))
         return true;
     return in_strs(p, text, len);

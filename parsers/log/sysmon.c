@@ -4,8 +4,9 @@
  * Winlogbeat's Sysmon module. */
 #include "parsers/log/event.h"
 
-#include "base/ticks.h"
 #include "parsers/log/sysmon.h"
+
+#include <string.h>
 
 /* Names of Sysmon's own event data: under winlog.event_data, flat (NXLog) and as <Data Name="..">. NXLog's
  * AccountName, EventTime and ExecutionProcessID are the Sysmon service's own and are left alone. */
@@ -204,11 +205,13 @@ static enum wr_map map_raw(const struct wr_sysmon *sm, struct wr_event *ev)
     take(sm, has(sm, SM_COMPUTER) ? SM_COMPUTER : ECS_HOST, ev, WR_DNE_DeviceName);
     take(sm, SM_PID, ev, WR_DNE_InitiatingProcessId);
     take(sm, SM_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);
-    wr_event_take_protocol(ev, &sm->val[SM_PROTOCOL]);
+    wr_event_take_protocol(ev, WR_DNE_Protocol, &sm->val[SM_PROTOCOL]);
     if (has(sm, SM_IMAGE) && sm->val[SM_IMAGE].type == WR_JSON_STR)
-        wr_event_take_image(ev, &sm->val[SM_IMAGE]);
+        wr_event_take_image(ev, &sm->val[SM_IMAGE], WR_DNE_InitiatingProcessFolderPath,
+                            WR_DNE_InitiatingProcessFileName);
     if (has(sm, SM_USER) && sm->val[SM_USER].type == WR_JSON_STR)
-        wr_event_take_user(ev, &sm->val[SM_USER]);
+        wr_event_take_user(ev, &sm->val[SM_USER], WR_DNE_InitiatingProcessAccountDomain,
+                           WR_DNE_InitiatingProcessAccountName);
     if (has(sm, SM_HASHES) && sm->val[SM_HASHES].type == WR_JSON_STR)
         take_hashes(&sm->val[SM_HASHES], ev);
     return WR_MAP_SYSMON;
@@ -230,9 +233,10 @@ static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
                                 : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME
                                                         : SM_COMPUTER;
     take(sm, host, ev, WR_DNE_DeviceName);
-    wr_event_take_protocol(ev, &sm->val[ECS_TRANSPORT]);
+    wr_event_take_protocol(ev, WR_DNE_Protocol, &sm->val[ECS_TRANSPORT]);
     if (has(sm, ECS_EXECUTABLE) && sm->val[ECS_EXECUTABLE].type == WR_JSON_STR)
-        wr_event_take_image(ev, &sm->val[ECS_EXECUTABLE]);
+        wr_event_take_image(ev, &sm->val[ECS_EXECUTABLE], WR_DNE_InitiatingProcessFolderPath,
+                            WR_DNE_InitiatingProcessFileName);
     take(sm, ECS_PROCESS, ev, WR_DNE_InitiatingProcessFileName);
     take(sm, ECS_PID, ev, WR_DNE_InitiatingProcessId);
     take(sm, ECS_CMDLINE, ev, WR_DNE_InitiatingProcessCommandLine);
@@ -254,6 +258,7 @@ enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev)
         return WR_MAP_NONE;
     if (provider->type == WR_JSON_STR && !memmem(provider->s, provider->len, "Sysmon", 6))
         return WR_MAP_NONE;
+    wr_event_start(ev, WR_TABLE_DEVICE_NETWORK_EVENTS);
     ev->dup_keys += sm->dup_keys;
     if (id == 3 && has(sm, SM_SRC_IP))
         return map_raw(sm, ev);
@@ -261,6 +266,29 @@ enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev)
         (has(sm, ECS_PROCESS) || has(sm, ECS_EXECUTABLE) || has(sm, ECS_PID)))
         return map_ecs(sm, ev);
     return id == 3 && provider->type == WR_JSON_STR ? WR_MAP_MISSING : WR_MAP_NONE;
+}
+
+struct xml_part {
+    const struct wr_maps *maps;
+    struct wr_sysmon *sm;
+};
+
+static void xml_part(void *ctx, const char *path, size_t len, const struct wr_json_val *v)
+{
+    const struct xml_part *x = ctx;
+    uint16_t id;
+    bool data = len > DATA_PREFIX && !memcmp(path, "winlog.event_data.", DATA_PREFIX);
+    const struct wr_keys *keys = data ? &x->maps->data : &x->maps->paths;
+    size_t cut = data ? DATA_PREFIX : 0;
+    if (wr_keys_find(keys, path + cut, len - cut, &id) && id != BRANCH)
+        wr_sysmon_set(x->sm, (enum wr_sysmon_field)id, v);
+}
+
+enum wr_map wr_map_sysmon_xml(const struct wr_maps *maps, const char *text, size_t len, struct wr_event *ev)
+{
+    struct wr_sysmon sm = {0};
+    wr_xml_event(text, len, ev->scratch, xml_part, &(struct xml_part){maps, &sm});
+    return wr_sysmon_map(&sm, ev);
 }
 
 enum wr_map wr_map_sysmon_json(const struct wr_maps *maps, const struct wr_json_val *record,

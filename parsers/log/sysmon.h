@@ -57,6 +57,11 @@ struct wr_sysmon {
     uint32_t dup_keys;
 };
 
+/* What a Windows event in XML says, part by part, under Winlogbeat's paths: winlog.event_id,
+ * winlog.event_data.Image, ... `path` and text are borrowed during the call; at most WR_JSON_MAX_KEYS parts. */
+typedef void wr_xml_each(void *ctx, const char *path, size_t len, const struct wr_json_val *v);
+void wr_xml_event(const char *text, size_t len, struct wr_arena *scratch, wr_xml_each *each, void *ctx);
+
 /* Fields may come twice; the last wins, counted. */
 void wr_sysmon_set(struct wr_sysmon *sm, enum wr_sysmon_field field, const struct wr_json_val *v);
 enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev);

@@ -1,9 +1,10 @@
-/* Sysmon for Linux writes its events to syslog as one line of XML, always in the same few elements. This
- * scanner knows just these: <Provider Name=..>, <EventID>, <Computer> and <Data Name="..">, and the entities
- * of XML 1.0 section 4.6. */
+/* Sysmon for Linux writes its events to syslog as one line of XML, always in the same few elements, and so do
+ * Windows' own in XML. This scanner knows just these: <Provider Name=..>, <EventID>, <Computer>, <TimeCreated
+ * SystemTime=..> and <Data Name="..">, and the entities of XML 1.0 section 4.6. */
 #include "parsers/log/sysmon.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct cur {
     const char *at, *end;
@@ -110,49 +111,47 @@ static struct wr_json_val quoted(struct cur *c, struct wr_arena *scratch)
     return text_value(p, (size_t)(stop - p), scratch);
 }
 
-static void system_part(struct cur all, struct wr_sysmon *sm, struct wr_arena *scratch)
+/* What stands in <System>, under the paths that Winlogbeat gives it. */
+static void system_part(struct cur all, struct wr_arena *scratch, wr_xml_each *each, void *ctx)
 {
-    struct cur c = all;
-    struct wr_json_val v = {0};
-    if (to(&c, "<Provider Name="))
-        v = quoted(&c, scratch);
-    if (v.type == WR_JSON_NULL) /* whose event it is must be said */
-        v = (struct wr_json_val){.type = WR_JSON_STR, .s = "", .len = 0};
-    wr_sysmon_set(sm, SM_PROVIDER, &v);
-    c = all;
-    if (to(&c, "<EventID>")) {
-        v = element_text(&c, scratch);
-        wr_sysmon_set(sm, SM_EVENT_ID, &v);
-    }
-    c = all;
-    if (to(&c, "<Computer>")) {
-        v = element_text(&c, scratch);
-        wr_sysmon_set(sm, SM_COMPUTER, &v);
-    }
-    c = all;
-    if (to(&c, "<TimeCreated SystemTime=")) {
-        v = quoted(&c, scratch);
-        wr_sysmon_set(sm, ECS_TIME, &v);
+    static const struct {
+        const char *mark, *path;
+        bool attribute;
+    } parts[] = {{"<Provider Name=", "winlog.provider_name", true},
+                 {"<EventID>", "winlog.event_id", false},
+                 {"<Computer>", "winlog.computer_name", false},
+                 {"<TimeCreated SystemTime=", "@timestamp", true}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct cur c = all;
+        struct wr_json_val v = {0};
+        if (to(&c, parts[i].mark))
+            v = parts[i].attribute ? quoted(&c, scratch) : element_text(&c, scratch);
+        if (v.type == WR_JSON_NULL && i == 0) /* whose event it is must be said */
+            v = (struct wr_json_val){.type = WR_JSON_STR, .s = "", .len = 0};
+        if (v.type != WR_JSON_NULL)
+            each(ctx, parts[i].path, strlen(parts[i].path), &v);
     }
 }
 
-enum wr_map wr_map_sysmon_xml(const struct wr_maps *maps, const char *text, size_t len, struct wr_event *ev)
+void wr_xml_event(const char *text, size_t len, struct wr_arena *scratch, wr_xml_each *each, void *ctx)
 {
-    struct wr_sysmon sm = {0};
+    static const char prefix[] = "winlog.event_data.";
+    char path[128];
     struct cur c = {text, text + len}, data = c;
     if (to(&data, "<EventData>"))
         c.end = data.at;
     else
         data.at = data.end;
-    system_part(c, &sm, ev->scratch);
+    system_part(c, scratch, each, ctx);
+    memcpy(path, prefix, sizeof prefix);
     for (int n = 0; n < WR_JSON_MAX_KEYS && to(&data, "<Data Name="); n++) {
-        struct wr_json_val name = quoted(&data, ev->scratch);
-        uint16_t id;
+        struct wr_json_val name = quoted(&data, scratch);
         if (name.type != WR_JSON_STR || data.at == data.end || *data.at++ != '>')
             continue;
-        struct wr_json_val v = element_text(&data, ev->scratch);
-        if (v.type == WR_JSON_STR && wr_keys_find(&maps->data, name.s, name.len, &id))
-            wr_sysmon_set(&sm, (enum wr_sysmon_field)id, &v);
+        struct wr_json_val v = element_text(&data, scratch);
+        if (v.type != WR_JSON_STR || name.len > sizeof path - sizeof prefix)
+            continue;
+        memcpy(path + sizeof prefix - 1, name.s, name.len);
+        each(ctx, path, sizeof prefix - 1 + name.len, &v);
     }
-    return wr_sysmon_map(&sm, ev);
 }

@@ -48,12 +48,13 @@ static int measure(const char *name, struct wr_log *log, const char *text, size_
                    struct wr_batch *events, struct wr_batch *lines)
 {
     double run[RUNS];
+    struct wr_rows rows = {{[WR_TABLE_DEVICE_NETWORK_EVENTS] = events, [WR_TABLE_SYSLOG] = lines}};
     for (int r = -WARM; r < RUNS; r++) {
         if (!wr_batch_reset(events) || !wr_batch_reset(lines))
             return 1;
         double start = seconds();
         for (int i = 0; i < FRAMES; i++)
-            if (wr_log_frame(log, "192.0.2.1", text, len, INT64_C(1767600000000000000), events, lines))
+            if (wr_log_frame(log, "192.0.2.1", text, len, INT64_C(1767600000000000000), &rows))
                 return 1;
         if (r >= 0)
             run[r] = (seconds() - start) / FRAMES * 1e9;
@@ -94,7 +95,7 @@ int main(void)
     failed = failed || measure("all", log, event, sizeof event - 1, wide, lines);
     failed = failed || measure("narrow", log, event, sizeof event - 1, slim, lines);
     failed =
-        failed || wr_log_scan(log, &scan) || measure("filtered", log, event, sizeof event - 1, slim, lines);
+        failed || wr_log_scan(log, WR_TABLE_DEVICE_NETWORK_EVENTS, &scan) || measure("filtered", log, event, sizeof event - 1, slim, lines);
     failed = failed || measure("syslog", log, line, sizeof line - 1, slim, lines);
     wr_log_free(log);
     wr_batch_free(wide);

@@ -44,7 +44,8 @@ static void seal_log(uint8_t *bytes, size_t len, uint64_t segment)
         return;
     memcpy(bytes, WR_WAL_MAGIC, 8);
     wr_le_put(bytes + 8, segment, 8);
-    wr_le_put(bytes + 24, wr_crc32c(0, bytes, 24), 4);
+    wr_le_put(bytes + 28, wr_wal_shape(), 4);
+    wr_le_put(bytes + 24, wr_wal_head_crc(bytes), 4);
     uint64_t lsn = 0;
     for (size_t at = WR_WAL_SEGMENT_HEAD; len - at >= WR_WAL_HEAD;) {
         uint8_t *head = bytes + at;

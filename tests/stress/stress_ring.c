@@ -1,5 +1,6 @@
 /* One producer, one consumer, messages of every size up to the largest: each arrives once, whole, in order.
  * Plain main, because Criterion aborts under the thread sanitizer. */
+#include "base/schema.h"
 #include "collector/pipeline/ring.h"
 
 #include <pthread.h>
@@ -27,7 +28,7 @@ static void *produce(void *arg)
     for (uint64_t i = 0; i < MESSAGES; i++) {
         uint32_t len = size_of(i, max);
         memset(bytes, (int)(i & 0xff), len);
-        struct wr_input in = {.type = WR_INPUT_EVENT, .len = len, .arrival_ns = (int64_t)i, .bytes = bytes};
+        struct wr_input in = {.type = wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS), .len = len, .arrival_ns = (int64_t)i, .bytes = bytes};
         while (!wr_ring_push(ring, &in))
             sched_yield();
     }
@@ -50,7 +51,7 @@ int main(void)
             continue;
         }
         const uint8_t *at = in.bytes;
-        bad = in.arrival_ns != (int64_t)i || in.len != size_of(i, max) || in.type != WR_INPUT_EVENT;
+        bad = in.arrival_ns != (int64_t)i || in.len != size_of(i, max) || in.type != wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS);
         for (uint32_t k = 0; k < in.len && !bad; k++)
             bad = at[k] != (uint8_t)i;
         if (bad)

@@ -65,7 +65,7 @@ static uint64_t take(struct wr_worker *w)
     uint64_t n = 0;
     struct wr_input in;
     while (wr_ring_peek(w->ring, &in)) {
-        n += in.type == WR_INPUT_EVENT;
+        n += in.type == wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS);
         wr_ring_pop(w->ring);
     }
     return n;
@@ -117,10 +117,9 @@ static void start(struct wr_wants *wants)
 int main(void)
 {
     static struct wr_branch every_row;
-    struct wr_wants wants = {
-        .events = {.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1},
-        .event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS)),
-        .conn = true};
+    struct wr_wants wants = {.conn = true};
+    wants.events = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
+    wants.event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
     pthread_t senders[SENDERS];
     start(&wants);
     for (int i = 0; i < SENDERS; i++)

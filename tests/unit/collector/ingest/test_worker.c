@@ -51,11 +51,16 @@ static void setup(void)
         snprintf(addresses[kind], sizeof addresses[kind], "127.0.0.1:%u", ports[kind]);
         cr_assert_null(wr_config_listen(&config, (enum wr_listen_kind)kind, addresses[kind]));
     }
-    wants.events =
-        (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
-    wants.event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
-    wants.line_cols = wr_colset_all(wr_schema_of(WR_TABLE_SYSLOG));
-    wants.conn = wants.lines = true;
+    static const enum wr_table read[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_SYSLOG,
+                                         WR_TABLE_DEVICE_PROCESS_EVENTS};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        wants.scan[read[i]] = (struct wr_scan){.table = read[i],
+                                               .wanted = wr_colset_all(wr_schema_of(read[i])),
+                                               .branches = &every_row,
+                                               .nbranches = 1};
+    wants.events = wants.scan[WR_TABLE_DEVICE_NETWORK_EVENTS];
+    wants.event_cols = wants.events.wanted;
+    wants.conn = true;
     uv_loop_init(&loop);
     uv_async_init(&loop, &owner, on_owner);
     struct wr_buf error = {0};
@@ -176,10 +181,10 @@ Test(worker, syslog_datagrams_become_events_and_lines)
     for (int i = 0; i < 50; i++)
         cr_assert_eq(send(fd, event, sizeof event - 1, 0), (ssize_t)sizeof event - 1);
     wait_received(WR_LISTEN_SYSLOG_UDP, 50);
-    cr_assert_eq(take(WR_INPUT_EVENT, 50), 50);
+    cr_assert_eq(take(wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS), 50), 50);
     const char *lines = "<34>Oct 11 22:14:15 mymachine su: one\n<34>Oct 11 22:14:15 mymachine su: two\n";
     cr_assert_gt(send(fd, lines, strlen(lines), 0), 0);
-    cr_assert_eq(take(WR_INPUT_LINE, 2), 2);
+    cr_assert_eq(take(wr_input_row(WR_TABLE_SYSLOG), 2), 2);
     cr_assert_eq(send(fd, "", 0, 0), 0);
     wait_received(WR_LISTEN_SYSLOG_UDP, 53);
     struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_UDP);
@@ -196,7 +201,7 @@ Test(worker, a_stream_of_both_framings_byte_by_byte)
     for (int i = 0; i < len; i++)
         cr_assert_eq(send(fd, text + i, 1, 0), 1);
     shutdown(fd, SHUT_WR); /* the last one has no end of its own */
-    uint32_t got = take(WR_INPUT_EVENT, 3);
+    uint32_t got = take(wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS), 3);
     struct wr_listener_stats at = stats_of(WR_LISTEN_SYSLOG_TCP);
     cr_assert_eq(got, 3, "%u events; %lu received, %lu decoded", got, (unsigned long)at.received,
                  (unsigned long)at.decoded);
@@ -249,7 +254,7 @@ Test(worker, a_full_ring_holds_a_stream_back_and_loses_nothing)
         if (!stalled && poll(&p, 1, 1000) == 0)
             stalled = true; /* the worker reads no more: only now something is taken out */
         if (stalled)
-            got += drain(WR_INPUT_LINE);
+            got += drain(wr_input_row(WR_TABLE_SYSLOG));
         ssize_t n = send(fd, line + in_line, (size_t)len - in_line, MSG_DONTWAIT);
         if (n > 0)
             in_line += (size_t)n;
@@ -259,7 +264,7 @@ Test(worker, a_full_ring_holds_a_stream_back_and_loses_nothing)
         }
     }
     while (got < LINES) {
-        uint32_t more = take(WR_INPUT_LINE, 1);
+        uint32_t more = take(wr_input_row(WR_TABLE_SYSLOG), 1);
         if (!more)
             break;
         got += more;
@@ -283,7 +288,7 @@ Test(worker, datagrams_that_find_the_ring_full_are_counted)
             wait_received(WR_LISTEN_SYSLOG_UDP, sent + 1);
     }
     wait_received(WR_LISTEN_SYSLOG_UDP, 2000);
-    uint64_t got = drain(WR_INPUT_LINE);
+    uint64_t got = drain(wr_input_row(WR_TABLE_SYSLOG));
     pthread_mutex_lock(&worker.lock);
     uint64_t dropped = worker.rows_dropped;
     pthread_mutex_unlock(&worker.lock);

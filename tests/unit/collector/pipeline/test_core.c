@@ -1,6 +1,9 @@
 /* The owner's state alone: a fold over inputs, without loop, log or store. */
 #include "collector/pipeline/core.h"
 
+#include "base/buf.h"
+#include "base/ticks.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -40,6 +43,50 @@ static struct wr_core *core_of(const char *text)
     wr_ruleset_unref(rules);
     cr_assert_not_null(core);
     return core;
+}
+
+static const char PROCESSES[] = "// id: shells\n"
+                                "DeviceProcessEvents\n"
+                                "| where Timestamp > ago(1h)\n"
+                                "| where FileName == \"sh\"\n"
+                                "| summarize n = count() by DeviceName\n"
+                                "| where n >= 2\n";
+
+Test(core, rows_of_any_table_reach_its_rules)
+{
+    struct wr_core *core = core_of(PROCESSES);
+    const struct wr_wants *wants = wr_core_wants(core);
+    cr_assert(wr_wants_rows(wants, WR_TABLE_DEVICE_PROCESS_EVENTS));
+    cr_assert(!wr_wants_rows(wants, WR_TABLE_SYSLOG));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_PROCESS_EVENTS),
+                                      &wants->scan[WR_TABLE_DEVICE_PROCESS_EVENTS].wanted, 8);
+    struct wr_buf row = {0};
+    for (uint32_t i = 0; i < 7; i++) { /* more than a batch of the core holds */
+        cr_assert_eq(wr_batch_row(b), i);
+        wr_batch_set_i64(b, WR_DPE_Timestamp, i, wr_ticks_of_unix_ns(T0));
+        cr_assert(wr_batch_set_str(b, WR_DPE_DeviceName, i, "ws", 2));
+        cr_assert(wr_batch_set_str(b, WR_DPE_FileName, i, i == 3 ? "ls" : "sh", 2));
+        wr_buf_reset(&row);
+        wr_row_pack(b, i, &row);
+        struct wr_input in = {.type = wr_input_row(WR_TABLE_DEVICE_PROCESS_EVENTS),
+                              .len = (uint32_t)row.len,
+                              .arrival_ns = T0,
+                              .bytes = row.data};
+        cr_assert_eq(wr_core_apply(core, &in), WR_OK);
+        in.type = wr_input_row(WR_TABLE_SYSLOG); /* logged under other rules: passed over */
+        cr_assert_eq(wr_core_apply(core, &in), WR_OK);
+        in.type = wr_input_row(WR_NTABLES);
+        cr_assert_eq(wr_core_apply(core, &in), WR_ECORRUPT);
+    }
+    struct wr_input turn = {.type = WR_INPUT_TURN, .arrival_ns = T0 + SECOND};
+    cr_assert_eq(wr_core_apply(core, &turn), WR_OK);
+    struct wr_alert *a = wr_core_alerts(core);
+    cr_assert_not_null(a);
+    cr_expect_eq(wr_core_engine_stats(core).rows_aggregated, 6);
+    wr_alerts_free(a);
+    wr_buf_fini(&row);
+    wr_batch_free(b);
+    wr_core_free(core);
 }
 
 static enum wr_err give(struct wr_core *core, uint8_t from, uint8_t to, uint16_t port, int64_t at)
@@ -137,7 +184,7 @@ Test(core, what_is_no_input_is_refused_and_changes_nothing)
         {.type = 0, .len = 0, .arrival_ns = T0, .bytes = bytes},
         {.type = 99, .len = 8, .arrival_ns = T0, .bytes = bytes},
         {.type = WR_INPUT_FLOWS, .len = sizeof(struct wr_flow) - 1, .arrival_ns = T0, .bytes = bytes},
-        {.type = WR_INPUT_EVENT, .len = 5, .arrival_ns = T0, .bytes = bytes},
+        {.type = wr_input_row(WR_TABLE_DEVICE_NETWORK_EVENTS), .len = 5, .arrival_ns = T0, .bytes = bytes},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_neq(wr_core_apply(core, &bad[i]), WR_OK, "input %zu", i);

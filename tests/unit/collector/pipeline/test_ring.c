@@ -7,7 +7,7 @@ static bool push(struct wr_ring *ring, uint32_t len, int64_t n)
 {
     static uint8_t bytes[4096];
     memset(bytes, (int)n, sizeof bytes);
-    struct wr_input in = {.type = WR_INPUT_LINE, .len = len, .arrival_ns = n, .bytes = bytes};
+    struct wr_input in = {.type = WR_INPUT_ROW, .len = len, .arrival_ns = n, .bytes = bytes};
     return wr_ring_push(ring, &in);
 }
 

@@ -1,4 +1,5 @@
 #include "collector/state/log.h"
+#include "collector/state/log_format.h"
 #include "tests/support/sim_disk.h"
 
 #include <criterion/criterion.h>
@@ -44,6 +45,40 @@ static void write_log(struct wr_io *io, uint64_t segment, uint64_t from, uint64_
         wr_wal_append(&wal, &in);
     }
     cr_assert_eq(wr_wal_close(&wal), 0);
+}
+
+/* A segment whose header says another shape, as a weir with other columns wrote it. */
+static void reshape(struct wr_io *io, const char *path)
+{
+    char *data;
+    size_t len;
+    cr_assert_eq(wr_io_read_file(io, path, 1 << 20, &data, &len), 0);
+    wr_le_put((uint8_t *)data + 28, wr_wal_shape() + 1, 4);
+    wr_le_put((uint8_t *)data + 24, wr_wal_head_crc((const uint8_t *)data), 4);
+    cr_assert_eq(io->unlink(io->ctx, path), 0);
+    int fd = io->open(io->ctx, path, WR_IO_CREATE);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(wr_io_write_all(io, fd, data, len), 0);
+    cr_assert_eq(io->close(io->ctx, fd), 0);
+    free(data);
+}
+
+Test(wal, records_of_another_shape_are_counted_and_not_read)
+{
+    struct sim_disk disk = {0};
+    struct wr_io io = sim_io(&disk);
+    write_log(&io, 3, 0, RECORDS);
+    write_log(&io, 4, RECORDS, 3);
+    reshape(&io, "s/log-00000000000000000003");
+    struct seen seen = {.gaps = true};
+    struct wr_wal_report report;
+    cr_assert_eq(wr_wal_replay(&io, "s", 1, check, &seen, &report), 0);
+    cr_expect_eq(seen.n, 3);
+    cr_expect_eq(seen.wrong, 0);
+    cr_expect_eq(report.lost_records, RECORDS);
+    cr_expect_str_eq(report.first_damage, "written by another version of weir");
+    cr_expect_eq(report.last_lsn, RECORDS + 3);
+    sim_free(&disk);
 }
 
 Test(wal, gives_back_what_was_appended_over_segments)

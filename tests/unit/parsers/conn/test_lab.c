@@ -49,7 +49,8 @@ static void give_line(struct kit *k, struct wr_log *log, struct wr_batch *b, con
                       size_t len, int64_t now_ns)
 {
     cr_assert(wr_batch_reset(b));
-    cr_assert_eq(wr_log_frame(log, "192.0.2.1", line, len, now_ns, b, NULL), WR_OK);
+    cr_assert_eq(wr_log_frame(log, "192.0.2.1", line, len, now_ns,
+                              &(struct wr_rows){{[WR_TABLE_DEVICE_NETWORK_EVENTS] = b}}), WR_OK);
     cr_assert_eq(b->nrows, 1);
     wr_batch_seal(b);
     cr_assert_eq(wr_conn_event(k->conn, b, 0, now_ns), WR_OK);

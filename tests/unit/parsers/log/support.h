@@ -14,8 +14,9 @@
 
 struct fixture {
     struct wr_log *log;
-    struct wr_batch *events, *lines;
-    uint64_t event_rows, line_rows; /* appended in all */
+    struct wr_rows rows;             /* a batch a table */
+    struct wr_batch *events, *lines; /* of it, DeviceNetworkEvents and Syslog */
+    uint64_t event_rows, line_rows;  /* appended in all; event_rows: of every table but Syslog */
     int64_t now_ns;
 };
 
@@ -29,20 +30,23 @@ static inline int64_t ticks_of(const char *iso)
 static inline struct fixture open_rows(bool live, uint32_t rows)
 {
     struct fixture f = {.now_ns = wr_ticks_to_unix_ns(ticks_of(RECEIPT))};
-    struct wr_colset dne = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
-    struct wr_colset sys = wr_colset_all(wr_schema_of(WR_TABLE_SYSLOG));
     f.log = wr_log_new(&(struct wr_log_opts){.live = live});
-    f.events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &dne, rows);
-    f.lines = wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &sys, rows);
-    cr_assert(f.log && f.events && f.lines);
+    cr_assert(f.log);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        const struct wr_schema *schema = wr_schema_of((enum wr_table)t);
+        struct wr_colset all = wr_colset_all(schema);
+        f.rows.of[t] = wr_batch_new(schema, &all, rows);
+        cr_assert(f.rows.of[t]);
+    }
+    f.events = f.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS];
+    f.lines = f.rows.of[WR_TABLE_SYSLOG];
     return f;
 }
 
 static inline void close_rows(struct fixture *f)
 {
     wr_log_free(f->log);
-    wr_batch_free(f->events);
-    wr_batch_free(f->lines);
+    wr_rows_free(&f->rows);
 }
 
 static inline void check_sums(const struct fixture *f)
@@ -52,22 +56,23 @@ static inline void check_sums(const struct fixture *f)
                     s->unmapped + s->oversize;
     cr_assert_eq(s->records, s->mapped + text);
     cr_assert_eq(s->mapped, s->parsed_defender + s->parsed_sysmon + s->parsed_mapping);
-    cr_assert_eq(s->mapped, f->event_rows + s->filtered_early);
+    cr_assert_eq(s->rows, f->event_rows + s->filtered_early + s->unread);
+    cr_assert_leq(s->mapped, s->rows);
     cr_assert_eq(text, f->line_rows);
     cr_assert_leq(s->frames, s->records);
 }
 
 static inline void take_rows(struct fixture *f)
 {
-    cr_assert(wr_batch_reset(f->events) && wr_batch_reset(f->lines));
+    cr_assert(wr_rows_reset(&f->rows));
 }
 
 /* One frame whose rows fit into the batches as they are. */
 static inline void feed(struct fixture *f, const char *text, size_t len)
 {
-    uint32_t e = f->events->nrows, l = f->lines->nrows;
-    cr_assert_eq(wr_log_frame(f->log, "192.0.2.9", text, len, f->now_ns, f->events, f->lines), WR_OK);
-    f->event_rows += f->events->nrows - e;
+    uint32_t all = wr_rows_count(&f->rows), l = f->lines->nrows;
+    cr_assert_eq(wr_log_frame(f->log, "192.0.2.9", text, len, f->now_ns, &f->rows), WR_OK);
+    f->event_rows += wr_rows_count(&f->rows) - all - (f->lines->nrows - l);
     f->line_rows += f->lines->nrows - l;
     check_sums(f);
 }

@@ -217,7 +217,7 @@ static const struct error_case errors[] = {
     {"{\"records\":[]}", "no_mapping"},
     {"[]", "no_mapping"},
     {"{}", "no_mapping"},
-    {"{\"category\":\"AdvancedHunting-DeviceProcessEvents\",\"properties\":{\"ActionType\":"
+    {"{\"category\":\"AdvancedHunting-DeviceFileEvents\",\"properties\":{\"ActionType\":"
      "\"ProcessCreated\"}}",
      "no_mapping"},
     {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\"}", "missing_field"},
@@ -258,6 +258,35 @@ Test(events, what_no_mapping_takes_is_a_line_with_the_reason)
     cr_expect_eq(s->unparsed_missing_field, 6);
     cr_expect_eq(s->mapped, 0);
     close_rows(&f);
+}
+
+Test(events, defenders_processes_are_rows_of_their_own_table)
+{
+    static const char *const lines[] = {
+        "{\"time\":\"2023-11-14T22:16:02Z\",\"tenantId\":\"t-1\",\"category\":\"AdvancedHunting-DeviceProcessEvents\","
+        "\"properties\":{\"Timestamp\":\"2023-11-14T22:13:20.1230000Z\",\"DeviceName\":\"mail-ws-7\",\"ActionType\":"
+        "\"ProcessCreated\",\"FileName\":\"python.exe\",\"ProcessId\":4242,\"ProcessCommandLine\":\"python x.py\","
+        "\"AccountName\":\"rkim\",\"InitiatingProcessFileName\":\"cmd.exe\",\"AdditionalFields\":\"{}\"}}",
+        "{\"Type\":\"DeviceProcessEvents\",\"TenantId\":\"t-1\",\"Timestamp\":\"2023-11-14T22:13:20.1230000Z\","
+        "\"DeviceName\":\"mail-ws-7\",\"ActionType\":\"ProcessCreated\",\"FileName\":\"python.exe\",\"ProcessId\":4242,"
+        "\"ProcessCommandLine\":\"python x.py\",\"AccountName\":\"rkim\",\"InitiatingProcessFileName\":\"cmd.exe\"}"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct fixture f = open_rows(false, 1);
+        const struct wr_batch *b = f.rows.of[WR_TABLE_DEVICE_PROCESS_EVENTS];
+        feed_alone(&f, lines[i]);
+        cr_assert_eq(b->nrows, 1, "%s", lines[i]);
+        cr_expect_eq(wr_log_stats(f.log)->parsed_defender, 1);
+        EXPECT_CELL(b, WR_DPE_Timestamp, 0, "2023-11-14T22:13:20.1230000Z");
+        EXPECT_CELL(b, WR_DPE_DeviceName, 0, "mail-ws-7");
+        EXPECT_CELL(b, WR_DPE_FileName, 0, "python.exe");
+        EXPECT_CELL(b, WR_DPE_ProcessId, 0, "4242");
+        EXPECT_CELL(b, WR_DPE_ProcessCommandLine, 0, "python x.py");
+        EXPECT_CELL(b, WR_DPE_AccountName, 0, "rkim");
+        EXPECT_CELL(b, WR_DPE_InitiatingProcessFileName, 0, "cmd.exe");
+        EXPECT_CELL(b, WR_DPE_TenantId, 0, "t-1");
+        EXPECT_CELL(b, WR_DPE_Type, 0, "DeviceProcessEvents");
+        close_rows(&f);
+    }
 }
 
 Test(events, times_come_as_text_and_as_numbers_of_any_unit)

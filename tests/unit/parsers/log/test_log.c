@@ -10,7 +10,7 @@
 static enum wr_err feed_some(struct fixture *f, const char *text, size_t len)
 {
     uint32_t e = f->events->nrows, l = f->lines->nrows;
-    enum wr_err err = wr_log_frame(f->log, "192.0.2.9", text, len, f->now_ns, f->events, f->lines);
+    enum wr_err err = wr_log_frame(f->log, "192.0.2.9", text, len, f->now_ns, &f->rows);
     f->event_rows += f->events->nrows - e;
     f->line_rows += f->lines->nrows - l;
     check_sums(f);
@@ -117,8 +117,12 @@ Test(log, another_frame_between_two_slices_starts_the_list_anew)
 Test(log, nobody_reads_lines_but_all_are_counted)
 {
     struct fixture f = open_rows(false, 1);
-    cr_assert_eq(wr_log_frame(f.log, NULL, "text", 4, f.now_ns, f.events, NULL), WR_OK);
-    cr_assert_eq(wr_log_frame(f.log, NULL, NULL, 0, f.now_ns, f.events, NULL), WR_OK);
+    struct wr_rows none = {{0}};
+    static const char event[] = EVENT("25", "a");
+    cr_assert_eq(wr_log_frame(f.log, NULL, event, sizeof event - 1, f.now_ns, &none), WR_OK);
+    cr_expect_eq(wr_log_stats(f.log)->unread, 1);
+    cr_assert_eq(wr_log_frame(f.log, NULL, "text", 4, f.now_ns, &none), WR_OK);
+    cr_assert_eq(wr_log_frame(f.log, NULL, NULL, 0, f.now_ns, &none), WR_OK);
     cr_expect_eq(wr_log_stats(f.log)->plain, 2);
     close_rows(&f);
 }
@@ -139,7 +143,7 @@ Test(log, predicates_drop_events_before_their_columns_are_filled)
     struct wr_branch branches[] = {{mail, 3}, {one, 1}};
     struct wr_scan scan = scan_of(branches, 2);
     struct fixture f = open_rows(false, 1);
-    cr_assert_eq(wr_log_scan(f.log, &scan), WR_OK);
+    cr_assert_eq(wr_log_scan(f.log, WR_TABLE_DEVICE_NETWORK_EVENTS, &scan), WR_OK);
     ports[0] = 1; /* the scan was copied */
     static const struct {
         const char *line;
@@ -162,7 +166,7 @@ Test(log, predicates_drop_events_before_their_columns_are_filled)
         cr_expect_eq(f.events->nrows, events[i].rows, "%s", events[i].line);
         cr_expect_eq(wr_log_stats(f.log)->filtered_early, dropped, "%s", events[i].line);
     }
-    cr_assert_eq(wr_log_scan(f.log, NULL), WR_OK);
+    cr_assert_eq(wr_log_scan(f.log, WR_TABLE_DEVICE_NETWORK_EVENTS, NULL), WR_OK);
     feed_alone(&f, EVENT("80", "x"));
     cr_expect_eq(f.events->nrows, 1);
     close_rows(&f);
@@ -172,15 +176,15 @@ Test(log, a_scan_without_branches_wants_no_row_and_a_wrong_one_is_refused)
 {
     struct fixture f = open_rows(false, 1);
     struct wr_scan none = scan_of(NULL, 0);
-    cr_assert_eq(wr_log_scan(f.log, &none), WR_OK);
+    cr_assert_eq(wr_log_scan(f.log, WR_TABLE_DEVICE_NETWORK_EVENTS, &none), WR_OK);
     feed_alone(&f, EVENT("80", "x"));
     cr_expect_eq(f.events->nrows, 0);
     none.table = WR_TABLE_SYSLOG;
-    cr_expect_eq(wr_log_scan(f.log, &none), WR_EINVAL);
+    cr_expect_eq(wr_log_scan(f.log, WR_TABLE_DEVICE_NETWORK_EVENTS, &none), WR_EINVAL);
     struct wr_pred far = {WR_DNE_NCOLS, WR_PRED_IN_INT, 0, NULL, NULL};
     struct wr_branch branch = {&far, 1};
     struct wr_scan bad = scan_of(&branch, 1);
-    cr_expect_eq(wr_log_scan(f.log, &bad), WR_EINVAL);
+    cr_expect_eq(wr_log_scan(f.log, WR_TABLE_DEVICE_NETWORK_EVENTS, &bad), WR_EINVAL);
     close_rows(&f);
 }
 
