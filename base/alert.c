@@ -109,7 +109,7 @@ static const char *kind_name(enum wr_alert_kind kind)
 static void message(const struct wr_alert *alert, struct wr_buf *out)
 {
     struct wr_buf text = {0};
-    wr_buf_str(&text, alert->rule_name ? alert->rule_name : alert->rule_id ? alert->rule_id : "alert");
+    wr_buf_str(&text, alert->title ? alert->title : alert->rule_name ? alert->rule_name : alert->rule_id ? alert->rule_id : "alert");
     if (alert->kind == WR_ALERT_RESOLVED)
         wr_buf_str(&text, " (resolved)");
     for (uint32_t i = 0; i < alert->nentities; i++) {
@@ -125,6 +125,17 @@ static void message(const struct wr_alert *alert, struct wr_buf *out)
     if (text.err)
         out->err = text.err;
     wr_buf_fini(&text);
+}
+
+static void details(const struct wr_alert *alert, struct wr_buf *out)
+{
+    wr_json_key(out, "details");
+    wr_buf_char(out, '{');
+    for (uint32_t i = 0; i < alert->ndetails; i++) {
+        wr_json_key(out, alert->details[i].key);
+        wr_cell_json(&alert->cells[alert->details[i].cell], out);
+    }
+    wr_buf_char(out, '}');
 }
 
 static void entities(const struct wr_alert *alert, struct wr_buf *out)
@@ -180,6 +191,7 @@ void wr_alert_json(const struct wr_alert *alert, struct wr_buf *out)
     wr_buf_str(out, alert->exact ? "true" : "false");
     columns(alert, out);
     entities(alert, out);
+    details(alert, out);
     wr_json_key(out, "samples");
     wr_buf_str(out, alert->samples_json ? alert->samples_json : "[]");
     wr_buf_char(out, '}');

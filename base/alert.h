@@ -25,6 +25,7 @@ struct wr_alert {
     char id[33];
     uint32_t seq;
     enum wr_alert_kind kind;
+    const char *title; /* the rule's name, or what it makes of the row; NULL: the rule's name */
     const char *rule_id, *rule_name, *rule_version, *severity, *confidence, *description;
     const char *const *tactics;
     const char *const *techniques;
@@ -38,6 +39,8 @@ struct wr_alert {
     uint32_t ncells;
     struct { const char *type, *identifier; uint32_t cell; } *entities; /* cell: index into cells */
     uint32_t nentities;
+    struct { const char *key; uint32_t cell; } *details; /* columns under names of the rule's */
+    uint32_t ndetails;
     uint64_t sample_rows[5]; /* _RowId of the newest connections; ask wr_conn_sample */
     uint32_t nsamples;
     const char *samples_json; /* filled by the collector: JSON array text, or NULL */

@@ -24,6 +24,15 @@ void wr_ruleset_unref(struct wr_ruleset *set);
 /* What rules added from here on may name beside weir's tables; referenced. Set once, before the first rule. */
 struct wr_refdata;
 void wr_ruleset_refdata(struct wr_ruleset *set, struct wr_refdata *refdata);
+/* A table that weir has not, and the rules that were left out for it: a warning each, never an error. */
+enum { WR_MAX_LEFT_OUT = 64 };
+struct wr_left_out {
+    char table[128];
+    const char *why; /* static */
+    uint32_t rules;
+};
+/* Borrowed until the set goes; *ret_n of them. */
+const struct wr_left_out *wr_ruleset_left_out(const struct wr_ruleset *set, uint32_t *ret_n);
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);
 /* What all rules together want from a table; borrowed until the set goes. nbranches 0: nobody reads it. */
 const struct wr_scan *wr_ruleset_scan(const struct wr_ruleset *set, enum wr_table table);

@@ -227,6 +227,11 @@ static struct wr_ruleset *load_rules(const struct wr_config *config, struct wr_l
     for (uint32_t i = 0; lists && i < config->nrules; i++)
         unread += wr_rulefiles(config->rules[i], add_rule_file, &l);
     wr_cli_diags(&l.diags);
+    uint32_t nleft;
+    const struct wr_left_out *left = wr_ruleset_left_out(l.rules, &nleft);
+    for (uint32_t i = 0; i < nleft; i++)
+        wr_oplog(WR_OPLOG_WARN, "rules are left out: a table is not here", "table", left[i].table, "why", left[i].why, "rules",
+                 WR_FMT("%u", left[i].rules), NULL);
     bool bad = l.diags.nerrors > 0 || unread > 0 || !lists;
     if (!bad && wr_ruleset_count(l.rules) == 0) {
         wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules",

@@ -1,5 +1,6 @@
 /* Rules of a set, each with its own stream. State is saved with a header per rule:
  *   "WRE1", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
+#include "rules/exec/decorate.h"
 #include "rules/exec/window.h"
 
 #include "base/ticks.h"
@@ -145,45 +146,6 @@ enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now)
     return WR_OK;
 }
 
-static const char *text_in(struct wr_arena *arena, const char *text)
-{
-    const char *copy = text ? wr_arena_strndup(arena, text, strlen(text)) : NULL;
-    return copy ? copy : "";
-}
-
-static const char *const *list_in(struct wr_arena *arena, const char *const *list, uint32_t *n)
-{
-    const char **copy = wr_arena_alloc(arena, (*n + 1) * sizeof(const char *));
-    if (!copy)
-        *n = 0;
-    for (uint32_t i = 0; i < *n; i++)
-        copy[i] = text_in(arena, list[i]);
-    return copy;
-}
-
-/* What the rule's file says. The alert owns copies: it may outlive the rule set. */
-static void decorate(struct wr_alert *a, const struct wr_rule *rule)
-{
-    a->rule_id = text_in(a->arena, rule->id);
-    a->rule_name = text_in(a->arena, rule->name);
-    a->rule_version = text_in(a->arena, rule->version);
-    a->severity = text_in(a->arena, rule->severity);
-    a->confidence = text_in(a->arena, rule->confidence);
-    a->description = text_in(a->arena, rule->description);
-    a->ntactics = rule->ntactics;
-    a->tactics = list_in(a->arena, rule->tactics, &a->ntactics);
-    a->ntechniques = rule->ntechniques;
-    a->techniques = list_in(a->arena, rule->techniques, &a->ntechniques);
-    a->entities = wr_arena_alloc(a->arena, (rule->nentities + 1) * sizeof *a->entities);
-    for (uint32_t i = 0; a->entities && i < rule->nentities; i++) {
-        if (rule->entities[i].col >= a->ncells)
-            continue;
-        a->entities[a->nentities].type = text_in(a->arena, rule->entities[i].type);
-        a->entities[a->nentities].identifier = text_in(a->arena, rule->entities[i].identifier);
-        a->entities[a->nentities++].cell = rule->entities[i].col;
-    }
-}
-
 static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(struct wr_stream *),
                                struct wr_alert *(*from_window)(struct wr_window *))
 {
@@ -191,7 +153,7 @@ static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(str
     for (uint32_t i = 0; i < e->n; i++) {
         *end = e->runner[i].window ? from_window(e->runner[i].window) : from(e->runner[i].stream);
         for (; *end; end = &(*end)->next)
-            decorate(*end, wr_ruleset_rule(e->set, i));
+            wr_alert_decorate(*end, wr_ruleset_rule(e->set, i));
     }
     return list;
 }

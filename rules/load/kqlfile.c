@@ -151,6 +151,7 @@ bool wr_load_kql(struct wr_ruleset *set, const char *name, const char *text, siz
     struct wr_source src = {.name = name, .text = text, .len = len, .line0 = 1};
     if (h.ok && wr_rule_compile(set, rule, &src, 0, diags) && wr_rule_custom_entities(rule))
         return wr_ruleset_push(set, rule, diags);
+    bool left_out = rule->left_out;
     wr_rule_free(rule);
-    return false;
+    return left_out;
 }

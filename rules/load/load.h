@@ -8,6 +8,8 @@
 struct wr_ruleset {
     uint32_t refs;
     struct wr_refdata *refdata; /* or NULL */
+    struct wr_left_out left[WR_MAX_LEFT_OUT];
+    uint32_t nleft;
     struct wr_rule **rules;
     uint32_t n, cap;
     struct wr_scan scans[WR_NTABLES]; /* branches on the heap */
@@ -24,11 +26,12 @@ const char *wr_rule_text(struct wr_rule *rule, const char *text, size_t len, boo
  * `diags`. */
 bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct wr_source *query,
                      int64_t period, struct wr_diags *diags);
-/* High, Medium, Low or Informational for any spelling of case; NULL for another word. */
-const char *wr_severity_of(const char *text, size_t len);
 /* Entities from columns that older rules name for them (IPCustomEntity, ...), when there are no
  * others. */
 bool wr_rule_custom_entities(struct wr_rule *rule);
+
+/* customDetails and alertDetailsOverride; the plan is there. False with errors in the file's diags. */
+bool wr_load_details(const struct wr_yaml *file, const struct wr_yaml_node *map, struct wr_rule *rule);
 
 /* Readers: hand each rule of the file to wr_ruleset_push. */
 bool wr_load_sentinel(struct wr_ruleset *set, const char *name, const char *text, size_t len,

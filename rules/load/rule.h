@@ -13,6 +13,22 @@ struct wr_rule_entity {
     uint16_t col;
 };
 
+/* A column under a name of its own (customDetails, alertDynamicProperties). */
+struct wr_rule_detail {
+    const char *key;
+    uint16_t col;
+};
+
+/* Text with columns in it, piece by piece: `text`, or where that is NULL a column. */
+struct wr_rule_piece {
+    const char *text;
+    uint16_t col; /* WR_NO_COL: text */
+};
+struct wr_rule_format {
+    const struct wr_rule_piece *pieces;
+    uint32_t n; /* 0: none given */
+};
+
 enum wr_trigger { WR_TRIGGER_GT, WR_TRIGGER_LT, WR_TRIGGER_EQ, WR_TRIGGER_NE };
 
 /* When a windowed rule runs and what its number of rows must be. All 0: after a change, an alert for
@@ -39,7 +55,12 @@ struct wr_rule {
     uint32_t ntactics, ntechniques;
     const struct wr_rule_entity *entities;
     uint32_t nentities;
+    const struct wr_rule_detail *details;
+    uint32_t ndetails;
+    struct wr_rule_format title_format, description_format; /* alertDetailsOverride */
+    uint16_t severity_col, tactics_col;                     /* WR_NO_COL: the rule's own */
     int64_t frequency; /* queryFrequency in ticks, 0 = not given. The window is plan->window. */
+    bool left_out;     /* while loading: it reads a table that weir has not, which has been told */
     bool windowed;     /* kept rows are run again: the plan's mode says so, or the schedule does */
     struct wr_rule_schedule schedule;
 };
@@ -47,5 +68,8 @@ struct wr_rule {
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);
 /* Rule `i` of wr_ruleset_count(); borrowed until the set goes. Order: as added. */
 const struct wr_rule *wr_ruleset_rule(const struct wr_ruleset *set, uint32_t i);
+
+/* High, Medium, Low or Informational for any spelling of case; NULL for another word. */
+const char *wr_severity_of(const char *text, size_t len);
 
 #endif

@@ -76,7 +76,9 @@ struct wr_rule *wr_rule_new(const char *file)
                              .severity = "Medium",
                              .version = "1.0.0",
                              .confidence = "medium",
-                             .description = ""};
+                             .description = "",
+                             .severity_col = WR_NO_COL,
+                             .tactics_col = WR_NO_COL};
     rule->file = wr_arena_strndup(arena, file, strlen(file));
     if (!rule->file)
         wr_arena_free(arena);
@@ -174,12 +176,53 @@ static bool look_at_nothing(struct wr_rule *rule, const struct wr_source *query,
     return true;
 }
 
+/* Said in full for the first rule of a table, in short for the others. */
+static void leave_out(struct wr_ruleset *set, const struct wr_rule *rule, const struct wr_source *query,
+                      const struct wr_missing *missing, struct wr_diags *diags)
+{
+    uint32_t i = 0;
+    while (i < set->nleft && strcmp(set->left[i].table, missing->table) != 0)
+        i++;
+    bool first = i == set->nleft;
+    if (first && set->nleft < WR_MAX_LEFT_OUT) {
+        memcpy(set->left[i].table, missing->table, sizeof missing->table);
+        set->left[i].why = missing->why;
+        set->nleft++;
+    }
+    if (i < set->nleft)
+        set->left[i].rules++;
+    const struct wr_source *copy = wr_diags_source(diags, query);
+    if (!copy)
+        return;
+    struct wr_diag *d = wr_diag_add(diags, first ? WR_WARNING : WR_NOTE, copy, missing->span,
+                                    first ? "rule '%s' is left out: no table '%s' here: %s" : "rule '%s' is left out: no table '%s' here",
+                                    rule->name, missing->table, missing->why);
+    if (first)
+        wr_diag_hint(diags, d, "`lists: tables:` in the configuration gives it a file, or `missing: empty`");
+}
+
+const struct wr_left_out *wr_ruleset_left_out(const struct wr_ruleset *set, uint32_t *ret_n)
+{
+    *ret_n = set->nleft;
+    return set->left;
+}
+
 bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct wr_source *query, int64_t period,
                      struct wr_diags *diags)
 {
-    rule->plan = wr_plan_new_env(query, set->refdata ? wr_refdata_env(set->refdata) : NULL, diags);
-    if (!rule->plan)
+    struct wr_missing missing = {0};
+    struct wr_plan_env env = {0};
+    if (set->refdata)
+        env = *wr_refdata_env(set->refdata);
+    env.missing = &missing;
+    uint32_t errors = diags->nerrors;
+    rule->plan = wr_plan_new_env(query, &env, diags);
+    if (!rule->plan) {
+        rule->left_out = *missing.table && diags->nerrors == errors;
+        if (rule->left_out)
+            leave_out(set, rule, query, &missing, diags);
         return false;
+    }
     if (rule->plan->mode == WR_MODE_BATCH) {
         const struct wr_source *copy = wr_diags_source(diags, query);
         if (copy) {

@@ -100,15 +100,7 @@ static void take_techniques(struct reader *r)
                          rule->techniques[i]);
 }
 
-/* ---- what weir does not do, or not yet
- * ------------------------------------------------------------------------ */
-
-static void warn_key(struct reader *r, const char *key, const char *what)
-{
-    const struct wr_yaml_node *v = wr_yaml_get(r->map, key);
-    if (v && !wr_yaml_is_null(v))
-        wr_yaml_diag(r->file, v, WR_WARNING, "'%s' is not honoured yet: %s", key, what);
-}
+/* ---- when it runs ---- */
 
 static bool word_in(const char *text, const char *const *words)
 {
@@ -179,8 +171,6 @@ static void check_rest(struct reader *r)
     bool suppressed = false;
     wr_yaml_only(r->file, r->map, known, WR_WARNING);
     check_trigger(r);
-    warn_key(r, "customDetails", "the alert carries every column of the result");
-    warn_key(r, "alertDetailsOverride", "the alert keeps the rule's own name, text and severity");
     r->ok = wr_yaml_map(r->file, r->map, "eventGroupingSettings", &grouping) && r->ok;
     r->ok = wr_yaml_str(r->file, grouping, "aggregationKind", &kind) && r->ok;
     static const char *const single[] = {"SingleAlert", NULL};
@@ -331,7 +321,8 @@ static bool compile(struct reader *r)
                             .len = query->len,
                             .line0 = query->text_line,
                             .indent = query->text_indent};
-    return wr_rule_compile(r->set, r->rule, &src, period, r->file->diags) && take_entities(r);
+    return wr_rule_compile(r->set, r->rule, &src, period, r->file->diags) && take_entities(r) &&
+           wr_load_details(r->file, r->map, r->rule);
 }
 
 static bool read_rule(struct wr_ruleset *set, const struct wr_yaml *file,
@@ -356,8 +347,9 @@ static bool read_rule(struct wr_ruleset *set, const struct wr_yaml *file,
     take_meta(&r);
     if (r.ok && compile(&r))
         return wr_ruleset_push(set, r.rule, file->diags);
+    bool left_out = r.rule->left_out;
     wr_rule_free(r.rule);
-    return false;
+    return left_out;
 }
 
 bool wr_load_sentinel(struct wr_ruleset *set, const char *name, const char *text, size_t len,

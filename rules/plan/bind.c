@@ -139,6 +139,10 @@ void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_le
         ret->gives_table = wr_fn_gives_table(b, ast);
         return;
     }
+    if (wr_missing_source(b, ast->query)) {
+        ret->kind = WR_LET_MISSING;
+        return;
+    }
     if (is_table(b, ast->query)) {
         ret->kind = wr_bind_query(b, ast->query) ? WR_LET_TABLE : WR_LET_BAD;
         return;
@@ -223,7 +227,7 @@ struct wr_plan *wr_plan_new_env(const struct wr_source *source, const struct wr_
         wr_plan_hash(plan);
         return plan;
     }
-    if (diags->nerrors == errors)
+    if (diags->nerrors == errors && !(env && env->missing && *env->missing->table))
         wr_bind_nomem(&b);
     wr_arena_free(arena);
     return NULL;

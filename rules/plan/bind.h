@@ -14,6 +14,7 @@ enum { WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 6
 
 enum wr_let_kind { 
     WR_LET_BAD,
+    WR_LET_MISSING, /* a table that weir is known not to have: told where it is used */
     WR_LET_CONST,
     WR_LET_SCALAR,
     WR_LET_TABLE,
@@ -142,6 +143,14 @@ bool wr_col_is_own(const struct wr_schema *schema, uint16_t col);
 /* What an author may have meant by `name` among the columns and lets. */
 void wr_hint_column(struct wr_binder *b, struct wr_diag *d, const struct wr_schema *schema,
                     const char *name);
+
+/* ---- tables that weir has not ---- */
+/* Why; NULL: the name means nothing. */
+const char *wr_missing_why(const char *name);
+/* Says so for the source `ast`; false when the name means nothing. */
+bool wr_bind_missing(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* The source of a leg or a let that is such a table, or NULL. */
+const struct wr_kql_ex *wr_missing_source(const struct wr_binder *b, const struct wr_kql_query *query);
 
 /* ---- operators ---- */
 struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op *input,

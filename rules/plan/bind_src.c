@@ -17,6 +17,8 @@ static struct wr_op *scan(struct wr_binder *b, enum wr_table table, struct wr_sp
 
 static struct wr_op *unknown_table(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
+    if (wr_bind_missing(b, ast))
+        return NULL;
     struct wr_diag *d = wr_bind_error(b, ast->span, "no table '%s'", ast->name.text);
     struct wr_nearest near = wr_nearest_to(ast->name.text, ast->name.len);
     for (int t = 0; t < WR_NTABLES; t++) {
@@ -28,7 +30,7 @@ static struct wr_op *unknown_table(struct wr_binder *b, const struct wr_kql_ex *
     if (near.best)
         wr_diag_hint(b->diags, d, "did you mean '%s'?", near.best);
     else
-        wr_diag_hint(b->diags, d, "tables: DeviceNetworkEvents, FlowOrphans, Flows, Syslog");
+        wr_diag_hint(b->diags, d, "`weir tables` shows those that are here");
     return NULL;
 }
 
@@ -41,6 +43,8 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
             continue;
         if (let->kind == WR_LET_TABLE)
             return wr_bind_let_table(b, let);
+        if (let->kind == WR_LET_MISSING)
+            return unknown_table(b, wr_missing_source(b, let->ast->query));
         if (let->kind == WR_LET_FUNCTION && !let->ast->nparams && let->gives_table)
             return wr_bind_fn_table(b, let, ast, NULL);
         if (let->kind == WR_LET_FUNCTION)
@@ -87,6 +91,8 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
             b, ast->args[0]); /* one instant, no rand(): a shared result is an equal one */
     if (ast->kind == WR_KQL_CALL && !ast->is_op) {
         bool known;
+        if (wr_bind_missing(b, ast))
+            return NULL;
         struct wr_op *list = wr_bind_list(b, ast, ast->name.text, &known);
         if (!known)
             wr_bind_unsupported(b, ast->span, "a table from function", ast->name.text);
@@ -230,7 +236,7 @@ static bool leg_is_missing(const struct wr_binder *b, const struct wr_kql_ex *as
         return false;
     for (uint32_t i = 0; i < b->nlets; i++)
         if (strcmp(b->lets[i].ast->name.text, ast->name.text) == 0)
-            return false;
+            return b->lets[i].kind == WR_LET_MISSING;
     return true;
 }
 

@@ -143,11 +143,19 @@ struct wr_plan {
     uint64_t hash[2];          /* of everything that decides results: state is kept over a reload when equal */
 };
 
+/* A table that weir is known not to have (missing.def). */
+struct wr_missing {
+    char table[128]; /* "": none */
+    const char *why; /* static */
+    struct wr_span span;
+};
+
 /* What the program gives to queries beside tables; borrowed, must outlive every plan made with it. */
 struct wr_plan_env {
     const struct wr_external *lists; /* externaldata, watchlists; NULL: there are none (rules/plan/external.h) */
     const struct wr_functions *functions; /* saved ones; NULL: only those of the program */
     const struct wr_geo *geo;             /* geo_info_from_ip_address(); NULL: it knows nothing */
+    struct wr_missing *missing; /* gets the table that a plan failed for, instead of an error; NULL: an error */
 };
 
 /* Parses and binds one query. NULL with errors in `diags`; `source` is borrowed during the call only (diags keep it).

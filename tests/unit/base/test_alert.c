@@ -68,7 +68,7 @@ Test(alert, an_empty_alert_has_every_member)
                      "\"severity\":null,\"confidence\":null,\"description\":null,\"tactics\":[],"
                      "\"techniques\":[],\"raised_at\":null,\"window_start\":null,\"window_end\":null,"
                      "\"first_seen\":null,\"last_seen\":null,\"exact\":true,\"columns\":{},"
-                     "\"entities\":[],\"samples\":[]}");
+                     "\"entities\":[],\"details\":{},\"samples\":[]}");
     wr_buf_fini(&b);
     wr_alert_free(alert);
 }

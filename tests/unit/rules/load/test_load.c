@@ -149,12 +149,33 @@ Test(load, a_bad_rule_is_refused_whole_with_file_key_and_line)
     cr_expect_eq(add("r.txt", "x"), WR_EINVAL);
 }
 
+Test(load, a_rule_over_a_table_that_weir_cannot_have_is_left_out_and_stops_no_other)
+{
+    uint32_t n;
+    cr_expect_eq(add("a.yaml", RULE("", "SigninLogs | where TimeGenerated > ago(1h)")), WR_OK);
+    cr_expect_eq(diags.nwarnings, 1);
+    cr_expect(strstr(messages(), "a.yaml:4:3: warning: rule 'b' is left out: no table 'SigninLogs' here: sign-ins"),
+              "%s", messages());
+    cr_expect_eq(add("b.kql", "let S = SigninLogs | count; S | join S on Count"), WR_OK, "%s", messages());
+    cr_expect_eq(diags.nwarnings, 1, "told in full once");
+    cr_expect(strstr(messages(), "b.kql:1:9: note: rule 'b' is left out"), "%s", messages());
+    cr_expect_eq(add("c.kql", "union isfuzzy=true SigninLogs, (SecurityAlert | where 1 == 1), Syslog | project HostName"), WR_OK);
+    cr_expect_eq(add("d.kql", "let S = materialize(SigninLogs); union isfuzzy=true S, Syslog | project HostName"), WR_OK);
+    cr_expect_eq(add("e.kql", "_Im_WebSession(starttime=ago(1h)) | project Src"), WR_OK);
+    cr_expect_eq(wr_ruleset_count(set), 2, "%s", messages());
+    const struct wr_left_out *left = wr_ruleset_left_out(set, &n);
+    cr_assert_eq(n, 2);
+    cr_expect_str_eq(left[0].table, "SigninLogs");
+    cr_expect_eq(left[0].rules, 2);
+    cr_expect_str_eq(left[1].table, "_Im_WebSession");
+    cr_expect_eq(add("f.kql", "SigninLog | where x == 1"), WR_EINVAL, "a misspelt name is a mistake");
+    cr_expect_eq(add("g.kql", "SigninLogs | where ("), WR_EINVAL, "so is a broken query");
+}
+
 static const struct {
     const char *text, *message;
 } warned[] = {
-    {RULE("customDetails:\n  a: RemoteIP\n", DNE), "warning: 'customDetails' is not honoured yet"},
-    {RULE("alertDetailsOverride:\n  a: RemoteIP\n", DNE),
-     "warning: 'alertDetailsOverride' is not honoured yet"},
+    {RULE("alertDetailsOverride:\n  a: RemoteIP\n", DNE), "warning: unknown key 'a'"},
     {RULE("sevrity: High\n", DNE), "r.yaml:3:1: warning: unknown key 'sevrity'\n    sevrity: "
                                    "High\n    ^~~~~~~ did you mean 'severity'?\n"},
     {RULE("relevantTechniques: [T107]\n", DNE), "warning: 'T107' does not look like a technique"},

@@ -154,8 +154,11 @@ static const struct {
      "q.kql:1:1: error: no table 'DeviceNetworkEvent'\n    DeviceNetworkEvent | count\n"
      "    ^~~~~~~~~~~~~~~~~~ did you mean 'DeviceNetworkEvents'?\n"},
     {"SecurityEvent | count",
-     "q.kql:1:1: error: no table 'SecurityEvent'\n    SecurityEvent | count\n"
-     "    ^~~~~~~~~~~~~ tables: DeviceNetworkEvents, FlowOrphans, Flows, Syslog\n"},
+     "q.kql:1:1: error: no table 'SecurityEvent' here: Windows' own logs, which weir does not read\n"
+     "    SecurityEvent | count\n"
+     "    ^~~~~~~~~~~~~ `lists: tables:` in the configuration gives it a file, or `missing: empty`\n"},
+    {"Zzzzzzzzz | count", "q.kql:1:1: error: no table 'Zzzzzzzzz'\n    Zzzzzzzzz | count\n"
+                         "    ^~~~~~~~~ `weir tables` shows those that are here\n"},
     {"Flows | where sourceTransportPrt == 1",
      "q.kql:1:15: error: no column 'sourceTransportPrt' in this where's input\n"
      "    Flows | where sourceTransportPrt == 1\n"
