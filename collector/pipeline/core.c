@@ -288,6 +288,12 @@ struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core)
     return wr_engine_stats(core->engine);
 }
 
+struct wr_core_counts wr_core_counts(const struct wr_core *core)
+{
+    struct wr_core_counts counts = {.conn = *wr_conn_stats(core->conn), .engine = wr_engine_stats(core->engine)};
+    return counts;
+}
+
 void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine)
 {
     if (conn)

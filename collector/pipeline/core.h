@@ -48,6 +48,14 @@ const struct wr_ruleset *wr_core_rules(const struct wr_core *core);
 const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core);
 struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core);
 
+/* Everything that is counted. A turn that leaves it as it was did nothing but move time on: the fold without it is the
+ * same, since what comes due is worked through at its own time, whenever the next turn is. */
+struct wr_core_counts {
+    struct wr_conn_stats conn;
+    struct wr_engine_stats engine;
+};
+struct wr_core_counts wr_core_counts(const struct wr_core *core);
+
 /* State as bytes, appended, valid right after a turn; NULL leaves one out. WR_ECORRUPT: they are
  * damaged or another version's. Windows of rules that are gone or changed are left out. */
 void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine);

@@ -9,22 +9,30 @@
 enum {
     INPUTS_PER_TURN = 4096, /* of one worker; so that timers and sinks get their turn under load */
     UNSTORED_MAX = 10000,
-    HUNG_INTERVALS = 10
+    HUNG_INTERVALS = 10,
+    TICK_MS = 100, /* how late time is noticed, while something comes in */
+    IDLE_TICK_MS = 1000
 };
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t HUNG_MIN_NS = 10 * INT64_C(1000000000);
 static const int64_t BUSY_NS =
-    15 * INT64_C(1000000000); /* after an input time moves on at every tick, later each second */
+    15 * INT64_C(1000000000); /* after an input time moves on ten times a second, later each second */
 
-static void apply(struct wr_owner *o, const struct wr_input *in)
+static void work_through(struct wr_owner *o, const struct wr_input *in)
 {
-    wr_wal_append(&o->state.wal, in);
     enum wr_err err = wr_core_apply(o->core, in);
     o->stats.inputs++;
     if (err) {
         o->stats.input_errors++;
         wr_oplog(WR_OPLOG_ERROR, "an input was not worked through", "error", wr_strerror(err), NULL);
     }
+}
+
+static void apply(struct wr_owner *o, const struct wr_input *in)
+{
+    wr_wal_append(&o->state.wal, in);
+    work_through(o, in);
+    o->inputs_to_turn = true;
     if (wr_wal_full(&o->state.wal))
         (void)wr_wal_write(&o->state.wal); /* a failure shows in wal.fd: housekeeping deals with it */
 }
@@ -101,15 +109,31 @@ bool wr_owner_store_alerts(struct wr_owner *o)
     return true;
 }
 
+/* Worked through first: a turn without inputs that changed nothing need not be in the log, or an idle weir
+ * would write and sync one every second. It is there before an alert of its is stored. */
+static void turn(struct wr_owner *o)
+{
+    struct wr_input in = {.type = WR_INPUT_TURN, .arrival_ns = o->io->wall_ns(o->io->ctx)};
+    struct wr_core_counts before = wr_core_counts(o->core);
+    work_through(o, &in);
+    struct wr_core_counts after = wr_core_counts(o->core);
+    o->stats.turns++;
+    if (!o->inputs_to_turn && memcmp(&before, &after, sizeof before) == 0) {
+        o->stats.idle_turns++;
+        return;
+    }
+    o->inputs_to_turn = false;
+    wr_wal_append(&o->state.wal, &in);
+}
+
 void wr_owner_turn(struct wr_owner *o)
 {
-    struct wr_input turn = {.type = WR_INPUT_TURN, .arrival_ns = o->io->wall_ns(o->io->ctx)};
-    apply(o, &turn);
-    o->stats.turns++;
+    turn(o);
     o->last_turn_ns = o->io->mono_ns(o->io->ctx);
     (void)wr_wal_write(&o->state.wal); /* with the kernel: survives kill -9 */
     wr_owner_take_alerts(o);
     (void)wr_owner_store_alerts(o);
+    wr_owner_commit_later(o);
 }
 
 static bool workers_finished(const struct wr_owner *o)
@@ -128,6 +152,8 @@ void wr_owner_on_wake(uv_async_t *wake)
     uint32_t n = take_inputs(o);
     if (n) {
         o->last_input_ns = o->io->mono_ns(o->io->ctx);
+        if (uv_timer_get_repeat(&o->tick) != TICK_MS)
+            uv_timer_start(&o->tick, wr_owner_on_tick, TICK_MS, TICK_MS);
         wr_owner_turn(o);
     }
     if (n == INPUTS_PER_TURN)
@@ -140,9 +166,10 @@ void wr_owner_on_tick(uv_timer_t *timer)
 {
     struct wr_owner *o = timer->data;
     int64_t now = o->io->mono_ns(o->io->ctx);
-    int64_t every = now - o->last_input_ns < BUSY_NS ? SECOND_NS / 10 : SECOND_NS;
-    if (now - o->last_turn_ns >= every - SECOND_NS / 100)
+    if (now - o->last_turn_ns >= SECOND_NS / 11)
         wr_owner_turn(o);
+    if (now - o->last_input_ns >= BUSY_NS && uv_timer_get_repeat(timer) != IDLE_TICK_MS)
+        uv_timer_start(timer, wr_owner_on_tick, IDLE_TICK_MS, IDLE_TICK_MS);
 }
 
 /* ---- log and snapshot
@@ -167,6 +194,16 @@ static void sync_done(uv_work_t *req, int status)
         uv_async_send(&o->wake);
     else if (o->snapshot_wanted && o->phase == WR_OWNER_RUNNING)
         wr_owner_snapshot(o);
+    wr_owner_commit_later(o);
+}
+
+/* Unless one is under way: its end asks again. */
+void wr_owner_commit_later(struct wr_owner *o)
+{
+    uint64_t ms = (uint64_t)o->config->commit_ns / 1000000;
+    if (o->phase == WR_OWNER_RUNNING && o->state.wal.dirty && !o->syncing &&
+        !uv_is_active((uv_handle_t *)&o->commit))
+        uv_timer_start(&o->commit, wr_owner_on_commit, ms, 0);
 }
 
 void wr_owner_on_commit(uv_timer_t *timer)
@@ -336,6 +373,22 @@ static void watch_log(struct wr_owner *o)
     o->failing = o->state.wal.fd < 0;
 }
 
+/* What snapshots hold has changed: the log has grown, or templates may have come, which are in no log. */
+static bool worth_a_snapshot(struct wr_owner *o)
+{
+    uint64_t received = 0;
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        struct wr_worker *w = &o->workers[i];
+        pthread_mutex_lock(&w->lock);
+        for (uint32_t l = 0; l < w->nlisteners; l++)
+            received += w->listeners[l].stats.received;
+        pthread_mutex_unlock(&w->lock);
+    }
+    bool changed = received != o->received_before || o->state.wal.bytes != o->log_bytes;
+    o->received_before = received;
+    return changed;
+}
+
 void wr_owner_on_housekeeping(uv_timer_t *timer)
 {
     struct wr_owner *o = timer->data;
@@ -344,8 +397,12 @@ void wr_owner_on_housekeeping(uv_timer_t *timer)
     watch_child(o, now);
     if (o->unstored)
         (void)wr_owner_store_alerts(o);
-    if (!o->failing && (now - o->snapshot_at_ns >= o->config->snapshot_ns ||
-                        o->state.wal.bytes - o->log_bytes >= o->config->snapshot_log_bytes))
+    bool due = now - o->snapshot_at_ns >= o->config->snapshot_ns;
+    if (due && !o->saving && !worth_a_snapshot(o)) {
+        o->snapshot_at_ns = now;
+        due = false;
+    }
+    if (!o->failing && (due || o->state.wal.bytes - o->log_bytes >= o->config->snapshot_log_bytes))
         wr_owner_snapshot(o);
     if (now - o->last_trim_ns < 60 * SECOND_NS)
         return;

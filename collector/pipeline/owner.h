@@ -21,8 +21,8 @@
 enum { WR_OWNER_MAX_SINKS = WR_CONFIG_MAX_FORWARD + WR_CONFIG_MAX_FILES + 1 };
 
 struct wr_owner_stats {
-    uint64_t inputs, turns, input_errors, alerts, alerts_unstored, store_errors, reloads, reload_errors,
-        syncs;
+    uint64_t inputs, turns, idle_turns, input_errors, alerts, alerts_unstored, store_errors, reloads,
+        reload_errors, syncs;
     uint64_t replayed, crash_gap_records;
 };
 
@@ -57,6 +57,8 @@ struct wr_owner {
     int64_t snapshot_stall_ns,
         snapshot_stall_max_ns; /* the last one held the owner up for so long; the longest did */
     uint64_t log_bytes;        /* since the last snapshot */
+    uint64_t received_before;  /* messages of all listeners at the last snapshot */
+    bool inputs_to_turn;       /* some were applied since the last turn */
     int64_t last_input_ns, last_turn_ns, last_trim_ns;
     struct wr_alert *unstored, **unstored_end; /* raised, the store could not take them yet */
     uint32_t nunstored;
@@ -96,6 +98,7 @@ void wr_owner_on_commit(uv_timer_t *timer);
 void wr_owner_on_housekeeping(uv_timer_t *timer);
 void wr_owner_snapshot(struct wr_owner *owner);
 void wr_owner_snapshot_now(struct wr_owner *owner); /* waits until it is stored: at the stop */
+void wr_owner_commit_later(struct wr_owner *owner);
 void wr_owner_take_alerts(struct wr_owner *owner);
 bool wr_owner_store_alerts(struct wr_owner *owner);
 void wr_owner_drained(struct wr_owner *owner);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100, SINK_FLUSH_MS = 5000, WORKER_STOP_MS = 5000, REPLAY_ALERTS = 1000 };
+enum { SINK_FLUSH_MS = 5000, WORKER_STOP_MS = 5000, REPLAY_ALERTS = 1000 };
 
 struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
 {
@@ -295,9 +295,8 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
     owner->phase = WR_OWNER_RUNNING;
     (void)wr_owner_store_alerts(owner); /* those that the replay raised anew: known ones are left out */
     wr_owner_snapshot(owner);           /* so that a damaged or long log is behind us */
-    uint64_t commit_ms = (uint64_t)config->commit_ns / 1000000;
-    uv_timer_start(&owner->tick, wr_owner_on_tick, TICK_MS, TICK_MS);
-    uv_timer_start(&owner->commit, wr_owner_on_commit, commit_ms, commit_ms ? commit_ms : 1);
+    wr_owner_commit_later(owner);
+    uv_timer_start(&owner->tick, wr_owner_on_tick, 1000, 1000);
     uv_timer_start(&owner->housekeeping, wr_owner_on_housekeeping, 1000, 1000);
     return WR_OK;
 }

@@ -101,11 +101,14 @@ reload)
 snapshot)
     echo "snapshot: 1s" >"$dir/more.yaml"
     rm "$dir/weir.yaml"
-    stuck() { # stops the process of the next snapshot
-        python3 - "$weir_pid" <<'PY'
-import os, signal, sys, time
-end = time.monotonic() + 20
+    stuck() { # stops the process of the next snapshot; one comes because something comes in
+        python3 - "$weir_pid" "$syslog" <<'PY'
+import os, signal, socket, sys, time
+end = time.monotonic() + 30
+line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 while time.monotonic() < end:
+    line.sendto(b"<13>1 - host app - - - x", ("127.0.0.1", int(sys.argv[2])))
+    time.sleep(0.002)
     with open(f"/proc/{sys.argv[1]}/task/{sys.argv[1]}/children") as f:
         for pid in f.read().split():
             try:
@@ -134,8 +137,12 @@ PY
     gone || live_fail "the stuck process is still there"
     grep -q "msg=\"a snapshot is not getting done" "$dir/weir.log" || live_fail "it was not said"
     before=$(live_metric weir_snapshots_total)
-    next() { [ "$(live_metric weir_snapshots_total)" -gt "$before" ]; }
-    live_until 10 next || live_fail "no snapshot after that"
+    next() {
+        printf '<13>1 - host app - - - x' | python3 -c 'import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.stdin.buffer.read(), ("127.0.0.1", int(sys.argv[1])))' "$syslog"
+        [ "$(live_metric weir_snapshots_total)" -gt "$before" ]
+    }
+    live_until 20 next || live_fail "no snapshot after that"
     child=$(stuck) || live_fail "no third snapshot" ;; # and the stop does not wait for it
 settings)
     begin; send_events 1 "$third"
