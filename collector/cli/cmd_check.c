@@ -5,6 +5,7 @@
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/config/config.h"
+#include "parsers/flow/elements.h"
 #include "parsers/log/mapping.h"
 #include "rules/rules.h"
 
@@ -20,10 +21,10 @@ static const struct wr_opt options[] = {
 static const struct wr_args_spec spec = {
     "check",
     "[OPTION]... FILE...",
-    "Says what is wrong in rules (.kql, Sentinel .yaml), mappings and configuration files, with\n"
-    "place and remedy. A directory stands for all rules in it and below; - is standard input,\n"
-    "read as KQL. Rules are checked together, as `weir run` loads them. Exit code 1 when\n"
-    "there is an error; warnings alone are none.",
+    "Says what is wrong in rules (.kql, Sentinel .yaml), mappings, element files (.xml) and\n"
+    "configuration files, with place and remedy. A directory stands for all rules in it and\n"
+    "below; - is standard input, read as KQL. Rules are checked together, as `weir run` loads\n"
+    "them. Exit code 1 when there is an error; warnings alone are none.",
     options,
     "  weir check rules/\n"
     "  weir check --format json /etc/weir/weir.yaml my-rule.kql | jq '.[].message'",
@@ -32,6 +33,7 @@ static const struct wr_args_spec spec = {
 struct check {
     struct wr_ruleset *rules;
     struct wr_mappings *mappings;
+    struct wr_model *model;
     struct wr_out out;
     bool json, any;
     unsigned files, errors, warnings;
@@ -78,9 +80,24 @@ static bool is_mapping(const char *name, const char *text, size_t len)
     return mapping;
 }
 
+static enum wr_err check_elements(struct check *c, const char *name, const char *text, size_t len,
+                                  struct wr_diags *diags)
+{
+    struct wr_buf error = {0};
+    enum wr_err err = wr_model_add(c->model, text, len, &error);
+    if (err)
+        wr_diag_file(diags, WR_ERROR, name, 0, "no elements that can be used: %.*s", (int)error.len,
+                     error.len ? error.data : "");
+    wr_buf_fini(&error);
+    return err;
+}
+
 static enum wr_err check_text(struct check *c, const char *name, const char *text, size_t len,
                               struct wr_diags *diags)
 {
+    const char *dot = strrchr(name, '.');
+    if (dot && strcmp(dot, ".xml") == 0)
+        return check_elements(c, name, text, len, diags);
     if (is_mapping(name, text, len))
         return wr_mappings_add(c->mappings, name, text, len, diags);
     if (!is_config(name, text, len))
@@ -166,8 +183,9 @@ int wr_cmd_check(int argc, char **argv)
     if (at == argc)
         return wr_args_mistake(&spec, "no file given");
     struct check c = {
-        .rules = wr_ruleset_new(), .mappings = wr_mappings_new(), .json = format == 1};
-    if (!c.rules || !c.mappings) {
+        .rules = wr_ruleset_new(), .mappings = wr_mappings_new(), .model = wr_model_new(), .json = format == 1};
+    if (!c.rules || !c.mappings || !c.model) {
+        wr_model_free(c.model);
         wr_ruleset_unref(c.rules);
         wr_mappings_free(c.mappings);
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
@@ -191,5 +209,6 @@ int wr_cmd_check(int argc, char **argv)
     wr_ruleset_unref(c.rules);
     wr_cli_lists_fini(&lists);
     wr_mappings_free(c.mappings);
+    wr_model_free(c.model);
     return wr_out_fini(&c.out, c.errors || unread ? WR_EXIT_FOUND : WR_EXIT_OK);
 }

@@ -1,15 +1,16 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/elemfiles.h"
 #include "collector/cli/infile.h"
 #include "collector/cli/out.h"
 
 #include <unistd.h>
 
-static const struct wr_opt options[] = {{0}};
+static const struct wr_opt options[] = {WR_ELEMFILES_OPT('e'), {0}};
 
 static const struct wr_args_spec spec = {
     "decode",
-    "FILE...",
+    "[OPTION]... FILE...",
     "Prints every flow record and option record as a JSON line, with IANA's or the vendor's\n"
     "element names. FILE is a capture of NetFlow v5, v9 or IPFIX packets (pcap, pcapng), an\n"
     "IPFIX file, one NetFlow or IPFIX message, or - for standard input. A template counts for\n"
@@ -70,14 +71,22 @@ int wr_cmd_decode(int argc, char **argv)
 {
     struct wr_args args;
     wr_args_init(&args, &spec, argc, argv);
-    if (wr_args_next(&args) == WR_ARGS_STOP)
-        return args.code;
+    struct wr_elemfiles files = {0};
+    for (int key; (key = wr_args_next(&args)) != WR_ARGS_END;)
+        if (key == WR_ARGS_STOP)
+            return args.code;
+        else if (!wr_elemfiles_add(&files, args.value))
+            return WR_EXIT_USAGE;
     int at = wr_args_operands(&args), code = WR_EXIT_OK;
     if (at == argc)
         return wr_args_mistake(&spec, "no file given");
-    struct wr_flow_decoder *dec = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){0});
+    struct wr_model *model = wr_elemfiles_load(files.paths, files.n);
+    if (!model)
+        return WR_EXIT_FOUND;
+    struct wr_flow_decoder *dec = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){.model = model});
     if (!dec) {
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
+        wr_model_free(model);
         return WR_EXIT_FOUND;
     }
     struct wr_out out;
@@ -99,5 +108,6 @@ int wr_cmd_decode(int argc, char **argv)
     if (!out.closed)
         tell_rejected(wr_flow_decoder_stats(dec));
     wr_flow_decoder_free(dec);
+    wr_model_free(model);
     return wr_out_fini(&out, code);
 }

@@ -1,6 +1,7 @@
 #include "base/ticks.h"
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/elemfiles.h"
 #include "collector/cli/feed.h"
 #include "collector/cli/infile.h"
 #include "collector/cli/lists.h"
@@ -28,6 +29,7 @@ static const struct wr_opt options[] = {
      "table   FlowOrphans",
      KEY_ORPHANS},
     {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) the query may read", 'c'},
+    WR_ELEMFILES_OPT('e'),
     {"batch-rows", "N", "rows that an operator sees at once", KEY_BATCH_ROWS},
     {0},
 };
@@ -51,6 +53,7 @@ static const struct wr_args_spec spec = {
 struct request {
     const char *inputs[MAX_INPUTS];
     uint32_t ninputs;
+    struct wr_elemfiles elements;
     int format;  /* enum wr_format; -1: by where it goes */
     int64_t now; /* ticks; 0: by the input */
     uint32_t batch_rows;
@@ -75,6 +78,9 @@ static int parse(struct wr_args *args, struct request *req)
             break;
         case 'c':
             req->config = args->value;
+            break;
+        case 'e':
+            ok = wr_elemfiles_add(&req->elements, args->value);
             break;
         case KEY_NOW:
             ok = wr_args_time(args, &req->now);
@@ -112,7 +118,13 @@ static enum wr_err feed_query(void *ctx, enum wr_table table, struct wr_batch *b
  * they could not be read, which has been told. */
 static bool read_inputs(const struct request *req, struct wr_query *query, int64_t *ret_newest, int *ret_code)
 {
-    struct wr_feed_opts opts = {.orphans = (enum wr_orphans)req->orphans,
+    struct wr_model *model = wr_elemfiles_load(req->elements.paths, req->elements.n);
+    if (!model) {
+        *ret_code = WR_EXIT_FOUND;
+        return false;
+    }
+    struct wr_feed_opts opts = {.model = model,
+                                .orphans = (enum wr_orphans)req->orphans,
                                 .final_only = true,
                                 .batch_rows = req->batch_rows,
                                 .consume = feed_query,
@@ -135,6 +147,7 @@ static bool read_inputs(const struct request *req, struct wr_query *query, int64
     }
     wr_buf_fini(&text);
     wr_feed_free(feed);
+    wr_model_free(model);
     return !err;
 }
 

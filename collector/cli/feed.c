@@ -79,7 +79,7 @@ struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
     f->opts = *opts;
     f->clock_ns = f->drained_ns = INT64_MIN;
     f->sources = calloc(MAX_FILES, sizeof *f->sources);
-    f->decoder = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){0});
+    f->decoder = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){.model = opts->model});
     f->log = wr_log_new(&(struct wr_log_opts){.live = false});
     if (!wr_wants_of(&f->wants, f->opts.scan) || !f->sources || !f->decoder || !f->log || !make_outputs(f)) {
         wr_feed_free(f);

@@ -3,6 +3,7 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/lists.h"
+#include "collector/cli/elemfiles.h"
 #include "collector/cli/mapfiles.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/ops/notify.h"
@@ -464,12 +465,15 @@ int wr_cmd_run(int argc, char **argv)
     raise_file_limit();
     struct wr_config *config = &run.start.config;
     struct wr_mappings *mappings = wr_mapfiles_load(config->mapping_paths, config->nmapping_paths);
-    struct wr_ruleset *rules = mappings ? load_rules(config, &run.lists) : NULL;
+    struct wr_model *model = mappings ? wr_elemfiles_load(config->element_paths, config->nelement_paths) : NULL;
+    struct wr_ruleset *rules = model ? load_rules(config, &run.lists) : NULL;
     config->mappings = mappings;
+    config->model = model;
     if (!rules || uv_loop_init(&run.loop) != 0) {
         wr_ruleset_unref(rules);
         wr_listfiles_free(run.lists);
         wr_mappings_free(mappings);
+        wr_model_free(model);
         wr_config_fini(config);
         return WR_EXIT_FOUND;
     }
@@ -482,6 +486,7 @@ int wr_cmd_run(int argc, char **argv)
         wr_config_fini(run.reloaded);
     free(run.reloaded);
     wr_mappings_free(mappings);
+    wr_model_free(model);
     wr_config_fini(config);
     return code;
 }

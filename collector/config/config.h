@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct wr_mappings;
+struct wr_model;
 
 enum wr_listen_kind {
     WR_LISTEN_FLOW_UDP, /* NetFlow v5, v9, IPFIX */
@@ -78,6 +79,9 @@ struct wr_config {
     uint32_t nrules;
     const char *mapping_paths[WR_CONFIG_MAX_MAPPINGS]; /* files or directories, above weir's own */
     uint32_t nmapping_paths;
+    const char *element_paths[WR_CONFIG_MAX_MAPPINGS]; /* files of vendors' elements, beside weir's own */
+    uint32_t nelement_paths;
+    struct wr_model *model; /* set before workers start; NULL: weir's */
     const struct wr_mappings *mappings; /* set before workers start; NULL: weir's */
     const char *state_dir;             /* NULL until settled */
     uint32_t workers;                  /* 0 until settled */

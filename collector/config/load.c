@@ -117,6 +117,15 @@ static const char *take_rules(struct load *load, const char *text, int kind)
     return NULL;
 }
 
+static const char *take_elements(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    if (load->config->nelement_paths == WR_CONFIG_MAX_MAPPINGS)
+        return "more than 16 files of elements";
+    load->config->element_paths[load->config->nelement_paths++] = text;
+    return NULL;
+}
+
 static const char *take_mapping(struct load *load, const char *text, int kind)
 {
     (void)kind;
@@ -297,7 +306,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "batch_rows", "memory",       "receive_buffer", "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",  "realert",     "commit",
         "snapshot",   "snapshot_log", "alerts",         "forward",     "mappings",
-        "lists",      NULL};
+        "lists",      "elements",     NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -314,6 +323,9 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml_node *rules = wr_yaml_get(root, "rules");
     if (rules && !wr_yaml_is_null(rules))
         read_texts(load, rules, take_rules, 0);
+    const struct wr_yaml_node *elements = wr_yaml_get(root, "elements");
+    if (elements && !wr_yaml_is_null(elements))
+        read_texts(load, elements, take_elements, 0);
     const struct wr_yaml_node *mappings = wr_yaml_get(root, "mappings");
     if (mappings && !wr_yaml_is_null(mappings))
         read_texts(load, mappings, take_mapping, 0);

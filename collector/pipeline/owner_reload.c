@@ -40,6 +40,14 @@ static bool same_mappings(const struct wr_config *a, const struct wr_config *b)
     return same;
 }
 
+static bool same_elements(const struct wr_config *a, const struct wr_config *b)
+{
+    bool same = a->nelement_paths == b->nelement_paths;
+    for (uint32_t i = 0; same && i < a->nelement_paths; i++)
+        same = same_text(a->element_paths[i], b->element_paths[i]);
+    return same;
+}
+
 static void say_unchangeable(const struct wr_config *now, const struct wr_config *next)
 {
     const struct {
@@ -56,6 +64,7 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         {"connections", now->max_connections == next->max_connections},
         {"connections_per_peer", now->max_connections_per_peer == next->max_connections_per_peer},
         {"mappings", same_mappings(now, next)},
+        {"elements", same_elements(now, next)},
         {"commit", now->commit_ns == next->commit_ns},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

@@ -17,7 +17,8 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->exporters = calloc(dec->nbuckets, sizeof *dec->exporters);
     dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
     dec->pend_of = calloc(65536, sizeof *dec->pend_of);
-    dec->model = wr_model_new();
+    dec->own_model = !opts || !opts->model;
+    dec->model = dec->own_model ? wr_model_new() : opts->model;
     bool ok = dec->exporters && dec->streams && dec->pend_of && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
@@ -50,7 +51,8 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->port_filter);
     for (uint32_t i = 0; i < WR_FLOW_NFIXED; i++)
         wr_tmpl_free(dec->fixed[i]);
-    wr_model_free(dec->model);
+    if (dec->own_model)
+        wr_model_free(dec->model);
     free(dec);
 }
 
@@ -165,6 +167,8 @@ static bool decode(struct wr_msg *msg)
         wr_seq_note(msg);
         msg->stream->life.seq_lost += dec->stats.seq_lost - lost;
         wr_life_note(msg);
+        if (msg->learned)
+            wr_learned_spread(msg);
     } else {
         refused(msg, why);
     }
@@ -196,6 +200,8 @@ void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer 
         if (s->key.session == peer->session)
             wr_stream_drop(dec, s);
     }
+    if (x && peer->session)
+        wr_learned_forget(dec, x, peer->session);
 }
 
 enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec)

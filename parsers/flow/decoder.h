@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/scan.h"
+#include "parsers/flow/elements.h"
 #include "parsers/flow/flow.h"
 
 #include <stdbool.h>
@@ -43,6 +44,7 @@ struct wr_flow_stats {
     uint64_t records, rows, filtered_early, options_records;
     uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
     uint64_t no_memory, no_memory_names;
+    uint64_t type_records_ignored; /* RFC 5610: unsound, contradicting, or too many */
     uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
     uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow nor counters */
@@ -58,6 +60,7 @@ struct wr_flow_peer {
 struct wr_flow_decoder_opts {
     size_t memory_bytes; /* for templates and held data; 0 = 64 MiB */
     uint32_t max_exporters; /* 0 = 4096 */
+    struct wr_model *model; /* borrowed, outlives it; NULL: one of its own */
 };
 
 struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts);

@@ -66,7 +66,7 @@ uint32_t wr_spec_check(uint16_t version, bool options, const uint8_t *p, size_t 
 }
 
 /* v9 has no enterprise numbers: Cisco's are moved up by 32768, nProbe's by 57472. What v9 itself defines there
- * (elements.def) comes first. */
+ * (model/netflow9.xml) comes first. */
 static void name_v9_number(const struct wr_model *model, struct wr_field *f)
 {
     enum { NPROBE_BASE = 57472 - 32768 };
@@ -162,6 +162,8 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
     }
     if (!t->plan->is_flow)
         wr_names_compile(t);
+    for (uint32_t i = 0; options && i < t->nfields; i++) /* privateEnterpriseNumber among them: RFC 5610 3.9 */
+        t->explains |= t->fields[i].pen == 0 && t->fields[i].id == 346;
     t->bytes = size + 2u * t->nwho * sizeof *t->who + sizeof *t->plan + (h.nfields + 26u) * (sizeof(struct wr_step) + 2); /* upper bound */
     return t;
 }

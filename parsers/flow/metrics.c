@@ -20,6 +20,7 @@ static const struct metric metrics[] = {
     {"not_flows", "Data records that are no flow", AT(not_flows)},
     {"no_memory", "Records lost to a failed allocation", AT(no_memory)},
     {"no_memory_names", "Names of options tables that memory had no room for", AT(no_memory_names)},
+    {"type_records_ignored", "Explanations of elements (RFC 5610) that were not believed", AT(type_records_ignored)},
     {"options_records", "Options records", AT(options_records)},
     {"sets_held", "Data sets kept until their template comes", AT(sets_held)},
     {"sets_released", "Kept data sets decoded later", AT(sets_released)},

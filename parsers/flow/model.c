@@ -1,5 +1,6 @@
-/* The only file that touches libfixbuf: its information model holds IANA's elements and ours. No message and
- * no template of a stranger ever reaches the library, so nothing in it can grow after start. */
+/* The only file that touches libfixbuf: its information model holds IANA's elements, the vendors' and the
+ * user's. No message and no template of a stranger ever reaches the library, so nothing in it can grow after
+ * start. */
 #include "parsers/flow/model.h"
 
 #include <fixbuf/public.h>
@@ -9,44 +10,52 @@ struct wr_model {
     fbInfoModel_t *info;
 };
 
-#define UNSIGNED8 FB_UINT_8, 1
-#define UNSIGNED16 FB_UINT_16, 2
-#define UNSIGNED32 FB_UINT_32, 4
-#define UNSIGNED64 FB_UINT_64, 8
-#define SIGNED8 FB_INT_8, 1
-#define STRING FB_STRING, FB_IE_VARLEN
-#define OCTETARRAY FB_OCTET_ARRAY, FB_IE_VARLEN
-#define IPV4ADDRESS FB_IP4_ADDR, 4
-#define IPV6ADDRESS FB_IP6_ADDR, 16
-#define SUBTEMPLATELIST FB_SUB_TMPL_LIST, FB_IE_VARLEN
-#define BASICLIST FB_BASIC_LIST, FB_IE_VARLEN
-
-struct vendor {
-    uint32_t pen;
-    uint16_t id;
-    const char *name;
-    uint8_t type;
-    uint16_t len;
-};
-
-static const struct vendor vendors[] = {
-#define IE(pen, id, name, type) {pen, id, name, type},
-#include "parsers/flow/elements.def"
-#undef IE
-};
-
 struct wr_model *wr_model_new(void)
 {
     struct wr_model *model = g_new0(struct wr_model, 1);
     model->info = fbInfoModelAlloc();
-    for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++) {
-        const struct vendor *v = &vendors[i];
-        fbInfoElement_t ie = {.ent = v->pen, .num = v->id, .len = v->len, .type = v->type};
-        ie.ref.name = v->name;
-        if (!fbInfoModelGetElementByID(model->info, v->id, v->pen))
-            fbInfoModelAddElement(model->info, &ie);
-    }
+    for (size_t i = 0; i < wr_element_nfiles; i++)
+        /* tests/unit/parsers/flow/test_model.c reads each of them alone */
+        (void)fbInfoModelReadXMLData(model->info, wr_element_files[i].text, (gssize)wr_element_files[i].len, NULL);
     return model;
+}
+
+/* The first element of `fresh` that is another thing than the model's; NULL. */
+static const fbInfoElement_t *conflict(const struct wr_model *model, fbInfoModel_t *fresh)
+{
+    fbInfoModelIter_t iter;
+    const fbInfoElement_t *ie, *there;
+    fbInfoModelIterInit(&iter, fresh);
+    while ((ie = fbInfoModelIterNext(&iter))) {
+        if (ie->ent == WR_PEN_REVERSE) /* the library's own, from the forward ones */
+            continue;
+        there = fbInfoModelGetElementByID(model->info, ie->num, ie->ent);
+        if (there && (there->type != ie->type || there->len != ie->len))
+            return ie;
+    }
+    return NULL;
+}
+
+enum wr_err wr_model_add(struct wr_model *model, const char *xml, size_t len, struct wr_buf *error)
+{
+    fbInfoModel_t *fresh = fbInfoModelAlloc();
+    GError *why = NULL;
+    enum wr_err err = WR_OK;
+    const fbInfoElement_t *bad = NULL;
+    if (len > G_MAXSSIZE || !fbInfoModelReadXMLData(fresh, xml, (gssize)len, &why)) {
+        wr_buf_str(error, why ? why->message : "it cannot be read");
+        err = WR_EINVAL;
+    } else if ((bad = conflict(model, fresh))) {
+        wr_buf_fmt(error, "element %u/%u (%s) is known, and of another type", (unsigned)bad->ent, (unsigned)bad->num,
+                   bad->ref.name);
+        err = WR_EINVAL;
+    } else if (!fbInfoModelReadXMLData(model->info, xml, (gssize)len, &why)) {
+        wr_buf_str(error, why ? why->message : "it cannot be read"); /* it could a moment ago: no memory */
+        err = WR_ENOMEM;
+    }
+    g_clear_error(&why);
+    fbInfoModelFree(fresh);
+    return err;
 }
 
 void wr_model_free(struct wr_model *model)

@@ -1,13 +1,12 @@
 #ifndef WR_PARSERS_FLOW_MODEL_H
 #define WR_PARSERS_FLOW_MODEL_H
 
+#include "parsers/flow/elements.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Information model: what an element is called, its type and length. IANA's registry and the reverse elements
- * (RFC 5103) come from libfixbuf; vendors' elements from elements.def. One per decoder. */
-struct wr_model;
-
+/* The information model as this folder reads it. */
 /* Abstract data types of RFC 7011 6.1 and RFC 6313, integers by sign only (sizes may be reduced). */
 enum wr_ie_type {
     WR_IE_OCTETS,
@@ -41,8 +40,14 @@ struct wr_ie {
     uint8_t type;     /* enum wr_ie_type; octets when not known */
 };
 
-struct wr_model *wr_model_new(void); /* owned */
-void wr_model_free(struct wr_model *model);
+/* The vendors' files, built in. */
+struct wr_element_file {
+    const char *text;
+    size_t len;
+};
+extern const struct wr_element_file wr_element_files[];
+extern const size_t wr_element_nfiles;
+
 struct wr_ie wr_model_find(const struct wr_model *model, uint32_t pen, uint16_t id);
 /* RFC 7011 6.2: integers may be shorter, float64 4 octets, nothing else; `len` may be WR_VARLEN. */
 bool wr_ie_len_legal(const struct wr_ie *ie, uint16_t len);

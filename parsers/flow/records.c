@@ -72,6 +72,8 @@ static void decode_each(struct wr_msg *msg, const struct wr_tmpl *tmpl, const ui
             wr_options_record(msg, tmpl, body + at);
         if (tmpl->nteach)
             wr_names_learn(msg, tmpl, body + at);
+        if (tmpl->explains)
+            wr_learned_note(msg, tmpl, body + at);
         if (msg->json)
             wr_json_record(msg, tmpl, body + at);
         at += n;

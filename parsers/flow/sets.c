@@ -20,6 +20,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
     case WR_PEND_NEW: {
         struct wr_tmpl *tmpl = pend->tmpl;
         bool known = now;
+        wr_learned_apply(msg->stream, tmpl);
         uint32_t unknown = tmpl->plan->nunknown, illegal = tmpl->plan->nillegal;
         tmpl->seen_ns = msg->now_ns;
         pend->tmpl = NULL;

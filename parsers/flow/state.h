@@ -52,6 +52,7 @@ enum {
     WR_FLOW_HOSTS = 1 << 20, /* endpoints by device id, of the whole decoder */
     WR_FLOW_HOSTS_BYTES = 32 << 20,
     WR_FLOW_TEACHES = 6,
+    WR_FLOW_LEARNED = 64,  /* elements that one exporter may explain */
 };
 #define WR_SECOND_NS INT64_C(1000000000)
 #define WR_FLOW_AHEAD_NS (300 * WR_SECOND_NS) /* a time this far after the export is not believed */
@@ -84,7 +85,7 @@ struct wr_teach {
 /* One template, one block of memory. Immutable but for `seen_ns`. */
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
-    bool options;
+    bool options, explains; /* explains: type records (RFC 5610) */
     bool clash;        /* loaded at start, and another definition of the same key too: not used */
     uint32_t min_len;  /* shortest record, >= 1 */
     uint32_t spec_len; /* the wire form after the id, for comparing and storing */
@@ -154,6 +155,16 @@ struct wr_held {
     uint8_t data[];
 };
 
+/* An element that a session explained; see learned.c. */
+struct wr_learned {
+    struct wr_learned *next;
+    uint64_t session;
+    struct wr_ie ie;
+    uint32_t pen, bytes;
+    uint16_t port, id;
+    char name[];
+};
+
 struct wr_exporter {
     uint8_t addr[16];
     struct wr_exporter *next_hash;
@@ -164,7 +175,8 @@ struct wr_exporter {
     struct wr_held *held;
     struct wr_held **held_end;
     struct wr_sampler *samplers; /* sorted by (key, id) */
-    uint32_t nsamplers, cap_samplers;
+    uint32_t nsamplers, cap_samplers, nlearned;
+    struct wr_learned *learned; /* owned */
     struct wr_names names;
     enum wr_flow_reject last_why; /* WR_FLOW_NREJECTS: nothing was ever refused */
     int64_t last_why_ns;
@@ -188,6 +200,7 @@ struct wr_walk {
 struct wr_pend;
 struct wr_flow_decoder {
     struct wr_model *model;
+    bool own_model;
     struct wr_hash_key hash_key;
     size_t bytes, memory_bytes, held_bytes;
     uint32_t max_exporters, nexporters;
@@ -235,7 +248,7 @@ struct wr_msg {
     uint32_t records;    /* decoded, options included */
     uint32_t list_items; /* written so far, of the whole message */
     uint32_t holds, boots;
-    bool unknown_sets;
+    bool unknown_sets, learned;
     struct wr_flow_vec *rows;
     struct wr_buf *json;
 };
@@ -419,6 +432,14 @@ void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uin
 void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate);
 uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v);
 void wr_scale(struct wr_flow *flow, uint64_t rate);
+
+/* learned.c */
+bool wr_type_pair_good(uint8_t type, uint8_t semantics);
+void wr_learned_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
+void wr_learned_apply(const struct wr_stream *stream, struct wr_tmpl *tmpl);
+void wr_learned_spread(struct wr_msg *msg); /* once a message */
+/* Of one session; 0: of all. */
+void wr_learned_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter, uint64_t session);
 
 /* exporters.c: a message of the stream was decoded */
 void wr_life_note(struct wr_msg *msg);

@@ -206,6 +206,7 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
         at = &(*at)->next_hash;
     *at = x->next_hash;
     wr_stranger_gone(dec, x);
+    wr_learned_forget(dec, x, 0);
     wr_names_fini(&x->names, &dec->bytes);
     dec->bytes -= x->bytes;
     dec->nexporters--;

@@ -64,7 +64,9 @@ static void save_and_load(const struct wr_flow_decoder *dec, const struct wr_flo
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct wr_flow_decoder_opts opts = {.memory_bytes = 4 << 20, .max_exporters = 3};
+    static struct wr_model *model; /* nothing that comes in changes it */
+    model = model ? model : wr_model_new();
+    const struct wr_flow_decoder_opts opts = {.memory_bytes = 4 << 20, .max_exporters = 3, .model = model};
     struct wr_flow_decoder *dec = wr_flow_decoder_new(&opts);
     struct wr_flow_vec rows = {0};
     struct wr_buf out = {0};
