@@ -51,12 +51,19 @@ static bool set_who(struct wr_batch *batch, uint32_t row, struct wr_who who)
     return true;
 }
 
+static bool set_ends(const struct wr_flow *flow, struct wr_batch *batch, uint32_t r, bool v6)
+{
+    return set_addr(batch, WR_FLOWS_sourceIPAddress, r, v6, flow->src) &&
+           set_addr(batch, WR_FLOWS_destinationIPAddress, r, v6, flow->dst);
+}
+
 bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch *batch)
 {
     uint32_t r = wr_batch_row(batch);
-    bool v6 = flow->flags & WR_FLOW_V6;
-    if (!set_addr(batch, WR_FLOWS_sourceIPAddress, r, v6, flow->src) ||
-        !set_addr(batch, WR_FLOWS_destinationIPAddress, r, v6, flow->dst) ||
+    bool v6 = flow->flags & WR_FLOW_V6, counters = flow->flags & WR_FLOW_COUNTERS;
+    const char *kind = counters ? "counters" : "flow";
+    if ((!counters && !set_ends(flow, batch, r, v6)) ||
+        !wr_batch_set_str(batch, WR_FLOWS_recordType, r, kind, strlen(kind)) ||
         !set_exporter(batch, r, flow->exporter) || !set_who(batch, r, who)) {
         wr_batch_unrow(batch);
         return false;
@@ -64,6 +71,8 @@ bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch 
     wr_batch_set_i64(batch, WR_FLOWS_Timestamp, r, wr_ticks_of_unix_ns(flow->start_ns));
     wr_batch_set_i64(batch, WR_FLOWS_FlowEndTime, r, wr_ticks_of_unix_ns(flow->end_ns));
     wr_batch_set_i64(batch, WR_FLOWS_observationDomainId, r, flow->domain);
+    if (counters)
+        return true;
     wr_batch_set_i64(batch, WR_FLOWS_sourceTransportPort, r, flow->sport);
     wr_batch_set_i64(batch, WR_FLOWS_destinationTransportPort, r, flow->dport);
     wr_batch_set_i64(batch, WR_FLOWS_protocolIdentifier, r, flow->proto);

@@ -42,8 +42,8 @@ bool wr_config_init(struct wr_config *config)
         enum wr_listen_kind kind;
         const char *text;
     } defaults[] = {
-        {WR_LISTEN_FLOW_UDP, "2055"},   {WR_LISTEN_FLOW_UDP, "4739"},   {WR_LISTEN_FLOW_TCP, "4739"},
-        {WR_LISTEN_SYSLOG_UDP, "5514"}, {WR_LISTEN_SYSLOG_TCP, "5514"},
+        {WR_LISTEN_FLOW_UDP, "2055"},   {WR_LISTEN_FLOW_UDP, "4739"},   {WR_LISTEN_FLOW_UDP, "6343"},
+        {WR_LISTEN_FLOW_TCP, "4739"},   {WR_LISTEN_SYSLOG_UDP, "5514"}, {WR_LISTEN_SYSLOG_TCP, "5514"},
     };
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         (void)wr_config_listen(config, defaults[i].kind, defaults[i].text); /* known good */

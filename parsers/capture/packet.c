@@ -24,10 +24,13 @@ enum {
     TYPE_IPV6 = 0x86dd,
     TYPE_VLAN = 0x8100,
     TYPE_QINQ = 0x88a8,
-    TYPE_QINQ_OLD = 0x9100
+    TYPE_QINQ_OLD = 0x9100,
+    TYPE_MPLS = 0x8847,
+    TYPE_MPLS_MULTICAST = 0x8848,
+    TYPE_PPPOE = 0x8864
 };
 enum { TCP = 6, UDP = 17, DCCP = 33, AH = 51, SCTP = 132, UDPLITE = 136 };
-enum { MAX_TAGS = 4, MAX_EXTENSIONS = 16 };
+enum { MAX_TAGS = 4, MAX_LABELS = 16, MAX_EXTENSIONS = 16 };
 
 /* What is left of a frame while its headers are taken off. */
 struct cursor {
@@ -154,6 +157,41 @@ static enum wr_frame decode_v6(struct cursor *c, struct wr_packet *p)
     return decode_transport(c, p) ? WR_FRAME_IP : WR_FRAME_BROKEN;
 }
 
+static enum wr_frame decode_raw(struct cursor *c, struct wr_packet *p)
+{
+    if (!c->len)
+        return WR_FRAME_BROKEN;
+    if (c->at[0] >> 4 == 4)
+        return decode_v4(c, p);
+    return c->at[0] >> 4 == 6 ? decode_v6(c, p) : WR_FRAME_SKIP;
+}
+
+/* Labels of 4 octets up to the one that says it is the bottom (RFC 3032); what is below names itself by its first
+ * four bits, unless it is no IP. */
+static enum wr_frame decode_mpls(struct cursor *c, struct wr_packet *p)
+{
+    for (int i = 0; i < MAX_LABELS; i++) {
+        if (c->len < 4)
+            return WR_FRAME_BROKEN;
+        bool bottom = c->at[2] & 1;
+        (void)skip(c, 4);
+        if (bottom)
+            return decode_raw(c, p);
+    }
+    return WR_FRAME_SKIP;
+}
+
+/* PPPoE session (RFC 2516): 6 octets, then PPP's protocol. */
+static enum wr_frame decode_pppoe(struct cursor *c, struct wr_packet *p)
+{
+    enum { PPP_IPV4 = 0x0021, PPP_IPV6 = 0x0057 };
+    if (c->len < 8)
+        return WR_FRAME_BROKEN;
+    uint64_t protocol = wr_be(c->at + 6, 2);
+    (void)skip(c, 8);
+    return protocol == PPP_IPV4 || protocol == PPP_IPV6 ? decode_raw(c, p) : WR_FRAME_SKIP;
+}
+
 static enum wr_frame decode_type(struct cursor *c, uint32_t type, struct wr_packet *p)
 {
     for (int i = 0;
@@ -165,6 +203,10 @@ static enum wr_frame decode_type(struct cursor *c, uint32_t type, struct wr_pack
     }
     if (type == TYPE_IPV4)
         return decode_v4(c, p);
+    if (type == TYPE_MPLS || type == TYPE_MPLS_MULTICAST)
+        return decode_mpls(c, p);
+    if (type == TYPE_PPPOE)
+        return decode_pppoe(c, p);
     return type == TYPE_IPV6 ? decode_v6(c, p) : WR_FRAME_SKIP;
 }
 
@@ -176,15 +218,6 @@ static bool family_is_ip(const uint8_t *at)
         family =
             (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
     return family == 2 || family == 10 || family == 24 || family == 28 || family == 30;
-}
-
-static enum wr_frame decode_raw(struct cursor *c, struct wr_packet *p)
-{
-    if (!c->len)
-        return WR_FRAME_BROKEN;
-    if (c->at[0] >> 4 == 4)
-        return decode_v4(c, p);
-    return c->at[0] >> 4 == 6 ? decode_v6(c, p) : WR_FRAME_SKIP;
 }
 
 enum wr_frame wr_packet_decode(uint32_t link, const uint8_t *frame, size_t len, size_t wire_len,

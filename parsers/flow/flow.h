@@ -16,7 +16,8 @@ enum {
     WR_FLOW_TOTALS = 1 << 4,      /* counters are totals since the flow's start, not deltas */
     WR_FLOW_TIME_APPROX = 1 << 5, /* the record had no usable time: export time stands in */
     WR_FLOW_DENIED = 1 << 6,      /* firewall says dropped or denied */
-    WR_FLOW_INITIATOR_KNOWN = 1 << 7 /* src is the initiator: the record says so (239, NSEL) */
+    WR_FLOW_INITIATOR_KNOWN = 1 << 7, /* src is the initiator: the record says so (239, NSEL) */
+    WR_FLOW_COUNTERS = 1 << 8 /* of an interface (sFlow): no flow at all, only what `who` says */
 };
 
 struct wr_flow {

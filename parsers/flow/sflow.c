@@ -3,7 +3,8 @@
  * format 12), length 4, body. A flow sample holds records of the same form; the first that tells addresses counts.
  *
  * A sampled packet is a row of its own: the frame's length and one packet, times the sampling rate. The agent's
- * clock is not in the datagram, so the time of arrival stands in. Whatever is not known is stepped over. */
+ * clock is not in the datagram, so the time of arrival stands in. What is not known is stepped over by its length.
+ * Counters of an interface are a row only where somebody reads whole records (Flows.Fields). */
 #include "parsers/capture/packet.h"
 #include "parsers/flow/state.h"
 
@@ -12,7 +13,8 @@
 #include <string.h>
 
 enum { FLOW_SAMPLE = 1, COUNTER_SAMPLE = 2, FLOW_EXPANDED = 3, COUNTER_EXPANDED = 4 };
-enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4 };
+enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4, EXTENDED_SWITCH = 1001, EXTENDED_USER = 1004 };
+enum { GENERIC_COUNTERS = 1, VXLAN_PORT = 4789 };
 enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* of wr_packet_decode */
 enum { PROTOCOL_ETHERNET = 1, PROTOCOL_IPV4 = 11, PROTOCOL_IPV6 = 12 };
 
@@ -21,7 +23,10 @@ struct sample {
     uint32_t rate, input, output, nrecords;
     struct wr_wire records;
     uint32_t frame_len;
-    bool is_ip;
+    bool is_ip, has_vlan;
+    uint32_t vlan[2];          /* in, out */
+    const uint8_t *user;       /* borrowed; of the source, else of the destination */
+    uint32_t user_len;
     struct wr_packet packet;
 };
 
@@ -80,6 +85,18 @@ static bool samples_fit(struct wr_wire w, uint32_t n)
     return true;
 }
 
+/* What a VXLAN tunnel carries (RFC 7348: flags with the I bit, network identifier, a frame) are the ends that talk;
+ * the outer ones are the tunnel's. */
+static void look_inside(struct wr_packet *p)
+{
+    struct wr_packet inner;
+    if (p->proto != IPPROTO_UDP || p->dport != VXLAN_PORT || p->payload_len <= 8 || !(p->payload[0] & 8))
+        return;
+    (void)wr_packet_decode(LINK_ETHERNET, p->payload + 8, p->payload_len - 8, p->payload_len - 8, &inner);
+    if (inner.ip_octets)
+        *p = inner;
+}
+
 /* A header cut before its ports, or of a later fragment, still has its addresses. */
 static void read_header(struct wr_wire w, struct sample *s)
 {
@@ -95,6 +112,36 @@ static void read_header(struct wr_wire w, struct sample *s)
         return;
     (void)wr_packet_decode(raw ? LINK_RAW : LINK_ETHERNET, frame, len, s->frame_len, &s->packet);
     s->is_ip = s->packet.ip_octets != 0;
+    if (s->is_ip)
+        look_inside(&s->packet);
+}
+
+/* XDR: a length, octets, padding to 4. */
+static const uint8_t *xdr_string(struct wr_wire *w, uint32_t *ret_len)
+{
+    *ret_len = wr_wire_u32(w);
+    const uint8_t *p = wr_wire_take(w, *ret_len);
+    wr_wire_take(w, (4 - *ret_len % 4) % 4);
+    return p;
+}
+
+/* Character set and name of the source's user, then of the destination's. */
+static void read_user(struct wr_wire w, struct sample *s)
+{
+    for (int end = 0; end < 2 && !s->user_len; end++) {
+        wr_wire_u32(&w);
+        s->user = xdr_string(&w, &s->user_len);
+        if (!s->user)
+            s->user_len = 0;
+    }
+}
+
+static void read_switch(struct wr_wire w, struct sample *s)
+{
+    s->vlan[0] = wr_wire_u32(&w);
+    wr_wire_u32(&w); /* priority */
+    s->vlan[1] = wr_wire_u32(&w);
+    s->has_vlan = !w.err;
 }
 
 static void read_sampled_ip(struct wr_wire w, bool v6, struct sample *s)
@@ -122,11 +169,15 @@ static void read_sample(uint32_t format, struct wr_wire body, struct sample *s)
     struct wr_wire w;
     uint32_t kind;
     (void)open_sample(format, body, s);
-    for (uint32_t k = 0; k < s->nrecords && !s->is_ip && next_block(&s->records, &kind, &w); k++) {
-        if (kind == RAW_HEADER)
+    for (uint32_t k = 0; k < s->nrecords && next_block(&s->records, &kind, &w); k++) {
+        if (kind == RAW_HEADER && !s->is_ip)
             read_header(w, s);
-        else if (kind == SAMPLED_IPV4 || kind == SAMPLED_IPV6)
+        else if ((kind == SAMPLED_IPV4 || kind == SAMPLED_IPV6) && !s->is_ip)
             read_sampled_ip(w, kind == SAMPLED_IPV6, s);
+        else if (kind == EXTENDED_SWITCH)
+            read_switch(w, s);
+        else if (kind == EXTENDED_USER)
+            read_user(w, s);
     }
 }
 
@@ -137,6 +188,46 @@ static bool wanted(const struct wr_flow_decoder *dec, const struct wr_packet *p)
     if (!dec->ports)
         return true;
     return (dec->ports[p->sport >> 6] >> (p->sport & 63) | dec->ports[p->dport >> 6] >> (p->dport & 63)) & 1;
+}
+
+static void write_address(struct wr_buf *out, const char *end, const uint8_t *addr, bool v6)
+{
+    char text[INET6_ADDRSTRLEN];
+    inet_ntop(v6 ? AF_INET6 : AF_INET, addr, text, sizeof text);
+    wr_buf_fmt(out, ",\"%s%sAddress\":\"%s\"", end, v6 ? "IPv6" : "IPv4", text);
+}
+
+/* The members of an object. */
+static void write_fields(struct wr_buf *out, const struct sample *s)
+{
+    const struct wr_packet *p = &s->packet;
+    wr_json_key(out, "samplingInterval");
+    wr_buf_fmt(out, "%" PRIu32 ",\"ingressInterface\":%" PRIu32, s->rate, s->input);
+    wr_buf_fmt(out, ",\"egressInterface\":%" PRIu32 ",\"dataLinkFrameSize\":%" PRIu32, s->output, s->frame_len);
+    if (s->has_vlan)
+        wr_buf_fmt(out, ",\"vlanId\":%" PRIu32 ",\"postVlanId\":%" PRIu32, s->vlan[0], s->vlan[1]);
+    if (s->user_len) {
+        wr_json_key(out, "userName");
+        wr_json_str(out, (const char *)s->user, s->user_len);
+    }
+    if (s->is_ip) {
+        write_address(out, "source", p->src, p->v6);
+        write_address(out, "destination", p->dst, p->v6);
+        wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
+        wr_buf_fmt(out, ",\"protocolIdentifier\":%u,\"tcpControlBits\":%u", p->proto, p->tcp_flags);
+    }
+}
+
+static void say_who(struct wr_msg *msg, const struct sample *s, struct wr_flow *flow)
+{
+    struct wr_buf fields = {0};
+    if (msg->dec->who_wanted & wr_who_bit(WR_WHO_FIELDS)) {
+        wr_buf_char(&fields, '{');
+        write_fields(&fields, s);
+        wr_buf_char(&fields, '}');
+    }
+    wr_who_sample(msg, flow, s->user, s->user_len, &fields);
+    wr_buf_fini(&fields);
 }
 
 static void write_row(struct wr_msg *msg, const struct sample *s)
@@ -172,31 +263,84 @@ static void write_row(struct wr_msg *msg, const struct sample *s)
     flow->octets[0] = s->frame_len;
     flow->packets[0] = 1;
     wr_scale(flow, s->rate ? s->rate : 1);
+    if (msg->dec->who_wanted)
+        say_who(msg, s, flow);
     WR_COUNT(msg, rows, 1);
-}
-
-static void write_address(struct wr_buf *out, const char *end, const uint8_t *addr, bool v6)
-{
-    char text[INET6_ADDRSTRLEN];
-    inet_ntop(v6 ? AF_INET6 : AF_INET, addr, text, sizeof text);
-    wr_buf_fmt(out, ",\"%s%sAddress\":\"%s\"", end, v6 ? "IPv6" : "IPv4", text);
 }
 
 static void write_line(struct wr_msg *msg, const struct sample *s)
 {
-    const struct wr_packet *p = &s->packet;
-    struct wr_buf *out = msg->json;
     wr_json_open(msg, 0, "sample");
-    wr_buf_fmt(out, ",\"samplingInterval\":%" PRIu32 ",\"ingressInterface\":%" PRIu32, s->rate, s->input);
-    wr_buf_fmt(out, ",\"egressInterface\":%" PRIu32 ",\"dataLinkFrameSize\":%" PRIu32, s->output, s->frame_len);
-    if (s->is_ip) {
-        write_address(out, "source", p->src, p->v6);
-        write_address(out, "destination", p->dst, p->v6);
-        wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
-        wr_buf_fmt(out, ",\"protocolIdentifier\":%u,\"tcpControlBits\":%u", p->proto, p->tcp_flags);
-    }
-    wr_buf_str(out, "}\n");
+    write_fields(msg->json, s);
+    wr_buf_str(msg->json, "}\n");
     WR_COUNT(msg, not_flows, 1);
+}
+
+/* ---- interface counters: the generic record, RFC 2863's counters -------------------------------------- */
+
+static const struct counter {
+    const char *name;
+    uint8_t len;
+} counters[] = {
+    {"ifIndex", 4},          {"ifType", 4},           {"ifSpeed", 8},         {"ifDirection", 4},
+    {"ifStatus", 4},         {"ifInOctets", 8},       {"ifInUcastPkts", 4},   {"ifInMulticastPkts", 4},
+    {"ifInBroadcastPkts", 4}, {"ifInDiscards", 4},    {"ifInErrors", 4},      {"ifInUnknownProtos", 4},
+    {"ifOutOctets", 8},      {"ifOutUcastPkts", 4},   {"ifOutMulticastPkts", 4}, {"ifOutBroadcastPkts", 4},
+    {"ifOutDiscards", 4},    {"ifOutErrors", 4},      {"ifPromiscuousMode", 4},
+};
+
+/* The members of an object; false: the sample has no such record. */
+static bool write_counters(struct wr_buf *out, struct wr_wire w, bool expanded)
+{
+    struct wr_wire body;
+    uint32_t kind;
+    wr_wire_take(&w, expanded ? 12 : 8); /* sequence, source */
+    uint32_t n = wr_wire_u32(&w);
+    for (uint32_t i = 0; i < n && next_block(&w, &kind, &body); i++) {
+        if (kind != GENERIC_COUNTERS || wr_wire_left(&body) < 88)
+            continue;
+        for (size_t k = 0; k < sizeof counters / sizeof *counters; k++) {
+            wr_json_key(out, counters[k].name);
+            wr_buf_fmt(out, "%" PRIu64, counters[k].len == 8 ? wr_wire_u64(&body) : wr_wire_u32(&body));
+        }
+        return true;
+    }
+    return false;
+}
+
+/* A row without ends: what it says stands in its fields. */
+static void write_counter_row(struct wr_msg *msg, struct wr_wire body, bool expanded)
+{
+    struct wr_buf *text = &msg->dec->who_text;
+    wr_buf_reset(text);
+    wr_buf_char(text, '{');
+    bool any = write_counters(text, body, expanded);
+    wr_buf_char(text, '}');
+    struct wr_flow *flow = any && !text->err ? wr_flow_vec_push(msg->rows) : NULL;
+    if (!flow)
+        return;
+    memcpy(flow->exporter, msg->exporter->addr, 16);
+    flow->flags = WR_FLOW_COUNTERS | WR_FLOW_TIME_APPROX;
+    flow->direction = 255;
+    flow->point = msg->stream->point[2];
+    flow->sampling = 1;
+    flow->domain = msg->domain;
+    flow->start_ns = flow->end_ns = flow->export_ns = msg->export_ns;
+    wr_who_fields(msg, flow, text->data, (uint32_t)text->len);
+    msg->records++;
+    WR_COUNT(msg, records, 1);
+    WR_COUNT(msg, rows, 1);
+}
+
+static void take_counters(struct wr_msg *msg, struct wr_wire body, bool expanded)
+{
+    if (msg->json) {
+        wr_json_open(msg, 0, "counters");
+        (void)write_counters(msg->json, body, expanded);
+        wr_buf_str(msg->json, "}\n");
+    } else if (msg->dec->who_wanted & wr_who_bit(WR_WHO_FIELDS)) {
+        write_counter_row(msg, body, expanded);
+    }
 }
 
 static void apply_samples(struct wr_msg *msg, struct wr_wire w, uint32_t n)
@@ -206,9 +350,11 @@ static void apply_samples(struct wr_msg *msg, struct wr_wire w, uint32_t n)
     uint32_t format;
     for (uint32_t i = 0; i < n && next_block(&w, &format, &body); i++) {
         if (!is_flow_sample(format)) {
-            bool counters = format == COUNTER_SAMPLE || format == COUNTER_EXPANDED;
-            WR_COUNT(msg, counter_samples, counters);
-            WR_COUNT(msg, other_samples, !counters);
+            bool of_interface = format == COUNTER_SAMPLE || format == COUNTER_EXPANDED;
+            WR_COUNT(msg, counter_samples, of_interface);
+            WR_COUNT(msg, other_samples, !of_interface);
+            if (of_interface)
+                take_counters(msg, body, format == COUNTER_EXPANDED);
             continue;
         }
         read_sample(format, body, &s);

@@ -416,7 +416,10 @@ void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint
 bool wr_who_compile(struct wr_tmpl *tmpl); /* false: no memory */
 void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors,
                  struct wr_flow *flow);
-void wr_who_user(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *name, uint32_t len);
+/* Of sFlow: a user's name (len 0: none) and the whole sample as JSON (empty: not wanted); JSON alone. */
+void wr_who_sample(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *user, uint32_t len,
+                   const struct wr_buf *fields);
+void wr_who_fields(struct wr_msg *msg, struct wr_flow *flow, const char *json, uint32_t len);
 void wr_names_compile(struct wr_tmpl *tmpl);
 bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
                    const char *text, uint32_t len, int64_t told_ns);

@@ -246,6 +246,8 @@ static void keep_app(struct gather *g, const uint8_t *p, uint32_t len)
 
 static void keep_account(struct gather *g, enum wr_who_kind kind, const char *text, uint32_t len)
 {
+    if (!len)
+        return;
     const char *slash = memchr(text, '\\', len);
     uint32_t domain = slash ? (uint32_t)(slash - text) : 0;
     if (slash) {
@@ -398,15 +400,36 @@ void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *
         write_list(&g, flow, &msg->rows->who);
 }
 
-void wr_who_user(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *name, uint32_t len)
+static void keep_json(struct gather *g, const char *text, size_t len)
+{
+    if (!len || len > WR_WHO_MAX_FIELDS)
+        return;
+    g->got[WR_WHO_FIELDS] = (struct slice){.at = g->text->len, .len = (uint32_t)len};
+    wr_buf_add(g->text, text, len);
+}
+
+void wr_who_sample(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *user, uint32_t len,
+                   const struct wr_buf *fields)
 {
     struct gather g = {.msg = msg, .text = &msg->dec->who_text, .wanted = msg->dec->who_wanted};
     wr_buf_reset(g.text);
-    keep_account(&g, WR_WHO_USER, (const char *)name, len);
+    keep_account(&g, WR_WHO_USER, (const char *)user, len);
+    if (!fields->err)
+        keep_json(&g, fields->data, fields->len);
     if (g.text->err)
         wr_buf_fini(g.text);
     else
         write_list(&g, flow, &msg->rows->who);
+}
+
+void wr_who_fields(struct wr_msg *msg, struct wr_flow *flow, const char *json, uint32_t len)
+{
+    struct wr_buf *out = &msg->rows->who;
+    size_t at = out->len;
+    wr_buf_u32(out, len + 5); /* kind and length before the text */
+    wr_who_add(out, WR_WHO_FIELDS, json, len);
+    if (!out->err)
+        flow->who = at + 1;
 }
 
 /* ---- records that tell names --------------------------------------------------------------------- */

@@ -40,13 +40,13 @@ static const char *said(void)
 
 Test(config, without_a_file_every_default_listener_is_there)
 {
-    cr_assert_eq(config.nlisten, 5);
+    cr_assert_eq(config.nlisten, 6);
     cr_assert_eq(config.listen[0].kind, WR_LISTEN_FLOW_UDP);
     cr_assert_str_eq(config.listen[0].text, "2055");
     cr_assert(config.listen[0].any);
     cr_assert(config.http_on);
     cr_assert_eq(load(""), WR_OK);
-    cr_assert_eq(config.nlisten, 5);
+    cr_assert_eq(config.nlisten, 6);
 }
 
 Test(config, reads_every_setting)

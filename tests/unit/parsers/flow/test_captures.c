@@ -62,7 +62,7 @@ static void one_capture(char **part)
                  (unsigned long)(now->options_records - was.options_records), part[4]);
     cr_expect_eq(b.refused, strtoul(part[5], NULL, 10), "%s: %u refused", part[0], b.refused);
     cr_expect_eq(now->rows, b.vec.n);
-    cr_expect_eq(lines_of(&b.out), now->records + now->options_records, "%s: JSON lines", part[0]);
+    cr_expect_eq(lines_of(&b.out), now->records + now->options_records + now->counter_samples, "%s: JSON lines", part[0]);
     cr_expect(wr_utf8_valid(b.out.data, b.out.len));
     both_fini(&b);
 }

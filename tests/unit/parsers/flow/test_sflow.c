@@ -116,6 +116,120 @@ Test(sflow, truncation_refuses_the_datagram)
     bench_end(&b);
 }
 
+/* A datagram with one flow sample: a raw header of `frame`, and an extended-user record when there is a name. */
+static void raw_sample(const uint8_t *frame, unsigned len, const char *user)
+{
+    unsigned padded = (len + 3) & ~3u, name = user ? (unsigned)strlen(user) : 0, name_padded = (name + 3) & ~3u;
+    unsigned user_len = user ? 8 + 16 + name_padded : 0;
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4);
+    put(&m, 1, 4);
+    put(&m, 1, 4), put(&m, 32 + 24 + padded + user_len, 4);
+    put(&m, 1, 4), put(&m, 9, 4), put(&m, 10, 4), put(&m, 0, 8), put(&m, 3, 4), put(&m, 4, 4);
+    put(&m, user ? 2 : 1, 4);
+    put(&m, 1, 4), put(&m, 16 + padded, 4);
+    put(&m, 1, 4), put(&m, 1000, 4), put(&m, 4, 4), put(&m, len, 4);
+    for (unsigned i = 0; i < padded; i++)
+        put(&m, i < len ? frame[i] : 0, 1);
+    if (!user)
+        return;
+    put(&m, 1004, 4), put(&m, user_len - 8, 4);
+    put(&m, 106, 4), put(&m, name, 4);
+    for (unsigned i = 0; i < name_padded; i++)
+        put(&m, i < name ? (uint8_t)user[i] : 0, 1);
+    put(&m, 106, 4), put(&m, 0, 4);
+}
+
+#define ETHERNET(type) 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, (type) >> 8, (type)&255
+#define IPV4(a, proto, len) 0x45, 0, 0, (len), 0, 0, 0, 0, 64, (proto), 0, 0, 10, 0, 0, (a), 10, 0, 0, (a) + 1
+#define TCP_SYN 0x04, 0xd2, 0, 25, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0
+#define SENT(...) raw_sample((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), NULL)
+
+static void inner_is_seen(struct bench *b, unsigned last)
+{
+    char src[INET_ADDRSTRLEN];
+    (void)snprintf(src, sizeof src, "10.0.0.%u", last);
+    b->vec.n = 0;
+    cr_assert(bench_send(b, &m));
+    cr_assert_eq(b->vec.n, 1);
+    const struct wr_flow *r = b->vec.at;
+    cr_expect(r->src[3] == last && r->sport == 1234 && r->dport == 25 && r->proto == 6, "10.0.0.%u: %u:%u", last,
+              r->src[3], r->dport);
+    cr_expect_eq(r->octets[0], 10000);
+    cr_expect_eq(r->tcp_flags, 2);
+}
+
+Test(sflow, what_tags_labels_and_tunnels_carry)
+{
+    struct bench b = bench_new();
+    uint64_t rows = 0;
+    SENT(ETHERNET(0x88a8), 0, 5, 0x81, 0, 0, 6, 8, 0, IPV4(1, 6, 40), TCP_SYN); /* QinQ */
+    inner_is_seen(&b, 1), rows++;
+    SENT(ETHERNET(0x8847), 0, 1, 0, 64, 0, 2, 1, 64, IPV4(3, 6, 40), TCP_SYN); /* two MPLS labels */
+    inner_is_seen(&b, 3), rows++;
+    SENT(ETHERNET(0x8864), 0x11, 0, 0, 1, 0, 42, 0, 0x21, IPV4(5, 6, 40), TCP_SYN); /* PPPoE */
+    inner_is_seen(&b, 5), rows++;
+    SENT(ETHERNET(0x0800), IPV4(100, 17, 110), 0xc0, 0, 0x12, 0xb5, 0, 62 + 28, 0, 0, 8, 0, 0, 0, 0, 0, 42, 0,
+         ETHERNET(0x0800), IPV4(7, 6, 40), TCP_SYN); /* VXLAN */
+    inner_is_seen(&b, 7), rows++;
+    for (unsigned cut = 0; cut < 104; cut++) { /* a header cut anywhere: no row, or one with addresses */
+        uint8_t frame[] = {ETHERNET(0x0800), IPV4(100, 17, 110), 0xc0, 0, 0x12, 0xb5, 0, 62 + 28, 0, 0, 8, 0, 0, 0, 0,
+                           0, 42, 0, ETHERNET(0x0800), IPV4(7, 6, 40), TCP_SYN};
+        raw_sample(frame, cut, NULL);
+        b.vec.n = 0;
+        cr_assert(bench_send(&b, &m));
+        cr_expect(b.vec.n == 0 || b.vec.at[0].src[0] == 10);
+    }
+    SENT(ETHERNET(0x8847), 0, 1, 0, 64, 0, 2, 0, 64, 0, 2, 0, 64, 0, 2, 0, 64); /* labels without a bottom */
+    b.vec.n = 0;
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(b.vec.n, 0);
+    bench_end(&b);
+}
+
+Test(sflow, extended_users_are_named)
+{
+    struct bench b = bench_new();
+    static const uint8_t frame[] = {ETHERNET(0x0800), IPV4(1, 6, 40), TCP_SYN};
+    wr_flow_decoder_who(b.dec, wr_who_bit(WR_WHO_USER) | wr_who_bit(WR_WHO_USER_DOMAIN));
+    raw_sample(frame, sizeof frame, "CORP\\alice");
+    cr_assert(bench_send(&b, &m));
+    struct wr_who who = wr_flow_who(&b.vec, &b.vec.at[0]);
+    enum wr_who_kind kind;
+    const char *text;
+    uint32_t len;
+    cr_assert(wr_who_next(&who, &kind, &text, &len) && kind == WR_WHO_USER_DOMAIN && len == 4);
+    cr_assert(wr_who_next(&who, &kind, &text, &len) && kind == WR_WHO_USER && len == 5);
+    cr_expect_eq(memcmp(text, "alice", 5), 0);
+    bench_end(&b);
+}
+
+Test(sflow, counters_are_rows_for_those_who_read_whole_records)
+{
+    struct bench b = bench_new();
+    feed_file("telegraf/sflow_issue_18876/message.bin", 'd', feed_bench, &b);
+    uint32_t flows = b.vec.n;
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->counter_samples > 0, true);
+    wr_flow_decoder_who(b.dec, wr_who_bit(WR_WHO_FIELDS));
+    feed_file("telegraf/sflow_issue_18876/message.bin", 'd', feed_bench, &b);
+    cr_expect_gt(b.vec.n, 2 * flows);
+    unsigned rows = 0;
+    for (uint32_t i = flows; i < b.vec.n; i++) {
+        struct wr_who who = wr_flow_who(&b.vec, &b.vec.at[i]);
+        enum wr_who_kind kind;
+        const char *text;
+        uint32_t len;
+        cr_assert(wr_who_next(&who, &kind, &text, &len) && kind == WR_WHO_FIELDS);
+        if (!(b.vec.at[i].flags & WR_FLOW_COUNTERS))
+            continue;
+        rows++;
+        cr_expect(len > 20 && memcmp(text, "{\"ifIndex\":", 11) == 0, "%.*s", (int)len, text);
+        cr_expect(text[len - 1] == '}');
+    }
+    cr_expect_gt(rows, 0);
+    bench_end(&b);
+}
+
 static void begin_fixed(uint16_t version, unsigned n)
 {
     m.len = 0;
