@@ -50,9 +50,13 @@ void wr_agg_layout_place(struct wr_agg_layout *layout)
     for (uint32_t a = 0; a < layout->naggs; a++)
         layout->has_valid |= needs_valid(layout->agg[a].kind) && slots_of(&layout->agg[a]);
     layout->nslots = layout->has_valid;
+    layout->nkept = 0;
     for (uint32_t a = 0; a < layout->naggs; a++) {
+        uint16_t n = slots_of(&layout->agg[a]);
         layout->agg[a].first = (uint16_t)layout->nslots;
-        layout->nslots += slots_of(&layout->agg[a]);
+        layout->nslots += n;
+        if (n)
+            layout->kept[layout->nkept++] = (uint8_t)a;
     }
 }
 
@@ -221,10 +225,44 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
 bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
                 uint32_t row, struct wr_arena *arena)
 {
-    for (uint32_t a = 0; a < layout->naggs; a++)
-        if (slots_of(&layout->agg[a]) && !add_one(&layout->agg[a], a, slots, args->arg[a], row, arena))
+    for (uint32_t i = 0; i < layout->nkept; i++) {
+        uint32_t a = layout->kept[i];
+        if (!add_one(&layout->agg[a], a, slots, args->arg[a], row, arena))
             return false;
+    }
     return true;
+}
+
+/* Sums and extremes of whole numbers: a column at a time. */
+static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots,
+                          const struct wr_vec *v, const struct wr_sel *sel)
+{
+    uint32_t stride = layout->nslots, first = layout->agg[a].first;
+    bool extreme = layout->agg[a].kind == WR_AGG_MIN || layout->agg[a].kind == WR_AGG_MAX;
+    for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
+        uint32_t row = sel->row[k];
+        bool valid = wr_vec_valid(v, row);
+        slots[first].i = valid ? v->i[row] : 0;
+        if (extreme)
+            slots[0].u |= (uint64_t)valid << a;
+    }
+}
+
+void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
+                 const struct wr_sel *sel)
+{
+    memset(slots, 0, (size_t)sel->n * layout->nslots * sizeof *slots);
+    for (uint32_t i = 0; i < layout->nkept; i++) {
+        uint32_t a = layout->kept[i];
+        const struct wr_agg_place *p = &layout->agg[a];
+        bool whole = p->kind == WR_AGG_SUM || p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX;
+        if (whole && args->arg[a][0].i) {
+            rows_of_whole(layout, a, slots, &args->arg[a][0], sel);
+            continue;
+        }
+        for (uint32_t k = 0; k < sel->n; k++)
+            (void)add_one(p, a, slots + (size_t)k * layout->nslots, args->arg[a], sel->row[k], NULL);
+    }
 }
 
 static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst,
@@ -277,9 +315,8 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
 
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src)
 {
-    for (uint32_t a = 0; a < layout->naggs; a++)
-        if (slots_of(&layout->agg[a]))
-            merge_one(&layout->agg[a], UINT64_C(1) << a, dst, src);
+    for (uint32_t i = 0; i < layout->nkept; i++)
+        merge_one(&layout->agg[layout->kept[i]], UINT64_C(1) << layout->kept[i], dst, src);
 }
 
 /* -1, 0, 1 of two slots of a minimum or maximum. */
@@ -341,9 +378,8 @@ bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const 
                   const union wr_slot *new)
 {
     bool exact = true;
-    for (uint32_t a = 0; a < layout->naggs; a++)
-        if (slots_of(&layout->agg[a]))
-            exact &= amend_one(&layout->agg[a], UINT64_C(1) << a, dst, old, new);
+    for (uint32_t i = 0; i < layout->nkept; i++)
+        exact &= amend_one(&layout->agg[layout->kept[i]], UINT64_C(1) << layout->kept[i], dst, old, new);
     return exact;
 }
 

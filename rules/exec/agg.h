@@ -31,6 +31,7 @@ struct wr_agg_place {
 struct wr_agg_layout {
     uint32_t naggs, nslots, ndsets;
     bool has_valid;
+    uint8_t nkept, kept[WR_AGGS_MAX]; /* aggregates that have slots */
     struct wr_agg_place agg[WR_AGGS_MAX];
 };
 
@@ -48,6 +49,9 @@ struct wr_agg_args {
  * memory ran out. Distinct sets are not touched. */
 bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
                 uint32_t row, struct wr_arena *arena);
+/* The state of each selected row, alone, one after the other. Kinds that copy texts are not for it. */
+void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
+                 const struct wr_sel *sel);
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
 /* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not
  * exact: an old minimum, maximum or deviation cannot be undone. */

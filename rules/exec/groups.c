@@ -12,7 +12,7 @@ static size_t cost(size_t size)
 
 static size_t block_size(const struct wr_stream *s, uint32_t craw, uint32_t key_len)
 {
-    return sizeof(struct group) + (size_t)craw * s->raw_words * 8 + key_len;
+    return sizeof(struct group) + (s->key_words + (key_len + 7) / 8 + (size_t)craw * s->raw_words) * 8;
 }
 
 static void index_put(struct wr_stream *s, uint32_t hash, uint32_t at)
@@ -76,37 +76,48 @@ static bool dense_room(struct wr_stream *s)
     return true;
 }
 
-struct group *wr_group_find(struct wr_stream *s, uint32_t hash, const struct wr_vec *keys, uint32_t row)
+struct group *wr_group_find(struct wr_stream *s, struct wanted want)
 {
     if (!s->nindex)
         return NULL;
-    uint32_t mask = s->nindex - 1;
+    uint32_t mask = s->nindex - 1, hash = want.hash;
     for (uint32_t i = hash & mask; s->index[i].at; i = (i + 1) & mask) {
         if (s->index[i].hash != hash)
             continue;
         struct group *g = s->dense[s->index[i].at - 1];
-        if (wr_key_equal(key_of(s, g), keys, s->summarize->nkeys, row))
+        if (memcmp(g->tail, want.words, s->key_words * sizeof *want.words) == 0 &&
+            (!(want.words[0] >> 63) || wr_key_equal(key_of(s, g), want.keys, s->summarize->nkeys, want.row)))
             return g;
     }
     return NULL;
 }
 
-struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len,
-                           enum wr_err *ret_err)
+struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err *ret_err)
 {
-    *ret_err = key_len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
-    if (key_len > UINT16_MAX || !index_room(s) || !dense_room(s))
+    *ret_err = WR_ENOMEM;
+    wr_buf_reset(&s->key);
+    wr_key_pack(want.keys, s->summarize->nkeys, want.row, &s->key);
+    if (s->key.err || !index_room(s) || !dense_room(s))
         return NULL;
-    size_t size = block_size(s, 1, (uint32_t)key_len);
-    struct group *g = malloc(size);
-    if (!g)
+    size_t len = s->key.len, size = block_size(s, 1, (uint32_t)len);
+    struct group *g = len > UINT16_MAX ? NULL : malloc(size);
+    if (!g) {
+        *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
         return NULL;
-    *g = (struct group){.hash = hash, .at = s->ngroups, .key_len = (uint16_t)key_len, .craw = 1};
-    if (key_len)
-        memcpy(g->raw + s->raw_words, key, key_len);
+    }
+    *g = (struct group){.stale = INT64_MAX,
+                        .floor = INT64_MIN,
+                        .hash = want.hash,
+                        .at = s->ngroups,
+                        .key_len = (uint16_t)len,
+                        .craw = 1};
+    memcpy(g->tail, want.words, s->key_words * sizeof *g->tail);
+    if (len)
+        memcpy(g->tail + s->key_words, s->key.data, len);
     s->bytes += cost(size);
     s->dense[s->ngroups++] = g;
-    index_put(s, hash, g->at);
+    index_put(s, want.hash, g->at);
+    s->created++;
     *ret_err = WR_OK;
     return g;
 }
@@ -119,8 +130,6 @@ struct group *wr_group_grow(struct wr_stream *s, struct group *g)
     struct group *new = realloc(g, size);
     if (!new)
         return NULL;
-    memmove(new->raw + (size_t)craw * s->raw_words, new->raw + (size_t) new->craw * s->raw_words,
-            new->key_len);
     new->craw = (uint8_t)craw;
     s->bytes += cost(size) - cost(old);
     s->dense[at] = new;

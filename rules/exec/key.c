@@ -43,7 +43,7 @@ static uint64_t text_hash(const struct wr_hash_key *secret, uint64_t h, const st
     if (s->len > WR_STR_INLINE)
         return text_bytes(secret, h, wr_str_data(s), s->len);
     memcpy(w, s, sizeof w);
-    return more(secret, more(secret, h, w[0]), w[1]);
+    return fold(w[0] ^ secret->k0, w[1] ^ h ^ secret->k1);
 }
 
 /* The bits by which a value groups: 0.0 with -0.0, NaN with NaN. */
@@ -75,6 +75,69 @@ void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, ui
             else
                 hash[row] = more(secret, hash[row], v->r ? real_bits(v->r[row]) : (uint64_t)v->i[row]);
         }
+    }
+}
+
+uint32_t wr_key_words(const struct wr_vec *keys, uint32_t nkeys)
+{
+    uint32_t n = 1;
+    for (uint32_t k = 0; k < nkeys; k++)
+        n += keys[k].s ? 2 : 1;
+    return n;
+}
+
+static inline void text_words(const struct wr_hash_key *secret, const struct wr_str *s, uint64_t *first,
+                              uint64_t *w)
+{
+    memcpy(w, s, 2 * sizeof *w);
+    if (s->len > WR_STR_INLINE) {
+        w[1] = text_bytes(secret, 0, wr_str_data(s), s->len);
+        *first |= UINT64_C(1) << 63;
+    }
+}
+
+/* Words of one column, from `to` on, `stride` apart; `null` is its bit in the row's first word, which stands
+ * `back` words before. */
+static void column_words(const struct wr_hash_key *secret, const struct wr_vec *v, const struct wr_sel *sel,
+                         uint64_t *to, uint32_t stride, uint32_t back, uint64_t null)
+{
+    if (v->s && !v->valid) {
+        for (uint32_t k = 0; k < sel->n; k++, to += stride)
+            text_words(secret, &v->s[sel->row[k]], to - back, to);
+        return;
+    }
+    for (uint32_t k = 0; k < sel->n; k++, to += stride) {
+        uint32_t row = sel->row[k];
+        if (!wr_vec_valid(v, row)) {
+            to[0] = 0;
+            if (v->s)
+                to[1] = 0;
+            *(to - back) |= null;
+        } else if (v->s) {
+            text_words(secret, &v->s[row], to - back, to);
+        } else {
+            to[0] = v->r ? real_bits(v->r[row]) : (uint64_t)v->i[row];
+        }
+    }
+}
+
+void wr_keys_read(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
+                  const struct wr_sel *sel, uint64_t *words, uint32_t *hash)
+{
+    uint32_t n = wr_key_words(keys, nkeys), at = 1;
+    for (uint32_t k = 0; k < sel->n; k++)
+        words[(size_t)k * n] = 0;
+    for (uint32_t k = 0; k < nkeys; k++) {
+        column_words(secret, &keys[k], sel, words + at, n, at, UINT64_C(1) << (k < 63 ? k : 63));
+        at += keys[k].s ? 2 : 1;
+    }
+    for (uint32_t k = 0; k < sel->n; k++, words += n) {
+        uint64_t h = secret->k1;
+        for (uint32_t i = 0; i + 1 < n; i += 2)
+            h = fold(words[i] ^ secret->k0, words[i + 1] ^ h);
+        if (n % 2)
+            h = fold(words[n - 1] ^ secret->k0, h);
+        hash[k] = (uint32_t)(h >> 32);
     }
 }
 

@@ -11,6 +11,14 @@
 #include "base/batch.h"
 #include "base/hash.h"
 
+/* The keys of a row as words: [nulls; bit 63: a long text, or a null beyond 63 keys] then two a text (length,
+ * bytes; of a long one length, prefix, hash) and one of anything else. Rows with the same keys have the same
+ * words; with bit 63 the keys themselves must be compared, too. */
+uint32_t wr_key_words(const struct wr_vec *keys, uint32_t nkeys);
+/* Those of the selected rows one after the other in `words`, and a hash of each in `hash`. */
+void wr_keys_read(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
+                  const struct wr_sel *sel, uint64_t *words, uint32_t *hash);
+
 /* hash[row] for every selected row. */
 void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
                  const struct wr_sel *sel, uint64_t *hash);

@@ -52,13 +52,15 @@ static uint64_t *pane_get(struct wr_stream *s, struct ext *x, int64_t id)
     return p;
 }
 
-static void pane_drop(struct wr_stream *s, struct ext *x, uint32_t n)
+static void pane_drop(struct wr_stream *s, struct group *g, uint32_t n)
 {
+    struct ext *x = g->ext;
     uint64_t *p = pane_at(s, x, n);
-    x->pane_rows -= p[PANE_N];
+    g->pane_rows -= p[PANE_N];
     memmove(p, p + s->pane_words, (size_t)(x->npanes - n - 1) * s->pane_words * 8);
     x->npanes--;
     s->npanes--;
+    g->floor = x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
 }
 
 static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
@@ -67,11 +69,15 @@ static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const 
     if (!p)
         return WR_ENOMEM;
     p[PANE_N]++;
-    g->ext->pane_rows++;
+    g->pane_rows++;
     if (ts < (int64_t)p[PANE_FIRST])
         p[PANE_FIRST] = (uint64_t)ts;
     if (ts > (int64_t)p[PANE_LAST])
         p[PANE_LAST] = (uint64_t)ts;
+    if (ts > g->floor)
+        g->floor = ts;
+    if (ts < g->stale)
+        g->stale = ts;
     wr_agg_merge(&s->layout, pane_state(p), slots);
     return WR_OK;
 }
@@ -85,7 +91,7 @@ static enum wr_err fold_half(struct wr_stream *s, struct group *g)
         if (err)
             return err;
     }
-    memmove(g->raw, raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
+    memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
     g->nraw = (uint8_t)(g->nraw - n);
     return WR_OK;
 }
@@ -94,9 +100,7 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
                            const union wr_slot *slots)
 {
     struct group *to = *g;
-    const struct ext *x = to->ext;
-    /* Raw rows are newer than every pane: older ones that come late go to theirs. */
-    if (x && x->npanes && ts <= (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST])
+    if (ts <= to->floor) /* late: to its pane */
         return fold(s, to, ts, slots);
     if (to->nraw == to->craw && to->craw < s->raw_max) {
         to = wr_group_grow(s, to);
@@ -109,26 +113,30 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
         enum wr_err err = fold_half(s, to);
         if (err)
             return err;
-        if (ts <= (int64_t)pane_at(s, to->ext, to->ext->npanes - 1)[PANE_LAST])
+        if (ts <= to->floor)
             return fold(s, to, ts, slots);
     }
     uint32_t i = to->nraw;
     while (i > 0 && raw_ts(s, to, i - 1) > ts)
         i--;
     uint64_t *raw = raw_at(s, to, i);
-    memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
+    if (i < to->nraw)
+        memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
+    if (ts < to->stale)
+        to->stale = ts;
     raw[0] = (uint64_t)ts;
     if (s->amends)
         raw[1] = rowid;
-    if (s->layout.nslots)
-        memcpy(raw + s->raw_slots, slots, s->layout.nslots * sizeof *slots);
+    for (uint32_t k = 0; k < s->layout.nslots; k++)
+        raw[s->raw_slots + k] = slots[k].u;
     to->nraw++;
     return WR_OK;
 }
 
-static bool amend_pane(struct wr_stream *s, struct ext *x, int64_t ts, const union wr_slot *old,
+static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *old,
                        const union wr_slot *new)
 {
+    struct ext *x = g->ext;
     int64_t id = pane_of(s, ts);
     for (uint32_t i = x->npanes; i-- > 0;) {
         uint64_t *p = pane_at(s, x, i);
@@ -141,9 +149,9 @@ static bool amend_pane(struct wr_stream *s, struct ext *x, int64_t ts, const uni
         if (ts == (int64_t)p[PANE_FIRST] || ts == (int64_t)p[PANE_LAST])
             x->approx = true; /* whether another row has this time is not known */
         p[PANE_N]--;
-        x->pane_rows--;
+        g->pane_rows--;
         if (p[PANE_N] == 0)
-            pane_drop(s, x, i);
+            pane_drop(s, g, i);
         return true;
     }
     return false;
@@ -165,27 +173,38 @@ bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t ro
         g->nraw--;
         return true;
     }
-    return g->ext && amend_pane(s, g->ext, ts, old, new);
+    return g->ext && amend_pane(s, g, ts, old, new);
+}
+
+/* The oldest time that the group still holds. */
+static int64_t oldest(const struct wr_stream *s, struct group *g)
+{
+    const struct ext *x = g->ext;
+    int64_t t = g->nraw ? raw_ts(s, g, 0) : INT64_MAX;
+    if (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] < t)
+        t = (int64_t)pane_at(s, x, 0)[PANE_LAST];
+    for (uint32_t d = 0; x && d < s->layout.ndsets; d++)
+        if (x->dsets[d].n && x->dsets[d].oldest < t)
+            t = x->dsets[d].oldest;
+    return t;
 }
 
 void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
 {
     int64_t bound = edge(s, t);
     uint32_t n = 0;
-    if (!s->window)
+    if (!s->window || g->stale > bound)
         return;
     while (n < g->nraw && raw_ts(s, g, n) <= bound)
         n++;
     if (n) {
-        memmove(g->raw, raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
+        memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
         g->nraw = (uint8_t)(g->nraw - n);
     }
     struct ext *x = g->ext;
-    if (!x)
-        return;
-    while (x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] <= bound)
-        pane_drop(s, x, 0);
-    for (uint32_t a = 0; a < s->layout.naggs; a++) {
+    while (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] <= bound)
+        pane_drop(s, g, 0);
+    for (uint32_t a = 0; x && a < s->layout.naggs; a++) {
         uint8_t d = s->layout.agg[a].dset;
         if (d != WR_NO_DSET && x->dsets[d].n && x->dsets[d].oldest <= bound) {
             s->bytes -= wr_dset_bytes(&x->dsets[d]);
@@ -193,6 +212,7 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
             s->bytes += wr_dset_bytes(&x->dsets[d]);
         }
     }
+    g->stale = oldest(s, g);
 }
 
 /* Whether a pane counts at `t`: all of it, none, or, when the edge cuts it, as state.h says. */
@@ -262,6 +282,5 @@ int64_t wr_rows_newest(const struct wr_stream *s, struct group *g)
 {
     if (g->nraw)
         return raw_ts(s, g, g->nraw - 1u);
-    const struct ext *x = g->ext;
-    return x && x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
+    return g->floor;
 }

@@ -1,7 +1,7 @@
 /* State of one streaming rule, private to rules/exec/stream*.c.
  *
- *   index: hash -> place      group (24 bytes)   raw rows, oldest first      key
- *   [tag, place] ───────────► ext hash ...       [ts, row id, slots] ...     packed
+ *   index: hash -> place      group (48 bytes)   key as words, key       raw rows, oldest first
+ *   [tag, place] ───────────► ext, times ...     (key.h)                 [ts, row id, slots] ...
  *                              │
  *                              └► panes [id, n, first, last, slots] ..., distinct sets, alert
  *
@@ -12,6 +12,8 @@
  * whether it still does; elsewhere, so at every pane-aligned instant, both are exact. Groups lie in order of
  * arrival; nothing that shows depends on the hash.
  *
+ * Rows are read a block at a time, a column at a time: the words of their keys, hashes, their own states. Most then
+ * touch the group's head and the end of its raw rows only; every few rows one fold goes to the panes.
  * Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count
  * < k, averages): every group of theirs is in the heap, and each row is evaluated. */
 #ifndef WR_RULES_EXEC_STATE_H
@@ -19,6 +21,7 @@
 
 #include "rules/exec/agg.h"
 #include "rules/exec/eval.h"
+#include "rules/exec/key.h"
 #include "rules/exec/stream.h"
 
 #include "base/ticks.h"
@@ -26,6 +29,7 @@
 enum {
     RAW_MIN = 12,       /* rows; half of them stay after a fold: enough for the samples of an alert */
     NEED_MAX = 64,      /* thresholds up to here are exact at every instant */
+    BLOCK = 128,        /* rows whose keys are read together */
     DISTINCT_MAX = 4096 /* values a group's set keeps */
 };
 #define FUTURE_MAX (5 * WR_TICKS_MINUTE)
@@ -43,7 +47,6 @@ struct firing {
 struct ext {
     uint64_t *panes; /* npanes * pane_words, ascending by id */
     uint32_t npanes, cpanes;
-    uint64_t pane_rows;
     struct wr_dset *dsets;
     struct firing *firing;
     bool approx; /* something could not be undone, or values were given up */
@@ -51,12 +54,15 @@ struct ext {
 
 struct group {
     struct ext *ext;
+    int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
+    int64_t floor; /* newest time in panes; raw rows are newer */
+    uint64_t pane_rows;
     uint32_t hash;
     uint32_t at;   /* place in `dense` */
     uint32_t heap; /* place in the heap + 1 */
     uint16_t key_len;
     uint8_t nraw, craw;
-    uint64_t raw[]; /* craw * raw_words; then the key */
+    uint64_t tail[]; /* the key's words; the key, up to a multiple of 8; then craw * raw_words */
 };
 
 struct slot {
@@ -83,12 +89,14 @@ struct wr_stream {
     const struct wr_op *summarize; /* NULL: stateless */
     const struct wr_schema *out_schema;
     struct wr_agg_layout layout;
-    uint32_t raw_words, pane_words, raw_slots, pane_slots, raw_max;
+    uint32_t key_words, raw_words, pane_words, raw_slots, pane_slots, raw_max;
     const struct wr_amends *amends; /* NULL: rows never change */
     bool rising;
     struct quick quick[16];
     uint32_t nquick;
     int64_t need_rows, window, pane;
+    uint64_t least_rows; /* a group of fewer cannot fire */
+    uint32_t created;    /* groups since the last sweep */
 
     int64_t now, inexact_until;
     uint64_t stateless_rows;
@@ -104,7 +112,11 @@ struct wr_stream {
 
     struct wr_arena *batch_arena, *row_arena;
     struct wr_eval ev, row_ev;
-    union wr_slot *row_slots, *old_slots, *sum_slots;
+    union wr_slot *sum_slots;
+    /* Of a block of rows; of the old and the new version of an amended row. */
+    uint64_t *words;
+    uint32_t *hash;
+    union wr_slot *slots;
     struct wr_buf key;
     struct wr_alert *alerts, **alerts_end;
     struct wr_engine_stats stats;
@@ -114,12 +126,12 @@ enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
 
 static inline uint64_t *raw_at(const struct wr_stream *s, struct group *g, uint32_t n)
 {
-    return g->raw + (size_t)n * s->raw_words;
+    return g->tail + s->key_words + (g->key_len + 7u) / 8 + (size_t)n * s->raw_words;
 }
 
 static inline const uint8_t *key_of(const struct wr_stream *s, const struct group *g)
 {
-    return (const uint8_t *)(g->raw + (size_t)g->craw * s->raw_words);
+    return (const uint8_t *)(g->tail + s->key_words);
 }
 
 static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, uint32_t n)
@@ -129,7 +141,7 @@ static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, 
 
 static inline uint64_t group_rows(const struct group *g)
 {
-    return g->nraw + (g->ext ? g->ext->pane_rows : 0);
+    return g->nraw + g->pane_rows;
 }
 
 /* First tick that is still outside of the window at `t`. */
@@ -139,10 +151,16 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 }
 
 /* groups.c: where groups lie */
-struct group *wr_group_find(struct wr_stream *s, uint32_t hash, const struct wr_vec *keys, uint32_t row);
+
+/* What finds a row's group. */
+struct wanted {
+    const struct wr_vec *keys;
+    const uint64_t *words;
+    uint32_t hash, row;
+};
+struct group *wr_group_find(struct wr_stream *s, struct wanted want);
 /* A new group; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
-struct group *wr_group_new(struct wr_stream *s, uint32_t hash, const void *key, size_t key_len,
-                           enum wr_err *ret_err);
+struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err *ret_err);
 /* Room for one more raw row; the group may move. */
 struct group *wr_group_grow(struct wr_stream *s, struct group *g);
 void wr_group_free(struct wr_stream *s, struct group *g);

@@ -120,6 +120,7 @@ static void analyse(struct wr_stream *s)
     for (uint32_t q = 0; q < s->nquick; q++)
         if (s->quick[q].min > s->need_rows)
             s->need_rows = s->quick[q].min;
+    s->least_rows = s->rising ? (uint64_t)s->need_rows : 0;
     uint32_t keep = s->need_rows <= NEED_MAX ? 2 * (uint32_t)s->need_rows : 0;
     s->raw_max = keep > RAW_MIN ? keep : RAW_MIN;
     /* A divisor of the window near min(300 s, window / 16), so that aligned times fall between panes. */
@@ -140,15 +141,17 @@ static bool set_up(struct wr_stream *s)
         return false;
     shorten(s);
     analyse(s);
+    s->key_words = 1;
+    for (uint32_t k = 0; k < s->summarize->nkeys; k++)
+        s->key_words += 1u + wr_type_is_str(s->summarize->cols[k]->type);
     s->raw_slots = 1u + (s->amends != NULL);
     s->raw_words = s->raw_slots + s->layout.nslots;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
-    s->row_slots = calloc(3 * (s->layout.nslots + 1), sizeof *s->row_slots);
-    if (!s->row_slots)
-        return false;
-    s->old_slots = s->row_slots + s->layout.nslots + 1;
-    s->sum_slots = s->old_slots + s->layout.nslots + 1;
-    return true;
+    s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
+    s->slots = malloc(BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
+    s->words = malloc(BLOCK * s->key_words * sizeof *s->words);
+    s->hash = malloc(BLOCK * sizeof *s->hash);
+    return s->sum_slots && s->slots && s->words && s->hash;
 }
 
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts)
@@ -177,7 +180,10 @@ void wr_stream_free(struct wr_stream *stream)
     wr_alerts_free(stream->alerts);
     wr_arena_free(stream->batch_arena);
     wr_arena_free(stream->row_arena);
-    free(stream->row_slots);
+    free(stream->sum_slots);
+    free(stream->slots);
+    free(stream->words);
+    free(stream->hash);
     wr_buf_fini(&stream->key);
     free(stream);
 }
@@ -192,8 +198,7 @@ struct view {
     struct wr_chunk chunk;
     struct wr_vec *keys;
     struct wr_agg_args *args;
-    uint64_t *hash;
-    bool *in;
+    bool *in;             /* only when there are amendments */
 };
 
 static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_vec *cols,
@@ -201,9 +206,7 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
 {
     *v = (struct view){.chunk = {.schema = b->schema, .col = cols, .nrows = b->nrows}};
     v->chunk.sel.row = wr_arena_alloc(s->ev.arena, (sel->n + 1) * sizeof *sel->row);
-    v->in = wr_arena_alloc(s->ev.arena, b->nrows + 1u);
-    v->hash = wr_arena_alloc(s->ev.arena, (b->nrows + 1) * sizeof *v->hash);
-    if (!v->chunk.sel.row || !v->in || !v->hash)
+    if (!v->chunk.sel.row)
         return false;
     memcpy(v->chunk.sel.row, sel->row, sel->n * sizeof *sel->row);
     v->chunk.sel.n = sel->n;
@@ -212,13 +215,32 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
         wr_op_apply(&s->ev, s->prefix[i], &v->chunk);
     if (s->ev.err)
         return false;
-    WR_EACH (&v->chunk.sel, row)
-        v->in[row] = true;
     if (!s->summarize || !v->chunk.sel.n)
         return true;
-    if (!wr_summarize_eval(&s->ev, s->summarize, &v->chunk, &v->keys, &v->args))
+    return wr_summarize_eval(&s->ev, s->summarize, &v->chunk, &v->keys, &v->args);
+}
+
+/* Keys and states of at most BLOCK rows, from place `at` of the stream's scratch on. */
+static void read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
+{
+    wr_keys_read(&s->opts.secret, v->keys, s->summarize->nkeys, sel, s->words + (size_t)at * s->key_words,
+                 s->hash + at);
+    wr_agg_rows(&s->layout, s->slots + (size_t)at * s->layout.nslots, v->args, sel);
+}
+
+static inline struct wanted wanted(const struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row)
+{
+    return (struct wanted){v->keys, s->words + (size_t)at * s->key_words, s->hash[at], row};
+}
+
+/* Which rows passed, by number. */
+static bool mark(struct wr_stream *s, const struct wr_batch *b, struct view *v)
+{
+    v->in = wr_arena_alloc(s->ev.arena, b->nrows + 1u);
+    if (!v->in)
         return false;
-    wr_key_hash(&s->opts.secret, v->keys, s->summarize->nkeys, &v->chunk.sel, v->hash);
+    WR_EACH (&v->chunk.sel, row)
+        v->in[row] = true;
     return true;
 }
 
@@ -235,14 +257,14 @@ static const struct wr_vec *old_columns(struct wr_stream *s, const struct wr_bat
     return cols;
 }
 
-static bool is_amend(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+static inline bool is_amend(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
     const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
     return v && v->i && wr_vec_valid(v, row) && v->i[row];
 }
 
 /* The row's place in time; false when it is in no window any more. */
-static bool row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
+static inline bool row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
 {
     *ret_ts = s->now;
     if (s->plan->time_col == WR_NO_COL)
@@ -299,8 +321,6 @@ static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
 static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const struct view *v, uint32_t row,
                                 int64_t ts)
 {
-    if (!s->layout.ndsets)
-        return WR_OK;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
@@ -318,30 +338,24 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
     return WR_OK;
 }
 
-static void state_of(struct wr_stream *s, const struct view *v, uint32_t row, union wr_slot *slots)
-{
-    memset(slots, 0, (s->layout.nslots + 1) * sizeof *slots);
-    (void)wr_agg_add(&s->layout, slots, v->args, row, s->row_arena); /* incremental kinds copy no text */
-}
-
-static uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
     const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
     return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
 }
 
-static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const struct view *v, uint32_t row)
+/* A row that was read to place `at`. */
+static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const struct view *v, uint32_t at,
+                          uint32_t row)
 {
     int64_t ts;
     if (!row_time(s, b, row, &ts))
         return WR_OK;
-    enum wr_err err = wr_groups_make_room(s);
-    uint32_t hash = (uint32_t)(v->hash[row] >> 32);
-    struct group *g = err ? NULL : wr_group_find(s, hash, v->keys, row);
+    enum wr_err err = s->bytes > s->opts.memory_bytes ? wr_groups_make_room(s) : WR_OK;
+    struct wanted want = wanted(s, v, at, row);
+    struct group *g = err ? NULL : wr_group_find(s, want);
     if (!g && !err) {
-        wr_buf_reset(&s->key);
-        wr_key_pack(v->keys, s->summarize->nkeys, row, &s->key);
-        g = s->key.err ? NULL : wr_group_new(s, hash, s->key.data, s->key.len, &err);
+        g = wr_group_new(s, want, &err);
         if (!g && err == WR_ELIMIT) {
             s->stats.evicted++; /* a key this long is not kept */
             s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
@@ -351,12 +365,11 @@ static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const s
     if (!g)
         return err ? err : WR_ENOMEM;
     wr_rows_prune(s, g, s->now);
-    state_of(s, v, row, s->row_slots);
-    err = wr_rows_insert(s, &g, ts, rowid_of(s, b, row), s->row_slots);
-    if (!err)
+    err = wr_rows_insert(s, &g, ts, rowid_of(s, b, row), s->slots + (size_t)at * s->layout.nslots);
+    if (!err && s->layout.ndsets)
         err = add_distinct(s, g, v, row, ts);
     s->stats.rows_aggregated++;
-    return err ? err : grown(s, g, ts);
+    return err ? err : group_rows(g) < s->least_rows ? WR_OK : grown(s, g, ts);
 }
 
 /* Bytes that were unknown are known now. */
@@ -372,24 +385,28 @@ static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, 
     return false;
 }
 
+/* Reads the new version of an amended row to place 0, the old one to place 1. */
 static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const struct view *new,
                          const struct view *old, uint32_t row)
 {
+    uint16_t r = (uint16_t)row;
+    struct wr_sel one = {&r, 1};
+    if (new->in[row])
+        read_rows(s, new, &one, 0);
     if (!old->in[row])
-        return new->in[row] ? insert(s, b, new, row) : WR_OK;
+        return new->in[row] ? insert(s, b, new, 0, row) : WR_OK;
+    read_rows(s, old, &one, 1);
     int64_t ts;
     if (!row_time(s, b, row, &ts))
         return WR_OK;
-    struct group *g = wr_group_find(s, (uint32_t)(old->hash[row] >> 32), old->keys, row);
-    bool same = new->in[row] && old->hash[row] == new->hash[row];
+    struct group *g = wr_group_find(s, wanted(s, old, 1, row));
+    bool same = new->in[row]; /* no key reads what amendments change (rules/plan/stream.c) */
     if (g) {
+        const union wr_slot *was = s->slots + s->layout.nslots;
         wr_rows_prune(s, g, s->now);
-        state_of(s, old, row, s->old_slots);
-        if (same)
-            state_of(s, new, row, s->row_slots);
-        bool there = wr_rows_amend(s, g, ts, rowid_of(s, b, row), s->old_slots, same ? s->row_slots : NULL);
+        bool there = wr_rows_amend(s, g, ts, rowid_of(s, b, row), was, same ? s->slots : NULL);
         uint64_t before = g->ext && s->layout.ndsets ? g->ext->dsets[0].n : 0;
-        enum wr_err err = there && same ? add_distinct(s, g, new, row, ts) : WR_OK;
+        enum wr_err err = there && same && s->layout.ndsets ? add_distinct(s, g, new, row, ts) : WR_OK;
         if (g->ext && s->layout.ndsets && (!same || g->ext->dsets[0].n != before))
             g->ext->approx = true; /* a value's last sighting cannot be taken back */
         bool fires = g->ext && g->ext->firing;
@@ -398,62 +415,107 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
         if (err || same)
             return err;
     }
-    return new->in[row] && !same ? insert(s, b, new, row) : WR_OK;
+    return WR_OK;
 }
 
-/* Touches what row `k` will need: its slot, some rows later the place, then the group. Three cache misses in the dark
- * instead of three in a row. */
-static void prefetch(const struct wr_stream *s, const struct wr_sel *sel, const uint64_t *hash, uint32_t k)
+/* Touches what row `k` of the block will need: its slot, some rows later the place, then the group. Three cache
+ * misses in the dark instead of three in a row. */
+static inline void prefetch(const struct wr_stream *s, uint32_t k, uint32_t n)
 {
     uint32_t mask = s->nindex - 1;
-    if (!s->nindex)
-        return;
-    if (k + 12 < sel->n)
-        __builtin_prefetch(&s->index[(uint32_t)(hash[sel->row[k + 12]] >> 32) & mask]);
-    if (k + 8 < sel->n) {
-        uint32_t at = s->index[(uint32_t)(hash[sel->row[k + 8]] >> 32) & mask].at;
+    if (k + 12 < n)
+        __builtin_prefetch(&s->index[s->hash[k + 12] & mask]);
+    if (k + 8 < n) {
+        uint32_t at = s->index[s->hash[k + 8] & mask].at;
         if (at)
             __builtin_prefetch(&s->dense[at - 1]);
     }
-    if (k + 4 < sel->n) {
-        uint32_t at = s->index[(uint32_t)(hash[sel->row[k + 4]] >> 32) & mask].at;
-        if (at) {
-            __builtin_prefetch(s->dense[at - 1]);
-            __builtin_prefetch((const char *)s->dense[at - 1] + 64);
-        }
+    if (k + 4 < n) {
+        uint32_t at = s->index[s->hash[k + 4] & mask].at;
+        const char *g = at ? (const char *)s->dense[at - 1] : NULL;
+        __builtin_prefetch(g);
+        __builtin_prefetch(g + 64);
+        __builtin_prefetch(g + 128);
+        __builtin_prefetch(g + 192);
     }
+}
+
+static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, const struct view *v,
+                                const struct wr_sel *sel)
+{
+    enum wr_err err = WR_OK;
+    read_rows(s, v, sel, 0);
+    for (uint32_t k = 0; k < sel->n && !err; k++) {
+        if (s->nindex)
+            prefetch(s, k, sel->n);
+        err = insert(s, b, v, k, sel->row[k]);
+    }
+    return err;
+}
+
+/* Rows in order of arrival, some of them amendments. */
+static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, struct view *new,
+                                const struct wr_sel *amends)
+{
+    struct view old = {0};
+    const struct wr_vec *cols = old_columns(s, b);
+    if (!cols || !look(s, b, cols, amends, &old) || !mark(s, b, &old) || !mark(s, b, new))
+        return WR_ENOMEM;
+    enum wr_err err = WR_OK;
+    for (uint32_t k = 0; k < b->sel.n && !err; k++) {
+        uint32_t row = b->sel.row[k];
+        int64_t ts;
+        bool amended = is_amend(s, b, row);
+        if (s->summarize && amended)
+            err = amend(s, b, new, &old, row);
+        else if (s->summarize && new->in[row])
+            err = insert_block(s, b, new, &(struct wr_sel){&b->sel.row[k], 1});
+        else if (!s->summarize && new->in[row] && !(amended && old.in[row]) && row_time(s, b, row, &ts))
+            err = wr_stateless_raise(s, &new->chunk, row, ts, rowid_of(s, b, row));
+    }
+    return err;
+}
+
+/* Rows of the batch that are amendments. */
+static bool amendments(struct wr_stream *s, const struct wr_batch *b, struct wr_sel *ret_sel)
+{
+    *ret_sel = (struct wr_sel){0};
+    const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
+    int64_t any = 0;
+    if (!v || !v->i)
+        return true;
+    WR_EACH (&b->sel, row)
+        any |= v->i[row];
+    if (!any)
+        return true;
+    ret_sel->row = wr_arena_alloc(s->ev.arena, (b->sel.n + 1) * sizeof *ret_sel->row);
+    if (!ret_sel->row)
+        return false;
+    WR_EACH (&b->sel, row) {
+        ret_sel->row[ret_sel->n] = (uint16_t)row;
+        ret_sel->n += is_amend(s, b, row);
+    }
+    return true;
 }
 
 static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b)
 {
-    struct view new, old = {0};
-    struct wr_sel amends = {.row = wr_arena_alloc(s->ev.arena, (b->sel.n + 1) * sizeof *b->sel.row)};
-    if (!amends.row || !look(s, b, b->col, &b->sel, &new))
+    struct view new;
+    struct wr_sel amends;
+    if (!amendments(s, b, &amends) || !look(s, b, b->col, &b->sel, &new))
         return WR_ENOMEM;
-    WR_EACH (&b->sel, row)
-        if (is_amend(s, b, row))
-            amends.row[amends.n++] = (uint16_t)row;
-    if (amends.n) {
-        const struct wr_vec *cols = old_columns(s, b);
-        if (!cols || !look(s, b, cols, &amends, &old))
-            return WR_ENOMEM;
-    }
+    if (amends.n)
+        return amended_rows(s, b, &new, &amends);
     enum wr_err err = WR_OK;
-    for (uint32_t k = 0; k < b->sel.n && !err; k++) {
-        uint32_t row = b->sel.row[k];
-        if (s->summarize)
-            prefetch(s, &b->sel, new.hash, k);
-        bool amended = amends.n && is_amend(s, b, row);
-        if (s->summarize) {
-            if (amended)
-                err = amend(s, b, &new, &old, row);
-            else if (new.in[row])
-                err = insert(s, b, &new, row);
-        } else if (new.in[row] && !(amended && old.in[row])) {
-            int64_t ts;
-            if (row_time(s, b, row, &ts))
-                err = wr_stateless_raise(s, &new.chunk, row, ts, rowid_of(s, b, row));
-        }
+    const struct wr_sel *sel = &new.chunk.sel;
+    for (uint32_t k = 0; s->summarize && k < sel->n && !err; k += BLOCK) {
+        struct wr_sel block = {sel->row + k, sel->n - k < BLOCK ? sel->n - k : BLOCK};
+        err = insert_block(s, b, &new, &block);
+    }
+    for (uint32_t k = 0; !s->summarize && k < sel->n && !err; k++) {
+        int64_t ts;
+        if (row_time(s, b, sel->row[k], &ts))
+            err = wr_stateless_raise(s, &new.chunk, sel->row[k], ts, rowid_of(s, b, sel->row[k]));
     }
     return err;
 }
@@ -474,7 +536,8 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
             wr_group_free(s, g);
     }
     s->now = now;
-    wr_groups_sweep(s, SWEEP);
+    wr_groups_sweep(s, SWEEP + 2 * s->created);
+    s->created = 0;
     return WR_OK;
 }
 
@@ -488,7 +551,6 @@ enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *b
     s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows};
     s->stats.rows_in += batch->sel.n;
     err = rows(s, batch);
-    wr_groups_sweep(s, batch->sel.n);
     return err ? err : s->ev.err;
 }
 

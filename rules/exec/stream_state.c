@@ -64,10 +64,10 @@ void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out)
     wr_buf_u32(out, s->hand);
     wr_buf_u32(out, s->ngroups);
     for (uint32_t i = 0; i < s->ngroups; i++) {
-        const struct group *g = s->dense[i];
+        struct group *g = s->dense[i];
         wr_buf_blob(out, key_of(s, g), g->key_len);
         wr_buf_u32(out, g->nraw);
-        save_words(out, g->raw, (size_t)g->nraw * s->raw_words);
+        save_words(out, raw_at(s, g, 0), (size_t)g->nraw * s->raw_words);
         wr_buf_u8(out, g->ext != NULL);
         if (g->ext)
             save_ext(s, g->ext, out);
@@ -175,7 +175,8 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
             !is_time((int64_t)p[PANE_LAST]) || (int64_t)p[PANE_FIRST] > (int64_t)p[PANE_LAST] ||
             (i && (int64_t)p[PANE_ID] <= (int64_t)pane_at(s, x, i - 1)[PANE_ID]))
             return WR_ECORRUPT;
-        x->pane_rows += p[PANE_N];
+        g->pane_rows += p[PANE_N];
+        g->floor = (int64_t)p[PANE_LAST];
     }
     x->approx = wr_rd_u8(rd) != 0;
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
@@ -194,7 +195,6 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     const struct wr_op *op = s->summarize;
     uint16_t zero = 0;
     struct wr_sel first = {&zero, 1};
-    uint64_t hash;
     uint32_t key_len;
     const uint8_t *key = wr_rd_blob(rd, &key_len);
     if (rd->err || !wr_key_check(key, key_len, types, op->nkeys))
@@ -203,20 +203,22 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
         if (keys[k].valid)
             keys[k].valid[0] = 0;
     wr_key_unpack(key, keys, op->nkeys, 0);
-    wr_key_hash(&s->opts.secret, keys, op->nkeys, &first, &hash);
+    wr_keys_read(&s->opts.secret, keys, op->nkeys, &first, s->words, s->hash);
+    struct wanted want = {keys, s->words, s->hash[0], 0};
     uint32_t nraw = wr_rd_u32(rd);
-    if (rd->err || nraw > s->raw_max || wr_group_find(s, (uint32_t)(hash >> 32), keys, 0))
+    if (rd->err || nraw > s->raw_max || wr_group_find(s, want))
         return WR_ECORRUPT;
     enum wr_err err;
-    struct group *g = wr_group_new(s, (uint32_t)(hash >> 32), key, key_len, &err);
+    struct group *g = wr_group_new(s, want, &err);
     if (!g)
         return err == WR_ELIMIT ? WR_ECORRUPT : err;
     while (g->craw < nraw)
         if (!(g = wr_group_grow(s, g)))
             return WR_ENOMEM;
-    if (!load_words(rd, g->raw, (size_t)nraw * s->raw_words))
+    if (!load_words(rd, raw_at(s, g, 0), (size_t)nraw * s->raw_words))
         return WR_ECORRUPT;
     g->nraw = (uint8_t)nraw;
+    g->stale = INT64_MIN; /* the next look finds it */
     for (uint32_t i = 0; i < nraw; i++)
         if (!is_time((int64_t)raw_at(s, g, i)[0]) ||
             (i && (int64_t)raw_at(s, g, i)[0] < (int64_t)raw_at(s, g, i - 1)[0]))
