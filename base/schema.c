@@ -94,10 +94,11 @@ static const struct wr_schema tables[WR_NTABLES] = {
 };
 
 static const struct wr_amends dne_amends = {
-    WR_DNE__RowId, WR_DNE__Amend, 2,
-    {{WR_DNE_SentBytes, WR_DNE__PrevSentBytes}, {WR_DNE_ReceivedBytes, WR_DNE__PrevReceivedBytes}}};
+    WR_DNE__RowId, WR_DNE__Amend, 4,
+    {{WR_DNE_SentBytes, WR_DNE__PrevSentBytes}, {WR_DNE_ReceivedBytes, WR_DNE__PrevReceivedBytes},
+     {WR_DNE_MatchQuality, WR_NO_COL}, {WR_DNE_BytesEstimated, WR_NO_COL}}};
 static const struct wr_amends netsession_amends = {
-    WR_NETSESSION__RowId, WR_NETSESSION__Amend, 9,
+    WR_NETSESSION__RowId, WR_NETSESSION__Amend, 11,
     {{WR_NETSESSION_SrcBytes, WR_NETSESSION__PrevSrcBytes},
      {WR_NETSESSION_DstBytes, WR_NETSESSION__PrevDstBytes},
      {WR_NETSESSION_NetworkBytes, WR_NETSESSION__PrevNetworkBytes},
@@ -106,7 +107,9 @@ static const struct wr_amends netsession_amends = {
      {WR_NETSESSION_NetworkPackets, WR_NETSESSION__PrevNetworkPackets},
      {WR_NETSESSION_NetworkDuration, WR_NETSESSION__PrevNetworkDuration},
      {WR_NETSESSION_EventEndTime, WR_NO_COL},
-     {WR_NETSESSION_NetworkApplicationProtocol, WR_NO_COL}}};
+     {WR_NETSESSION_NetworkApplicationProtocol, WR_NO_COL},
+     {WR_NETSESSION_MatchQuality, WR_NO_COL},
+     {WR_NETSESSION_BytesEstimated, WR_NO_COL}}};
 
 const struct wr_amends *wr_table_amends(enum wr_table table)
 {

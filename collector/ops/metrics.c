@@ -216,9 +216,10 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
 #define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
     X(flows)
     X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind)
-        X(ambiguous) X(amends) X(inserts) X(who_dropped)
+        X(ambiguous) X(amends) X(inserts) X(who_dropped) X(raised) X(remote) X(remote_dropped)
 #undef X
             one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
+    one(out, "weir_device_clocks_off", "gauge", "devices whose clock is more than a minute off", c->clocks_off);
     one(out, "weir_rules", "gauge", "rules that run", wr_ruleset_count(wr_core_rules(o->core)));
     one(out, "weir_rule_rows_total", "counter", "rows given to the rules", e.rows_in);
     one(out, "weir_rule_rows_aggregated_total", "counter", "rows that entered a window", e.rows_aggregated);

@@ -17,7 +17,8 @@ enum { DEFAULT_CONNECTIONS = 1000000 };
 
 static const uint16_t key_cols[] = {WR_DNE_Timestamp,  WR_DNE_ActionType, WR_DNE_RemoteIP,
                                     WR_DNE_RemotePort, WR_DNE_LocalIP,    WR_DNE_LocalPort,
-                                    WR_DNE_Protocol,  WR_DNE_SentBytes,  WR_DNE_ReceivedBytes};
+                                    WR_DNE_Protocol,  WR_DNE_SentBytes,  WR_DNE_ReceivedBytes,
+                                    WR_DNE_DeviceName, WR_DNE_ReportId};
 
 static struct wr_colset join(const struct wr_colset *a, const struct wr_colset *b)
 {
@@ -88,6 +89,9 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
         c->lru[i] = c->wait[i] = (struct wr_list){WR_NONE, WR_NONE};
     for (int i = 0; i < WR_NDUE; i++)
         c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
+    c->clocks = (struct wr_pool){.size = sizeof(struct wr_clock), .free = WR_NONE};
+    c->recents = (struct wr_pool){.size = sizeof(struct wr_recent), .free = WR_NONE};
+    c->recent = (struct wr_list){WR_NONE, WR_NONE};
     c->next_id = 1;
     if (!make_scratch(c)) {
         wr_conn_free(c);
@@ -110,6 +114,9 @@ void wr_conn_free(struct wr_conn *conn)
     wr_pool_fini(&conn->totals);
     free(conn->by_key.slot);
     free(conn->by_id.slot);
+    wr_pool_fini(&conn->clocks);
+    free(conn->by_device.slot);
+    wr_recents_fini(conn);
     wr_observers_fini(&conn->observers);
     wr_labels_fini(&conn->labels);
     wr_batch_free(conn->scratch);
@@ -128,7 +135,7 @@ static enum wr_err end_waits(struct wr_conn *c, uint8_t list, int64_t now)
 {
     enum wr_err err = WR_OK;
     while (!err && c->wait[list].head != WR_NONE && wr_entry_at(c, c->wait[list].head)->due <= now)
-        err = wr_row_orphan(c, c->wait[list].head);
+        err = wr_row_settle(c, c->wait[list].head);
     return err;
 }
 
@@ -158,17 +165,30 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
     return err ? err : expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
 }
 
+/* A request waits for what the entry now shows. */
+static bool is_answered(const struct wr_conn *c, const struct wr_entry *e)
+{
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+        const struct wr_crow *row = wr_crow_at(c, r);
+        if (row->packed && row->action == WR_ACTION_REQUEST && row->state == WR_ROW_HELD)
+            return (e->flags & WR_CONN_FLOW) && wr_row_action(c, e, row->side) == WR_ACTION_SUCCESS;
+    }
+    return false;
+}
+
 /* What a record means for the rows of its entry. */
 static enum wr_err react(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     if (e->rows != WR_NONE) {
+        if (!c->opts.final_only && is_answered(c, e))
+            return wr_row_settle(c, i);
         wr_rows_changed(c, e);
         return WR_OK;
     }
     if (c->opts.final_only)
         return WR_OK;
-    const char *why;
+    uint8_t why;
     bool hold = (c->opts.expect_endpoint || c->seen_event) &&
                 !wr_who_tells_process(c, e, wr_entry_initiator(e, &why));
     if (!hold && wr_entry_decided(c, e))
@@ -199,19 +219,30 @@ static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *re
     return wr_table_drop(c, from);
 }
 
-/* The first record of what an event announced. */
-static void matched(struct wr_conn *c, struct wr_entry *e)
+/* An event and the begin of its flow tell how far the device's clock is off. */
+static enum wr_err learn_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_t told)
 {
+    const struct wr_entry *e = wr_entry_at(c, i);
+    bool begins = !(e->flags & WR_CONN_TCP_FLAGS) || (e->flags & WR_CONN_SYN);
+    return begins && wr_match_is_alone(c, i) ? wr_clock_learn(c, device, told - e->start) : WR_OK;
+}
+
+/* The first record of what an event announced. */
+static enum wr_err matched(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
     uint32_t r = e->rows; /* an event's, at most a session's before it */
     while (!wr_crow_at(c, r)->packed)
         r = wr_crow_at(c, r)->next;
-    int64_t opened = wr_crow_at(c, r)->opened;
+    const struct wr_crow *row = wr_crow_at(c, r);
+    int64_t opened = row->opened - row->skew;
     c->stats.matched++;
-    if (opened - e->start <= WR_OPEN_SLACK &&
-        (e->start - opened <= WR_OPEN_SLACK || !(e->flags & WR_CONN_SYN)))
-        return;
-    c->stats.ambiguous++;
-    e->flags |= WR_CONN_AMBIGUOUS;
+    if (opened - e->start > WR_OPEN_SLACK ||
+        (e->start - opened > WR_OPEN_SLACK && (e->flags & WR_CONN_SYN))) {
+        c->stats.ambiguous++;
+        e->flags |= WR_CONN_AMBIGUOUS;
+    }
+    return learn_clock(c, i, row->device, row->opened);
 }
 
 static enum wr_err learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who)
@@ -259,8 +290,8 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
         conn->stats.dup_record++;
         return WR_OK;
     }
-    if (first && e->rows != WR_NONE)
-        matched(conn, e);
+    if (first && e->rows != WR_NONE && (err = matched(conn, i)))
+        return err;
     if (who.len && (err = learn(conn, e, rec.src, who)))
         return err;
     if (second != WR_NONE && (err = merge(conn, i, second, &i)))
@@ -310,7 +341,8 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
                        struct wr_opening *ret_o)
 {
     static const char *const opening[] = {"ConnectionSuccess", "ConnectionFailed",
-                                          "InboundConnectionAccepted", "ConnectionFound"};
+                                          "InboundConnectionAccepted", "ConnectionFound",
+                                          "ConnectionRequest"};
     const struct wr_vec *action = &b->col[WR_DNE_ActionType], *proto = &b->col[WR_DNE_Protocol];
     uint8_t local[16], remote[16];
     uint16_t lport, rport;
@@ -326,6 +358,10 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
         return false;
     int cmp = memcmp(local, remote, lv6 ? 16 : 4);
     uint8_t side = cmp > 0 || (cmp == 0 && lport > rport);
+    const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
+    ret_o->device = device->len ? wr_clock_device(wr_str_data(device), device->len) : 0;
+    ret_o->skew = wr_clock_skew(c, ret_o->device);
+    ret_o->opened -= ret_o->skew;
     ret_o->side = side;
     ret_o->key.v6 = lv6;
     memcpy(ret_o->key.addr[side], local, 16);
@@ -367,6 +403,7 @@ static uint8_t event_action(const struct wr_batch *b, uint32_t row)
     const struct wr_str *action = &b->col[WR_DNE_ActionType].s[row];
     return text_is(action, "InboundConnectionAccepted") ? WR_ACTION_INBOUND
            : text_is(action, "ConnectionFailed")        ? WR_ACTION_FAILED
+           : text_is(action, "ConnectionRequest")       ? WR_ACTION_REQUEST
                                                         : WR_ACTION_SUCCESS;
 }
 
@@ -376,24 +413,14 @@ static int64_t reported_bytes(const struct wr_batch *b, uint16_t col, uint32_t r
     return v->i && wr_vec_valid(v, row) && v->i[row] >= 0 ? v->i[row] : -1;
 }
 
-/* The row of an event, packed in c->buf; not yet anybody's. */
-static enum wr_err event_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row,
+/* The row of an event, packed in c->buf; of no entry for WR_NONE. */
+static enum wr_err event_row(struct wr_conn *c, uint32_t i, uint8_t side, const struct wr_batch *b, uint32_t row,
                              uint32_t *ret_r)
 {
-    char *packed = malloc(c->buf.len + 1);
-    if (!packed)
-        return WR_ENOMEM;
-    enum wr_err err = wr_row_add(c, ret_r);
-    if (err) {
-        free(packed);
+    enum wr_err err = wr_row_event(c, i, side, ret_r);
+    if (err)
         return err;
-    }
     struct wr_crow *r = wr_crow_at(c, *ret_r);
-    if (c->buf.len)
-        memcpy(packed, c->buf.data, c->buf.len);
-    r->packed = packed;
-    r->len = (uint32_t)c->buf.len;
-    r->table = WR_DUE_EVENTS;
     r->action = event_action(b, row);
     r->reported[0] = reported_bytes(b, WR_DNE_SentBytes, row);
     r->reported[1] = reported_bytes(b, WR_DNE_ReceivedBytes, row);
@@ -420,6 +447,20 @@ static struct has rows_of(const struct wr_conn *c, const struct wr_entry *e)
     return has;
 }
 
+/* A request that another event of its end overtakes is no row of its own. */
+static void drop_request(struct wr_conn *c, struct wr_entry *e, uint8_t side)
+{
+    for (uint32_t *at = &e->rows; *at != WR_NONE; at = &wr_crow_at(c, *at)->next) {
+        uint32_t r = *at;
+        const struct wr_crow *row = wr_crow_at(c, r);
+        if (!row->packed || row->side != side || row->action != WR_ACTION_REQUEST || row->state != WR_ROW_HELD)
+            continue;
+        *at = row->next;
+        wr_row_free(c, r);
+        return;
+    }
+}
+
 static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_opening *open,
                               const struct wr_batch *b, uint32_t row)
 {
@@ -430,26 +471,39 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_ope
     if (has.taken)
         return WR_OK; /* that row is this connection already; its keys cannot change any more */
     uint32_t r;
-    enum wr_err err = event_row(c, b, row, &r);
+    drop_request(c, e, open->side);
+    enum wr_err err = event_row(c, i, open->side, b, row, &r);
     if (err)
         return err;
     struct wr_crow *crow = wr_crow_at(c, r);
-    crow->side = open->side;
-    crow->opened = open->opened;
+    crow->opened = open->opened + open->skew;
+    crow->skew = open->skew;
+    crow->device = open->device;
     crow->digest = open->digest;
-    crow->entry = i;
-    crow->next = e->rows;
-    e->rows = r;
     wr_table_unwait(c, i);
-    if (c->opts.final_only) {
-        crow->state = WR_ROW_HELD; /* and the session comes at the end */
+    crow->state = WR_ROW_HELD;
+    if (c->opts.final_only)
+        return WR_OK; /* the session, too, comes at the end */
+    if (crow->action == WR_ACTION_REQUEST && !has.session && !is_answered(c, e)) {
+        e->due = c->now + c->opts.hold_ns;
+        wr_table_wait(c, i, WR_WAIT_HOLD);
         return WR_OK;
     }
+    if (crow->action == WR_ACTION_REQUEST)
+        return wr_row_settle(c, i);
     if (c->opts.sessions_only)
         crow->state = WR_ROW_OUT; /* for its session alone */
     else
         wr_row_due(c, r, WR_ROW_DUE_INSERT);
     return has.session ? WR_OK : wr_session_add(c, i);
+}
+
+/* The event's sensor tells of some connections only. */
+static bool is_capped(const struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_vec *report = &b->col[WR_DNE_ReportId];
+    bool has_report = report->i && wr_vec_valid(report, row);
+    return c->opts.capped == WR_CAPPED_YES || (c->opts.capped == WR_CAPPED_AUTO && has_report);
 }
 
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
@@ -469,7 +523,7 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     if (!opening_of(conn, batch, row, &open)) {
         if (conn->opts.sessions_only)
             return WR_OK;
-        err = event_row(conn, batch, row, &i);
+        err = event_row(conn, WR_NONE, 0, batch, row, &i);
         if (!err)
             wr_row_due(conn, i, WR_ROW_DUE_INSERT);
         return err;
@@ -490,6 +544,12 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
         return err;
     /* adding may have evicted, and that packs images with the same buffer */
     if ((err = pack_event(conn, batch, row)))
+        return err;
+    if (is_capped(conn, batch, row))
+        err = wr_recent_note(conn, &open.key, open.side, open.opened);
+    if (!err && wr_entry_at(conn, i)->flags & WR_CONN_FLOW)
+        err = learn_clock(conn, i, open.device, open.opened + open.skew);
+    if (err)
         return err;
     conn->stats.ambiguous += ambiguous;
     if (ambiguous)

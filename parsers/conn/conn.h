@@ -28,15 +28,23 @@
  * of process, account and host is what was known then. Of counters that nobody reported nothing is said, not 0.
  *
  * A record sent again is known while it is among the 4 newest of its observation point. An endpoint
- * whose clock is up to 120 s off finds its flow when nothing nearer has the tuple (ambiguous).
+ * whose clock is up to 120 s off finds its flow when nothing nearer has the tuple (ambiguous); after a few such matches
+ * its clock is known and they are exact.
+ *
+ * An event of action ConnectionRequest waits for its flow, `hold_ns` at most, and is ConnectionSuccess when that shows the
+ * handshake. A flow that no event explains in time takes what a capping sensor last told of the same device, remote
+ * address, port and protocol within a day. MatchQuality says which it was: exact, remote, ambiguous, none.
  *
  * Memory: WR_CONN_BYTES a flow-only connection with its row and index; 64 more for each further
  * observation point, 48 for counters that are totals, and the packed columns of an event. */
 struct wr_conn;
 
-enum { WR_CONN_BYTES = 360 };
+enum { WR_CONN_BYTES = 376 };
 
 enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
+
+/* Do sensors cap their events? AUTO: those do that give a ReportId (Defender). */
+enum wr_capped { WR_CAPPED_AUTO, WR_CAPPED_YES, WR_CAPPED_NO };
 
 struct wr_conn_opts {
     struct wr_colset
@@ -48,6 +56,7 @@ struct wr_conn_opts {
         orphans; /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
     bool expect_endpoint; /* AUTO decides for FlowOrphans from the start (an endpoint source is
                              configured) */
+    enum wr_capped capped;
     int64_t hold_ns;      /* how long a flow waits for its endpoint event; 0 = 600 s */
     int64_t pair_ns;      /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
     bool final_only;
@@ -57,6 +66,9 @@ struct wr_conn_stats {
     uint64_t flows, events, connections, openings, matched, orphans, dup_record, evicted, late_bind,
         ambiguous, amends, inserts, live;
     uint64_t who_dropped; /* attributions that 64 MiB had no room for */
+    uint64_t raised;      /* requests that their flow showed to have succeeded */
+    uint64_t remote, remote_dropped; /* connections explained by an earlier event of a capping sensor; such events given up */
+    uint64_t clocks_off;  /* devices whose clock is more than a minute off, now */
 };
 
 /* The columns that event batches need: those wanted, those that name a connection, and what sessions are made of. */

@@ -152,6 +152,16 @@ uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int
     return p ? p->packets[dir] : 0;
 }
 
+bool wr_count_estimated(const struct wr_conn *c, const struct wr_entry *e)
+{
+    for (int dir = 0; dir < 2; dir++) {
+        const struct wr_point *p = e->flags & WR_CONN_FLOW ? choose(c, e, dir) : NULL;
+        if (p && p->sampling > 1)
+            return true;
+    }
+    return false;
+}
+
 /* What the record says about direction and end. */
 static void add_evidence(struct wr_entry *e, const struct wr_record *rec,
                          const struct wr_flow *flow, bool first)

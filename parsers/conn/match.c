@@ -173,6 +173,12 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
     return found;
 }
 
+bool wr_match_is_alone(const struct wr_conn *c, uint32_t i)
+{
+    const struct wr_entry *e = wr_entry_at(c, i);
+    return e->older == WR_NONE && !e->unchained && wr_table_newest(c, &e->key) == i;
+}
+
 /* The event that `e` already has on this side, or NULL. */
 static const struct wr_crow *event_on(const struct wr_conn *c, const struct wr_entry *e,
                                       uint8_t side)
@@ -202,12 +208,13 @@ enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_ope
             continue;
         bool here = outside(e, open->opened) <= WR_OPEN_SLACK;
         const struct wr_crow *row = event_on(c, e, open->side);
-        if (row && row->digest == open->digest && row->opened == open->opened)
+        if (row && row->digest == open->digest && row->opened == open->opened + open->skew)
             return WR_OPEN_AGAIN;
         int64_t apart = open->opened > e->start ? open->opened - e->start : e->start - open->opened;
-        if (row) {
-            int64_t between = open->opened > row->opened ? open->opened - row->opened
-                                                         : row->opened - open->opened;
+        bool request = row && row->action == WR_ACTION_REQUEST && row->state == WR_ROW_HELD;
+        if (row && !request) {
+            int64_t told = row->opened - row->skew;
+            int64_t between = open->opened > told ? open->opened - told : told - open->opened;
             *ret_ambiguous |= between <= WR_OPEN_SLACK;
         } else if (here > near || (here == near && apart < best)) {
             best = apart;

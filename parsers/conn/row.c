@@ -12,24 +12,50 @@ enum { PORT_WELL_KNOWN = 1024 };
 
 static const char *const action_names[] = {"ConnectionSuccess", "ConnectionFailed", "ConnectionAttempt"};
 
+const char *wr_why_text(uint8_t why)
+{
+    static const char *const names[WR_NWHY] = {"event", "record", "syn", "time", "port", "first"};
+    return names[why];
+}
+
+const char *wr_quality_text(uint8_t quality)
+{
+    static const char *const names[WR_NMATCH] = {"none", "exact", "nat", "remote", "ambiguous"};
+    return names[quality];
+}
+
+/* A session's quality is that of the first event that it is made of. */
+uint8_t wr_row_quality(const struct wr_conn *c, const struct wr_crow *row)
+{
+    const struct wr_entry *e = wr_entry_at(c, row->entry);
+    const struct wr_crow *event = row;
+    while (!event->packed && event->next != WR_NONE && row->table == WR_DUE_SESSIONS)
+        event = wr_crow_at(c, event->next);
+    if (!event->packed || !(e->flags & WR_CONN_FLOW))
+        return WR_MATCH_NONE;
+    if (event->via != WR_VIA_TUPLE)
+        return event->via == WR_VIA_NAT ? WR_MATCH_NAT : WR_MATCH_REMOTE;
+    return e->flags & WR_CONN_AMBIGUOUS ? WR_MATCH_AMBIGUOUS : WR_MATCH_EXACT;
+}
+
 /* Who began, by the first rule that knows. */
-uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why)
+uint8_t wr_entry_initiator(const struct wr_entry *e, uint8_t *ret_why)
 {
     const uint16_t *port = e->key.port;
     int64_t a = e->syn_start[0], b = e->syn_start[1];
-    *ret_why = "record";
+    *ret_why = WR_WHY_RECORD;
     if (e->flags & WR_CONN_KNOWN)
         return e->initiator;
-    *ret_why = "syn";
+    *ret_why = WR_WHY_SYN;
     if (e->lone_syn == 1 || e->lone_syn == 2)
         return e->lone_syn == 2;
-    *ret_why = "time";
+    *ret_why = WR_WHY_TIME;
     if (a != WR_TIME_MAX && b != WR_TIME_MAX && (a > b ? a - b : b - a) >= MILLISECOND)
         return a > b;
-    *ret_why = "port";
+    *ret_why = WR_WHY_PORT;
     if (port[0] != port[1])
         return port[0] < port[1];
-    *ret_why = "first";
+    *ret_why = WR_WHY_FIRST;
     return e->first_src;
 }
 
@@ -131,13 +157,12 @@ void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
 static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    const char *why;
     uint32_t r;
     enum wr_err err = wr_row_add(c, &r);
     if (err)
         return err;
     struct wr_crow *row = wr_crow_at(c, r);
-    row->side = wr_entry_initiator(e, &why);
+    row->side = wr_entry_initiator(e, &row->why);
     bool apart = c->opts.orphans == WR_ORPHANS_TABLE ||
                  (c->opts.orphans == WR_ORPHANS_AUTO && (c->opts.expect_endpoint || c->seen_event));
     apart &= !wr_who_tells_process(c, e, row->side);
@@ -151,9 +176,74 @@ static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
     return WR_OK;
 }
 
+enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *ret_r)
+{
+    char *packed = malloc(c->buf.len + 1);
+    if (!packed)
+        return WR_ENOMEM;
+    enum wr_err err = wr_row_add(c, ret_r);
+    if (err) {
+        free(packed);
+        return err;
+    }
+    struct wr_crow *row = wr_crow_at(c, *ret_r);
+    if (c->buf.len)
+        memcpy(packed, c->buf.data, c->buf.len);
+    row->packed = packed;
+    row->len = (uint32_t)c->buf.len;
+    row->table = WR_DUE_EVENTS;
+    row->side = side;
+    row->entry = i;
+    if (i == WR_NONE)
+        return WR_OK;
+    row->next = wr_entry_at(c, i)->rows;
+    wr_entry_at(c, i)->rows = *ret_r;
+    return WR_OK;
+}
+
+/* The row of a connection that a capping sensor told of before. */
+static enum wr_err add_remote_row(struct wr_conn *c, uint32_t i, bool *ret_found)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    uint8_t why;
+    uint32_t r;
+    enum wr_err err = wr_recent_event(c, e, wr_entry_initiator(e, &why), ret_found);
+    if (err || !*ret_found)
+        return err;
+    err = wr_row_event(c, i, wr_entry_initiator(e, &why), &r);
+    if (err)
+        return err;
+    struct wr_crow *row = wr_crow_at(c, r);
+    row->why = why;
+    row->via = WR_VIA_REMOTE;
+    row->opened = e->start;
+    c->stats.remote++;
+    if (c->opts.sessions_only)
+        row->state = WR_ROW_OUT;
+    else
+        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return WR_OK;
+}
+
+enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i)
+{
+    if (wr_entry_at(c, i)->rows == WR_NONE)
+        return wr_row_orphan(c, i);
+    wr_table_unwait(c, i);
+    return wr_rows_release(c, i);
+}
+
 enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
 {
-    enum wr_err err = c->opts.sessions_only ? WR_OK : add_flow_row(c, i);
+    bool remote = false;
+    enum wr_err err = c->nrecent ? add_remote_row(c, i, &remote) : WR_OK;
+    if (!err && remote) {
+        wr_table_unwait(c, i);
+        return wr_session_add(c, i);
+    }
+    if (err)
+        return err;
+    err = c->opts.sessions_only ? WR_OK : add_flow_row(c, i);
     if (!err)
         err = wr_session_add(c, i);
     if (err)
@@ -173,6 +263,17 @@ void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t re
     }
 }
 
+/* A request that its flow shows to have been answered was a success. */
+static void raise_request(struct wr_conn *c, struct wr_crow *row)
+{
+    const struct wr_entry *e = wr_entry_at(c, row->entry);
+    if (row->action != WR_ACTION_REQUEST || !(e->flags & WR_CONN_FLOW) ||
+        wr_row_action(c, e, row->side) != WR_ACTION_SUCCESS)
+        return;
+    row->action = WR_ACTION_RAISED;
+    c->stats.raised++;
+}
+
 enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
 {
     bool held = false;
@@ -181,6 +282,7 @@ enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
         if (row->state != WR_ROW_HELD)
             continue;
         held = true;
+        raise_request(c, row);
         if (c->opts.sessions_only)
             row->state = WR_ROW_OUT;
         else
@@ -197,7 +299,7 @@ static bool is_changed(const struct wr_conn *c, const struct wr_crow *row)
     if (c->opts.sessions_only)
         return false;
     wr_row_bytes(c, row, bytes);
-    return bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1];
+    return bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1] || wr_row_quality(c, row) != row->told_quality;
 }
 
 void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
@@ -239,6 +341,14 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
            wr_who_fill(c, wr_entry_at(c, row->entry), local, b, r);
 }
 
+/* How far the row is to be trusted. */
+static bool fill_marks(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b, uint32_t r)
+{
+    wr_batch_set_i64(b, WR_DNE_BytesEstimated, r, wr_count_estimated(c, wr_entry_at(c, row->entry)));
+    return set_text(b, WR_DNE_MatchQuality, r, wr_quality_text(wr_row_quality(c, row))) &&
+           set_text(b, WR_DNE_DirectionSource, r, wr_why_text(row->why));
+}
+
 /* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
 static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
 {
@@ -248,6 +358,11 @@ static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct w
         enum wr_err err = wr_row_unpack(out, row->packed, row->len);
         if (err || row->state == WR_ROW_IMAGE)
             return err;
+        if (row->action == WR_ACTION_RAISED &&
+            !set_text(out, WR_DNE_ActionType, out->nrows - 1, action_names[WR_ACTION_SUCCESS])) {
+            wr_batch_unrow(out);
+            return WR_ENOMEM;
+        }
     } else {
         uint32_t r = wr_batch_row(out);
         if (!fill_flow_row(c, row, out, r)) {
@@ -261,6 +376,10 @@ static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct w
     bool amend = row->state == WR_ROW_DUE_AMEND;
     int64_t bytes[2];
     wr_row_bytes(c, row, bytes);
+    if (row->entry != WR_NONE && !fill_marks(c, row, out, r)) {
+        wr_batch_unrow(out);
+        return WR_ENOMEM;
+    }
     wr_batch_set_i64(out, WR_DNE__RowId, r, (int64_t)row->id);
     wr_batch_set_i64(out, WR_DNE__Amend, r, amend);
     for (int d = 0; d < 2; d++) {
@@ -311,6 +430,7 @@ static void settle(struct wr_conn *c, uint32_t r)
         wr_session_told(c, row);
     else
         wr_row_bytes(c, row, row->emitted);
+    row->told_quality = row->entry == WR_NONE ? WR_MATCH_NONE : wr_row_quality(c, row);
     row->state = WR_ROW_OUT;
     if (row->entry == WR_NONE)
         wr_row_free(c, r);

@@ -25,14 +25,6 @@ static void put_time(struct wr_buf *out, const char *key, int64_t ns)
     wr_buf_char(out, '"');
 }
 
-/* How sure it is that the event and the flows are the same connection. */
-static const char *quality(const struct wr_entry *e, const struct wr_crow *row)
-{
-    if (!row->packed || !(e->flags & WR_CONN_FLOW))
-        return "none";
-    return e->flags & WR_CONN_AMBIGUOUS ? "ambiguous" : "exact";
-}
-
 bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *out)
 {
     uint32_t r = wr_row_by_id(conn, row_id);
@@ -40,11 +32,8 @@ bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *
         return false;
     const struct wr_crow *row = wr_crow_at(conn, r);
     const struct wr_entry *e = wr_entry_at(conn, row->entry);
-    const char *why = "event";
     char local[WR_ADDRESS_TEXT], remote[WR_ADDRESS_TEXT], number[8];
     int64_t bytes[2];
-    if (!row->packed)
-        (void)wr_entry_initiator(e, &why);
     wr_address_text(e->key.addr[row->side], e->key.v6, local);
     wr_address_text(e->key.addr[!row->side], e->key.v6, remote);
     wr_row_bytes(conn, row, bytes);
@@ -58,8 +47,8 @@ bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *
     put_time(out, "End", e->last);
     put_number(out, "SentBytes", bytes[0]);
     put_number(out, "ReceivedBytes", bytes[1]);
-    put_text(out, "MatchQuality", quality(e, row));
-    put_text(out, "DirectionSource", why);
+    put_text(out, "MatchQuality", wr_quality_text(wr_row_quality(conn, row)));
+    put_text(out, "DirectionSource", wr_why_text(row->why));
     wr_buf_char(out, '}');
     return true;
 }

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x354e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x364e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
+
+#define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
 
 /* Reads a number that must not pass `max`. */
 static uint64_t below(struct wr_rd *rd, uint64_t v, uint64_t max)
@@ -61,12 +63,16 @@ static void put_row(struct wr_buf *out, const struct wr_crow *row)
     } else {
         wr_buf_u64(out, row->digest);
         put_bytes_pair(out, row->reported);
+        wr_buf_u32(out, row->device);
     }
     put_bytes_pair(out, row->emitted);
     wr_buf_u8(out, row->state);
     wr_buf_u8(out, row->side);
     wr_buf_u8(out, row->action);
     wr_buf_u8(out, row->denied);
+    wr_buf_u8(out, row->via);
+    wr_buf_u8(out, row->why);
+    wr_buf_u8(out, row->told_quality);
     wr_buf_u8(out, row->packed != NULL);
     if (row->packed)
         wr_buf_blob(out, row->packed, row->len);
@@ -120,15 +126,20 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
     } else {
         row->digest = wr_rd_u64(rd);
         rd_bytes_pair(rd, row->reported);
+        row->device = wr_rd_u32(rd);
     }
     rd_bytes_pair(rd, row->emitted);
     row->state = rd_u8_max(rd, WR_ROW_IMAGE);
     row->side = rd_u8_max(rd, 1);
     row->action = rd_u8_max(rd, WR_NACTIONS - 1);
     row->denied = rd_u8_max(rd, 1);
+    row->via = rd_u8_max(rd, WR_NVIA - 1);
+    row->why = rd_u8_max(rd, WR_NWHY - 1);
+    row->told_quality = rd_u8_max(rd, WR_NMATCH - 1);
     *ret_r = r;
     uint8_t packed = rd_u8_max(rd, 1);
-    if (rd->err)
+    bool far = packed && row->table != WR_DUE_SESSIONS && (row->skew > SKEW_MAX || row->skew < -SKEW_MAX);
+    if (rd->err || (far && row->state != WR_ROW_IMAGE))
         return WR_ECORRUPT;
     return packed ? load_packed(c, rd, row) : WR_OK;
 }
@@ -305,7 +316,7 @@ static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
         bool session = row->table == WR_DUE_SESSIONS;
         unsigned bit = session ? 8u : row->packed ? 1u << row->side : 4u;
         if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS) ||
-            (!row->packed && row->action == WR_ACTION_INBOUND))
+            (!row->packed && row->action >= WR_ACTION_INBOUND))
             return false;
         seen |= bit;
     }
@@ -324,7 +335,8 @@ static enum wr_err load_rows(struct wr_conn *c, struct wr_rd *rd, uint32_t i)
         if (err)
             return err;
         struct wr_crow *row = wr_crow_at(c, r);
-        if (row->state == WR_ROW_IMAGE || (row->state == WR_ROW_HELD && !c->opts.final_only))
+        bool waits = row->packed && row->action == WR_ACTION_REQUEST;
+        if (row->state == WR_ROW_IMAGE || (row->state == WR_ROW_HELD && !c->opts.final_only && !waits))
             return WR_ECORRUPT;
         if (row->state == WR_ROW_DUE_INSERT || row->state == WR_ROW_DUE_AMEND)
             row->state |= UNLINKED;
@@ -461,6 +473,8 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     wr_buf_u16(out, (uint16_t)conn->labels.n);
     for (uint32_t i = 0; i < conn->labels.n; i++)
         wr_buf_add(out, conn->labels.at[i], WR_LABEL_TEXT);
+    wr_clocks_save(conn, out);
+    wr_recents_save(conn, out);
     uint32_t next = 0;
     wr_buf_u32(out, (uint32_t)conn->stats.live);
     for (uint32_t i = 0; i < conn->entries.n; i++) {
@@ -472,6 +486,15 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     }
     put_lists(out, conn, number);
     free(number);
+}
+
+/* Without a row, or with one that is held. */
+static bool may_wait(const struct wr_conn *c, const struct wr_entry *e)
+{
+    bool held = e->rows == WR_NONE;
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        held |= wr_crow_at(c, r)->state == WR_ROW_HELD;
+    return held;
 }
 
 /* In a fresh table, an entry's number is its place in the file. */
@@ -492,7 +515,7 @@ static enum wr_err load_lists(struct wr_conn *c, struct wr_rd *rd)
         for (uint32_t n = wr_rd_u32(rd); n; n--) {
             uint32_t i = wr_rd_u32(rd);
             if (rd->err || i >= c->entries.n || wr_entry_at(c, i)->wait != WR_WAIT_NOT ||
-                wr_entry_at(c, i)->rows != WR_NONE || c->opts.final_only)
+                !may_wait(c, wr_entry_at(c, i)) || c->opts.final_only)
                 return WR_ECORRUPT;
             wr_table_wait(c, i, list);
         }
@@ -569,6 +592,10 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
     enum wr_err err = rd.err ? WR_ECORRUPT : load_observers(c, &rd);
     if (!err)
         err = load_labels(c, &rd);
+    if (!err)
+        err = wr_clocks_load(c, &rd);
+    if (!err)
+        err = wr_recents_load(c, &rd);
     if (!err)
         err = load_body(c, &rd);
     if (!err) {

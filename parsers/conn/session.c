@@ -360,6 +360,7 @@ static enum wr_err fill(struct wr_conn *c, const struct wr_crow *row, struct wr_
     wr_batch_set_i64(b, COL(EventStartTime), r, row->ticks);
     wr_batch_set_i64(b, COL(EventCount), r, 1);
     wr_batch_set_i64(b, COL(_RowId), r, (int64_t)row->id);
+    wr_batch_set_i64(b, COL(BytesEstimated), r, wr_count_estimated(c, e));
     fill_figures(c, row, b, r);
     enum wr_err err = fill_ends(c, row, b, r, ip);
     if (err)
@@ -367,6 +368,8 @@ static enum wr_err fill(struct wr_conn *c, const struct wr_crow *row, struct wr_
     return fill_protocol(key, b, r) && fill_result(row, b, r) &&
                    set(b, COL(NetworkDirection), r, direction(key, src)) &&
                    set(b, COL(NetworkApplicationProtocol), r, wr_label_text(c, e->label)) &&
+                   set(b, COL(MatchQuality), r, wr_quality_text(wr_row_quality(c, row))) &&
+                   set(b, COL(DirectionSource), r, wr_why_text(row->why)) &&
                    set(b, COL(EventVendor), r, "weir") && set(b, COL(EventProduct), r, "weir") &&
                    set(b, COL(EventSchemaVersion), r, "0.2.6") &&
                    set(b, COL(EventSeverity), r, "Informational") &&
@@ -398,7 +401,6 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     const struct wr_crow *event = first_event(c, e);
-    const char *why;
     uint32_t r;
     if (!c->sessions)
         return WR_OK;
@@ -407,10 +409,11 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
         return err;
     struct wr_crow *row = wr_crow_at(c, r);
     row->table = WR_DUE_SESSIONS;
-    row->side = !event ? wr_entry_initiator(e, &why)
+    row->side = !event ? wr_entry_initiator(e, &row->why)
                        : (uint8_t)(event->action == WR_ACTION_INBOUND ? !event->side : event->side);
     row->action = !event                              ? wr_row_action(c, e, row->side)
                   : event->action == WR_ACTION_FAILED ? WR_ACTION_FAILED
+                  : event->action == WR_ACTION_REQUEST ? WR_ACTION_ATTEMPT
                                                       : WR_ACTION_SUCCESS;
     row->denied = e->flags & WR_CONN_DENIED ? 1 : 0;
     row->ticks = wr_ticks_of_unix_ns(event ? event->opened : e->start);

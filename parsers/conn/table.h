@@ -20,6 +20,8 @@
 
 enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
+enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
+enum { WR_RECENT_MAX = 65536 };
 enum { WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */ };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
 enum { WR_DUE_EVENTS, WR_DUE_ORPHANS, WR_DUE_SESSIONS, WR_NDUE };
@@ -116,7 +118,10 @@ enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND
 struct wr_crow {
     uint64_t id;
     int64_t opened;      /* ns; an event's time */
-    int64_t ticks;       /* Timestamp of a row that is no event's */
+    union {
+        int64_t ticks; /* Timestamp of a row that is no event's */
+        int64_t skew;  /* ns that an event's clock was taken to be ahead */
+    };
     union {
         struct {
             uint64_t digest;     /* of an event, to know it again */
@@ -131,7 +136,9 @@ struct wr_crow {
     char *packed;        /* owned; NULL: flow-only, the columns come from the connection */
     uint32_t len, entry, next, due_next;
     uint8_t state, table, side /* index of the local end, a session's initiator */, action, denied;
+    uint8_t via, why, told_quality; /* how an event met its flow; who says who began; the quality that rules know */
     uint16_t told_label;
+    uint32_t device; /* of an event, wr_clock_device() */
 };
 
 struct wr_list {
@@ -145,6 +152,27 @@ struct wr_whos {
     uint32_t n, cap, nfree;
     size_t bytes;
     struct wr_index index;
+};
+
+/* How far a device's clock is ahead. `n` samples, from WR_CLOCK_SAMPLES on a ring. */
+struct wr_clock {
+    uint32_t device;
+    int32_t ms[WR_CLOCK_SAMPLES], skew_ms;
+    uint32_t n;
+};
+
+/* What a sensor that caps its events last told of (local, remote, remote port, protocol). */
+struct wr_remote_key {
+    uint8_t local[16], remote[16];
+    uint16_t port;
+    uint8_t proto, v6, pad[2];
+};
+struct wr_recent {
+    uint32_t next, prev; /* in order of arrival */
+    struct wr_remote_key key;
+    uint32_t len;
+    int64_t when;
+    char *packed;
 };
 
 /* Who an observation point is: a session's Dvc. The first WR_OBSERVERS_MAX points; of later ones nothing is known. */
@@ -171,8 +199,10 @@ struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
     struct wr_conn_stats stats;
-    struct wr_pool entries, rows, points, totals;
-    struct wr_index by_key, by_id;
+    struct wr_pool entries, rows, points, totals, clocks, recents;
+    struct wr_index by_key, by_id, by_device, by_remote;
+    struct wr_list recent;
+    uint32_t nrecent, next_clock;
     struct wr_whos whos;
     struct wr_observers observers;
     struct wr_labels labels;
@@ -238,13 +268,17 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
                          const struct wr_flow *flow, uint32_t *ret_second);
 struct wr_opening {
     struct wr_conn_key key;
-    int64_t opened;
+    int64_t opened; /* by the exporters' clocks */
+    int64_t skew;   /* what that differs from the event's time */
     uint64_t digest;
+    uint32_t device;
     uint8_t side;
 };
 enum wr_open_match { WR_OPEN_NEW, WR_OPEN_BIND, WR_OPEN_AGAIN };
 enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
                                     uint32_t *ret_i, bool *ret_ambiguous);
+/* Nothing else has this key: a match leaves no choice. */
+bool wr_match_is_alone(const struct wr_conn *c, uint32_t i);
 
 /* count.c: counters by observation point */
 struct wr_point *wr_point_find(const struct wr_conn *c, struct wr_entry *e, uint32_t id);
@@ -254,6 +288,24 @@ enum wr_err wr_count_record(struct wr_conn *c, struct wr_entry *e, const struct 
 /* Moves everything that `from` has counted to `into`. */
 enum wr_err wr_count_merge(struct wr_conn *c, struct wr_entry *into, struct wr_entry *from);
 uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int dir);
+/* Some of its figures are a sampled point's: scaled, an estimate. */
+bool wr_count_estimated(const struct wr_conn *c, const struct wr_entry *e);
+
+/* clock.c */
+uint32_t wr_clock_device(const char *name, size_t len); /* never 0, which is no device */
+int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device);
+enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns);
+void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out);
+enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
+
+/* recent.c */
+/* The event packed in c->buf, of the end `side`. */
+enum wr_err wr_recent_note(struct wr_conn *c, const struct wr_conn_key *key, uint8_t side, int64_t when);
+/* An event for the entry from what was told last, packed in c->buf. */
+enum wr_err wr_recent_event(struct wr_conn *c, const struct wr_entry *e, uint8_t side, bool *ret_found);
+void wr_recents_fini(struct wr_conn *c);
+void wr_recents_save(const struct wr_conn *c, struct wr_buf *out);
+enum wr_err wr_recents_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* who.c: process, account and host from flow records */
 enum wr_err wr_who_take(struct wr_conn *c, struct wr_who who, uint32_t *ret_i);
@@ -266,11 +318,30 @@ bool wr_who_fill(struct wr_conn *c, const struct wr_entry *e, uint8_t side, stru
 void wr_whos_fini(struct wr_whos *whos);
 
 /* row.c: what rules see */
-enum { WR_ACTION_SUCCESS, WR_ACTION_FAILED, WR_ACTION_ATTEMPT, WR_ACTION_INBOUND /* an event's only */, WR_NACTIONS };
-uint8_t wr_entry_initiator(const struct wr_entry *e, const char **ret_why);
+enum {
+    WR_ACTION_SUCCESS,
+    WR_ACTION_FAILED,
+    WR_ACTION_ATTEMPT,
+    WR_ACTION_INBOUND, /* events' only, as those below */
+    WR_ACTION_REQUEST,
+    WR_ACTION_RAISED, /* a request whose flow shows the handshake */
+    WR_NACTIONS
+};
+enum { WR_VIA_TUPLE, WR_VIA_REMOTE, WR_VIA_NAT, WR_NVIA };
+enum { WR_WHY_EVENT, WR_WHY_RECORD, WR_WHY_SYN, WR_WHY_TIME, WR_WHY_PORT, WR_WHY_FIRST, WR_NWHY };
+enum { WR_MATCH_NONE, WR_MATCH_EXACT, WR_MATCH_NAT, WR_MATCH_REMOTE, WR_MATCH_AMBIGUOUS, WR_NMATCH };
+uint8_t wr_entry_initiator(const struct wr_entry *e, uint8_t *ret_why);
+/* How sure it is that the event and the flows are the same connection; WR_MATCH_NONE for no event or no flow. */
+uint8_t wr_row_quality(const struct wr_conn *c, const struct wr_crow *row);
+const char *wr_quality_text(uint8_t quality);
+const char *wr_why_text(uint8_t why);
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
 void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state);
+/* An event's row, packed in c->buf, at the head of the entry's list. */
+enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *ret_r);
+/* The wait of an entry has ended: its row is decided by what is there. */
+enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i);
 /* The flow-only row of an entry that no event explains. */
 enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i);
 /* Held rows of an entry become due, and with them its session. */

@@ -21,8 +21,8 @@ enum { KIT_ROWS = 4096, FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, ALL = SYN 
 struct seen {
     int64_t id, time, sent, received, lport, rport;
     char device[32], action[32], local[46], remote[46], process[32], account[32], protocol[16],
-        rtype[16];
-    bool orphan;
+        rtype[16], quality[12], why[8];
+    bool orphan, estimated;
     int amends;
 };
 
@@ -123,18 +123,23 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
     copy_text(now.process, sizeof now.process, b, WR_DNE_InitiatingProcessFileName, r);
     copy_text(now.account, sizeof now.account, b, WR_DNE_InitiatingProcessAccountName, r);
     copy_text(now.protocol, sizeof now.protocol, b, WR_DNE_Protocol, r);
+    copy_text(now.quality, sizeof now.quality, b, WR_DNE_MatchQuality, r);
+    copy_text(now.why, sizeof now.why, b, WR_DNE_DirectionSource, r);
+    now.estimated = number(b, WR_DNE_BytesEstimated, r) == 1;
     copy_text(now.rtype, sizeof now.rtype, b, WR_DNE_RemoteIPType, r);
     if (b->col[WR_DNE__Amend].i[r]) {
         cr_assert_not_null(s, "amended before it was inserted");
         cr_assert_eq(number(b, WR_DNE__PrevSentBytes, r), s->sent);
         cr_assert_eq(number(b, WR_DNE__PrevReceivedBytes, r), s->received);
-        cr_assert(now.sent != s->sent || now.received != s->received,
+        cr_assert(now.sent != s->sent || now.received != s->received || strcmp(now.quality, s->quality),
                   "an amendment changes something");
         now.amends = s->amends + 1;
         int64_t sent = s->sent, received = s->received;
         s->sent = now.sent;
         s->received = now.received;
         s->amends = now.amends;
+        s->estimated = now.estimated;
+        memcpy(s->quality, now.quality, sizeof s->quality);
         cr_assert_arr_eq(s, &now, sizeof now, "keys and Timestamp never change");
         cr_assert(now.sent >= sent && now.received >= received);
         return;
@@ -175,13 +180,13 @@ static inline void kit_flush(struct kit *k)
 
 struct event {
     const char *action, *local, *remote, *process;
-    int64_t lport, rport, at_ms;
+    int64_t lport, rport, at_ms, report; /* ReportId; 0 none */
 };
 
 static inline struct event opened(int64_t at_ms, const char *process)
 {
     return (struct event){
-        "ConnectionSuccess", "10.0.0.1", "203.0.113.1", process, 40000, 25, at_ms};
+        "ConnectionSuccess", "10.0.0.1", "203.0.113.1", process, 40000, 25, at_ms, 0};
 }
 
 static inline void set(struct wr_batch *b, uint16_t col, const char *text)
@@ -202,6 +207,8 @@ static inline void kit_event(struct kit *k, struct event e, int64_t now_ms)
     set(b, WR_DNE_RemoteIP, e.remote);
     set(b, WR_DNE_Protocol, "Tcp");
     set(b, WR_DNE_InitiatingProcessFileName, e.process);
+    if (e.report)
+        wr_batch_set_i64(b, WR_DNE_ReportId, 0, e.report);
     wr_batch_set_i64(b, WR_DNE_LocalPort, 0, e.lport);
     wr_batch_set_i64(b, WR_DNE_RemotePort, 0, e.rport);
     wr_batch_seal(b);

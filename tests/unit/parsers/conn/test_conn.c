@@ -329,7 +329,7 @@ Test(conn, both_ends_report_and_each_row_has_its_own_side)
     kit_event(k, opened(10, "python.exe"), 200);
     kit_event(k,
               (struct event){"InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "smtpd", 25,
-                             40000, 11},
+                             40000, 11, 0},
               300);
     cr_assert_eq(k->n, 2);
     expect_row(k, 0, 1227, 708, "ConnectionSuccess");
@@ -367,7 +367,7 @@ Test(conn, reuse_of_a_port_gives_each_opening_its_own_flow)
 Test(conn, events_without_a_connection_pass_through)
 {
     struct kit *k = kit_new(ENDPOINTS);
-    struct event listening = {"ListeningConnectionCreated", "10.0.0.1", "", "sshd", 22, 0, 5};
+    struct event listening = {"ListeningConnectionCreated", "10.0.0.1", "", "sshd", 22, 0, 5, 0};
     struct event attempt = opened(6, "x.exe");
     attempt.action = "ConnectionAttempt";
     kit_event(k, listening, 5);

@@ -215,7 +215,7 @@ Test(session, who_accepts_is_the_destination)
     struct kit k;
     struct book *b = book_new((struct wr_conn_opts){.expect_endpoint = true}, &k);
     struct event e = {
-        "InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "postfix", 25, 40000, 0};
+        "InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "postfix", 25, 40000, 0, 0};
     kit_event(&k, e, 10);
     read_book(b);
     cr_assert_eq(b->n, 1);
@@ -230,7 +230,7 @@ Test(session, who_accepts_is_the_destination)
 Test(session, two_endpoints_on_one_connection_are_one_session)
 {
     struct event in = {
-        "InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "postfix", 25, 40000, 30};
+        "InboundConnectionAccepted", "203.0.113.1", "10.0.0.1", "postfix", 25, 40000, 30, 0};
     for (int final = 0; final < 2; final++) {
         struct kit k;
         struct book *b =
@@ -290,7 +290,7 @@ Test(session, alone_it_needs_no_other_rows)
     kit_flow(&k, other);
     kit_advance(&k, 10000);
     kit_event(&k,
-              (struct event){"ConnectionSuccess", "10.0.0.1", "203.0.113.1", "late", 40001, 25, 0},
+              (struct event){"ConnectionSuccess", "10.0.0.1", "203.0.113.1", "late", 40001, 25, 0, 0},
               10000);
     read_book(b);
     cr_expect_eq(k.n, 0);
