@@ -97,7 +97,8 @@ void wr_worker_tell(struct wr_worker *w)
     if (!w->pushed)
         return;
     w->pushed = false;
-    uv_async_send(w->owner);
+    if (wr_ring_must_wake(w->ring))
+        uv_async_send(w->owner);
 }
 
 void wr_worker_reject(struct wr_listener *l, unsigned why)

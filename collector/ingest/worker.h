@@ -61,6 +61,9 @@ struct wr_listener {
     const struct wr_listen *at;
     struct wr_udp udp; /* datagrams */
     uv_poll_t poll;
+    uv_timer_t later; /* runs instead of `poll` while they come often; see udp.c */
+    int64_t woken_ns; /* monotonic */
+    uint32_t often;   /* wake-ups in quick succession */
     uv_tcp_t tcp; /* streams */
     bool open;
     struct wr_listener_stats stats;

@@ -8,6 +8,7 @@
 
 enum {
     INPUTS_PER_TURN = 4096, /* of one worker; so that timers and sinks get their turn under load */
+    GATHER_MS = 10,         /* of what an alert may take, 100 */
     UNSTORED_MAX = 10000,
     HUNG_INTERVALS = 10,
     TICK_MS = 100, /* how late time is noticed, while something comes in */
@@ -144,9 +145,9 @@ static bool workers_finished(const struct wr_owner *o)
     return true;
 }
 
-void wr_owner_on_wake(uv_async_t *wake)
+/* What has gathered: also what came while this was running, as long as it is little. */
+static void look(struct wr_owner *o)
 {
-    struct wr_owner *o = wake->data;
     bool finished =
         o->phase == WR_OWNER_DRAINING && workers_finished(o); /* before the last look at the rings */
     uint32_t n = take_inputs(o);
@@ -160,6 +161,45 @@ void wr_owner_on_wake(uv_async_t *wake)
         uv_async_send(&o->wake);
     else if (finished && !o->syncing && !o->saving)
         wr_owner_drained(o);
+}
+
+static void attend(struct wr_owner *o, bool attended)
+{
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        wr_ring_attend(o->workers[i].ring, attended);
+}
+
+static bool anything(const struct wr_owner *o)
+{
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        if (wr_ring_depth(o->workers[i].ring))
+            return true;
+    return false;
+}
+
+/* The first row is worked on at once. After that the owner looks every GATHER_MS by itself and needs no
+ * waking, until it finds nothing. */
+void wr_owner_on_wake(uv_async_t *wake)
+{
+    struct wr_owner *o = wake->data;
+    look(o);
+    if (o->phase != WR_OWNER_RUNNING || uv_is_active((uv_handle_t *)&o->gather))
+        return;
+    uv_timer_start(&o->gather, wr_owner_on_gather, GATHER_MS, GATHER_MS);
+    attend(o, true);
+}
+
+void wr_owner_on_gather(uv_timer_t *timer)
+{
+    struct wr_owner *o = timer->data;
+    if (anything(o)) {
+        look(o);
+        return;
+    }
+    uv_timer_stop(timer);
+    attend(o, false);
+    if (anything(o))
+        uv_async_send(&o->wake);
 }
 
 void wr_owner_on_tick(uv_timer_t *timer)

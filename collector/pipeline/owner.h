@@ -42,6 +42,7 @@ struct wr_owner {
     struct wr_http *http;
 
     uv_async_t wake;
+    uv_timer_t gather; /* runs while inputs come; see wr_owner_on_wake */
     uv_timer_t tick, commit, housekeeping, deadline;
     uv_work_t sync;
     int sync_fd, sync_rc;
@@ -93,6 +94,7 @@ bool wr_owner_healthy(const struct wr_owner *owner, struct wr_buf *out);
 /* Between owner.c and owner_life.c. */
 void wr_owner_turn(struct wr_owner *owner);
 void wr_owner_on_wake(uv_async_t *wake);
+void wr_owner_on_gather(uv_timer_t *timer);
 void wr_owner_on_tick(uv_timer_t *timer);
 void wr_owner_on_commit(uv_timer_t *timer);
 void wr_owner_on_housekeeping(uv_timer_t *timer);

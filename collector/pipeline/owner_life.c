@@ -244,11 +244,13 @@ static enum wr_err open_http(struct wr_owner *o, struct wr_buf *error)
 static void init_handles(struct wr_owner *o)
 {
     uv_async_init(o->loop, &o->wake, wr_owner_on_wake);
+    uv_timer_init(o->loop, &o->gather);
     uv_timer_init(o->loop, &o->tick);
     uv_timer_init(o->loop, &o->commit);
     uv_timer_init(o->loop, &o->housekeeping);
     uv_timer_init(o->loop, &o->deadline);
-    o->wake.data = o->tick.data = o->commit.data = o->housekeeping.data = o->deadline.data = o;
+    o->wake.data = o->gather.data = o->tick.data = o->commit.data = o->housekeeping.data = o->deadline.data =
+        o;
 }
 
 static enum wr_err recover(struct wr_owner *o, struct recover *r, bool force, struct wr_buf *error)
@@ -307,7 +309,8 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
 
 static void close_handles(struct wr_owner *o)
 {
-    uv_handle_t *handles[] = {(uv_handle_t *)&o->wake, (uv_handle_t *)&o->tick, (uv_handle_t *)&o->commit,
+    uv_handle_t *handles[] = {(uv_handle_t *)&o->wake,         (uv_handle_t *)&o->gather,
+                              (uv_handle_t *)&o->tick,         (uv_handle_t *)&o->commit,
                               (uv_handle_t *)&o->housekeeping, (uv_handle_t *)&o->deadline};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (!uv_is_closing(handles[i]))
@@ -340,6 +343,7 @@ void wr_owner_drained(struct wr_owner *o)
     if (o->phase != WR_OWNER_DRAINING)
         return;
     uv_timer_stop(&o->deadline);
+    uv_timer_stop(&o->gather);
     uv_timer_stop(&o->tick);
     uv_timer_stop(&o->commit);
     uv_timer_stop(&o->housekeeping);

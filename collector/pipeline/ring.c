@@ -19,6 +19,7 @@ struct wr_ring {
     size_t tail_seen;
     _Alignas(LINE) _Atomic size_t tail; /* written by the consumer */
     size_t head_seen;
+    atomic_bool attended; /* written by the consumer, rarely */
     _Alignas(LINE) size_t mask;
     uint8_t *bytes;
 };
@@ -136,4 +137,20 @@ size_t wr_ring_depth(const struct wr_ring *ring)
 {
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
     return atomic_load_explicit(&ring->head, memory_order_acquire) - tail;
+}
+
+/* The fences pair: either the producer sees that nobody attends any more, or the consumer's next look sees
+ * the message. */
+void wr_ring_attend(struct wr_ring *ring, bool attended)
+{
+    atomic_store_explicit(&ring->attended, attended, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+}
+
+bool wr_ring_must_wake(struct wr_ring *ring)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return !atomic_load_explicit(&ring->attended, memory_order_relaxed) ||
+           wr_ring_depth(ring) > (ring->mask + 1) / 4;
 }

@@ -9,7 +9,7 @@
  * starts again at its beginning, behind a skip mark. Each side keeps the other's index cached and on cache
  * lines of its own: the lines only travel when the ring looks full or empty.
  *
- * Threads    push, room: producer. peek, pop: consumer. depth: any, a moment's estimate.
+ * Threads    push, room, must_wake: producer. peek, pop, attend: consumer. depth: any, a moment's estimate.
  * Failure    push returns false when there is no room: nothing was written, the caller counts or waits. */
 #ifndef WR_COLLECTOR_PIPELINE_RING_H
 #define WR_COLLECTOR_PIPELINE_RING_H
@@ -37,5 +37,12 @@ bool wr_ring_peek(struct wr_ring *ring, struct wr_input *ret_input);
 void wr_ring_pop(struct wr_ring *ring);
 
 size_t wr_ring_depth(const struct wr_ring *ring); /* bytes in use */
+
+/* Waking the consumer costs both sides more than a message does. A consumer that will look again by itself,
+ * soon, says so; the producer asks before it wakes. After `attended` has become false the consumer must look
+ * once more: then no message is left lying. */
+void wr_ring_attend(struct wr_ring *ring, bool attended);
+/* Producer: must the consumer be woken? Also when it looks by itself but a quarter of the ring is in use. */
+bool wr_ring_must_wake(struct wr_ring *ring);
 
 #endif

@@ -175,6 +175,45 @@ Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
     close(fd);
 }
 
+static bool looks_later(void)
+{
+    pthread_mutex_lock(&worker.lock);
+    bool later = false;
+    for (uint32_t i = 0; i < worker.nlisteners; i++)
+        if (worker.listeners[i].at->kind == WR_LISTEN_FLOW_UDP)
+            later = uv_is_active((uv_handle_t *)&worker.listeners[i].later);
+    pthread_mutex_unlock(&worker.lock);
+    return later;
+}
+
+/* Frequent datagrams turn wake-ups into looks every few ms; none is lost, and silence turns them back. */
+Test(worker, datagrams_that_come_often_are_looked_for_later)
+{
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+    uint8_t packet[72];
+    size_t len = netflow5(packet);
+    uint64_t sent = 0, want = 0;
+    bool later = false;
+    for (int i = 0; i < 20000 && !later; i++) {
+        cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+        sent++;
+        later = looks_later();
+        usleep(100);
+        want += drain(WR_INPUT_FLOWS);
+    }
+    cr_assert(later);
+    for (int i = 0; i < 100; i++, sent++)
+        cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+    wait_received(WR_LISTEN_FLOW_UDP, sent);
+    cr_assert_eq(want + take(WR_INPUT_FLOWS, (uint32_t)(sent - want)), sent);
+    for (int tries = 0; tries < 500 && looks_later(); tries++)
+        poll(NULL, 0, 2);
+    cr_assert_not(looks_later());
+    cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+    wait_received(WR_LISTEN_FLOW_UDP, sent + 1);
+    close(fd);
+}
+
 Test(worker, syslog_datagrams_become_events_and_lines)
 {
     int fd = connected(SOCK_DGRAM, WR_LISTEN_SYSLOG_UDP);

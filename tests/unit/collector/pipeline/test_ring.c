@@ -63,3 +63,23 @@ Test(ring, room_never_promises_too_much)
     }
     wr_ring_free(ring);
 }
+
+Test(ring, who_looks_again_by_itself_is_not_woken_until_a_quarter_is_full)
+{
+    struct wr_ring *ring = wr_ring_new(4096);
+    cr_assert(push(ring, 100, 0));
+    cr_assert(wr_ring_must_wake(ring), "nobody looks");
+    wr_ring_attend(ring, true);
+    cr_assert_not(wr_ring_must_wake(ring));
+    while (wr_ring_depth(ring) <= 1024) {
+        cr_assert_not(wr_ring_must_wake(ring));
+        cr_assert(push(ring, 100, 0));
+    }
+    cr_assert(wr_ring_must_wake(ring), "the ring fills");
+    wr_ring_attend(ring, false);
+    struct wr_input in;
+    while (wr_ring_peek(ring, &in))
+        wr_ring_pop(ring);
+    cr_assert(wr_ring_must_wake(ring));
+    wr_ring_free(ring);
+}
