@@ -9,7 +9,8 @@ if(TARGET weir)
   add_test(NAME e2e.accounting COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/accounting.py $<TARGET_FILE:weir>)
   set_tests_properties(e2e.accounting PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   add_test(NAME e2e.latency COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100)
-  # Beside snapshots; long, so not in every preset.
+  set_tests_properties(e2e.snapshot PROPERTIES LABELS "e2e;bench") # long, so not in every preset
+  # Beside snapshots; long, too.
   add_test(NAME e2e.latency-snapshot COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100 50000)
   set_tests_properties(e2e.latency-snapshot PROPERTIES LABELS "e2e;bench" TIMEOUT 180 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   set_tests_properties(e2e.latency PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
