@@ -293,6 +293,7 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
     (void)wr_yaml_bytes(f, root, "snapshot_log", UINT64_C(1) << 20, UINT64_C(2) << 30,
                         &c->snapshot_log_bytes);
     (void)wr_yaml_bool(f, root, "endpoint", &c->endpoint);
+    (void)wr_yaml_bool(f, root, "split_exporters", &c->split_exporters);
     read_ns(load, root, "endpoint_wait", 0, 86400 * second, &c->endpoint_wait_ns);
     read_ns(load, root, "realert", second, 365 * 86400 * second, &c->realert_ns);
     read_ns(load, root, "commit", second / 1000, 10 * second, &c->commit_ns);
@@ -302,11 +303,11 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
 static void read_root(struct load *load, const struct wr_yaml_node *root)
 {
     static const char *const known[] = {
-        "listen",     "http",         "rules",          "state",       "workers",
-        "batch_rows", "memory",       "receive_buffer", "connections", "connections_per_peer",
-        "orphans",    "endpoint",     "endpoint_wait",  "realert",     "commit",
-        "snapshot",   "snapshot_log", "alerts",         "forward",     "mappings",
-        "lists",      "elements",     NULL};
+        "listen",     "http",         "rules",           "state",       "workers",
+        "batch_rows", "memory",       "receive_buffer",  "connections", "connections_per_peer",
+        "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
+        "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
+        "mappings",   "lists",        "elements",        NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");

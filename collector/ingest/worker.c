@@ -288,6 +288,19 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
     return WR_OK;
 }
 
+int wr_workers_steer(struct wr_worker *workers, uint32_t n)
+{
+    const struct wr_worker *first =
+        &workers[0]; /* its sockets were bound first: they are number 0 of their groups */
+    int rc = 0;
+    for (uint32_t i = 0; n > 1 && !rc && i < first->nlisteners; i++) {
+        const struct wr_listener *l = &first->listeners[i];
+        if (l->at->kind == WR_LISTEN_FLOW_UDP)
+            rc = first->io->udp_steer(first->io->ctx, &l->udp, n, first->config->split_exporters);
+    }
+    return rc;
+}
+
 static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants *wants, struct wr_rows *ret)
 {
     *ret = (struct wr_rows){{0}};

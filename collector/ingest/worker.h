@@ -109,6 +109,9 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
                            uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
                            atomic_int *open_streams, struct wr_buf *error) WR_MUST_CHECK;
 enum wr_err wr_worker_start(struct wr_worker *worker) WR_MUST_CHECK;
+/* Before the first starts: flow datagrams are spread over the `n` workers by exporter. -errno: by the
+ * kernel's hash of addresses and ports. */
+int wr_workers_steer(struct wr_worker *workers, uint32_t n);
 /* Asks it to end: it takes what its sockets still hold, closes them and sets `finished`. The owner goes on
  * emptying the ring until then. */
 void wr_worker_stop(struct wr_worker *worker);

@@ -169,6 +169,7 @@ const struct wr_io *wr_io_real(void)
         .child_end = wr_child_end,
         .udp_open = wr_udp_open,
         .udp_close = wr_udp_close,
+        .udp_steer = wr_udp_steer,
         .udp_recv = wr_udp_recv,
         .tcp_listen = real_tcp_listen,
     };

@@ -78,6 +78,10 @@ struct wr_io {
     int (*udp_open)(void *ctx, const struct sockaddr_storage *addr, socklen_t len, uint64_t receive_buffer,
                     struct wr_udp *ret_udp);
     void (*udp_close)(void *ctx, struct wr_udp *udp);
+    /* The datagrams of a group of `n` sockets that were bound to one address in turn, of which `first` is the
+     * first: each source address goes to one of them, or with `by_domain` each source address and observation
+     * domain. */
+    int (*udp_steer)(void *ctx, const struct wr_udp *first, uint32_t n, bool by_domain);
     /* Up to WR_UDP_BATCH trains without waiting; 0 when nothing is there. */
     int (*udp_recv)(void *ctx, struct wr_udp *udp, struct wr_dgrams *ret, int max);
     int (*tcp_listen)(void *ctx, const struct sockaddr_storage *addr,

@@ -7,6 +7,7 @@
 int wr_udp_open(void *ctx, const struct sockaddr_storage *addr, socklen_t len, uint64_t receive_buffer,
                 struct wr_udp *ret_udp);
 void wr_udp_close(void *ctx, struct wr_udp *udp);
+int wr_udp_steer(void *ctx, const struct wr_udp *first, uint32_t n, bool by_domain);
 int wr_udp_recv(void *ctx, struct wr_udp *udp, struct wr_dgrams *ret, int max);
 /* Non-blocking socket of `type` with SO_REUSEPORT, dual-stack when IPv6, bound; or -errno. */
 int wr_socket_bound(int type, const struct sockaddr_storage *addr, socklen_t len);

@@ -202,6 +202,10 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
             return err;
         o->nworkers++;
     }
+    int rc = wr_workers_steer(o->workers, o->nworkers);
+    if (rc != 0)
+        wr_oplog(WR_OPLOG_WARN, "exporters are spread over workers by port too, not by address alone",
+                 "error", strerror(-rc), NULL);
     return WR_OK;
 }
 

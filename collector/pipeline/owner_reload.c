@@ -55,11 +55,13 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         bool same;
     } settings[] = {
         {"listen", same_listeners(now, next)},
-        {"http", now->http_on == next->http_on && (!now->http_on || same_text(now->http.text, next->http.text))},
+        {"http",
+         now->http_on == next->http_on && (!now->http_on || same_text(now->http.text, next->http.text))},
         {"state", same_text(now->state_dir, next->state_dir)},
         {"workers", now->workers == next->workers},
         {"batch_rows", now->batch_rows == next->batch_rows},
         {"memory", now->memory_bytes == next->memory_bytes},
+        {"split_exporters", now->split_exporters == next->split_exporters},
         {"receive_buffer", now->receive_buffer_bytes == next->receive_buffer_bytes},
         {"connections", now->max_connections == next->max_connections},
         {"connections_per_peer", now->max_connections_per_peer == next->max_connections_per_peer},

@@ -59,7 +59,8 @@ Test(config, reads_every_setting)
              "http: 8080\n"
              "rules: [/etc/weir/rules, my.kql]\nmappings: /etc/weir/mappings\n"
              "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
-             "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: 30s\n"
+             "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: "
+             "30s\nsplit_exporters: yes\n"
              "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
              "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: "
              "other\n"),
@@ -72,6 +73,7 @@ Test(config, reads_every_setting)
     cr_assert_str_eq(config.mapping_paths[0], "/etc/weir/mappings");
     cr_assert_str_eq(config.state_dir, "/var/lib/w");
     cr_assert_eq(config.workers, 3);
+    cr_assert(config.split_exporters);
     cr_assert_eq(config.batch_rows, 7);
     cr_assert_eq(config.memory_bytes, UINT64_C(1) << 30);
     cr_assert_eq(config.orphans, WR_CONFIG_ORPHANS_TABLE);

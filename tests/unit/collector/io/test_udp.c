@@ -155,3 +155,96 @@ Test(io, a_replaced_file_reads_back_and_leaves_no_temporary)
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(rmdir(dir), 0, "only the file itself was there");
 }
+
+/* ---- steering ---- */
+
+enum { GROUP = 4 };
+static struct wr_udp group[GROUP];
+static struct sockaddr_storage group_at;
+
+static void open_group(bool by_domain)
+{
+    const struct wr_io *io = wr_io_real();
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any};
+    socklen_t len = sizeof any;
+    memcpy(&group_at, &any, sizeof any);
+    for (int i = 0; i < GROUP; i++) {
+        cr_assert_eq(io->udp_open(io->ctx, &group_at, sizeof any, 1 << 20, &group[i]), 0);
+        len = sizeof group_at;
+        cr_assert_eq(getsockname(group[i].fd, (struct sockaddr *)&group_at, &len), 0);
+    }
+    cr_assert_eq(io->udp_steer(io->ctx, &group[0], GROUP, by_domain), 0);
+}
+
+static void close_group(void)
+{
+    for (int i = 0; i < GROUP; i++)
+        wr_io_real()->udp_close(NULL, &group[i]);
+}
+
+/* A flow header that the program looks into, from 127.1.0.<host>; returns the socket that got it. */
+static int sent_to(uint8_t host, uint8_t version, uint32_t domain, size_t len)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010000u + host)};
+    struct sockaddr_in6 at;
+    memcpy(&at, &group_at, sizeof at);
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = at.sin6_port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint8_t b[24] = {0, version};
+    uint32_t d = htonl(domain);
+    memcpy(b + (version == 10 ? 12 : 16), &d, sizeof d);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    cr_assert_eq(sendto(fd, b, len, 0, (struct sockaddr *)&to, sizeof to), (ssize_t)len);
+    close(fd);
+    int got = -1;
+    for (int i = 0; i < GROUP; i++) {
+        struct wr_dgrams one;
+        int n = wr_io_real()->udp_recv(NULL, &group[i], &one, 1);
+        cr_assert(n == 0 || got < 0, "two sockets got it");
+        got = n == 1 ? i : got;
+    }
+    cr_assert_geq(got, 0, "none got it");
+    return got;
+}
+
+/* Every worker has its share, give or take: 64 things over 4 sockets. */
+static void check_spread(const int *per_socket)
+{
+    for (int i = 0; i < GROUP; i++)
+        cr_expect(per_socket[i] >= 4 && per_socket[i] <= 32, "socket %d got %d of 64", i, per_socket[i]);
+}
+
+Test(udp, an_exporter_stays_on_one_socket_whatever_port_and_domain_it_sends_from)
+{
+    int per_socket[GROUP] = {0};
+    open_group(false);
+    for (uint8_t host = 1; host <= 64; host++) {
+        int first = sent_to(host, 10, 0, 24);
+        per_socket[first]++;
+        for (uint32_t k = 1; k < 8; k++)
+            cr_assert_eq(sent_to(host, k % 2 ? 9 : 10, k, 24), first);
+    }
+    check_spread(per_socket);
+    close_group();
+}
+
+Test(udp, domains_of_one_exporter_are_spread_when_asked_for)
+{
+    for (int version = 9; version <= 10; version++) {
+        int per_socket[GROUP] = {0};
+        open_group(true);
+        for (uint32_t domain = 0; domain < 64; domain++) {
+            int first = sent_to(1, (uint8_t)version, domain, 24);
+            per_socket[first]++;
+            cr_assert_eq(sent_to(1, (uint8_t)version, domain, 24), first, "from another port");
+        }
+        check_spread(per_socket);
+        int by_address = sent_to(1, 5, 0, 24);
+        for (uint32_t k = 1; k < 16; k++) {
+            cr_assert_eq(sent_to(1, 5, k, 24), by_address, "v5 has no domain there");
+            cr_assert_eq(sent_to(1, (uint8_t)version, k, 19), by_address, "too short to have one");
+        }
+        close_group();
+    }
+}
