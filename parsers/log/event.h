@@ -83,7 +83,7 @@ bool wr_filter_accepts(const struct wr_filter *filter, struct wr_event *ev);
 
 /* ---- mappings ---- */
 
-enum wr_map { WR_MAP_NONE, WR_MAP_DEFENDER, WR_MAP_SYSMON, WR_MAP_DATA, WR_MAP_MISSING, WR_MAP_LIMIT };
+enum wr_map { WR_MAP_NONE, WR_MAP_DEFENDER, WR_MAP_SYSMON, WR_MAP_DATA, WR_MAP_CEF, WR_MAP_MISSING, WR_MAP_LIMIT };
 enum { WR_JSON_MAX_KEYS = 4096 };
 
 /* Names of the layouts; read only after init. */

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/ticks.h"
+#include "parsers/log/cef.h"
 #include "parsers/log/event.h"
 #include "parsers/log/line.h"
 
@@ -25,10 +26,12 @@ struct wr_log {
     struct wr_log_opts opts;
     struct wr_log_stats stats;
     struct wr_maps maps;
+    struct wr_cef_names cef;
     const struct wr_mappings *mappings;
     struct wr_mappings *own_mappings; /* when none were given */
     struct wr_fields *fields;
     const char *layout; /* of the last record */
+    uint64_t lookups_missed;
     struct wr_filter filter[WR_NTABLES];
     struct wr_json *json;
     struct wr_arena *scratch;
@@ -58,6 +61,7 @@ struct wr_log *wr_log_new(const struct wr_log_opts *opts)
     if (!log->opts.max_frame)
         log->opts.max_frame = MAX_FRAME;
     wr_maps_init(&log->maps);
+    wr_cef_init(&log->cef);
     log->json = wr_json_new();
     log->scratch = wr_arena_new(SCRATCH_BLOCK);
     if (!log->opts.mappings)
@@ -172,11 +176,15 @@ static enum wr_err event_row(struct frame *f)
 /* Counts a record that was mapped; its rows are out. */
 static void count_mapped(struct frame *f, enum wr_map map)
 {
+    uint64_t missed = wr_fields_lookups_missed(f->log->fields);
     f->n.records++;
     f->n.mapped++;
+    f->n.lookup_missed += missed - f->log->lookups_missed;
+    f->log->lookups_missed = missed;
     f->n.parsed_defender += map == WR_MAP_DEFENDER;
     f->n.parsed_sysmon += map == WR_MAP_SYSMON;
     f->n.parsed_mapping += map == WR_MAP_DATA;
+    f->n.parsed_cef += map == WR_MAP_CEF;
 }
 
 /* The row of Syslog of a record that no mapping took. */
@@ -237,7 +245,7 @@ static enum wr_err rows_of_record(struct frame *f, const struct wr_json_val *rec
 
 static bool is_mapped(enum wr_map map)
 {
-    return map == WR_MAP_DEFENDER || map == WR_MAP_SYSMON || map == WR_MAP_DATA;
+    return map == WR_MAP_DEFENDER || map == WR_MAP_SYSMON || map == WR_MAP_DATA || map == WR_MAP_CEF;
 }
 
 static bool same_frame(const struct frame *f)
@@ -487,9 +495,38 @@ static enum wr_err xml_rows(struct frame *f)
     return record_end(f, err, map);
 }
 
+/* A CEF or LEEF event; a session of a firewall is a row of its own, too. */
+static enum wr_err cef_rows(struct frame *f)
+{
+    struct wr_log *log = f->log;
+    bool leef = false;
+    enum wr_map map = wr_map_cef(&log->cef, &f->header, f->peer, f->now, &log->ev, &leef);
+    if (map != WR_MAP_DATA)
+        return record_end(f, WR_OK, map);
+    log->layout = leef ? "leef" : "cef";
+    enum wr_err err = event_row(f);
+    if (!err && wr_cef_session(&log->ev))
+        err = event_row(f);
+    return record_end(f, err, WR_MAP_CEF);
+}
+
+/* `CEF:0|..` looks like a tag to RFC 3164, which ends at a colon. */
+static void tag_is_payload(struct wr_header *h)
+{
+    const char *end = h->message.p + h->message.len;
+    size_t len = h->process.len ? (size_t)(end - h->process.p) : 0;
+    if (len && h->message.p >= h->process.p && wr_cef_start(h->process.p, len)) {
+        h->message = (struct wr_slice){h->process.p, len};
+        h->process = (struct wr_slice){NULL, 0};
+    }
+}
+
 static enum wr_err payload(struct frame *f, bool again)
 {
+    tag_is_payload(&f->header);
     const struct wr_slice *m = &f->header.message;
+    if (wr_cef_start(m->p, m->len))
+        return cef_rows(f);
     size_t at = json_at(m->p, m->len);
     if (at < m->len)
         return json_rows(f, m->p + at, m->len - at, again);

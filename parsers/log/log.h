@@ -17,7 +17,7 @@ struct wr_log;
 /* A record is a frame, or one element of a frame that holds a list. Each is counted in exactly one place:
  *     records  = mapped + plain + rejected
  *     rejected = unparsed_json + unparsed_limit + unparsed_missing_field + unmapped + oversize
- *     mapped   = parsed_defender + parsed_sysmon + parsed_mapping
+ *     mapped   = parsed_defender + parsed_sysmon + parsed_mapping + parsed_cef
  *     rows     = rows appended + filtered_early + unread      (of mapped records; rows >= mapped)
  * and every record that is not mapped is one row of Syslog (if anybody reads it); frames <= records.
  * filtered_early: no rule accepts the row; unread: no rule reads its table.
@@ -26,7 +26,7 @@ struct wr_log;
  * of mapped records that came twice (the last wins). */
 #define WR_LOG_COUNTERS(X)                                                                         \
     X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(rows) X(filtered_early) X(unread)     \
-    X(parsed_defender) X(parsed_sysmon) X(parsed_mapping)                                           \
+    X(parsed_defender) X(parsed_sysmon) X(parsed_mapping) X(parsed_cef) X(lookup_missed)            \
     X(unparsed_json) X(unparsed_limit) X(unparsed_missing_field) X(unmapped) X(oversize)           \
     X(pri_missing) X(pri_range) X(pri_noncanonical) X(bad_utf8) X(dup_key) X(clock_implausible)    \
     X(trailing_bytes)
@@ -58,7 +58,7 @@ enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr
  * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
-/* The layout that took the last record of the last frame: "defender", "sysmon", a mapping's name; "" for
+/* The layout that took the last record of the last frame: "defender", "sysmon", "cef", "leef", a mapping's name; "" for
  * none. Borrowed until the mappings go. */
 const char *wr_log_layout(const struct wr_log *log);
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);

@@ -19,7 +19,7 @@ static void check_sums(const struct wr_log_stats *s, uint64_t events, uint64_t l
     uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field +
                     s->unmapped + s->oversize;
     WR_ASSERT(s->records == s->mapped + text);
-    WR_ASSERT(s->mapped == s->parsed_defender + s->parsed_sysmon + s->parsed_mapping);
+    WR_ASSERT(s->mapped == s->parsed_defender + s->parsed_sysmon + s->parsed_mapping + s->parsed_cef);
     WR_ASSERT(s->rows == events + s->filtered_early + s->unread && s->rows >= s->mapped);
     WR_ASSERT(text == lines && s->frames == 1 && s->frames <= s->records);
 }

@@ -55,7 +55,7 @@ static inline void check_sums(const struct fixture *f)
     uint64_t text = s->plain + s->unparsed_json + s->unparsed_limit + s->unparsed_missing_field +
                     s->unmapped + s->oversize;
     cr_assert_eq(s->records, s->mapped + text);
-    cr_assert_eq(s->mapped, s->parsed_defender + s->parsed_sysmon + s->parsed_mapping);
+    cr_assert_eq(s->mapped, s->parsed_defender + s->parsed_sysmon + s->parsed_mapping + s->parsed_cef);
     cr_assert_eq(s->rows, f->event_rows + s->filtered_early + s->unread);
     cr_assert_leq(s->mapped, s->rows);
     cr_assert_eq(text, f->line_rows);

@@ -225,7 +225,7 @@ static const struct error_case errors[] = {
      "missing_field"},
     {"{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2023-11-14\"}}",
      "missing_field"},
-    {"{\"winlog\":{\"event_id\":1,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"event_data\":{" DATA "}}}",
+    {"{\"winlog\":{\"event_id\":5,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"event_data\":{" DATA "}}}",
      "no_mapping"},
     {"{\"winlog\":{\"event_id\":3,\"provider_name\":\"Other\",\"event_data\":{" DATA "}}}", "no_mapping"},
     {"{\"winlog\":{\"event_id\":3,\"provider_name\":\"Microsoft-Windows-Sysmon\",\"event_data\":{}}}",

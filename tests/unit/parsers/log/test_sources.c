@@ -1,0 +1,159 @@
+/* Each source that is not a network event of an endpoint: a record written from its documented field names, and what
+ * becomes of it in its table. */
+#include "support.h"
+
+enum { MOST = 14 };
+struct source {
+    const char *file, *layout;
+    enum wr_table table;
+    struct {
+        const char *col, *want;
+    } cells[MOST];
+};
+
+#define MS "2023-11-14T22:13:20.1230000Z"
+#define S "2023-11-14T22:13:20.0000000Z"
+#define PROCESS WR_TABLE_DEVICE_PROCESS_EVENTS
+#define DNS WR_TABLE_ASIM_DNS_ACTIVITY_LOGS
+#define CSL WR_TABLE_COMMON_SECURITY_LOG
+#define MAIL WR_TABLE_SMTP_MESSAGES
+#define PYTHON(time, name) \
+    {"Timestamp", time}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ProcessCreated"}, {"FileName", name}, {"ProcessId", "4242"}
+
+static const struct source sources[] = {
+    {"sysmon-1.json", "sysmon-process", PROCESS,
+     {PYTHON(MS, "python.exe"), {"FolderPath", "C:\\Py\\python.exe"}, {"AccountDomain", "CORP"}, {"AccountName", "rkim"},
+      {"SHA1", "ab12"}, {"SHA256", "ef56"}, {"MD5", "cd34"}, {"InitiatingProcessFileName", "cmd.exe"},
+      {"InitiatingProcessId", "77"}, {"InitiatingProcessAccountName", "boss"}}},
+    {"sysmon-1-nxlog.json", "sysmon-process", PROCESS,
+     {PYTHON(MS, "python.exe"), {"AccountName", "rkim"}, {"SHA256", "ef56"}, {"InitiatingProcessFileName", "cmd.exe"}}},
+    {"sysmon-1.xml", "sysmon-process", PROCESS,
+     {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"ProcessCommandLine", "python x.py && true"},
+      {"InitiatingProcessFileName", "sh"}}},
+    {"sysmon-22.json", "sysmon-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsResponseCode", "3"}, {"DnsResponseCodeName", "NXDOMAIN"},
+      {"EventResult", "Failure"}, {"DvcHostname", "mail-ws-7"}, {"SrcProcessId", "4242"}, {"SrcUsername", "CORP\\rkim"},
+      {"DnsResponseName", ""}, {"Type", "ASimDnsActivityLogs"}}},
+    {"suricata-smtp.json", "suricata-smtp", MAIL,
+     {{"Timestamp", MS}, {"SrcIp", "10.1.2.3"}, {"DstPort", "587"}, {"Helo", "mail-ws-7"}, {"MailFrom", "Rkim@corp.example"},
+      {"FromHeader", "R Kim <rkim@corp.example>"}, {"RcptFirst", "a@b.example"}, {"RcptCount", "2"}, {"Subject", "hello"},
+      {"AttachmentName", "data.zip"}, {"XMailer", "python"}, {"MessageBytes", "null"}, {"Tls", "null"}}},
+    {"suricata-dns.json", "suricata-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsQueryTypeName", "A"}, {"DnsResponseCode", "0"},
+      {"DnsResponseCodeName", "NOERROR"}, {"EventSubType", "response"}, {"EventResult", "Success"}, {"SrcIpAddr", "10.1.2.3"},
+      {"DstPortNumber", "53"}, {"NetworkProtocol", "UDP"}, {"DnsFlagsRecursionDesired", "1"},
+      {"DnsResponseName", "[{\"rrname\":\"mail.example.org\",\"rrtype\":\"A\",\"ttl\":60,\"rdata\":\"203.0.113.25\"}]"}}},
+    {"suricata-alert.json", "suricata-alert", CSL,
+     {{"TimeGenerated", MS}, {"StartTime", "2023-11-14T22:13:19.0000000Z"}, {"DeviceProduct", "Suricata"},
+      {"DeviceEventClassID", "2220000"}, {"Activity", "SURICATA SMTP invalid reply"}, {"DeviceAction", "allowed"},
+      {"LogSeverity", "3"}, {"SourceIP", "10.1.2.3"}, {"DestinationPort", "587"}, {"ApplicationProtocol", "smtp"},
+      {"SentBytes", "18432"}, {"ReceivedBytes", "5120"}}},
+    {"suricata-tls.json", "suricata-tls", CSL,
+     {{"TimeGenerated", MS}, {"ApplicationProtocol", "tls"}, {"DestinationHostName", "mail.example.org"},
+      {"DeviceCustomString1", "e7d705a3286e19ea42f587b344ee6865"}, {"DeviceCustomString4", "TLS 1.3"}}},
+    {"zeek-smtp.json", "zeek-smtp", MAIL,
+     {{"Timestamp", MS}, {"SrcIp", "10.1.2.3"}, {"SrcPort", "51514"}, {"MailFrom", "rkim@corp.example"},
+      {"RcptFirst", "a@b.example"}, {"RcptCount", "1"}, {"LastReply", "250 ok"}, {"UserAgent", "python"}, {"Tls", "0"}}},
+    {"zeek-dns.json", "zeek-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsQueryType", "1"}, {"DnsQueryTypeName", "A"},
+      {"DnsResponseCode", "0"}, {"DnsResponseName", "[\"203.0.113.25\"]"}, {"EventResult", "Success"},
+      {"SrcIpAddr", "10.1.2.3"}, {"NetworkProtocol", "UDP"}, {"DnsSessionId", "7"}, {"DnsFlagsTruncated", "0"}}},
+    {"zeek-ssl.json", "zeek-ssl", CSL,
+     {{"TimeGenerated", MS}, {"DestinationHostName", "mail.example.org"}, {"EventOutcome", "Success"}, {"DestinationPort", "465"}}},
+    {"crowdstrike-process.json", "crowdstrike-process", PROCESS,
+     {PYTHON(MS, "python.exe"), {"DeviceId", "a7"}, {"AccountName", "rkim"}, {"AccountSid", "S-1-5-21"}, {"SHA256", "ef56"}}},
+    {"crowdstrike-dns.json", "crowdstrike-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsQueryType", "1"}, {"SrcProcessName", ""}}},
+    {"ecs-dns.json", "ecs-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsResponseCode", "3"}, {"SrcIpAddr", "10.1.2.3"},
+      {"DstPortNumber", "53"}, {"DvcHostname", "mail-ws-7"}, {"EventProduct", "packetbeat"}}},
+    {"ecs-process.json", "ecs-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessFileName", "sh"}}},
+    {"sentinelone-process.json", "sentinelone-process", PROCESS,
+     {PYTHON(MS, "python.exe"), {"AccountDomain", "corp"}, {"AccountName", "rkim"}, {"InitiatingProcessFileName", "cmd.exe"}}},
+    {"ocsf-dns.json", "ocsf-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"DnsResponseCode", "3"}, {"DnsResponseCodeName", "NXDOMAIN"},
+      {"EventVendor", "Acme"}, {"SrcPortNumber", "5353"}}},
+    {"ocsf-process.json", "ocsf-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessId", "77"}}},
+    {"osquery-process.json", "osquery-process", PROCESS, {PYTHON(S, "python3"), {"ProcessCommandLine", "python x.py"}}},
+    {"laurel-process.json", "laurel-process", PROCESS,
+     {PYTHON(MS, "python3"), {"ProcessCommandLine", "python x.py"}, {"AccountName", "rkim"}, {"InitiatingProcessFileName", "sh"}}},
+    {"falco-process.json", "falco-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessId", "77"}}},
+    {"tetragon-process.json", "tetragon-process", PROCESS,
+     {PYTHON(MS, "python3"), {"ProcessCommandLine", "/usr/bin/python3 x.py"}, {"InitiatingProcessFileName", "sh"}}},
+};
+
+static const char *cell_of(const struct wr_batch *b, const char *name)
+{
+    uint16_t col = wr_schema_find(b->schema, name, strlen(name));
+    cr_assert_neq(col, WR_NO_COL, "%s", name);
+    return cell(b, b->schema->cols[col].store, 0);
+}
+
+static void feed_file(struct fixture *f, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/data/log/%s", WR_SOURCE_DIR, name);
+    FILE *file = fopen(path, "rb");
+    cr_assert(file, "%s", path);
+    char *text = calloc(1, 65536);
+    cr_assert(text && fread(text, 1, 65535, file) > 0);
+    fclose(file);
+    feed_alone(f, text);
+    free(text);
+}
+
+Test(sources, each_becomes_a_row_of_its_table)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        const struct source *s = &sources[i];
+        struct fixture f = open_rows(false, 2);
+        feed_file(&f, s->file);
+        const struct wr_batch *b = f.rows.of[s->table];
+        cr_assert_eq(b->nrows, 1, "%s: no row of %s", s->file, b->schema->name);
+        cr_expect_eq(wr_rows_count(&f.rows), 1, "%s", s->file);
+        cr_expect_str_eq(wr_log_layout(f.log), s->layout, "%s: %s", s->file, wr_log_layout(f.log));
+        for (int c = 0; c < MOST && s->cells[c].col; c++)
+            cr_expect_str_eq(cell_of(b, s->cells[c].col), s->cells[c].want, "%s: %s is '%s', not '%s'", s->file,
+                             s->cells[c].col, cell_of(b, s->cells[c].col), s->cells[c].want);
+        close_rows(&f);
+    }
+}
+
+Test(sources, crowdstrike_connections_know_the_process_that_was_told_of_before)
+{
+    struct fixture f = open_rows(false, 2);
+    feed_file(&f, "crowdstrike-connect.json");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "");
+    cr_expect_eq(wr_log_stats(f.log)->lookup_missed, 1);
+    feed_file(&f, "crowdstrike-process.json");
+    feed_file(&f, "crowdstrike-connect.json");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "python.exe");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessAccountName, 0, "rkim");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessId, 0, "4242");
+    EXPECT_CELL(f.events, WR_DNE_DeviceName, 0, "mail-ws-7");
+    cr_expect_eq(wr_log_stats(f.log)->lookup_missed, 1);
+    feed_alone(&f, "{\"event_simpleName\":\"NetworkConnectIP4\",\"aid\":\"a8\",\"ContextProcessId\":\"1222\","
+                   "\"ContextTimeStamp\":\"1700000000.123\",\"RemoteAddressIP4\":\"203.0.113.25\"}");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, ""); /* another sensor's process */
+    close_rows(&f);
+}
+
+Test(sources, a_lookup_forgets_the_oldest_and_never_grows)
+{
+    struct fixture f = open_rows(false, 1);
+    char line[512];
+    enum { MANY = 100000 };
+    for (int i = 0; i < MANY; i++) {
+        snprintf(line, sizeof line,
+                 "{\"event_simpleName\":\"ProcessRollup2\",\"aid\":\"a\",\"TargetProcessId\":\"%d\",\"ImageFileName\":\"p%d\","
+                 "\"timestamp\":\"1700000001000\"}", i, i);
+        feed_alone(&f, line);
+    }
+    snprintf(line, sizeof line,
+             "{\"event_simpleName\":\"NetworkConnectIP4\",\"aid\":\"a\",\"ContextProcessId\":\"%d\",\"timestamp\":"
+             "\"1700000001000\",\"RemoteAddressIP4\":\"203.0.113.25\"}", MANY - 1);
+    feed_alone(&f, line);
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "p99999");
+    cr_expect_eq(wr_log_stats(f.log)->lookup_missed, 0);
+    close_rows(&f);
+}
