@@ -9,6 +9,7 @@
 #include "parsers/log/mapping.h"
 #include "rules/rules.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,6 +93,32 @@ static enum wr_err check_elements(struct check *c, const char *name, const char 
     return err;
 }
 
+static void check_path(const struct wr_yaml *file, const struct wr_yaml_node *node, const char *setting)
+{
+    if (node && node->kind == WR_YAML_SCALAR && !wr_yaml_is_null(node) && access(node->text, R_OK) != 0)
+        wr_yaml_diag(file, node, WR_ERROR, "%s: cannot read '%s': %s", setting, node->text, strerror(errno));
+}
+
+/* Files and directories that a configuration names and that nothing has opened yet: one or a list. */
+static void check_paths(const char *name, const char *text, size_t len, struct wr_diags *diags)
+{
+    static const char *const lists[] = {"rules", "mappings", "elements"};
+    static const char *const tls[] = {"tls_ca", "tls_cert", "tls_key"};
+    struct wr_yaml *file = wr_yaml_new(name, text, len, diags);
+    const struct wr_yaml_node *root = file && file->ndocs ? file->docs[0] : NULL;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const struct wr_yaml_node *node = wr_yaml_get(root, lists[i]);
+        check_path(file, node, lists[i]);
+        for (uint32_t k = 0; node && node->kind == WR_YAML_SEQUENCE && k < node->n; k++)
+            check_path(file, node->items[k], lists[i]);
+    }
+    const struct wr_yaml_node *forward = wr_yaml_get(root, "forward");
+    for (uint32_t k = 0; forward && forward->kind == WR_YAML_SEQUENCE && k < forward->n; k++)
+        for (size_t i = 0; i < sizeof tls / sizeof *tls; i++)
+            check_path(file, wr_yaml_get(forward->items[k], tls[i]), tls[i]);
+    wr_yaml_free(file);
+}
+
 static enum wr_err check_text(struct check *c, const char *name, const char *text, size_t len,
                               struct wr_diags *diags)
 {
@@ -107,6 +134,7 @@ static enum wr_err check_text(struct check *c, const char *name, const char *tex
         return WR_ENOMEM;
     enum wr_err err = wr_config_load(&config, name, text, len, diags);
     if (!err) { /* and the files that it names */
+        check_paths(name, text, len, diags);
         struct wr_listfiles *files = wr_listfiles_new(&config, NULL, 0, diags);
         err = files ? WR_OK : WR_EINVAL;
         wr_listfiles_free(files);

@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 256 << 20, MAX_PATH_LEN = 512, MAX_DEPTH = 16, MAX_MAPPINGS = 16 };
+enum { MAX_FILE = 256 << 20, MAX_PATH_LEN = 512, MAX_DEPTH = 16 };
 
 static const struct wr_opt options[] = {
-    {"mappings", "PATH", "a mapping file or a directory of them, above weir's own; again for more", 'm'},
+    WR_MAPFILES_OPT('m'),
     {0},
 };
 
@@ -242,23 +242,21 @@ static int probe_file(struct probe *p, const char *path)
 int wr_cmd_probe(int argc, char **argv)
 {
     static struct probe p; /* large; there is one */
-    const char *paths[MAX_MAPPINGS];
-    uint32_t npaths = 0;
+    struct wr_mapfiles mappings = {0};
     struct wr_args args;
     int key;
     wr_args_init(&args, &spec, argc, argv);
     while ((key = wr_args_next(&args)) != WR_ARGS_END) {
         if (key == WR_ARGS_STOP)
             return args.code;
-        if (npaths == MAX_MAPPINGS)
-            return wr_args_mistake(&spec, "more than %d mappings", MAX_MAPPINGS);
-        paths[npaths++] = args.value;
+        if (!wr_mapfiles_add(&mappings, args.value))
+            return WR_EXIT_USAGE;
     }
     int at = wr_args_operands(&args), code = WR_EXIT_FOUND;
     if (argc - at != 1)
         return wr_args_mistake(&spec, "one file is expected");
     wr_out_init(&p.out, STDOUT_FILENO);
-    if (probe_init(&p, paths, npaths))
+    if (probe_init(&p, mappings.paths, mappings.n))
         code = probe_file(&p, argv[at]);
     wr_log_free(p.log);
     wr_json_free(p.json);

@@ -3,6 +3,7 @@
 #include "collector/cli/cli.h"
 #include "collector/cli/elemfiles.h"
 #include "collector/cli/feed.h"
+#include "collector/cli/mapfiles.h"
 #include "collector/cli/infile.h"
 #include "collector/cli/lists.h"
 #include "collector/cli/output.h"
@@ -30,6 +31,7 @@ static const struct wr_opt options[] = {
      KEY_ORPHANS},
     {"config", "FILE", "configuration whose `lists:` (watchlists, externaldata, tables,\nfunctions, geo) the query may read", 'c'},
     WR_ELEMFILES_OPT('e'),
+    WR_MAPFILES_OPT('m'),
     {"batch-rows", "N", "rows that an operator sees at once", KEY_BATCH_ROWS},
     {0},
 };
@@ -54,6 +56,7 @@ struct request {
     const char *inputs[MAX_INPUTS];
     uint32_t ninputs;
     struct wr_elemfiles elements;
+    struct wr_mapfiles mappings;
     int format;  /* enum wr_format; -1: by where it goes */
     int64_t now; /* ticks; 0: by the input */
     uint32_t batch_rows;
@@ -81,6 +84,9 @@ static int parse(struct wr_args *args, struct request *req)
             break;
         case 'e':
             ok = wr_elemfiles_add(&req->elements, args->value);
+            break;
+        case 'm':
+            ok = wr_mapfiles_add(&req->mappings, args->value);
             break;
         case KEY_NOW:
             ok = wr_args_time(args, &req->now);
@@ -119,11 +125,14 @@ static enum wr_err feed_query(void *ctx, enum wr_table table, struct wr_batch *b
 static bool read_inputs(const struct request *req, struct wr_query *query, int64_t *ret_newest, int *ret_code)
 {
     struct wr_model *model = wr_elemfiles_load(req->elements.paths, req->elements.n);
-    if (!model) {
+    struct wr_mappings *mappings = model ? wr_mapfiles_load(req->mappings.paths, req->mappings.n) : NULL;
+    if (!mappings) {
+        wr_model_free(model);
         *ret_code = WR_EXIT_FOUND;
         return false;
     }
     struct wr_feed_opts opts = {.model = model,
+                                .mappings = mappings,
                                 .orphans = (enum wr_orphans)req->orphans,
                                 .final_only = true,
                                 .batch_rows = req->batch_rows,
@@ -147,6 +156,7 @@ static bool read_inputs(const struct request *req, struct wr_query *query, int64
     }
     wr_buf_fini(&text);
     wr_feed_free(feed);
+    wr_mappings_free(mappings);
     wr_model_free(model);
     return !err;
 }

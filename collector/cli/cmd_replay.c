@@ -1,6 +1,7 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/feed.h"
+#include "collector/cli/mapfiles.h"
 #include "collector/cli/lists.h"
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
@@ -28,6 +29,7 @@ static const struct wr_opt options[] = {
      "where flows go that no endpoint event explains: auto, events\n"
      "or table (see weir query --help)",
      KEY_ORPHANS},
+    WR_MAPFILES_OPT('m'),
     {"batch-rows", "N", "rows that an operator sees at once", KEY_BATCH_ROWS},
     {0},
 };
@@ -239,6 +241,8 @@ int wr_cmd_replay(int argc, char **argv)
     static const char *const orphans[] = {"auto", "events", "table", NULL};
     struct replay r = {0};
     struct wr_feed_opts opts = {.batch_rows = WR_BATCH_ROWS};
+    struct wr_mapfiles paths = {0};
+    struct wr_mappings *mappings = NULL;
     const char *rules[MAX_RULES], *config = NULL;
     uint32_t nrules = 0;
     int key, where = 0;
@@ -254,6 +258,8 @@ int wr_cmd_replay(int argc, char **argv)
             rules[nrules++] = args.value;
         else if (key == 'c')
             config = args.value;
+        else if (key == 'm')
+            ok = wr_mapfiles_add(&paths, args.value);
         else if (key == KEY_ALL_UPDATES)
             r.all_updates = true;
         else if (key == KEY_ORPHANS)
@@ -270,8 +276,11 @@ int wr_cmd_replay(int argc, char **argv)
     r.rules = wr_ruleset_new();
     if (!r.rules)
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
-    else if (load_rules(&r, rules, nrules, config))
+    else if (load_rules(&r, rules, nrules, config) && (mappings = wr_mapfiles_load(paths.paths, paths.n))) {
+        opts.mappings = mappings;
         code = replay(&r, &opts, argv + at, argc - at);
+    }
+    wr_mappings_free(mappings);
     wr_ruleset_unref(r.rules);
     wr_cli_lists_fini(&r.lists);
     return code;

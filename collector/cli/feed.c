@@ -80,7 +80,7 @@ struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
     f->clock_ns = f->drained_ns = INT64_MIN;
     f->sources = calloc(MAX_FILES, sizeof *f->sources);
     f->decoder = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){.model = opts->model});
-    f->log = wr_log_new(&(struct wr_log_opts){.live = false});
+    f->log = wr_log_new(&(struct wr_log_opts){.live = false, .mappings = opts->mappings});
     if (!wr_wants_of(&f->wants, f->opts.scan) || !f->sources || !f->decoder || !f->log || !make_outputs(f)) {
         wr_feed_free(f);
         return NULL;
@@ -419,7 +419,7 @@ static enum wr_err earliest(struct wr_feed *f, struct source **ret_source, int64
 static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool *ret_found)
 {
     struct wr_infile probe = s->in; /* reads the same memory from where the file stands; owns nothing */
-    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.live = false});
+    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.live = false, .mappings = f->opts.mappings});
     struct wr_unit unit = s->unit;
     enum wr_err err = log ? WR_OK : WR_ENOMEM;
     for (int i = 0; i < PROBE_PACKETS && !err && !*ret_found; i++) {

@@ -5,6 +5,7 @@
 #include "base/scan.h"
 #include "parsers/conn/conn.h"
 #include "parsers/flow/elements.h"
+#include "parsers/log/mapping.h"
 
 /* Files -> rows, for `weir query` and `weir replay`: what `weir run` does with sockets, in the files' own
  * time.
@@ -24,6 +25,7 @@ struct wr_feed_opts {
     enum wr_orphans orphans;
     bool final_only;     /* one row a connection, at the end (query); else as they come, with amendments */
     struct wr_model *model; /* of elements; borrowed, NULL: weir's */
+    const struct wr_mappings *mappings; /* of lines; borrowed, NULL: weir's */
     uint32_t batch_rows; /* 1..WR_BATCH_MAX_ROWS */
     /* Takes the rows of a sealed batch at `now` (ticks); anything but WR_OK ends the run with it. */
     enum wr_err (*consume)(void *ctx, enum wr_table table, struct wr_batch *batch, int64_t now);

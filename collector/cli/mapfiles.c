@@ -24,6 +24,16 @@ static void add_file(void *arg, const char *path, const char *text, size_t len)
     l->failed += err != WR_OK;
 }
 
+bool wr_mapfiles_add(struct wr_mapfiles *files, const char *path)
+{
+    if (files->n == WR_MAPFILES_MAX) {
+        wr_cli_error("--mappings: more than %d paths", WR_MAPFILES_MAX);
+        return false;
+    }
+    files->paths[files->n++] = path;
+    return true;
+}
+
 struct wr_mappings *wr_mapfiles_load(const char *const *paths, uint32_t n)
 {
     struct load l = {.mappings = wr_mappings_new()};

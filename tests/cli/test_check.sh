@@ -30,6 +30,21 @@ printf 'lissten:\n  flow_udp: 2055\n' >"$TMP/weir.yaml"
 run 1 "$WEIR" check "$TMP/weir.yaml"
 has out "$TMP/weir.yaml:1"
 has out "listen"
+cat >"$TMP/paths.yaml" <<YAML
+rules: ["$TMP/rules", "$TMP/nowhere"]
+mappings: $TMP/no-mapping.yaml
+forward:
+  - {host: siem.example, tls: true, tls_ca: $TMP/no-ca.pem, tls_cert: $TMP/weir.yaml, tls_key: $TMP/no-key.pem}
+YAML
+run 1 "$WEIR" check "$TMP/paths.yaml"
+has out "error: rules: cannot read '$TMP/nowhere': No such file or directory"
+grep -q "paths.yaml:1:[0-9]*: error:" "$TMP/out" || fail "no error with its place on line 1"
+has out "paths.yaml:2:11: error: mappings: cannot read '$TMP/no-mapping.yaml'"
+has out "error: tls_ca: cannot read '$TMP/no-ca.pem'"
+grep -q "paths.yaml:4:[0-9]*: error:" "$TMP/out" || fail "no error with its place on line 4"
+has out "error: tls_key: cannot read '$TMP/no-key.pem'"
+grep -q "paths.yaml:4:[0-9]*: error:" "$TMP/out" || fail "no error with its place on line 4"
+has out "4 errors"
 [ -f "$SRC/deploy/weir.yaml" ] && run 0 "$WEIR" check "$SRC/deploy/weir.yaml"
 printf 'listen: [\n' >"$TMP/broken.yaml"
 run 1 "$WEIR" check "$TMP/broken.yaml"

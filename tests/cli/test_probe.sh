@@ -34,6 +34,15 @@ printf '{"a":1,"t":1700000000,"r":"192.0.2.1","z\\u001b":{"y":[2]}}\n' >"$TMP/in
 run 0 "$WEIR" probe -m "$TMP/acme.yaml" "$TMP/in"
 has out "1: acme, a row of DeviceNetworkEvents"
 has out '"z\u001b.y.0"'
+run 0 "$WEIR" query -m "$TMP/acme.yaml" -i "$TMP/in" -f csv 'DeviceNetworkEvents | project RemoteIP'
+has out "192.0.2.1"
+run 0 "$WEIR" query -i "$TMP/in" -f csv 'DeviceNetworkEvents | project RemoteIP'
+grep -q "192.0.2.1" "$TMP/out" && fail "a row without the mapping"
+echo 'DeviceNetworkEvents | where Timestamp > ago(1h) | summarize N = count() by RemoteIP' >"$TMP/acme.kql"
+run 0 "$WEIR" replay -m "$TMP/acme.yaml" -r "$TMP/acme.kql" "$TMP/in"
+has out '"RemoteIP":"192.0.2.1"'
+run 1 "$WEIR" replay -m "$TMP/none.yaml" -r "$TMP/acme.kql" "$TMP/in"
+has err "cannot read $TMP/none.yaml"
 sed -i 's/RemoteIP/RemoteIp/' "$TMP/acme.yaml"
 run 1 "$WEIR" check "$TMP/acme.yaml"
 has out "$TMP/acme.yaml:6:3: error: DeviceNetworkEvents has no column 'RemoteIp'"
