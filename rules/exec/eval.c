@@ -94,17 +94,43 @@ static const struct wr_vec *call_once(struct wr_eval *ev, const struct wr_ex *ex
     return out;
 }
 
+/* `x in (query n)`: as if its values were written out. */
+static const struct wr_vec *call_list(struct wr_eval *ev, const struct wr_ex *ex, const struct wr_vec *cols,
+                                      const struct wr_sel *sel)
+{
+    struct wr_sub_result *list = &ev->subs[ex->args[1]->col];
+    struct wr_ex call = *ex;
+    const char *why;
+    if (!list->n) {
+        struct wr_vec *out = wr_vec_new(ev, WR_BOOL);
+        struct wr_value none = {.type = WR_BOOL, .i = *ex->fn->name == '!'};
+        if (out)
+            fill(out, &none, sel);
+        return out;
+    }
+    list->items[0] = ex->args[0];
+    call.args = list->items;
+    call.nargs = list->n + 1;
+    if (!list->tried)
+        list->prepared = ex->fn->prepare ? ex->fn->prepare(list->arena, &call, &why) : NULL;
+    list->tried = true;
+    call.prepared = list->prepared;
+    return call_fn(ev, &call, cols, sel);
+}
+
 const struct wr_vec *wr_ex_eval(struct wr_eval *ev, const struct wr_ex *ex, const struct wr_vec *cols,
                                 const struct wr_sel *sel)
 {
     if (ex->kind == WR_EX_COL)
         return column(ev, ex, cols);
-    if (ex->kind == WR_EX_CONST) {
+    if (ex->kind == WR_EX_CONST || ex->kind == WR_EX_SUB) {
         struct wr_vec *v = wr_vec_new(ev, ex->type);
         if (v)
-            fill(v, &ex->value, sel);
+            fill(v, ex->kind == WR_EX_SUB ? &ev->subs[ex->col].value : &ex->value, sel);
         return v;
     }
+    if (ex->list)
+        return call_list(ev, ex, cols, sel);
     if (ex->per_run && sel->n > 1 && !(ex->fn->flags & WR_FN_NO_FOLD))
         return call_once(ev, ex, sel);
     return call_fn(ev, ex, cols, sel);

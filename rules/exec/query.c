@@ -44,6 +44,8 @@ struct wr_query *wr_query_new_with(struct wr_refdata *refdata, const char *name,
         q->name = strdup(name);
         q->text = malloc(len + 1);
         opts.scans = q->plan->scans;
+        opts.subs = q->plan->subs;
+        opts.nsubs = q->plan->nsubs;
         q->run = wr_run_new(q->plan->root, &opts);
         if (q->name && q->text && q->run) {
             memcpy(q->text, text, len);

@@ -31,6 +31,10 @@ struct wr_run {
     struct wr_arena *nodes; /* for the run's life */
     struct wr_arena *scratch;
     struct node *root, *sink;
+    const struct wr_sub *subs; /* with sub_sinks and ev.subs: nsubs */
+    struct node **sub_sinks;
+    uint32_t nsubs;
+    struct wr_arena *sub_arena; /* what they gave, for one run */
     uint32_t nnodes, batch_rows;
     size_t memory;
     struct wr_rows fed[WR_NTABLES];
@@ -98,6 +102,30 @@ static struct node *build(struct wr_run *run, const struct wr_op *op, struct nod
     return n;
 }
 
+/* The nodes of a tree, down from where its result goes. */
+static struct node *tree(struct wr_run *run, const struct wr_op *root)
+{
+    struct node top = {.op = root};
+    struct node *sink = node_new(run, NULL, &top);
+    if (!sink)
+        return NULL;
+    sink->out = NULL;
+    sink->input = build(run, root, sink);
+    return sink->input ? sink : NULL;
+}
+
+static bool sub_trees(struct wr_run *run, const struct wr_run_opts *opts)
+{
+    run->nsubs = opts ? opts->nsubs : 0;
+    run->subs = run->nsubs ? opts->subs : NULL;
+    run->sub_sinks = wr_arena_alloc(run->nodes, (run->nsubs + 1) * sizeof(struct node *));
+    run->sub_arena = wr_arena_new(4096);
+    bool ok = run->sub_sinks && run->sub_arena;
+    for (uint32_t i = 0; ok && i < run->nsubs; i++)
+        ok = (run->sub_sinks[i] = tree(run, run->subs[i].root)) != NULL;
+    return ok;
+}
+
 struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *opts)
 {
     struct wr_run *run = calloc(1, sizeof *run);
@@ -114,18 +142,11 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
     }
     bool ok = run->nodes && run->scratch &&
               getrandom(&run->secret, sizeof run->secret, 0) == (ssize_t)sizeof run->secret;
-    if (ok) {
-        struct node top = {.op = root};
-        run->sink = node_new(run, NULL, &top);
-        if (run->sink)
-            run->sink->out = NULL;
-        run->root = run->sink ? build(run, root, run->sink) : NULL;
-    }
-    if (!run->root) {
+    if (!ok || !sub_trees(run, opts) || !(run->sink = tree(run, root))) {
         wr_run_free(run);
         return NULL;
     }
-    run->sink->input = run->root;
+    run->root = run->sink->input;
     return run;
 }
 
@@ -151,8 +172,11 @@ void wr_run_free(struct wr_run *run)
     if (!run)
         return;
     node_reset(run->sink);
+    for (uint32_t i = 0; run->sub_sinks && i < run->nsubs; i++)
+        node_reset(run->sub_sinks[i]);
     for (int t = 0; t < WR_NTABLES; t++)
         wr_rows_fini(&run->fed[t]);
+    wr_arena_free(run->sub_arena);
     wr_arena_free(run->scratch);
     wr_arena_free(run->nodes);
     free(run);
@@ -470,6 +494,57 @@ static void finish(struct wr_run *run, struct node *n)
     }
 }
 
+/* Values of a list as constants, as a binder would make them. */
+static bool sub_items(struct wr_run *run, const struct wr_rows *rows, struct wr_sub_result *r)
+{
+    enum wr_type type = rows->schema->cols[0].type;
+    struct wr_ex *all = wr_arena_alloc(r->arena, (rows->nrows + 1) * sizeof *all);
+    r->items = wr_arena_alloc(r->arena, (rows->nrows + 1) * sizeof *r->items);
+    if (!all || !r->items)
+        return false;
+    for (uint64_t i = 0; i < rows->nrows; i++) {
+        uint32_t row;
+        const struct wr_vec *v = &wr_rows_at(rows, i, &row)->col[0];
+        bool null = !wr_vec_valid(v, row);
+        all[i] = (struct wr_ex){.kind = WR_EX_CONST, .type = type, .per_run = true};
+        all[i].value = null ? (struct wr_value){.type = type, .null = type != WR_STRING} : wr_value_at(v, row);
+        all[i].value.type = type;
+        struct wr_str s = all[i].value.s;
+        if (wr_type_is_str(type) && !null &&
+            !wr_str_copy(r->arena, wr_str_data(&s), s.len, &all[i].value.s))
+            return false;
+        r->items[++r->n] = &all[i];
+    }
+    return run->err == WR_OK;
+}
+
+/* The queries inside of expressions: each sees what those before it gave. */
+static void run_subs(struct wr_run *run)
+{
+    enum { MOST = 1000000 }; /* Kusto's limit of `in` */
+    wr_arena_reset(run->sub_arena);
+    run->ev.subs = wr_arena_alloc(run->sub_arena, (run->nsubs + 1) * sizeof *run->ev.subs);
+    if (!run->ev.subs)
+        fail(run, run->sink, WR_ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < run->nsubs && !run->err; i++) {
+        struct node *sink = run->sub_sinks[i];
+        struct wr_rows *rows = &sink->kept;
+        struct wr_sub_result *r = &run->ev.subs[i];
+        r->arena = run->sub_arena;
+        finish(run, sink);
+        wr_rows_seal(rows);
+        if (rows->nrows > (run->subs[i].list ? MOST : UINT64_MAX))
+            fail(run, sink->input, WR_ELIMIT, "more than 1,000,000 values to look among");
+        if (!run->subs[i].list && rows->nrows > 1)
+            rows->nrows = 1;
+        if (!run->err && !sub_items(run, rows, r))
+            fail(run, sink->input, WR_ENOMEM, "out of memory");
+        enum wr_type type = rows->schema->cols[0].type;
+        r->value = r->n ? r->items[1]->value : (struct wr_value){.type = type, .null = type != WR_STRING};
+        node_reset(sink);
+    }
+}
+
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span)
 {
@@ -479,7 +554,9 @@ enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **re
     run->why = NULL;
     run->span = (struct wr_span){0};
     run->ev = (struct wr_eval){.arena = run->scratch, .now = now};
-    finish(run, run->sink);
+    run_subs(run);
+    if (!run->err)
+        finish(run, run->sink);
     wr_rows_seal(&run->sink->kept);
     *ret_rows = &run->sink->kept;
     *ret_why = run->why;

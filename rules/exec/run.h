@@ -11,6 +11,8 @@ struct wr_run_opts {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS */
     const struct wr_scan
         *scans;          /* WR_NTABLES: columns of the tables that the plan reads; NULL: all of them */
+    const struct wr_sub *subs; /* of the plan */
+    uint32_t nsubs;
     size_t memory_bytes; /* of everything that operators keep; 0: 1 GiB */
 };
 

@@ -122,7 +122,12 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
     if (w->leave_grid < w->grid)
         w->leave_grid = w->grid;
     narrow(w);
-    if (!find_leaves(w, plan->root, &none))
+    bool found = find_leaves(w, plan->root, &none);
+    for (uint32_t i = 0; i < plan->nsubs; i++) {
+        none = (struct leaf){0};
+        found = found && find_leaves(w, plan->subs[i].root, &none);
+    }
+    if (!found)
         w->nleaves = 0;
     wr_window_keys(w);
     w->arena = wr_arena_new(ARENA);

@@ -309,7 +309,10 @@ static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table t
 enum wr_err wr_window_run(struct wr_window *w, int64_t t)
 {
     enum wr_err err = wr_kept_prune(w, t);
-    struct wr_run_opts opts = {.scans = w->scans, .memory_bytes = w->opts.run_bytes};
+    struct wr_run_opts opts = {.scans = w->scans,
+                               .subs = w->plan->subs,
+                               .nsubs = w->plan->nsubs,
+                               .memory_bytes = w->opts.run_bytes};
     struct wr_run *run = err ? NULL : wr_run_new(w->plan->root, &opts);
     const struct wr_rows *rows;
     const char *why;

@@ -20,10 +20,21 @@ struct wr_value {
     struct wr_str s; /* string guid dynamic decimal; long text belongs to the plan's or the run's arena */
 };
 
+/* What a query inside of an expression gave in this run (struct wr_sub). */
+struct wr_sub_result {
+    struct wr_value value;
+    struct wr_ex **items; /* list: items[1..n] are constants; items[0] is free for the value that is looked for */
+    uint32_t n;
+    const void *prepared; /* list: by `prepare` of the function that has it, at its first use */
+    bool tried;
+    struct wr_arena *arena; /* of all of it */
+};
+
 /* What a kernel may use while it runs over one batch. */
 struct wr_eval {
     struct wr_arena *arena; /* results and their strings; reset by the executor after the batch */
     int64_t now;            /* ticks: now() */
+    struct wr_sub_result *subs; /* WR_EX_SUB */
     uint32_t nrows;         /* rows of the batch: vectors have room for them */
     enum wr_err err;        /* a kernel that ran out of memory sets it */
 };

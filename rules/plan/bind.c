@@ -144,15 +144,20 @@ void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_le
         return;
     }
     if (is_table(b, ast->query)) {
+        uint32_t nsubs = b->plan->nsubs; /* it is bound again where it is named */
         ret->kind = wr_bind_query(b, ast->query) ? WR_LET_TABLE : WR_LET_BAD;
+        b->plan->nsubs = nsubs;
         return;
     }
+    uint32_t before = b->nodes;
     b->op = "let";
     struct wr_ex *ex = wr_bind_ex(b, ast->query->ops[0]->args[0]);
     if (!ex)
         return;
     ret->value = ex->value;
-    ret->kind = ex->kind == WR_EX_CONST ? WR_LET_CONST : WR_LET_SCALAR;
+    ret->arg = ex;
+    ret->size = b->nodes - before + 1;
+    ret->kind = ex->kind == WR_EX_CONST ? WR_LET_CONST : WR_LET_ARG;
 }
 
 static bool bind_lets(struct wr_binder *b)

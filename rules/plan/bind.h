@@ -16,17 +16,17 @@ enum wr_let_kind {
     WR_LET_BAD,
     WR_LET_MISSING, /* a table that weir is known not to have: told where it is used */
     WR_LET_CONST,
-    WR_LET_SCALAR,
     WR_LET_TABLE,
     WR_LET_FUNCTION,
-    WR_LET_ARG /* of a function's call: bound already */
+    WR_LET_ARG /* a value that is bound already: a scalar, an argument of a function's call */
 };
 
 struct wr_let {
     const struct wr_kql_let *ast;
     enum wr_let_kind kind;
     struct wr_value value; /* WR_LET_CONST */
-    struct wr_ex *arg;     /* WR_LET_ARG */
+    struct wr_ex *arg;     /* WR_LET_ARG; shared by all uses, each of which counts its `size` */
+    uint32_t size;         /* expressions that it is made of */
     bool gives_table;      /* WR_LET_FUNCTION */
     const struct wr_source *source; /* where it stands */
     const struct wr_let *lets; /* what it may name: those above it */
@@ -105,6 +105,15 @@ bool wr_signature_match(const char *signature, struct wr_ex *const *args, uint32
 bool wr_takes_type(const struct wr_kql_ex *call);
 struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call);
 
+/* ---- queries inside of expressions ---- */
+struct wr_ex *wr_bind_toscalar(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* in, has_any and their kin whose list is a table. */
+struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* True for some expression of the operator itself, not of those below it: `test` is asked about whole expressions. */
+bool wr_op_any_ex(const struct wr_op *op, bool (*test)(const struct wr_ex *ex, void *arg), void *arg);
+/* The same for all operators of a tree. */
+bool wr_tree_any_ex(const struct wr_op *root, bool (*test)(const struct wr_ex *ex, void *arg), void *arg);
+
 /* ---- lets and functions ---- */
 /* Binds a let statement in the scope of `b`; ret->kind WR_LET_BAD after an error. */
 void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret);
@@ -174,6 +183,8 @@ struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, str
 bool wr_join_push_where(struct wr_binder *b, struct wr_op *join, struct wr_ex *pred);
 /* `x in (table)` and its kin as a join. */
 bool wr_is_in_table(const struct wr_binder *b, const struct wr_kql_ex *ast);
+/* Its table is the same at every run: a filter like any other. */
+bool wr_is_constant_list(struct wr_binder *b, const struct wr_kql_ex *ast);
 struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
                                struct wr_op *input);
 struct wr_op *wr_bind_parse(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);

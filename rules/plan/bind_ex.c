@@ -366,14 +366,6 @@ static bool is_membership(const char *name)
            strcmp(plain, "has_all") == 0;
 }
 
-static void refuse_subquery(struct wr_binder *b, const struct wr_kql_ex *ast, const char *name)
-{
-    struct wr_diag *d =
-        wr_bind_error(b, ast->span, "a table as the list of '%s' is not supported here yet", name);
-    wr_diag_hint(b->diags, d, "'where X in (Table)' is, and so are conditions joined to it by 'and'");
-    d->page = "docs/kql.md";
-}
-
 static bool bind_args(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_ex ***ret)
 {
     struct wr_ex **args = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *args);
@@ -396,10 +388,13 @@ static struct wr_ex *bind_membership(struct wr_binder *b, const struct wr_kql_ex
         return NULL;
     }
     for (uint32_t i = 1; i < n; i++)
-        if (wr_is_table_ex(b, ast->args[i])) {
-            refuse_subquery(b, ast->args[i], ast->name.text);
+        if (wr_is_table_ex(b, ast->args[i]) && n > 2) {
+            struct wr_diag *d = wr_bind_error(b, ast->args[i]->span, "a table is the whole list or none of it");
+            wr_diag_hint(b->diags, d, "put the values into one table with union");
             return NULL;
         }
+    if (wr_is_table_ex(b, ast->args[1]))
+        return wr_bind_list_member(b, ast);
     if (!bind_args(b, ast, &args))
         return NULL;
     if (n == 2)
@@ -463,6 +458,8 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
     const struct wr_let *let = ast->is_op ? NULL : wr_let_find(b, name);
     if (let && let->kind == WR_LET_FUNCTION)
         return wr_bind_fn_value(b, let, ast);
+    if (!ast->is_op && strcmp(name, "toscalar") == 0)
+        return wr_bind_toscalar(b, ast);
     if (!ast->is_op &&
         (strcmp(name, "column_ifexists") == 0 || strcmp(name, "columnifexists") == 0))
         return bind_ifexists(b, ast);
@@ -524,7 +521,7 @@ static struct wr_ex *bind_kind(struct wr_binder *b, const struct wr_kql_ex *ast)
         wr_bind_error(b, ast->span, "a name with '=' is not expected here");
         return NULL;
     case WR_KQL_SUBQUERY:
-        wr_bind_unsupported(b, ast->span, "a query as a value", NULL);
+        wr_diag_hint(b->diags, wr_bind_error(b, ast->span, "a query is no value"), "toscalar(...) is its first one");
         return NULL;
     case WR_KQL_STAR:
         wr_bind_unsupported(b, ast->span, "'*' for any column", NULL);

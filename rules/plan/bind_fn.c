@@ -62,18 +62,12 @@ struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
 {
     if (let->kind == WR_LET_CONST)
         return wr_ex_const(b, &let->value, ast->span);
-    if (let->kind == WR_LET_ARG)
-        return let->arg;
-    if (let->kind == WR_LET_SCALAR) {
-        struct wr_binder inner = *b;
-        inner.source = let->source;
-        inner.lets = let->lets;
-        inner.nlets = let->nlets;
-        inner.row = NULL;
-        inner.aggs = NULL;
-        struct wr_ex *ex = wr_bind_ex(&inner, let->ast->query->ops[0]->args[0]);
-        b->nodes = inner.nodes;
-        return ex;
+    if (let->kind == WR_LET_ARG) {
+        b->nodes += let->size;
+        if (b->nodes <= WR_BIND_MAX_NODES)
+            return let->arg;
+        wr_bind_error(b, ast->span, "the query is too large once its let statements are put in");
+        return NULL;
     }
     if (let->kind == WR_LET_TABLE)
         wr_bind_error(b, ast->span, "'%s' is a table; a value is needed here", ast->name.text);
@@ -142,13 +136,14 @@ static bool value_argument(struct wr_binder *b, const struct wr_kql_param *param
                            const struct wr_kql_ex *arg, struct wr_let *ret)
 {
     struct wr_kql_let *ast = wr_arena_alloc(b->arena, sizeof *ast);
+    uint32_t before = b->nodes;
     struct wr_ex *ex = wr_bind_ex(b, arg);
     if (!ast || !ex)
         return false;
     if (ex->type != param->type && !(ex = wr_ex_convert(b, ex, param->type)))
         return false;
     ast->name = param->name;
-    *ret = (struct wr_let){.ast = ast, .arg = ex, .kind = WR_LET_ARG};
+    *ret = (struct wr_let){.ast = ast, .arg = ex, .size = b->nodes - before + 1, .kind = WR_LET_ARG};
     if (ex->kind == WR_EX_CONST) {
         ret->kind = WR_LET_CONST;
         ret->value = ex->value;

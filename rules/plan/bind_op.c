@@ -91,15 +91,15 @@ static struct wr_op *bind_where(struct wr_binder *b, const struct wr_kql_op *ast
     uint32_t n, tables = 0;
     struct wr_kql_ex *const *parts = conjuncts(ast, &n);
     for (uint32_t i = 0; i < n; i++)
-        tables += wr_is_in_table(b, parts[i]);
+        tables += wr_is_in_table(b, parts[i]) && !wr_is_constant_list(b, parts[i]);
     if (!tables && input->kind != WR_OP_JOIN)
         return filter(b, ast->args[0], input, ast->span);
     for (uint32_t i = 0; input && i < n; i++)
-        if (!wr_is_in_table(b, parts[i]))
+        if (!wr_is_in_table(b, parts[i]) || wr_is_constant_list(b, parts[i]))
             input = filter(b, parts[i], input, ast->span);
     for (uint32_t i = 0; input && i < n; i++) {
         b->row = input->schema;
-        if (wr_is_in_table(b, parts[i]))
+        if (wr_is_in_table(b, parts[i]) && !wr_is_constant_list(b, parts[i]))
             input = wr_bind_in_table(b, parts[i], input);
     }
     return input;

@@ -21,45 +21,28 @@ struct wr_op *wr_op_whole(struct wr_binder *b, const struct wr_whole *whole, con
 
 /* ---- constant operators ---- */
 
-static bool reads_clock(const struct wr_ex *ex)
+static bool differs(const struct wr_ex *ex, void *arg)
 {
-    if (ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD))
+    if (ex->kind == WR_EX_SUB || (ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD)))
         return true;
     for (uint32_t i = 0; i < ex->nargs; i++)
-        if (reads_clock(ex->args[i]))
-            return true;
-    return false;
-}
-
-static bool any_clock(struct wr_ex *const *exs, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (reads_clock(exs[i]))
+        if (differs(ex->args[i], arg))
             return true;
     return false;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static bool reads_something(const struct wr_op *op)
+{
+    for (uint32_t i = 0; i < op->ninputs; i++)
+        if (reads_something(op->inputs[i]))
+            return true;
+    return op->kind == WR_OP_SCAN || op->kind == WR_OP_EXTERNAL || (op->input && reads_something(op->input));
+}
+
 bool wr_op_is_constant(const struct wr_op *op)
 {
-    if (op->kind == WR_OP_SCAN || op->kind == WR_OP_EXTERNAL || (op->pred && reads_clock(op->pred)))
-        return false;
-    if (op->kind == WR_OP_MAP && any_clock(op->cols, op->schema->ncols))
-        return false;
-    if (op->kind == WR_OP_ROWS && any_clock(op->rows, op->nrows * op->schema->ncols))
-        return false;
-    if (op->kind == WR_OP_SUMMARIZE && any_clock(op->cols, op->nkeys))
-        return false;
-    for (uint32_t i = 0; i < op->naggs; i++)
-        if (any_clock(op->aggs[i].args, op->aggs[i].nargs))
-            return false;
-    for (uint32_t i = 0; i < op->nsort; i++)
-        if (reads_clock(op->keys[i].ex))
-            return false;
-    for (uint32_t i = 0; i < op->ninputs; i++)
-        if (!wr_op_is_constant(op->inputs[i]))
-            return false;
-    return !op->input || wr_op_is_constant(op->input);
+    return !reads_something(op) && !wr_tree_any_ex(op, differs, NULL);
 }
 
 bool wr_op_rows_now(struct wr_binder *b, const struct wr_op *op, struct wr_rows *ret_rows)

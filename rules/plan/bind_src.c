@@ -49,7 +49,7 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
             return wr_bind_fn_table(b, let, ast, NULL);
         if (let->kind == WR_LET_FUNCTION)
             wr_bind_error(b, ast->span, "function '%s' is named without its arguments", ast->name.text);
-        if (let->kind == WR_LET_CONST || let->kind == WR_LET_SCALAR || let->kind == WR_LET_ARG) {
+        if (let->kind == WR_LET_CONST || let->kind == WR_LET_ARG) {
             struct wr_diag *d = wr_bind_error(
                 b, ast->span, "'%s' is a value; a table is needed here", ast->name.text);
             wr_diag_hint(b->diags, d, "print %s shows it", ast->name.text);

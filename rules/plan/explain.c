@@ -89,6 +89,8 @@ void wr_ex_print(const struct wr_ex *ex, const struct wr_schema *schema, struct 
 {
     if (ex->kind == WR_EX_CONST)
         print_const(&ex->value, out);
+    else if (ex->kind == WR_EX_SUB)
+        wr_buf_fmt(out, "query %u", ex->col + 1u);
     else if (ex->kind == WR_EX_COL)
         wr_buf_str(out, schema && ex->col < schema->ncols ? schema->cols[ex->col].name : "?");
     else
@@ -226,6 +228,14 @@ static void print_tree(const struct wr_op *op, unsigned indent, struct wr_buf *o
     wr_buf_char(out, '\n');
 }
 
+static void print_subs(const struct wr_plan *plan, struct wr_buf *out)
+{
+    for (uint32_t i = 0; i < plan->nsubs; i++) {
+        wr_buf_fmt(out, "query %u, first, for its %s:\n", i + 1, plan->subs[i].list ? "values" : "value");
+        print_tree(plan->subs[i].root, 4, out);
+    }
+}
+
 static void print_pred(const struct wr_pred *pred, const struct wr_schema *schema,
                        struct wr_buf *out)
 {
@@ -279,6 +289,7 @@ void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
         else
             wr_buf_str(out, "none given\n");
     }
+    print_subs(plan, out);
     print_tree(plan->root, 2, out);
     for (int t = 0; t < WR_NTABLES; t++)
         if (plan->scans[t].nbranches)
@@ -289,6 +300,7 @@ void wr_plan_hash(struct wr_plan *plan)
 {
     struct wr_buf text = {0};
     uint8_t digest[32];
+    print_subs(plan, &text);
     print_tree(plan->root, 0, &text);
     for (uint16_t i = 0; i < plan->root->schema->ncols; i++)
         wr_buf_str(&text, wr_type_name(plan->root->schema->cols[i].type));

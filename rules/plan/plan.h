@@ -20,11 +20,13 @@ enum wr_ex_kind {
     WR_EX_CONST,
     WR_EX_COL,  /* column `col` of the operator's input; aliases already resolved to their store */
     WR_EX_CALL, /* function or operator with its arguments */
+    WR_EX_SUB,  /* what the plan's query `col` of those that run first gave: its value; as args[1] of `in`: its list */
 };
 
 struct wr_ex {
     enum wr_ex_kind kind;
     enum wr_type type;
+    bool list;    /* CALL: args[1] is a WR_EX_SUB that stands for the values of its query */
     bool per_run; /* same for all rows of one run: constants, now(), ago(x) and what is made of them only */
     struct wr_span span;
     uint16_t col;
@@ -127,9 +129,18 @@ enum wr_mode {
     WR_MODE_BATCH        /* `weir query` only */
 };
 
+/* A query inside of an expression: it runs before the rest, once a run. */
+struct wr_sub {
+    struct wr_op *root;
+    bool list; /* its first column's values, each once; else one value: the first row's */
+};
+enum { WR_PLAN_MAX_SUBS = 64 };
+
 struct wr_plan {
     struct wr_arena *arena; /* owns all of it */
     struct wr_op *root;
+    struct wr_sub *subs; /* a query names only those before it */
+    uint32_t nsubs;
     struct wr_scan scans[WR_NTABLES]; /* nbranches 0: not read */
     enum wr_mode mode;
     const char *why;           /* WR_MODE_WINDOWED, WR_MODE_BATCH: for people */

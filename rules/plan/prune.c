@@ -281,9 +281,12 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
 
 bool wr_plan_prune(struct wr_binder *b)
 {
-    struct wr_colset all = {0};
+    struct wr_colset all = {0}, first = {{1}};
     struct moved moved;
     for (uint16_t i = 0; i < b->plan->root->schema->ncols; i++)
         wr_colset_add(&all, i);
+    for (uint32_t i = 0; i < b->plan->nsubs; i++)
+        if (!prune(b, b->plan->subs[i].root, &first, &moved))
+            return false;
     return prune(b, b->plan->root, &all, &moved);
 }

@@ -252,6 +252,8 @@ bool wr_plan_scans(struct wr_binder *b)
     if (s)
         s->values = b->arena;
     bool ok = s ? visit(b, b->plan->root, scratch, s) : wr_bind_nomem(b);
+    for (uint32_t i = 0; ok && i < b->plan->nsubs; i++)
+        ok = visit(b, b->plan->subs[i].root, scratch, s);
     for (int t = 0; ok && t < WR_NTABLES; t++) {
         struct wr_scan *scan = &b->plan->scans[t];
         scan->table = (enum wr_table)t;

@@ -331,6 +331,8 @@ static bool stream(struct wr_binder *b)
     uint32_t errors = b->diags->nerrors;
     plan->mode = WR_MODE_BATCH;
     plan->time_col = WR_NO_COL;
+    if (plan->nsubs && !in_the_way(s, "a query inside of an expression runs before it"))
+        return true;
     if (!collect(s, plan->root) || !shape_fits(s))
         return true;
     enum wr_table table = s->chain[0]->table;
@@ -356,27 +358,15 @@ static bool stream(struct wr_binder *b)
  * ----------------------------------------------------------------------------------------------------
  */
 
-/* How far back `ex` looks: the largest ago(). */
-static void look_back_ex(const struct wr_ex *ex, int64_t *far)
+/* How far back `ex` looks: the largest ago(). Never true: all expressions are asked. */
+static bool look_back(const struct wr_ex *ex, void *arg)
 {
-    int64_t t;
+    int64_t t, *far = arg;
     if (ex->kind == WR_EX_CALL && before_now(ex, &t) && t > *far)
         *far = t;
     for (uint32_t i = 0; i < ex->nargs; i++)
-        look_back_ex(ex->args[i], far);
-}
-
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
-static void look_back(const struct wr_op *op, int64_t *far)
-{
-    if (op->pred)
-        look_back_ex(op->pred, far);
-    for (uint32_t i = 0; op->kind == WR_OP_MAP && i < op->schema->ncols; i++)
-        look_back_ex(op->cols[i], far);
-    if (op->input)
-        look_back(op->input, far);
-    for (uint32_t i = 0; i < op->ninputs; i++)
-        look_back(op->inputs[i], far);
+        (void)look_back(ex->args[i], arg);
+    return false;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
@@ -393,13 +383,18 @@ bool wr_plan_stream(struct wr_binder *b)
     struct wr_plan *plan = b->plan;
     if (!stream(b))
         return false;
-    if (plan->mode != WR_MODE_BATCH || !reads_a_table(plan->root))
+    bool reads = reads_a_table(plan->root);
+    for (uint32_t i = 0; i < plan->nsubs && !reads; i++)
+        reads = reads_a_table(plan->subs[i].root);
+    if (plan->mode != WR_MODE_BATCH || !reads)
         return true;
     plan->mode = WR_MODE_WINDOWED;
     plan->stream = plan->summarize = NULL;
     plan->time_col = WR_NO_COL;
     plan->window = 0;
-    look_back(plan->root, &plan->window);
+    (void)wr_tree_any_ex(plan->root, look_back, &plan->window);
+    for (uint32_t i = 0; i < plan->nsubs; i++)
+        (void)wr_tree_any_ex(plan->subs[i].root, look_back, &plan->window);
     plan->window_from = plan->window ? "the largest ago()" : NULL;
     return true;
 }
