@@ -94,10 +94,16 @@ bool wr_owner_store_alerts(struct wr_owner *o)
     enum wr_err err = wr_store_put(o->store, o->unstored, &fresh);
     if (err) {
         o->stats.store_errors++;
-        wr_oplog(WR_OPLOG_ERROR, "cannot store alerts; they wait in memory", "error",
-                 wr_store_error(o->store), "waiting", WR_FMT("%u", o->nunstored), NULL);
+        if (!o->store_failing)
+            wr_oplog(WR_OPLOG_ERROR,
+                     "cannot store alerts: they wait in memory and are sent when they are stored", "dir",
+                     o->state.dir, "error", wr_store_error(o->store), NULL);
+        o->store_failing = true;
         return false;
     }
+    if (o->store_failing)
+        wr_oplog(WR_OPLOG_INFO, "alerts are stored again", "alerts", WR_FMT("%u", o->nunstored), NULL);
+    o->store_failing = false;
     while (o->unstored) {
         struct wr_alert *next = o->unstored->next;
         wr_alert_free(o->unstored);
@@ -286,10 +292,17 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
     }
 }
 
-static void say_saved(const struct wr_owner *o, int rc)
+static void say_saved(struct wr_owner *o, int rc)
 {
-    if (rc == 0)
+    if (rc == 0) {
+        if (o->snapshot_failing)
+            wr_oplog(WR_OPLOG_INFO, "snapshots are written again", "dir", o->state.dir, NULL);
+        o->snapshot_failing = false;
         return;
+    }
+    if (o->snapshot_failing)
+        return;
+    o->snapshot_failing = true;
     const char *why = o->snapshot.child.signal
                           ? WR_FMT("its process ended by signal %d", o->snapshot.child.signal)
                           : strerror(-rc);
@@ -365,8 +378,7 @@ static void snapshot(struct wr_owner *o, bool beside)
     if (rc == 0)
         store_snapshot(o, beside);
     else
-        wr_oplog(WR_OPLOG_ERROR, "cannot begin a snapshot; the log goes on", "dir", o->state.dir, "error",
-                 strerror(-rc), NULL);
+        say_saved(o, rc);
     o->log_bytes = o->state.wal.bytes;
     o->snapshot_at_ns = o->io->mono_ns(o->io->ctx);
     o->snapshot_stall_ns = o->snapshot_at_ns - begin;

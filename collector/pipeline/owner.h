@@ -63,7 +63,7 @@ struct wr_owner {
     int64_t last_input_ns, last_turn_ns, last_trim_ns;
     struct wr_alert *unstored, **unstored_end; /* raised, the store could not take them yet */
     uint32_t nunstored;
-    bool failing; /* the store or the log fails: said once */
+    bool failing, store_failing, snapshot_failing; /* log, store, snapshots: said once, and once when it is over */
     enum { WR_OWNER_STARTING, WR_OWNER_RUNNING, WR_OWNER_DRAINING, WR_OWNER_STOPPING } phase;
     struct wr_owner_stats stats;
 };
