@@ -1,6 +1,7 @@
 /* Rules of a set, each with its own stream. State is saved with a header per rule:
  *   "WRE1", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
 #include "rules/exec/decorate.h"
+#include "rules/exec/dispatch.h"
 #include "rules/exec/window.h"
 
 #include "base/ticks.h"
@@ -22,6 +23,8 @@ struct wr_engine {
     struct wr_hash_key secret;
     struct runner *runner; /* one a rule */
     uint32_t n;
+    struct wr_dispatch *dispatch[WR_NTABLES]; /* made with a table's first batch */
+    struct wr_sel *sel;                       /* rows of the batch for each rule */
 };
 
 static const size_t default_memory = (size_t)256 << 20;
@@ -92,7 +95,8 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
     e->runner = calloc(e->n + 1, sizeof *e->runner);
-    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
+    e->sel = calloc(e->n + 1, sizeof *e->sel);
+    if (!e->runner || !e->sel || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
         !fill(e, e->runner)) {
         wr_engine_free(e);
         return NULL;
@@ -105,13 +109,32 @@ void wr_engine_free(struct wr_engine *engine)
     if (!engine)
         return;
     runners_free(engine->runner, engine->n);
+    for (int t = 0; t < WR_NTABLES; t++)
+        wr_dispatch_free(engine->dispatch[t]);
+    free(engine->sel);
     wr_ruleset_unref(engine->set);
     free(engine);
+}
+
+static struct wr_dispatch *dispatch_of(struct wr_engine *e, enum wr_table table)
+{
+    const struct wr_plan **plans = calloc(e->n + 1, sizeof(struct wr_plan *));
+    for (uint32_t i = 0; plans && i < e->n; i++)
+        if (e->runner[i].stream && wr_stream_reads(e->runner[i].stream, table))
+            plans[i] = wr_ruleset_rule(e->set, i)->plan;
+    struct wr_dispatch *d = plans ? wr_dispatch_new(table, plans, e->n) : NULL;
+    free(plans);
+    return d;
 }
 
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now)
 {
+    struct wr_dispatch **d = &engine->dispatch[table];
+    if (!*d)
+        *d = dispatch_of(engine, table);
+    if (!*d || !wr_dispatch_rows(*d, batch, engine->sel))
+        return WR_ENOMEM;
     for (uint32_t i = 0; i < engine->n; i++) {
         const struct runner *r = &engine->runner[i];
         enum wr_err err;
@@ -119,8 +142,9 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
             err = wr_window_reads(r->window, table) ? wr_window_consume(r->window, table, batch, now)
                                                     : wr_window_advance(r->window, now);
         else
-            err = wr_stream_reads(r->stream, table) ? wr_stream_consume(r->stream, batch, now)
-                                                    : wr_stream_advance(r->stream, now);
+            err = wr_stream_reads(r->stream, table)
+                      ? wr_stream_consume_rows(r->stream, batch, &engine->sel[i], now)
+                      : wr_stream_advance(r->stream, now);
         if (err)
             return err;
     }

@@ -1,5 +1,6 @@
 #include "rules/exec/eval.h"
 
+#include "rules/exec/filter.h"
 #include "rules/exec/parse.h"
 #include "rules/fn/kernel.h"
 
@@ -144,7 +145,9 @@ void wr_ex_filter(struct wr_eval *ev, const struct wr_ex *pred, const struct wr_
             wr_ex_filter(ev, pred->args[a], cols, sel);
         return;
     }
-    if (sel->n == 0)
+    struct wr_test test;
+    if (sel->n == 0 ||
+        (wr_test_of(pred, &test) && wr_filter(wr_filter_kernels(), ev->arena, &test, cols, ev->nrows, sel)))
         return;
     const struct wr_vec *v = wr_ex_eval(ev, pred, cols, sel);
     if (!v)

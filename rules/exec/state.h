@@ -97,6 +97,7 @@ struct wr_stream {
     int64_t need_rows, window, pane;
     uint64_t least_rows; /* a group of fewer cannot fire */
     uint32_t created;    /* groups since the last sweep */
+    int64_t sweep_at;
 
     int64_t now, inexact_until;
     uint64_t stateless_rows;

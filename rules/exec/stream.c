@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024, MAX_OPS = 64, SWEEP = 64 };
+#define SWEEP_TICKS (WR_TICKS_SECOND / 10)
 
 /* Operators from the scan on, split at the summarize. False when there are too many. */
 static bool line_up(struct wr_stream *s)
@@ -454,22 +455,22 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
 }
 
 /* Rows in order of arrival, some of them amendments. */
-static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, struct view *new,
-                                const struct wr_sel *amends)
+static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel,
+                                struct view *new, const struct wr_sel *amends)
 {
     struct view old = {0};
     const struct wr_vec *cols = old_columns(s, b);
     if (!cols || !look(s, b, cols, amends, &old) || !mark(s, b, &old) || !mark(s, b, new))
         return WR_ENOMEM;
     enum wr_err err = WR_OK;
-    for (uint32_t k = 0; k < b->sel.n && !err; k++) {
-        uint32_t row = b->sel.row[k];
+    for (uint32_t k = 0; k < sel->n && !err; k++) {
+        uint32_t row = sel->row[k];
         int64_t ts;
         bool amended = is_amend(s, b, row);
         if (s->summarize && amended)
             err = amend(s, b, new, &old, row);
         else if (s->summarize && new->in[row])
-            err = insert_block(s, b, new, &(struct wr_sel){&b->sel.row[k], 1});
+            err = insert_block(s, b, new, &(struct wr_sel){&sel->row[k], 1});
         else if (!s->summarize && new->in[row] && !(amended && old.in[row]) && row_time(s, b, row, &ts))
             err = wr_stateless_raise(s, &new->chunk, row, ts, rowid_of(s, b, row));
     }
@@ -477,35 +478,36 @@ static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, s
 }
 
 /* Rows of the batch that are amendments. */
-static bool amendments(struct wr_stream *s, const struct wr_batch *b, struct wr_sel *ret_sel)
+static bool amendments(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel,
+                       struct wr_sel *ret_sel)
 {
     *ret_sel = (struct wr_sel){0};
     const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
     int64_t any = 0;
     if (!v || !v->i)
         return true;
-    WR_EACH (&b->sel, row)
+    WR_EACH (sel, row)
         any |= v->i[row];
     if (!any)
         return true;
-    ret_sel->row = wr_arena_alloc(s->ev.arena, (b->sel.n + 1) * sizeof *ret_sel->row);
+    ret_sel->row = wr_arena_alloc(s->ev.arena, (sel->n + 1) * sizeof *ret_sel->row);
     if (!ret_sel->row)
         return false;
-    WR_EACH (&b->sel, row) {
+    WR_EACH (sel, row) {
         ret_sel->row[ret_sel->n] = (uint16_t)row;
         ret_sel->n += is_amend(s, b, row);
     }
     return true;
 }
 
-static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b)
+static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *given)
 {
     struct view new;
     struct wr_sel amends;
-    if (!amendments(s, b, &amends) || !look(s, b, b->col, &b->sel, &new))
+    if (!amendments(s, b, given, &amends) || !look(s, b, b->col, given, &new))
         return WR_ENOMEM;
     if (amends.n)
-        return amended_rows(s, b, &new, &amends);
+        return amended_rows(s, b, given, &new, &amends);
     enum wr_err err = WR_OK;
     const struct wr_sel *sel = &new.chunk.sel;
     for (uint32_t k = 0; s->summarize && k < sel->n && !err; k += BLOCK) {
@@ -536,22 +538,31 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
             wr_group_free(s, g);
     }
     s->now = now;
-    wr_groups_sweep(s, SWEEP + 2 * s->created);
-    s->created = 0;
+    if (s->created || now >= s->sweep_at) {
+        wr_groups_sweep(s, SWEEP + 2 * s->created);
+        s->created = 0;
+        s->sweep_at = now + SWEEP_TICKS;
+    }
     return WR_OK;
+}
+
+enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_batch *batch,
+                                   const struct wr_sel *given, int64_t now)
+{
+    struct wr_stream *s = stream;
+    enum wr_err err = wr_stream_advance(s, now);
+    s->stats.rows_in += batch->sel.n;
+    if (err || !given->n)
+        return err;
+    wr_arena_reset(s->batch_arena);
+    s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows};
+    err = rows(s, batch, given);
+    return err ? err : s->ev.err;
 }
 
 enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch, int64_t now)
 {
-    struct wr_stream *s = stream;
-    enum wr_err err = wr_stream_advance(s, now);
-    if (err)
-        return err;
-    wr_arena_reset(s->batch_arena);
-    s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows};
-    s->stats.rows_in += batch->sel.n;
-    err = rows(s, batch);
-    return err ? err : s->ev.err;
+    return wr_stream_consume_rows(stream, batch, &batch->sel, now);
 }
 
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream)

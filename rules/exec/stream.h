@@ -24,6 +24,9 @@ void wr_stream_free(struct wr_stream *stream);
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table);
 enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
+/* The same when only these rows of the batch can matter (dispatch.h); none: costs next to nothing. */
+enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_batch *batch,
+                                   const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream);

@@ -80,5 +80,8 @@ wr_fn_prepare wr_prepare_re0, wr_prepare_re1, wr_prepare_trim, wr_prepare_trim_s
 wr_fn_prepare wr_prepare_extract_all, wr_prepare_countof;
 const void *wr_prepare_in(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
 const void *wr_prepare_in_nocase(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
+/* Membership in what they prepared, of whole numbers or of texts. */
+bool wr_members_int(const void *members, int64_t v);
+bool wr_members_text(const void *members, const struct wr_str *s);
 
 #endif

@@ -15,13 +15,26 @@ static uint64_t mix(uint64_t h)
     return h ^ h >> 29;
 }
 
+/* Letters of eight bytes to lower case; bytes that are no letters may change, too, but equally. */
+static uint64_t fold_case(uint64_t w, bool nocase)
+{
+    return nocase ? w | UINT64_C(0x2020202020202020) : w;
+}
+
 static uint64_t text_hash(const struct wr_str *s, bool nocase)
 {
     const char *p = wr_str_data(s);
-    uint64_t h = s->len;
-    for (uint32_t i = 0; i < s->len; i++)
-        h = (h ^ (unsigned char)(nocase ? wr_ascii_lower(p[i]) : p[i])) * UINT64_C(0x100000001b3);
-    return mix(h);
+    uint64_t h = s->len, w = 0;
+    uint32_t n = s->len;
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&w, p, 8);
+        h = (h ^ fold_case(w, nocase)) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 32;
+    }
+    w = 0;
+    if (n)
+        memcpy(&w, p, n);
+    return mix((h ^ fold_case(w, nocase)) * UINT64_C(0xd6e8feb86659fd93));
 }
 
 static const void *prepare(struct wr_arena *arena, const struct wr_ex *call, bool nocase)
@@ -84,6 +97,16 @@ static bool has_text(const struct members *m, const struct wr_str *s)
             return true;
     }
     return false;
+}
+
+bool wr_members_int(const void *members, int64_t v)
+{
+    return has_int(members, v);
+}
+
+bool wr_members_text(const void *members, const struct wr_str *s)
+{
+    return has_text(members, s);
 }
 
 static bool equals_any(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, uint32_t row,

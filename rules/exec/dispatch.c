@@ -1,0 +1,321 @@
+#include "rules/exec/dispatch.h"
+
+#include "rules/exec/filter.h"
+
+#include <stdlib.h>
+
+enum { MAX_TESTS = 16, NOBODY = 0 };
+
+/* A value in a table, and who wants it. */
+struct value {
+    uint64_t hash;
+    uint32_t first, n; /* in `rules` of the column */
+};
+
+struct column {
+    uint16_t col;
+    bool text;
+    uint32_t nvalues, mask; /* slots - 1 */
+    struct value *slot;     /* n NOBODY: empty */
+    uint32_t *rules;
+};
+
+struct wr_dispatch {
+    enum wr_table table;
+    uint32_t n;
+    bool *reads;      /* rule reads the table */
+    bool *everything; /* rule has no test to stand under */
+    struct column *column;
+    uint32_t ncolumns;
+    uint16_t **rows; /* room of each rule, made when a row first wants it */
+    uint32_t *room;
+};
+
+/* One rule's candidates. */
+struct tests {
+    struct wr_test at[MAX_TESTS];
+    uint32_t n;
+};
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    __uint128_t r = (__uint128_t)a * b;
+    return (uint64_t)r ^ (uint64_t)(r >> 64);
+}
+
+static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), no_case = UINT64_C(0x2020202020202020);
+
+/* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row in vain. */
+static inline uint64_t text_hash(const struct wr_str *s)
+{
+    const char *p = wr_str_data(s);
+    uint64_t h = s->len, w = 0;
+    uint32_t n = s->len;
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&w, p, 8);
+        h = fold((w | no_case) ^ odd, h ^ no_case);
+    }
+    w = 0;
+    if (n)
+        memcpy(&w, p, n);
+    return fold((w | no_case) ^ odd, h ^ odd);
+}
+
+static inline uint64_t int_hash(int64_t v)
+{
+    return fold((uint64_t)v ^ odd, odd);
+}
+
+static uint64_t value_hash(const struct wr_test *t, uint32_t i)
+{
+    const struct wr_value *v = &t->values[i]->value;
+    return t->text ? text_hash(&v->s) : int_hash(v->i);
+}
+
+static bool changes(enum wr_table table, uint16_t col)
+{
+    const struct wr_amends *amends = wr_table_amends(table);
+    for (uint16_t i = 0; amends && i < amends->ncols; i++)
+        if (amends->cols[i].col == col)
+            return true;
+    return false;
+}
+
+/* Conjuncts that a row must pass and that say which values it has. */
+static void collect(enum wr_table table, const struct wr_ex *ex, struct tests *to)
+{
+    struct wr_test t;
+    if (ex->kind == WR_EX_CALL && strcmp(ex->fn->name, "and") == 0) {
+        for (uint32_t a = 0; a < ex->nargs; a++)
+            collect(table, ex->args[a], to);
+        return;
+    }
+    if (to->n < MAX_TESTS && wr_test_of(ex, &t) && t.how == WR_TEST_EQ && !t.negate && !changes(table, t.col))
+        to->at[to->n++] = t;
+}
+
+static void collect_plan(enum wr_table table, const struct wr_plan *plan, struct tests *to)
+{
+    const struct wr_op *chain[64];
+    uint32_t n = 0;
+    to->n = 0;
+    for (const struct wr_op *op = plan->stream; op; op = op->input) {
+        if (n == 64)
+            return;
+        chain[n++] = op;
+    }
+    for (uint32_t i = n - 1; i-- > 0 && chain[i]->kind == WR_OP_WHERE;)
+        collect(table, chain[i]->pred, to);
+}
+
+/* ---- tables -------------------------------------------------------------------------------------- */
+
+static struct value *find(struct column *c, uint64_t hash)
+{
+    uint32_t i = (uint32_t)hash & c->mask;
+    while (c->slot[i].n && c->slot[i].hash != hash)
+        i = (i + 1) & c->mask;
+    return &c->slot[i];
+}
+
+/* The table of a test's column. */
+static struct column *column_of(struct wr_dispatch *d, const struct wr_test *t)
+{
+    for (uint32_t i = 0; i < d->ncolumns; i++)
+        if (d->column[i].col == t->col)
+            return &d->column[i];
+    struct column *list = realloc(d->column, (d->ncolumns + 1) * sizeof *list);
+    if (!list)
+        return NULL;
+    d->column = list;
+    list[d->ncolumns] = (struct column){.col = t->col, .text = t->text};
+    return &list[d->ncolumns++];
+}
+
+static bool make_slots(struct column *c)
+{
+    uint32_t n = 8;
+    while (n < 2 * c->nvalues)
+        n *= 2;
+    c->slot = calloc(n, sizeof *c->slot);
+    c->mask = n - 1;
+    return c->slot != NULL;
+}
+
+/* Makes the tables, and counts in them how often each value is asked for. */
+static bool count_values(struct wr_dispatch *d, const struct tests *tests)
+{
+    for (uint32_t i = 0; i < d->n; i++)
+        for (uint32_t k = 0; k < tests[i].n; k++) {
+            struct column *c = column_of(d, &tests[i].at[k]);
+            if (!c)
+                return false;
+            c->nvalues += tests[i].at[k].n;
+        }
+    for (uint32_t i = 0; i < d->ncolumns; i++)
+        if (!make_slots(&d->column[i]))
+            return false;
+    for (uint32_t i = 0; i < d->n; i++)
+        for (uint32_t k = 0; k < tests[i].n; k++)
+            for (uint32_t v = 0; v < tests[i].at[k].n; v++) {
+                uint64_t hash = value_hash(&tests[i].at[k], v);
+                struct value *at = find(column_of(d, &tests[i].at[k]), hash);
+                at->hash = hash;
+                at->n++;
+            }
+    return true;
+}
+
+static void drop_tables(struct wr_dispatch *d)
+{
+    for (uint32_t i = 0; i < d->ncolumns; i++) {
+        free(d->column[i].slot);
+        free(d->column[i].rules);
+    }
+    free(d->column);
+    d->column = NULL;
+    d->ncolumns = 0;
+}
+
+/* Leaves each rule the test whose values are shared the least. */
+static void choose(struct wr_dispatch *d, struct tests *tests)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        uint32_t best = 0, least = UINT32_MAX;
+        for (uint32_t k = 0; k < tests[i].n; k++) {
+            uint32_t shared = 0;
+            for (uint32_t v = 0; v < tests[i].at[k].n; v++)
+                shared += find(column_of(d, &tests[i].at[k]), value_hash(&tests[i].at[k], v))->n;
+            if (shared < least) {
+                least = shared;
+                best = k;
+            }
+        }
+        d->everything[i] = d->reads[i] && !tests[i].n;
+        if (tests[i].n) {
+            tests[i].at[0] = tests[i].at[best];
+            tests[i].n = 1;
+        }
+    }
+}
+
+/* Who wants each value; every value is counted by now. */
+static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
+{
+    for (uint32_t i = 0; i < d->ncolumns; i++) {
+        struct column *c = &d->column[i];
+        uint32_t at = 0;
+        c->rules = calloc(c->nvalues + 1u, sizeof *c->rules);
+        if (!c->rules)
+            return false;
+        for (uint32_t k = 0; k <= c->mask; k++) {
+            c->slot[k].first = at;
+            at += c->slot[k].n;
+        }
+        for (uint32_t k = 0; k <= c->mask; k++) /* filled anew below, the value stays taken */
+            c->slot[k].n = c->slot[k].n ? UINT32_MAX : NOBODY;
+    }
+    for (uint32_t i = 0; i < d->n; i++)
+        for (uint32_t v = 0; tests[i].n && v < tests[i].at[0].n; v++) {
+            struct column *c = column_of(d, &tests[i].at[0]);
+            struct value *at = find(c, value_hash(&tests[i].at[0], v));
+            if (at->n == UINT32_MAX)
+                at->n = 0;
+            if (!at->n || c->rules[at->first + at->n - 1] != i) /* a value may stand twice in a list */
+                c->rules[at->first + at->n++] = i;
+        }
+    return true;
+}
+
+struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_plan *const *plans, uint32_t n)
+{
+    struct wr_dispatch *d = calloc(1, sizeof *d);
+    struct tests *tests = calloc(n + 1u, sizeof *tests);
+    bool ok = d && tests;
+    if (ok) {
+        d->table = table;
+        d->n = n;
+        d->reads = calloc(n + 1u, sizeof *d->reads);
+        d->everything = calloc(n + 1u, sizeof *d->everything);
+        d->rows = calloc(n + 1u, sizeof *d->rows);
+        d->room = calloc(n + 1u, sizeof *d->room);
+        ok = d->reads && d->everything && d->rows && d->room;
+    }
+    for (uint32_t i = 0; ok && i < n; i++) {
+        d->reads[i] = plans[i] != NULL;
+        if (plans[i])
+            collect_plan(table, plans[i], &tests[i]);
+    }
+    ok = ok && count_values(d, tests);
+    if (ok) {
+        choose(d, tests);
+        drop_tables(d);
+        ok = count_values(d, tests) && list_rules(d, tests);
+    }
+    free(tests);
+    if (!ok) {
+        wr_dispatch_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void wr_dispatch_free(struct wr_dispatch *dispatch)
+{
+    if (!dispatch)
+        return;
+    drop_tables(dispatch);
+    for (uint32_t i = 0; dispatch->rows && i < dispatch->n; i++)
+        free(dispatch->rows[i]);
+    free(dispatch->rows);
+    free(dispatch->room);
+    free(dispatch->reads);
+    free(dispatch->everything);
+    free(dispatch);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+static bool give(struct wr_dispatch *d, const struct column *c, const struct value *v, uint32_t row, uint32_t nrows,
+                 struct wr_sel *sel)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        uint32_t rule = c->rules[v->first + i];
+        if (d->room[rule] < nrows) {
+            free(d->rows[rule]);
+            d->room[rule] = 0;
+            d->rows[rule] = malloc(nrows * sizeof **d->rows);
+            if (!d->rows[rule])
+                return false;
+            d->room[rule] = nrows;
+            sel[rule] = (struct wr_sel){d->rows[rule], 0};
+        }
+        sel[rule].row[sel[rule].n++] = (uint16_t)row;
+    }
+    return true;
+}
+
+static bool one_column(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+{
+    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
+    const struct wr_str empty = {0};
+    if (!c->text && !v->i)
+        return true; /* nobody filled it: null */
+    for (uint32_t k = 0; k < b->sel.n; k++) {
+        uint32_t row = b->sel.row[k];
+        const struct value *have = find(c, !c->text ? int_hash(v->i[row]) : text_hash(v->s ? &v->s[row] : &empty));
+        if (have->n && wr_vec_valid(v, row) && !give(d, c, have, row, b->nrows, sel))
+            return false;
+    }
+    return true;
+}
+
+bool wr_dispatch_rows(struct wr_dispatch *dispatch, const struct wr_batch *batch, struct wr_sel *sel)
+{
+    for (uint32_t i = 0; i < dispatch->n; i++)
+        sel[i] = dispatch->everything[i] ? batch->sel : (struct wr_sel){dispatch->rows[i], 0};
+    for (uint32_t i = 0; i < dispatch->ncolumns; i++)
+        if (!one_column(dispatch, &dispatch->column[i], batch, sel))
+            return false;
+    return true;
+}
