@@ -209,6 +209,14 @@ static void clock_to(struct wr_feed *f, int64_t time_ns)
         f->clock_ns = time_ns;
 }
 
+static enum wr_err take_packed(struct wr_feed *f, enum wr_table table, const void *row, size_t len)
+{
+    enum wr_err err = wr_row_unpack(f->out[table], row, len);
+    if (!err && f->out[table]->nrows == f->opts.batch_rows)
+        err = emit(f, table);
+    return err;
+}
+
 static enum wr_err take_flows(struct wr_feed *f)
 {
     enum wr_err err = WR_OK;
@@ -226,6 +234,12 @@ static enum wr_err take_flows(struct wr_feed *f)
         else if (f->out[WR_TABLE_FLOWS]->nrows == f->opts.batch_rows)
             err = emit(f, WR_TABLE_FLOWS);
     }
+    struct wr_rd mail = wr_rd_init(f->flows.mail.data, f->flows.mail.len);
+    while (!err && mail.at < mail.end) {
+        uint32_t len;
+        const uint8_t *row = wr_rd_blob(&mail, &len);
+        err = row ? take_packed(f, WR_TABLE_SMTP_MESSAGES, row, len) : WR_ECORRUPT;
+    }
     wr_flow_vec_reset(&f->flows);
     return err;
 }
@@ -239,16 +253,12 @@ static enum wr_err take_event(struct wr_feed *f, const struct wr_batch *events, 
 
 static enum wr_err take_row(struct wr_feed *f, enum wr_table table, const struct wr_batch *rows, uint32_t row)
 {
-    struct wr_batch *out = f->out[table];
     if (is_conn(table))
         return take_event(f, rows, row);
     f->stats.lines++;
     wr_buf_reset(&f->row);
     wr_row_pack(rows, row, &f->row);
-    enum wr_err err = f->row.err ? f->row.err : wr_row_unpack(out, f->row.data, f->row.len);
-    if (!err && out->nrows == f->opts.batch_rows)
-        err = emit(f, table);
-    return err;
+    return f->row.err ? f->row.err : take_packed(f, table, f->row.data, f->row.len);
 }
 
 /* Parses one line. WR_EFULL: the rows that are there must go first. A frame with more rows than an empty batch
@@ -449,6 +459,8 @@ static enum wr_err start(struct wr_feed *f)
             err = wr_log_scan(f->log, (enum wr_table)t, &w->scan[t]);
     if (!err && w->conn && !wr_wants_rows(w, WR_TABLE_FLOWS))
         err = wr_flow_decoder_scan(f->decoder, &w->events);
+    if (!err && wr_wants_rows(w, WR_TABLE_SMTP_MESSAGES))
+        err = wr_flow_decoder_mail(f->decoder, &w->scan[WR_TABLE_SMTP_MESSAGES].wanted);
     wr_flow_decoder_who(f->decoder, w->who);
     struct source *first;
     int64_t t;

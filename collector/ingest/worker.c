@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, RESUME_MS = 2, SWEEP_MS = 10000 };
+enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, MAIL_BYTES = 1 << 20, RESUME_MS = 2, SWEEP_MS = 10000 };
 
 static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t len, int64_t now_ns)
 {
@@ -59,6 +59,12 @@ static void flush_flows(struct wr_worker *w, int64_t now_ns)
         else
             push_with_who(w, &w->flows.at[at], now_ns);
         at += n ? n : 1;
+    }
+    struct wr_rd mail = wr_rd_init(w->flows.mail.data, w->flows.mail.len);
+    while (mail.at < mail.end) {
+        uint32_t len;
+        const uint8_t *row = wr_rd_blob(&mail, &len);
+        count_sent(w, row && push(w, wr_input_row(WR_TABLE_SMTP_MESSAGES), row, len, now_ns), 1);
     }
     wr_flow_vec_reset(&w->flows);
 }
@@ -117,7 +123,7 @@ void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, cons
         l->stats.decoded++;
     else
         wr_worker_reject(l, wr_flow_decoder_why(w->decoder));
-    if (w->flows.n >= FLOWS_PER_MESSAGE)
+    if (w->flows.n >= FLOWS_PER_MESSAGE || w->flows.mail.len >= MAIL_BYTES)
         flush_flows(w, now_ns);
 }
 
@@ -332,6 +338,10 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
             err = wr_log_scan(worker->log, (enum wr_table)t, &wants->scan[t]);
     if (!err) /* who reads raw flows reads all of them */
         err = wr_flow_decoder_scan(worker->decoder, wr_wants_rows(wants, WR_TABLE_FLOWS) ? NULL : &wants->events);
+    if (!err) {
+        bool mail = wr_wants_rows(wants, WR_TABLE_SMTP_MESSAGES);
+        err = wr_flow_decoder_mail(worker->decoder, mail ? &wants->scan[WR_TABLE_SMTP_MESSAGES].wanted : NULL);
+    }
     if (!err) {
         wr_flow_decoder_who(worker->decoder, wants->who);
         struct wr_rows old = worker->rows;

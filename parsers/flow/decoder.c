@@ -1,3 +1,4 @@
+#include "base/batch.h"
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -48,6 +49,7 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->ports);
     wr_names_fini(&dec->hosts, &dec->bytes);
     wr_buf_fini(&dec->who_text);
+    wr_batch_free(dec->mail);
     free(dec->port_filter);
     for (uint32_t i = 0; i < WR_FLOW_NFIXED; i++)
         wr_tmpl_free(dec->fixed[i]);
@@ -107,6 +109,16 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
 void wr_flow_decoder_who(struct wr_flow_decoder *dec, uint32_t kinds)
 {
     dec->who_wanted = kinds;
+}
+
+enum wr_err wr_flow_decoder_mail(struct wr_flow_decoder *dec, const struct wr_colset *wanted)
+{
+    struct wr_batch *batch = wanted ? wr_batch_new(wr_schema_of(WR_TABLE_SMTP_MESSAGES), wanted, 1) : NULL;
+    if (wanted && !batch)
+        return WR_ENOMEM;
+    wr_batch_free(dec->mail);
+    dec->mail = batch;
+    return WR_OK;
 }
 
 static bool dispatch(struct wr_msg *msg, enum wr_flow_reject *ret_why)

@@ -44,11 +44,12 @@ struct wr_flow_stats {
     uint64_t records, rows, filtered_early, options_records;
     uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
     uint64_t no_memory, no_memory_names;
+    uint64_t mail_rows;            /* rows of SmtpMessages */
     uint64_t type_records_ignored; /* RFC 5610: unsound, contradicting, or too many */
     uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
     uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow nor counters */
-    uint64_t templates, templates_changed, seq_lost, seq_dup, seq_reset;
+    uint64_t templates, templates_changed, templates_expired, seq_lost, seq_dup, seq_reset;
 };
 
 struct wr_flow_peer {
@@ -72,6 +73,10 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
 
 /* Which kinds of who.h some rule can see (a bit each, wr_who_bit). None at first. */
 void wr_flow_decoder_who(struct wr_flow_decoder *dec, uint32_t kinds);
+
+/* Rows of SmtpMessages (YAF and others) with these columns, into `mail` of the vector. NULL, as at first: none. */
+struct wr_colset;
+enum wr_err wr_flow_decoder_mail(struct wr_flow_decoder *dec, const struct wr_colset *wanted) WR_MUST_CHECK;
 
 /* Decodes one whole message (datagram payload, or one framed IPFIX message of a stream) that arrived at
  * `now_ns`. Appends records to `out`. Returns false when the message was rejected whole. */

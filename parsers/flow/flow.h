@@ -43,6 +43,7 @@ struct wr_flow_vec {
     struct wr_flow *at;
     uint32_t n, cap;
     struct wr_buf who; /* u32 length and list (who.h) of those flows that have one */
+    struct wr_buf mail; /* u32 length and packed row (wr_row_pack) of SmtpMessages, one after another */
 };
 /* Room for one more, zeroed; NULL when out of memory. */
 struct wr_flow *wr_flow_vec_push(struct wr_flow_vec *vec);

@@ -25,6 +25,10 @@ struct wr_flow *wr_flow_vec_push(struct wr_flow_vec *vec)
 void wr_flow_vec_reset(struct wr_flow_vec *vec)
 {
     vec->n = 0;
+    if (vec->mail.err)
+        wr_buf_fini(&vec->mail);
+    else
+        wr_buf_reset(&vec->mail);
     if (vec->who.err)
         wr_buf_fini(&vec->who);
     else
@@ -43,6 +47,7 @@ struct wr_who wr_flow_who(const struct wr_flow_vec *vec, const struct wr_flow *f
 
 void wr_flow_vec_fini(struct wr_flow_vec *vec)
 {
+    wr_buf_fini(&vec->mail);
     wr_buf_fini(&vec->who);
     free(vec->at);
     *vec = (struct wr_flow_vec){0};

@@ -151,6 +151,8 @@ bool wr_preflight(struct wr_msg *msg, size_t at, enum wr_flow_reject *ret_why)
     const uint8_t *data = msg->data;
     size_t end = msg->len;
     msg->stream = wr_stream_of(msg);
+    if (msg->stream && msg->stream->expires_ns <= msg->now_ns)
+        wr_tmpl_expire(msg->dec, msg->stream, msg->now_ns);
     msg->dec->new_bytes = msg->dec->guesses = 0;
     while (end - at >= 4) {
         const uint8_t *p = data + at;

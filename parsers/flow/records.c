@@ -91,6 +91,8 @@ static void decode_each(struct wr_msg *msg, const struct wr_tmpl *tmpl, const ui
 
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
 {
+    if (tmpl->may_mail && msg->dec->mail && msg->rows)
+        wr_mail_records(msg, tmpl, body, len);
     if (tmpl->options || tmpl->nteach || msg->json)
         decode_each(msg, tmpl, body, len);
     else

@@ -37,7 +37,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
     }
     case WR_PEND_SAME:
         if (now)
-            now->seen_ns = msg->now_ns;
+            wr_tmpl_refresh(msg->stream, now, msg->now_ns);
         return;
     case WR_PEND_REFUSED: /* the old one goes too: the data that follow are not its */
         WR_REFUSED(msg, pend->why);
@@ -76,7 +76,7 @@ bool wr_message_settled(struct wr_msg *msg, size_t at)
         return false;
     struct wr_stream *stream = wr_stream_of(msg);
     const struct wr_tmpl *tmpl = stream ? wr_stream_tmpl(stream, wr_be16(p)) : NULL;
-    if (!tmpl || !tmpl->plan->stride || tmpl->options || tmpl->nteach || stream->exporter->held)
+    if (!tmpl || stream->expires_ns <= msg->now_ns || tmpl->may_mail || !tmpl->plan->stride || tmpl->options || tmpl->nteach || stream->exporter->held)
         return false;
     stream->used_ns = stream->exporter->used_ns = msg->now_ns;
     msg->stream = msg->dec->last = stream;

@@ -57,6 +57,7 @@ enum {
 #define WR_SECOND_NS INT64_C(1000000000)
 #define WR_FLOW_AHEAD_NS (300 * WR_SECOND_NS) /* a time this far after the export is not believed */
 #define WR_FLOW_NAME_NS (30 * 86400 * WR_SECOND_NS) /* a name told longer ago than this is not believed */
+#define WR_FLOW_TMPL_NS (3600 * WR_SECOND_NS) /* a template lives as long at least, and three times its refresh */
 #define WR_FLOW_HELD_NS (60 * WR_SECOND_NS)
 #define WR_FLOW_IDLE_NS (1800 * WR_SECOND_NS) /* an exporter or stream this quiet makes room for another */
 
@@ -85,12 +86,13 @@ struct wr_teach {
 /* One template, one block of memory. Immutable but for `seen_ns`. */
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
+    bool may_mail; /* see mail.c */
     bool options, explains; /* explains: type records (RFC 5610) */
     bool clash;        /* loaded at start, and another definition of the same key too: not used */
     uint32_t min_len;  /* shortest record, >= 1 */
     uint32_t spec_len; /* the wire form after the id, for comparing and storing */
     size_t bytes;
-    int64_t seen_ns;
+    int64_t seen_ns, refresh_ns; /* last told; longest time between two tellings, 0: told once */
     struct wr_field *fields;
     uint8_t *spec;
     struct wr_plan *plan; /* owned */
@@ -122,7 +124,7 @@ struct wr_stream {
     struct wr_exporter *exporter;
     struct wr_stream *next_hash, *next_sibling;
     bool provisional; /* templates loaded at start; no peer sends on it */
-    int64_t used_ns;
+    int64_t used_ns, expires_ns; /* expires_ns: not before this does any of its templates */
     struct wr_tmpl **slots; /* open addressing by id; cap a power of two */
     uint32_t nslots, ntmpls;
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
@@ -214,6 +216,7 @@ struct wr_flow_decoder {
     struct wr_names hosts; /* endpoints move between addresses */
     uint32_t who_wanted;   /* kinds of who.h */
     struct wr_buf who_text;
+    struct wr_batch *mail; /* one row of SmtpMessages; NULL: nobody reads them */
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     uint8_t *port_filter; /* WR_FLOW_FILTER octets: 0 = no wanted port has these 12 bits, see rows.c */
     bool keep_none;
@@ -363,6 +366,9 @@ void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *stream, uin
 struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint16_t id, bool options,
                             const uint8_t *spec, uint32_t spec_len);
 void wr_tmpl_free(struct wr_tmpl *tmpl);
+/* The exporter told a template again; and what it has not told for too long goes. */
+void wr_tmpl_refresh(struct wr_stream *stream, struct wr_tmpl *tmpl, int64_t now_ns);
+void wr_tmpl_expire(struct wr_flow_decoder *dec, struct wr_stream *stream, int64_t now_ns);
 
 /* held.c */
 void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint32_t len);
@@ -443,6 +449,10 @@ void wr_learned_apply(const struct wr_stream *stream, struct wr_tmpl *tmpl);
 void wr_learned_spread(struct wr_msg *msg); /* once a message */
 /* Of one session; 0: of all. */
 void wr_learned_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter, uint64_t session);
+
+/* mail.c: rows of SmtpMessages from the records of a set */
+bool wr_mail_may(const struct wr_tmpl *tmpl);
+void wr_mail_records(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
 /* exporters.c: a message of the stream was decoded */
 void wr_life_note(struct wr_msg *msg);

@@ -129,6 +129,43 @@ bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_t
     return true;
 }
 
+static int64_t lifetime(const struct wr_tmpl *t)
+{
+    int64_t thrice = 3 * t->refresh_ns;
+    return thrice > WR_FLOW_TMPL_NS ? thrice : WR_FLOW_TMPL_NS;
+}
+
+/* One that is told once and never again lives on: some exporters do no more than that (Calix). Over TCP all live as
+ * long as the session (RFC 7011 8). */
+void wr_tmpl_refresh(struct wr_stream *s, struct wr_tmpl *tmpl, int64_t now_ns)
+{
+    const int64_t day = 86400 * WR_SECOND_NS;
+    int64_t since = now_ns - tmpl->seen_ns;
+    since = since < 1 ? 1 : since > day ? day : since;
+    tmpl->refresh_ns = since > tmpl->refresh_ns ? since : tmpl->refresh_ns;
+    tmpl->seen_ns = now_ns;
+    if (!s->key.session && now_ns + lifetime(tmpl) < s->expires_ns)
+        s->expires_ns = now_ns + lifetime(tmpl);
+}
+
+void wr_tmpl_expire(struct wr_flow_decoder *dec, struct wr_stream *s, int64_t now_ns)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < s->nslots;) {
+        const struct wr_tmpl *t = s->slots[i];
+        int64_t end = t && t->refresh_ns ? t->seen_ns + lifetime(t) : INT64_MAX;
+        if (end <= now_ns) {
+            dec->stats.templates_expired++;
+            s->exporter->stats.templates_expired++;
+            wr_stream_remove(dec, s, t->id); /* may move another here: look again */
+            continue;
+        }
+        next = end < next ? end : next;
+        i++;
+    }
+    s->expires_ns = next;
+}
+
 /* Another stream's template is right only when its records fill this set: a guess must not make
  * garbage. */
 static bool may_borrow(const struct wr_tmpl *tmpl, uint32_t body)
@@ -302,6 +339,7 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
         return NULL;
     s->key = *key;
     s->exporter = x;
+    s->expires_ns = INT64_MAX;
     s->used_ns = s->life.first_ns = s->life.window_ns = now_ns;
     set_points(s);
     charge(dec, x, sizeof *s);

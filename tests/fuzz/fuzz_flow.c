@@ -1,6 +1,7 @@
 /* Flow messages in sequence, with state: input is {control, u16 length, message} again and again. control:
  * bit 0 JSON, bit 1 TCP session, bits 2-3 exporter, bits 4-5 port, bit 6 a port filter, bit 7 half a minute
  * passes. */
+#include "base/batch.h"
 #include "base/buf.h"
 #include "base/wire.h"
 #include "parsers/flow/decoder.h"
@@ -72,6 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wr_buf out = {0};
     int64_t now = INT64_C(1790000000) * 1000000000;
     WR_ASSERT(dec);
+    const struct wr_colset mail = wr_colset_all(wr_schema_of(WR_TABLE_SMTP_MESSAGES));
+    WR_ASSERT(wr_flow_decoder_mail(dec, &mail) == WR_OK);
     while (size >= 3) {
         struct wr_flow_peer peer = {.port = (uint16_t)(data[0] >> 4 & 3), .session = data[0] & 2 ? 7 : 0};
         size_t len = (size_t)wr_be(data + 1, 2);
