@@ -2,6 +2,8 @@
 
 #include "rules/fn/kernel.h"
 
+#include <stdio.h>
+
 static const struct wr_fn fns[] = {
 #define FN(name_, sig, kernel, prepare_, flags_, page_)                                                      \
     {.name = (name_),                                                                                        \
@@ -66,4 +68,33 @@ const struct wr_agg *wr_agg_all(uint32_t *ret_n)
 {
     *ret_n = NAGGS;
     return aggs;
+}
+
+static const struct {
+    const char *name, *why;
+} refused[] = {
+#define REFUSED(name, why) {name, why},
+#include "rules/fn/refused.def"
+#undef REFUSED
+};
+
+/* `*` at one end or at both stands for any text. */
+static bool fits(const char *pattern, const char *name)
+{
+    size_t n = strlen(pattern), len = strlen(name);
+    bool front = *pattern == '*', back = n && pattern[n - 1] == '*';
+    if (front && back) {
+        char middle[32];
+        snprintf(middle, sizeof middle, "%.*s", (int)(n - 2), pattern + 1);
+        return strstr(name, middle) != NULL;
+    }
+    return back ? len >= n - 1 && memcmp(pattern, name, n - 1) == 0 : strcmp(pattern, name) == 0;
+}
+
+const char *wr_fn_refused(const char *name)
+{
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (fits(refused[i].name, name))
+            return refused[i].why;
+    return NULL;
 }

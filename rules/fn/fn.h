@@ -79,6 +79,9 @@ const struct wr_fn *wr_fn_next(const struct wr_fn *fn);
 /* All of them, for docs and for "did you mean". */
 const struct wr_fn *wr_fn_all(uint32_t *ret_n);
 
+/* Why weir has not a function that Kusto has; NULL: nothing is known of it. */
+const char *wr_fn_refused(const char *name);
+
 /* Aggregates. State is a fixed-size block per group and pane plus what it keeps in `arena`-like storage of
  * the executor (distinct sets). How each is kept over panes decides whether it can run incrementally. */
 enum wr_agg_kind {

@@ -114,6 +114,12 @@ bool wr_op_any_ex(const struct wr_op *op, bool (*test)(const struct wr_ex *ex, v
 /* The same for all operators of a tree. */
 bool wr_tree_any_ex(const struct wr_op *root, bool (*test)(const struct wr_ex *ex, void *arg), void *arg);
 
+/* ---- functions with several results ---- */
+/* `f(x)` or `(a, b) = f(x)` of such a function. */
+bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast);
+/* Adds its columns. */
+bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols);
+
 /* ---- lets and functions ---- */
 /* Binds a let statement in the scope of `b`; ret->kind WR_LET_BAD after an error. */
 void wr_bind_let(struct wr_binder *b, const struct wr_kql_let *ast, struct wr_let *ret);

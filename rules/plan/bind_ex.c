@@ -182,6 +182,8 @@ static const struct wr_fn *best_overload(const char *name, struct wr_ex *const *
 static bool prepare(struct wr_binder *b, struct wr_ex *ex)
 {
     const char *why = NULL;
+    if (strcmp(ex->fn->name, "geo_info_from_ip_address") == 0)
+        ex->prepared = b->env ? b->env->geo : NULL; /* what the program has, not what the arguments say */
     if (!ex->fn->prepare)
         return true;
     ex->prepared = ex->fn->prepare(b->arena, ex, &why);
@@ -443,7 +445,11 @@ static struct wr_ex *unknown_function(struct wr_binder *b, const struct wr_kql_e
     const struct wr_agg *aggs = wr_agg_all(&n);
     for (uint32_t i = 0; b->aggs && i < n; i++)
         wr_nearest_try(&near, aggs[i].name, strlen(aggs[i].name));
-    const char *what = ast->is_op ? "operator" : "function";
+    const char *what = ast->is_op ? "operator" : "function", *why = ast->is_op ? NULL : wr_fn_refused(name);
+    if (why) {
+        wr_bind_error(b, ast->name.span, "function '%s' is refused: %s", name, why)->page = "docs/kql.md";
+        return NULL;
+    }
     struct wr_diag *d =
         wr_bind_error(b, ast->name.span, "%s '%s' is not supported yet, or misspelt", what, name);
     d->page = "docs/kql.md";

@@ -132,6 +132,10 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
     uint32_t first = cols.n;
     for (uint32_t i = 0; ok && i < ast->nargs; i++) {
         const char *name;
+        if (wr_is_multi(b, ast->args[i])) {
+            ok = wr_bind_multi(b, ast->args[i], &cols);
+            continue;
+        }
         const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
         struct wr_ex *ex = value ? wr_bind_ex(b, value) : NULL;
         if (!ex)
@@ -156,6 +160,10 @@ struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast, 
     bool ok = true;
     for (uint32_t i = 0; i < ast->nargs; i++) {
         const char *name;
+        if (wr_is_multi(b, ast->args[i])) {
+            ok = wr_bind_multi(b, ast->args[i], &cols) && ok;
+            continue;
+        }
         const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
         struct wr_ex *ex = value ? wr_bind_ex(b, value) : NULL;
         bool plain = value && value->kind == WR_KQL_NAME;

@@ -49,6 +49,24 @@ run 1 "$WEIR" check "$TMP/weir.yaml"
 has out "the list 'b' has no file"
 has out "this is no type of a column"
 
+# a geo database
+geo="$(dirname "$0")/mkmmdb.py"
+python3 "$geo" "$TMP/geo.mmdb" France Bretagne Brest 48.39 -4.49 192.0.2.0/24 2001:db8::/32
+printf 'lists: {geo: %s}\n' "$TMP/geo.mmdb" >"$TMP/geo.yaml"
+run 0 "$WEIR" query -c "$TMP/geo.yaml" -f jsonl "range i from 0 to 3 step 1
+| extend ip = tostring(dynamic(['192.0.2.9','2001:db8::1','198.51.100.1','none'])[i]), g = geo_info_from_ip_address(tostring(dynamic(['192.0.2.9','2001:db8::1','198.51.100.1','none'])[i]))
+| project ip, country = tostring(g.country), g.city, lat = toreal(g.latitude)"
+is out '{"ip":"192.0.2.9","country":"France","g_city":"Brest","lat":48.39}
+{"ip":"2001:db8::1","country":"France","g_city":"Brest","lat":48.39}
+{"ip":"198.51.100.1","country":"","g_city":null,"lat":null}
+{"ip":"none","country":"","g_city":null,"lat":null}'
+head -c 300 "$TMP/geo.mmdb" >"$TMP/cut.mmdb"
+printf 'lists: {geo: %s}\n' "$TMP/cut.mmdb" >"$TMP/geo.yaml"
+run 1 "$WEIR" query -c "$TMP/geo.yaml" "print geo_info_from_ip_address('192.0.2.9')"
+has err "cannot open the geo database"
+run 0 "$WEIR" query -f jsonl "print x = geo_info_from_ip_address('192.0.2.9')"
+is out '{"x":null}'
+
 # a running weir: the list changes, and with it the result
 cat >"$TMP/run.yaml" <<Y
 rules: $TMP/rules

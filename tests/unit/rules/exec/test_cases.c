@@ -239,8 +239,8 @@ struct tally {
 };
 
 /* Floors: what passes today; raise them with the engine, never lower them. */
-static struct tally tallies[] = {{"B1", 0, 0, 61}, {"B2", 0, 0, 7}, {"B3", 0, 0, 18},
-                                 {"B4", 0, 0, 42}, {"B5", 0, 0, 0}, {"B6", 0, 0, 0}};
+static struct tally tallies[] = {{"B1", 0, 0, 61}, {"B2", 0, 0, 7}, {"B3", 0, 0, 18}, {"B4", 0, 0, 42},
+                                 {"B5", 0, 0, 7},  {"B6", 0, 0, 1}, {"", 0, 0, 61}}; /* "": of no batch */
 
 static void one_line(struct wr_slice test)
 {
@@ -276,7 +276,7 @@ Test(cases, documentation_examples_give_the_documented_rows)
     fclose(f);
     for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) {
         const struct tally *t = &tallies[i];
-        fprintf(stderr, "%s: %u of %u pass\n", t->batch, t->pass, t->all);
+        fprintf(stderr, "%s: %u of %u pass\n", *t->batch ? t->batch : "others", t->pass, t->all);
         cr_expect_geq(t->pass, t->floor, "%s: %u of %u, were %u", t->batch, t->pass, t->all, t->floor);
     }
 }

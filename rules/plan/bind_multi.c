@@ -1,0 +1,61 @@
+/* Functions with several results: each is a column. functions.def has one row for each result, NAME.RESULT. */
+#include "rules/plan/bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *results[8];
+} multi[] = {
+    {"series_stats", {"min", "min_idx", "max", "max_idx", "avg", "stdev", "variance", NULL}},
+    {"series_fit_line", {"rsquare", "slope", "variance", "rvariance", "interception", "line_fit", NULL}},
+};
+
+static const char *const *results_of(const struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    if (ast->kind == WR_KQL_NAMED)
+        ast = ast->args[0];
+    if (ast->kind != WR_KQL_CALL || ast->is_op || wr_let_find(b, ast->name.text))
+        return NULL;
+    for (size_t i = 0; i < sizeof multi / sizeof *multi; i++)
+        if (strcmp(multi[i].name, ast->name.text) == 0)
+            return multi[i].results;
+    return NULL;
+}
+
+bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    return results_of(b, ast) != NULL;
+}
+
+bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols)
+{
+    enum { MAX_ARGS = 8 };
+    const char *const *results = results_of(b, ast);
+    const struct wr_kql_ex *call = ast->kind == WR_KQL_NAMED ? ast->args[0] : ast;
+    struct wr_ex *args[MAX_ARGS];
+    bool ok = call->nargs && call->nargs <= MAX_ARGS;
+    if (!ok)
+        wr_bind_error(b, call->span, "'%s' takes an array", call->name.text);
+    for (uint32_t i = 0; i < call->nargs && ok; i++)
+        ok = (args[i] = wr_bind_ex(b, call->args[i])) != NULL;
+    const char *of = ok ? wr_name_of(b, call->args[0]) : NULL;
+    for (uint32_t i = 0; ok && results[i]; i++) {
+        char fn[64], name[320];
+        bool named = ast->kind == WR_KQL_NAMED && i < ast->nnames;
+        snprintf(fn, sizeof fn, "%s.%s", call->name.text, results[i]);
+        snprintf(name, sizeof name, "%s_%.200s_%s", call->name.text, of ? of : "", results[i]);
+        struct wr_ex *ex = wr_ex_call(b, wr_arena_strndup(b->arena, fn, strlen(fn)), args, call->nargs, call->span);
+        const char *column = named ? ast->names[i].text : name;
+        uint32_t at = named ? wr_cols_find(cols, column) : UINT32_MAX;
+        ok = ex != NULL;
+        if (ok && at != UINT32_MAX && !cols->named[at]) {
+            cols->ex[at] = ex;
+            cols->def[at].type = ex->type;
+        } else {
+            ok = ok && wr_cols_add(b, cols, column, named, ex, ast->span);
+        }
+    }
+    return ok;
+}
