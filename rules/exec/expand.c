@@ -2,6 +2,7 @@
 
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
+#include "rules/kql/token.h"
 
 /* Where one column of one row stands. */
 struct cursor {
@@ -53,7 +54,11 @@ static void put(struct wr_eval *ev, const struct wr_op *op, const struct cursor 
         wr_put_r(out, row, r);
     } else if (out->type == WR_BOOL && (first == 't' || first == 'f')) {
         wr_put_i(out, row, first == 't');
-    } else if (out->type == WR_STRING && first == '"') {
+    } else if ((out->type == WR_DATETIME || out->type == WR_TIMESPAN) && first == '"') { /* times are texts in JSON */
+        wr_json_to_text(c->item.p, c->item.len, &text);
+        if (out->type == WR_DATETIME ? wr_kql_datetime(text.data, text.len, &i) : wr_text_to_timespan(text.data, text.len, &i))
+            wr_put_i(out, row, i);
+    } else if ((out->type == WR_STRING || out->type == WR_GUID || out->type == WR_DECIMAL) && first == '"') {
         wr_json_to_text(c->item.p, c->item.len, &text);
         wr_put_text(ev, out, row, text.data ? text.data : "", text.len);
     } else if (out->type == WR_DYNAMIC) {

@@ -174,11 +174,12 @@ static bool lex_word(struct lexer *lx)
         end++;
     lx->at = end;
     uint32_t n = end - start;
-    if (word_is(lx, start, n, "true") || word_is(lx, start, n, "false")) {
-        push(lx, WR_TOKEN_LITERAL, start, n)->value =
-            (struct wr_value){.type = WR_BOOL, .i = n == 4};
-        return true;
-    }
+    static const char *const truths[] = {"true", "True", "TRUE", "false", "False", "FALSE"};
+    for (int i = 0; i < 6; i++)
+        if (word_is(lx, start, n, truths[i])) {
+            push(lx, WR_TOKEN_LITERAL, start, n)->value = (struct wr_value){.type = WR_BOOL, .i = i < 3};
+            return true;
+        }
     if (word_is(lx, start, n, "in") && end < lx->len && lx->text[end] == '~') {
         push(lx, WR_TOKEN_PUNCT, start, n + 1);
         lx->at++;

@@ -9,7 +9,7 @@ static bool type_of(struct wr_binder *b, const struct wr_kql_ex *ast, enum wr_ty
     if (!ast)
         return true;
     bool known = ast->name.text && wr_type_parse(ast->name.text, ast->name.len, ret);
-    if (known && (*ret <= WR_REAL || *ret == WR_STRING || *ret == WR_DYNAMIC))
+    if (known)
         return true;
     wr_bind_unsupported(b, ast->span, "this type of mv-expand", NULL);
     return false;
