@@ -7,6 +7,8 @@ add_test(NAME interop.forward COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/for
 if(TARGET weir)
   add_test(NAME interop.forward-daemon COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/forward/run.sh
     $<TARGET_FILE:weir> ${forward_folder} daemon.js)
-  set(forward_daemon interop.forward-daemon)
+  add_test(NAME interop.forward-source COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/forward/run.sh
+    $<TARGET_FILE:weir> ${forward_folder} source.js)
+  set(forward_daemon interop.forward-daemon interop.forward-source)
 endif()
 set_tests_properties(interop.forward ${forward_daemon} PROPERTIES LABELS interop TIMEOUT 180 RESOURCE_LOCK forward FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")

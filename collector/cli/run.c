@@ -40,7 +40,7 @@ static const struct wr_opt options[] = {
     {"workers", "N", "receiving threads (1 to 64); else one a CPU, at most 4", OPT_WORKERS},
     {"batch-rows", "N", "rows worked on together (1 to 65535; 1024)", OPT_BATCH_ROWS},
     {"listen", "KIND=ADDR",
-     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp or syslog_tcp. "
+     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp, syslog_tcp or forward. "
      "May be given again; the first of a kind\nreplaces that kind's defaults. KIND=off listens on none",
      OPT_LISTEN},
     {"http", "ADDR", "address of /metrics and /healthz, or off (127.0.0.1:8686)", OPT_HTTP},
@@ -105,7 +105,7 @@ static int opt_listen(struct settings *set, const char *value)
         const char *wrong = wr_config_listen(&set->config, (enum wr_listen_kind)kind, value + len + 1);
         return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
     }
-    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp or syslog_tcp",
+    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp, syslog_tcp or forward",
                            value);
 }
 

@@ -15,7 +15,7 @@ static const int64_t SECOND_NS = 1000000000;
 
 const char *wr_listen_kind_name(enum wr_listen_kind kind)
 {
-    static const char *const names[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp"};
+    static const char *const names[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp", "forward"};
     return kind < WR_LISTEN_NKINDS ? names[kind] : "?";
 }
 
@@ -47,6 +47,8 @@ bool wr_config_init(struct wr_config *config)
     };
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         (void)wr_config_listen(config, defaults[i].kind, defaults[i].text); /* known good */
+    static char host[256];
+    config->forward_listen.self_hostname = gethostname(host, sizeof host - 1) == 0 ? host : "weir";
     (void)wr_listen_parse(&config->http, "127.0.0.1:8686", 0);
     return config->arena != NULL;
 }

@@ -23,6 +23,7 @@ enum wr_listen_kind {
     WR_LISTEN_FLOW_TCP, /* IPFIX */
     WR_LISTEN_SYSLOG_UDP,
     WR_LISTEN_SYSLOG_TCP,
+    WR_LISTEN_FORWARD, /* Fluent Forward */
     WR_LISTEN_NKINDS
 };
 const char *wr_listen_kind_name(enum wr_listen_kind kind); /* "flow_udp", as in the file and in metrics */
@@ -59,6 +60,17 @@ struct wr_list_config {
     struct wr_list_config *next;
 };
 
+/* What Fluent Forward clients must show (`forward_input:`). */
+enum { WR_FORWARD_MAX_USERS = 16 };
+struct wr_forward_listen {
+    const char *shared_key;    /* NULL: no handshake */
+    const char *self_hostname; /* default the machine's name */
+    struct {
+        const char *name, *password;
+    } users[WR_FORWARD_MAX_USERS];
+    uint32_t nusers; /* 0: the key alone opens */
+};
+
 enum {
     WR_CONFIG_MAX_LISTEN = 64,
     WR_CONFIG_MAX_FORWARD = 16,
@@ -73,6 +85,7 @@ struct wr_config {
     struct wr_arena *arena;
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
     uint32_t nlisten; /* the defaults, less the kinds that the file sets */
+    struct wr_forward_listen forward_listen;
     bool http_on;
     struct wr_listen http;                  /* `kind` unused */
     const char *rules[WR_CONFIG_MAX_RULES]; /* files or directories */

@@ -77,7 +77,7 @@ static const char *take_listen(struct load *load, const char *text, int kind)
 
 static void read_listen(struct load *load, const struct wr_yaml_node *root)
 {
-    static const char *const known[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp", NULL};
+    static const char *const known[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp", "forward", NULL};
     const struct wr_yaml_node *map = NULL;
     if (!wr_yaml_map(load->file, root, "listen", &map) || !map)
         return;
@@ -90,6 +90,55 @@ static void read_listen(struct load *load, const struct wr_yaml_node *root)
         const struct wr_yaml_node *node = wr_yaml_get(map, known[kind]);
         if (node && !is_off(node))
             read_texts(load, node, take_listen, kind);
+    }
+}
+
+/* The first line of a file with a secret; NULL after a message. */
+static const char *secret_of(struct load *load, const struct wr_yaml_node *map, const char *key, const char *path)
+{
+    char *data;
+    size_t len;
+    int rc = wr_io_read_file(wr_io_real(), path, 65536, &data, &len);
+    if (rc != 0) {
+        wr_yaml_diag(load->file, wr_yaml_get(map, key), WR_ERROR, "cannot read '%s': %s", path, strerror(-rc));
+        return NULL;
+    }
+    data[strcspn(data, "\r\n")] = '\0';
+    const char *secret = keep(load, data);
+    if (!*data)
+        wr_yaml_diag(load->file, wr_yaml_get(map, key), WR_ERROR, "'%s' begins with an empty line", path);
+    free(data);
+    return secret;
+}
+
+static void read_forward_input(struct load *load, const struct wr_yaml_node *root)
+{
+    static const char *const known[] = {"shared_key", "shared_key_file", "self_hostname", "users", NULL};
+    struct wr_forward_listen *f = &load->config->forward_listen;
+    const struct wr_yaml_node *map = NULL, *users = NULL;
+    const char *path = NULL;
+    if (!wr_yaml_map(load->file, root, "forward_input", &map) || !map)
+        return;
+    (void)wr_yaml_only(load->file, map, known, WR_ERROR);
+    read_str(load, map, "shared_key", &f->shared_key);
+    read_str(load, map, "self_hostname", &f->self_hostname);
+    read_str(load, map, "shared_key_file", &path);
+    if (path)
+        f->shared_key = secret_of(load, map, "shared_key_file", path);
+    if (f->self_hostname && strlen(f->self_hostname) > 255)
+        wr_yaml_diag(load->file, wr_yaml_get(map, "self_hostname"), WR_ERROR, "longer than 255 bytes");
+    if (!wr_yaml_map(load->file, map, "users", &users) || !users)
+        return;
+    if (!f->shared_key)
+        wr_yaml_diag(load->file, users, WR_ERROR, "users need shared_key: the protocol has no other log-in");
+    for (uint32_t i = 0; i < users->n; i++) {
+        const struct wr_yaml_pair *p = &users->pairs[i];
+        if (f->nusers == WR_FORWARD_MAX_USERS || p->value->kind != WR_YAML_SCALAR) {
+            wr_yaml_diag(load->file, p->key, WR_ERROR, "at most %d users: NAME: PASSWORD", WR_FORWARD_MAX_USERS);
+            return;
+        }
+        f->users[f->nusers].name = keep(load, p->key->text);
+        f->users[f->nusers++].password = keep(load, p->value->text);
     }
 }
 
@@ -186,20 +235,7 @@ static void read_key_file(struct load *load, const struct wr_yaml_node *map,
     read_str(load, map, "shared_key_file", &path);
     if (!path)
         return;
-    char *data;
-    size_t len;
-    int rc = wr_io_read_file(wr_io_real(), path, 65536, &data, &len);
-    if (rc != 0) {
-        wr_yaml_diag(load->file, wr_yaml_get(map, "shared_key_file"), WR_ERROR, "cannot read '%s': %s", path,
-                     strerror(-rc));
-        return;
-    }
-    data[strcspn(data, "\r\n")] = '\0';
-    forward->shared_key = keep(load, data);
-    if (!*data)
-        wr_yaml_diag(load->file, wr_yaml_get(map, "shared_key_file"), WR_ERROR,
-                     "'%s' begins with an empty line", path);
-    free(data);
+    forward->shared_key = secret_of(load, map, "shared_key_file", path);
 }
 
 static void check_forward(struct load *load, const struct wr_yaml_node *map,
@@ -303,7 +339,7 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
 static void read_root(struct load *load, const struct wr_yaml_node *root)
 {
     static const char *const known[] = {
-        "listen",     "http",         "rules",           "state",       "workers",
+        "listen",     "forward_input", "http",         "rules",           "state",       "workers",
         "batch_rows", "memory",       "receive_buffer",  "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
@@ -316,6 +352,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     (void)wr_yaml_only(load->file, root, known, WR_ERROR);
     read_scalars(load, root);
     read_listen(load, root);
+    read_forward_input(load, root);
     read_http(load, root);
     read_orphans(load, root);
     read_alerts(load, root);

@@ -1,6 +1,7 @@
-/* Streams: IPFIX over TCP, syslog over TCP. Bytes gather in the stream's buffer until they hold a whole
+/* Streams: IPFIX over TCP, syslog over TCP, Fluent Forward. Bytes gather in the stream's buffer until they hold a whole
  * message; what is whole is decoded at once. When the ring has little room the stream is not read: TCP itself
  * then holds the sender back, and nothing that was received is lost. */
+#include "collector/ingest/forward.h"
 #include "collector/ingest/worker.h"
 
 #include <arpa/inet.h>
@@ -15,7 +16,9 @@ enum {
     /* A frame's rows are never larger than a few times the frame. Below this room nothing more is decoded. */
     RING_RESERVE = 3 << 20,
     FLUSH_BYTES = 1 << 19,
-    HALF_FRAME_MS = 300000
+    HALF_FRAME_MS = 300000,
+    UNSENT_MAX = 1 << 16,    /* bytes that a Forward client does not read */
+    LARGE_BYTES = 64 << 20   /* buffers above MAX_FRAME of all of a worker's streams together */
 };
 
 struct wr_stream {
@@ -25,6 +28,8 @@ struct wr_stream {
     struct wr_flow_peer peer;
     char peer_text[INET6_ADDRSTRLEN];
     struct wr_framing framing;
+    struct wr_forward_conn *forward; /* Forward only */
+    uint64_t rows_dropped;           /* of the worker, when its chunk began */
     struct wr_buf buf; /* bytes from `at` on are not consumed */
     size_t at;
     uint64_t progress_ms; /* loop time of the last whole message */
@@ -56,6 +61,7 @@ static void on_closed(uv_handle_t *handle)
     w->nstreams--;
     atomic_fetch_sub(w->open_streams, 1);
     add_framing(&w->framing_total, &s->framing);
+    wr_forward_conn_free(s->forward);
     wr_buf_fini(&s->buf);
     free(s);
 }
@@ -83,6 +89,116 @@ static void stream_broken(struct wr_stream *s)
 {
     s->listener->stats.connections_broken++;
     stream_close(s);
+}
+
+/* ---- Fluent Forward ---- */
+
+struct write {
+    uv_write_t req;
+    struct wr_buf bytes;
+};
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct write *w = (struct write *)req;
+    (void)status; /* a connection that is gone shows when it is read */
+    wr_buf_fini(&w->bytes);
+    free(w);
+}
+
+/* Takes the bytes. */
+static void answer(struct wr_stream *s, struct wr_buf *bytes)
+{
+    struct write *w = bytes->len && !bytes->err ? calloc(1, sizeof *w) : NULL;
+    if (!w) {
+        wr_buf_fini(bytes);
+        return;
+    }
+    w->bytes = *bytes;
+    *bytes = (struct wr_buf){0};
+    uv_buf_t buf = uv_buf_init(w->bytes.data, (unsigned)w->bytes.len);
+    if (uv_write(&w->req, (uv_stream_t *)&s->tcp, &buf, 1, on_written) != 0)
+        on_written(&w->req, -1);
+    else if (uv_stream_get_write_queue_size((uv_stream_t *)&s->tcp) > UNSENT_MAX)
+        stream_broken(s);
+}
+
+static void acknowledge(struct wr_stream *s)
+{
+    struct wr_worker *w = s->listener->worker;
+    struct wr_buf out = {0};
+    if (!s->forward || s->closing)
+        return;
+    wr_forward_conn_safe(s->forward, atomic_load(&w->safe), &out);
+    answer(s, &out);
+}
+
+void wr_ingest_streams_acks(struct wr_worker *worker)
+{
+    bool wanted = false;
+    atomic_store(&worker->acks_wanted, false);
+    for (struct wr_stream *s = worker->streams; s; s = s->next) {
+        acknowledge(s);
+        wanted |= s->forward && wr_forward_conn_waits(s->forward);
+    }
+    if (wanted)
+        atomic_store(&worker->acks_wanted, true);
+}
+
+/* All rows of a chunk are in the ring; or some had no room, and then the client keeps it. */
+static void end_chunk(struct wr_stream *s)
+{
+    struct wr_worker *w = s->listener->worker;
+    wr_worker_flush(w);
+    if (w->rows_dropped != s->rows_dropped || w->broken) {
+        stream_broken(s);
+        return;
+    }
+    wr_forward_conn_wait(s->forward, wr_ring_given(w->ring));
+    atomic_store(&w->acks_wanted, true);
+    acknowledge(s); /* nothing of it went into the ring, and all before is safe */
+}
+
+struct forward_frame {
+    struct wr_stream *s;
+    int64_t now_ns;
+};
+
+static void on_frame(void *ctx, const char *text, size_t len)
+{
+    struct forward_frame *f = ctx;
+    wr_worker_line(f->s->listener, f->s->peer_text, text, len, f->now_ns);
+}
+
+static void on_bad_entry(void *ctx)
+{
+    struct forward_frame *f = ctx;
+    f->s->listener->stats.received++;
+    wr_worker_reject(f->s->listener, WR_LINE_REJECT_not_forward);
+}
+
+/* One step of a Forward client. *ret_cost: about the bytes of the frames that it gave. False: more must come first. */
+static bool forward_step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost)
+{
+    struct wr_worker *w = s->listener->worker;
+    struct forward_frame f = {s, now_ns};
+    struct wr_forward_take take = {.frame = on_frame, .bad_entry = on_bad_entry, .ctx = &f};
+    struct wr_buf out = {0};
+    size_t used = 0;
+    bool chunk = false;
+    enum wr_forward_step step = wr_forward_conn_step(s->forward, (const uint8_t *)s->buf.data + s->at,
+                                                     s->buf.len - s->at, &take, &used, &chunk, &out);
+    s->at += used;
+    *ret_cost = WR_FORWARD_SLICE;
+    answer(s, &out);
+    if (chunk)
+        end_chunk(s);
+    if (used)
+        s->rows_dropped = w->rows_dropped;
+    if (step == WR_FORWARD_BROKEN)
+        stream_broken(s);
+    s->paused = step == WR_FORWARD_WAIT;
+    return step == WR_FORWARD_WORKED && !s->closing;
 }
 
 /* One message off the front of the buffer. Returns the bytes used, 0 = more are needed. */
@@ -116,6 +232,21 @@ static void compact(struct wr_stream *s)
     memmove(s->buf.data, s->buf.data + s->at, s->buf.len - s->at);
     s->buf.len -= s->at;
     s->at = 0;
+    if (s->buf.len == 0 && s->buf.cap > 2 * (MAX_FRAME + READ_BYTES))
+        wr_buf_fini(&s->buf);
+}
+
+/* A Forward client's message may be larger than a frame, as long as not all have large ones. */
+static bool may_grow(const struct wr_stream *s)
+{
+    if (s->buf.len < MAX_FRAME + READ_BYTES)
+        return true;
+    if (!s->forward || s->buf.len > WR_FORWARD_MAX_MESSAGE)
+        return false;
+    size_t large = 0;
+    for (const struct wr_stream *o = s->listener->worker->streams; o; o = o->next)
+        large += o->buf.len > MAX_FRAME + READ_BYTES ? o->buf.len : 0;
+    return large < LARGE_BYTES;
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
@@ -125,6 +256,17 @@ static bool read_on(struct wr_stream *s)
 {
     int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
     return rc == 0 || rc == UV_EALREADY;
+}
+
+/* One message, or a part of one. False: more bytes are needed, or another time. */
+static bool step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost)
+{
+    if (s->forward)
+        return forward_step(s, now_ns, ret_cost);
+    size_t used = take_message(s, now_ns);
+    s->at += used;
+    *ret_cost = used;
+    return used > 0;
 }
 
 /* Works through what the buffer holds; stops and waits for room in the ring. */
@@ -144,11 +286,10 @@ static void process(struct wr_stream *s)
                 break;
             }
         }
-        size_t used = take_message(s, now_ns);
-        if (used == 0)
+        size_t cost = 0;
+        if (!step(s, now_ns, &cost))
             break;
-        s->at += used;
-        since_flush += used;
+        since_flush += cost;
         s->progress_ms = uv_now(&w->loop);
     }
     wr_worker_flush(w);
@@ -167,7 +308,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct wr_stream *s = handle->data;
     (void)suggested;
-    char *room = s->buf.len < MAX_FRAME + READ_BYTES ? wr_buf_room(&s->buf, READ_BYTES) : NULL;
+    char *room = may_grow(s) ? wr_buf_room(&s->buf, READ_BYTES) : NULL;
     *buf = uv_buf_init(room, room ? READ_BYTES : 0);
 }
 
@@ -283,13 +424,20 @@ static void accept_stream(struct wr_listener *l)
     atomic_fetch_add(w->open_streams, 1);
     s->peer.session = (uint64_t)(w->index + 1) << 48 | ++w->next_session;
     s->progress_ms = uv_now(&w->loop);
+    struct wr_buf greeting = {0};
+    bool forward = l->at->kind == WR_LISTEN_FORWARD;
+    if (forward)
+        s->forward = wr_forward_conn_new(&w->config->forward_listen, &greeting);
+    s->rows_dropped = w->rows_dropped;
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) ||
-        !within_limits(s) || !read_on(s)) {
+        !within_limits(s) || (forward && !s->forward) || !read_on(s)) {
+        wr_buf_fini(&greeting);
         l->stats.connections_refused++;
         stream_close(s);
         return;
     }
     l->stats.connections++;
+    answer(s, &greeting);
 }
 
 static void on_connection(uv_stream_t *server, int status)

@@ -198,9 +198,14 @@ static void close_listeners(struct wr_worker *w)
 static void on_wake(uv_async_t *wake)
 {
     struct wr_worker *w = wake->data;
-    if (!atomic_load(&w->stop) || uv_is_closing((uv_handle_t *)wake))
+    if (uv_is_closing((uv_handle_t *)wake))
         return;
     pthread_mutex_lock(&w->lock);
+    wr_ingest_streams_acks(w);
+    if (!atomic_load(&w->stop)) {
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
     for (uint32_t i = 0; i < w->nlisteners; i++)
         if (w->listeners[i].open && w->listeners[i].udp.slab)
             wr_ingest_udp_drain(&w->listeners[i]);

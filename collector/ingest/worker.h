@@ -37,7 +37,7 @@
     X(paused, "times a stream was not read because the ring was full")
 
 /* Reasons of syslog listeners; flow listeners have WR_FLOW_REJECTS. */
-#define WR_LINE_REJECTS(X) X(empty) X(json) X(limit) X(missing_field) X(oversize) X(no_memory)
+#define WR_LINE_REJECTS(X) X(empty) X(json) X(limit) X(missing_field) X(oversize) X(no_memory) X(not_forward)
 enum wr_line_reject {
 #define X(name) WR_LINE_REJECT_##name,
     WR_LINE_REJECTS(X)
@@ -79,6 +79,11 @@ struct wr_worker {
     struct wr_ring *ring;
     atomic_bool stop, finished;
     atomic_int *open_streams; /* of all workers together */
+    /* Forward clients wait for their acknowledgement until the owner says that the log up to `safe` (wr_ring_given) is on
+     * disk. `safe_mark` is the owner's: what the sync under way covers. */
+    _Atomic size_t safe;
+    atomic_bool acks_wanted;
+    size_t safe_mark;
 
     pthread_mutex_t lock; /* everything below */
     uv_loop_t loop;
@@ -141,6 +146,7 @@ void wr_ingest_tcp_close(struct wr_listener *l);
 void wr_ingest_streams_resume(struct wr_worker *worker);
 void wr_ingest_streams_sweep(struct wr_worker *worker);
 void wr_ingest_streams_close(struct wr_worker *worker);
+void wr_ingest_streams_acks(struct wr_worker *worker); /* what has become safe is acknowledged */
 void wr_ingest_framing_sum(const struct wr_worker *worker, struct wr_framing *ret_sum);
 
 #endif

@@ -222,6 +222,27 @@ void wr_owner_on_tick(uv_timer_t *timer)
  * -----------------------------------------------------------------------------------------------
  */
 
+/* What was taken from each ring up to here is in the log, and written. */
+static void mark_taken(struct wr_owner *o)
+{
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        o->workers[i].safe_mark = wr_ring_taken(o->workers[i].ring);
+}
+
+/* The marks are on disk: who waits for that may be told. Not while rows are only in memory, of a time when the log
+ * failed. */
+static void say_safe(struct wr_owner *o)
+{
+    if (o->state.wal.fd < 0 || o->state.wal.unlogged != o->unlogged_saved)
+        return;
+    for (uint32_t i = 0; i < o->nworkers; i++) {
+        struct wr_worker *w = &o->workers[i];
+        size_t before = atomic_exchange(&w->safe, w->safe_mark);
+        if (before != w->safe_mark && atomic_load(&w->acks_wanted))
+            uv_async_send(&w->wake);
+    }
+}
+
 static void sync_work(uv_work_t *req)
 {
     struct wr_owner *o = req->data;
@@ -236,6 +257,8 @@ static void sync_done(uv_work_t *req, int status)
     bool same = o->state.wal.fd == o->sync_fd && o->state.wal.segment == o->sync_segment;
     if (status == 0 && o->sync_rc != 0 && same)
         wr_wal_failed(&o->state.wal, o->sync_rc);
+    if (status == 0 && o->sync_rc == 0)
+        say_safe(o);
     if (o->phase == WR_OWNER_DRAINING)
         uv_async_send(&o->wake);
     else if (o->snapshot_wanted && o->phase == WR_OWNER_RUNNING)
@@ -247,6 +270,10 @@ static void sync_done(uv_work_t *req, int status)
 void wr_owner_commit_later(struct wr_owner *o)
 {
     uint64_t ms = (uint64_t)o->config->commit_ns / 1000000;
+    if (!o->syncing && !o->state.wal.dirty && !o->state.wal.pending.len) { /* synced with an alert, or a new segment */
+        mark_taken(o);
+        say_safe(o);
+    }
     if (o->phase == WR_OWNER_RUNNING && o->state.wal.dirty && !o->syncing &&
         !uv_is_active((uv_handle_t *)&o->commit))
         uv_timer_start(&o->commit, wr_owner_on_commit, ms, 0);
@@ -262,6 +289,7 @@ void wr_owner_on_commit(uv_timer_t *timer)
     o->sync.data = o;
     o->sync_fd = wal->fd;
     o->sync_segment = wal->segment;
+    mark_taken(o);
     wal->dirty = false;
     if (uv_queue_work(o->loop, &o->sync, sync_work, sync_done) == 0) {
         o->syncing = true;
@@ -295,6 +323,7 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
 static void say_saved(struct wr_owner *o, int rc)
 {
     if (rc == 0) {
+        o->unlogged_saved = o->unlogged_cut;
         if (o->snapshot_failing)
             wr_oplog(WR_OPLOG_INFO, "snapshots are written again", "dir", o->state.dir, NULL);
         o->snapshot_failing = false;
@@ -373,6 +402,7 @@ static void snapshot(struct wr_owner *o, bool beside)
     if (o->syncing || o->saving || !wr_owner_store_alerts(o))
         return;
     o->snapshot_wanted = false;
+    o->unlogged_cut = o->state.wal.unlogged;
     int64_t now = wr_core_now(o->core), begin = o->io->mono_ns(o->io->ctx);
     int rc = wr_state_cut(&o->state, now == INT64_MIN ? 0 : now, fill_snapshot, o, &o->snapshot);
     if (rc == 0)

@@ -47,6 +47,7 @@ struct wr_owner {
     uv_work_t sync;
     int sync_fd, sync_rc;
     uint64_t sync_segment;
+    uint64_t unlogged_cut, unlogged_saved; /* records that no log has, of them those that a stored snapshot has */
     bool syncing;         /* `sync` runs in the thread pool */
     bool snapshot_wanted; /* as soon as no sync and no snapshot runs */
     bool saving;          /* a child writes `snapshot`; `saved` watches it */

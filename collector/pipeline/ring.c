@@ -133,6 +133,16 @@ void wr_ring_pop(struct wr_ring *ring)
     atomic_store_explicit(&ring->tail, tail + stored(mark.len), memory_order_release);
 }
 
+size_t wr_ring_given(const struct wr_ring *ring)
+{
+    return atomic_load_explicit(&ring->head, memory_order_relaxed);
+}
+
+size_t wr_ring_taken(const struct wr_ring *ring)
+{
+    return atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
 size_t wr_ring_depth(const struct wr_ring *ring)
 {
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);

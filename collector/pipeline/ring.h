@@ -38,6 +38,11 @@ void wr_ring_pop(struct wr_ring *ring);
 
 size_t wr_ring_depth(const struct wr_ring *ring); /* bytes in use */
 
+/* Where the producer stands, and the consumer: what was pushed before the first read `given` is popped when `taken` has
+ * reached it. */
+size_t wr_ring_given(const struct wr_ring *ring);
+size_t wr_ring_taken(const struct wr_ring *ring);
+
 /* Waking the consumer costs both sides more than a message does. A consumer that will look again by itself,
  * soon, says so; the producer asks before it wakes. After `attended` has become false the consumer must look
  * once more: then no message is left lying. */
