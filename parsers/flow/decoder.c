@@ -10,17 +10,18 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     if (!dec)
         return NULL;
     dec->memory_bytes = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)64 << 20;
-    dec->max_exporters = opts && opts->max_exporters ? opts->max_exporters : 4096;
+    dec->max_exporters = opts && opts->max_exporters ? opts->max_exporters : 16384;
     dec->evicted_ns = dec->swept_ns = INT64_MIN / 2;
     dec->nbuckets = 64;
     while (dec->nbuckets < dec->max_exporters && dec->nbuckets < 1 << 20)
         dec->nbuckets *= 2;
     dec->exporters = calloc(dec->nbuckets, sizeof *dec->exporters);
     dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
+    dec->shared = calloc(dec->nbuckets, sizeof *dec->shared);
     dec->pend_of = calloc(65536, sizeof *dec->pend_of);
     dec->own_model = !opts || !opts->model;
     dec->model = dec->own_model ? wr_model_new() : opts->model;
-    bool ok = dec->exporters && dec->streams && dec->pend_of && dec->model;
+    bool ok = dec->exporters && dec->streams && dec->shared && dec->pend_of && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
         ok = dec->fixed[i];
@@ -46,6 +47,7 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->pend_of);
     free(dec->exporters);
     free(dec->streams);
+    free(dec->shared);
     free(dec->ports);
     wr_names_fini(&dec->hosts, &dec->bytes);
     wr_buf_fini(&dec->who_text);

@@ -60,7 +60,7 @@ struct wr_flow_peer {
 
 struct wr_flow_decoder_opts {
     size_t memory_bytes; /* for templates and held data; 0 = 64 MiB */
-    uint32_t max_exporters; /* 0 = 4096 */
+    uint32_t max_exporters; /* 0 = 16,384 */
     struct wr_model *model; /* borrowed, outlives it; NULL: one of its own */
 };
 

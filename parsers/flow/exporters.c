@@ -90,10 +90,11 @@ static void put_templates(struct wr_buf *out, const struct wr_stream *s)
     uint64_t count[2] = {0, 0};
     int64_t newest = 0;
     for (uint32_t i = 0; i < s->nslots; i++) {
-        if (!s->slots[i])
+        const struct wr_slot *slot = &s->slots[i];
+        if (!slot->tmpl)
             continue;
-        count[s->slots[i]->options]++;
-        newest = s->slots[i]->seen_ns > newest ? s->slots[i]->seen_ns : newest;
+        count[slot->tmpl->options]++;
+        newest = slot->seen_s * WR_SECOND_NS > newest ? slot->seen_s * WR_SECOND_NS : newest;
     }
     put_number(out, "templates", count[0]);
     put_number(out, "optionsTemplates", count[1]);

@@ -165,8 +165,8 @@ void wr_learned_spread(struct wr_msg *msg)
 {
     for (struct wr_stream *s = msg->exporter->streams; s; s = s->next_sibling)
         for (uint32_t i = 0; s->key.session == msg->stream->key.session && i < s->nslots; i++)
-            if (s->slots[i] && s->slots[i]->plan->nunknown)
-                wr_learned_apply(s, s->slots[i]);
+            if (s->slots[i].tmpl && s->slots[i].tmpl->plan->nunknown)
+                wr_learned_apply(s, s->slots[i].tmpl);
 }
 
 /* Templates whose fields have these names must be gone. */

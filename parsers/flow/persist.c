@@ -17,8 +17,8 @@ static const char magic[4] = {'W', 'F', 'T', '2'};
 static void save_stream(const struct wr_stream *s, struct wr_buf *out)
 {
     for (uint32_t i = 0; i < s->nslots; i++) {
-        const struct wr_tmpl *t = s->slots[i];
-        if (!t || t->clash)
+        const struct wr_tmpl *t = s->slots[i].tmpl;
+        if (!t || s->slots[i].clash)
             continue;
         wr_buf_u8(out, 'T');
         wr_buf_add(out, s->key.addr, 16);
@@ -27,7 +27,7 @@ static void save_stream(const struct wr_stream *s, struct wr_buf *out)
         wr_buf_u16(out, s->key.port);
         wr_buf_u16(out, t->id);
         wr_buf_u8(out, t->options);
-        wr_buf_u64(out, (uint64_t)t->seen_ns);
+        wr_buf_u64(out, (uint64_t)(s->slots[i].seen_s * WR_SECOND_NS));
         wr_buf_blob(out, t->spec, t->spec_len);
     }
     if (!s->init_ns)
@@ -172,14 +172,12 @@ static void put_template(struct wr_flow_decoder *dec, struct item *e)
         memcmp(there->spec, e->bytes, e->key_len) == 0)
         return;
     if (there) {
-        there->clash = true;
+        wr_stream_slot(s, e->id)->clash = true;
         return;
     }
-    struct wr_tmpl *t = wr_tmpl_new(dec->model, e->key.version, e->id, e->options, e->bytes, e->key_len);
-    if (t) {
-        t->seen_ns = e->time_ns;
-        wr_stream_put(dec, s, t);
-    }
+    struct wr_tmpl *t = wr_tmpl_get(dec, e->key.version, e->id, e->options, e->bytes, e->key_len);
+    if (t)
+        wr_stream_put(dec, s, t, e->time_ns);
 }
 
 static void put_name(struct wr_flow_decoder *dec, const struct item *e)

@@ -17,7 +17,7 @@ void wr_pends_drop(struct wr_flow_decoder *dec)
 {
     for (uint32_t i = 0; i < dec->npends; i++) {
         dec->pend_of[dec->pends[i].id] = 0;
-        wr_tmpl_free(dec->pends[i].tmpl);
+        wr_tmpl_unref(dec, dec->pends[i].tmpl);
     }
     dec->npends = 0;
 }
@@ -83,13 +83,13 @@ static void define(struct scan *scan, struct wr_pend pend, const uint8_t *spec, 
     pend.kind = WR_PEND_NEW;
     dec->new_bytes += spec_len;
     if (dec->new_bytes <= WR_FLOW_MAX_NEW_BYTES && dec->bytes < dec->memory_bytes)
-        pend.tmpl = wr_tmpl_new(dec->model, scan->msg->version, pend.id, pend.options, spec, spec_len);
+        pend.tmpl = wr_tmpl_get(dec, scan->msg->version, pend.id, pend.options, spec, spec_len);
     if (!pend.tmpl) {
         pend.kind = WR_PEND_REFUSED;
         pend.why = WR_FLOW_REJECT_exporter_cap;
     }
     if (!pend_add(dec, pend))
-        wr_tmpl_free(pend.tmpl);
+        wr_tmpl_unref(dec, pend.tmpl);
 }
 
 static bool all_zero(const uint8_t *p, size_t len)

@@ -6,8 +6,8 @@ static void withdraw_all(struct wr_msg *msg, bool options)
 {
     struct wr_stream *s = msg->stream;
     for (uint32_t i = 0; i < s->nslots;) {
-        if (s->slots[i] && s->slots[i]->options == options)
-            wr_stream_remove(msg->dec, s, s->slots[i]->id); /* may move another here: look again */
+        if (s->slots[i].tmpl && s->slots[i].tmpl->options == options)
+            wr_stream_remove(msg->dec, s, s->slots[i].tmpl->id); /* may move another here: look again */
         else
             i++;
     }
@@ -22,9 +22,8 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
         bool known = now;
         wr_learned_apply(msg->stream, tmpl);
         uint32_t unknown = tmpl->plan->nunknown, illegal = tmpl->plan->nillegal;
-        tmpl->seen_ns = msg->now_ns;
         pend->tmpl = NULL;
-        if (!wr_stream_put(msg->dec, msg->stream, tmpl)) {
+        if (!wr_stream_put(msg->dec, msg->stream, tmpl, msg->now_ns)) {
             WR_REFUSED(msg, WR_FLOW_REJECT_exporter_cap);
             return;
         }
@@ -37,7 +36,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
     }
     case WR_PEND_SAME:
         if (now)
-            wr_tmpl_refresh(msg->stream, now, msg->now_ns);
+            wr_slot_refresh(msg->stream, wr_stream_slot(msg->stream, pend->id), msg->now_ns);
         return;
     case WR_PEND_REFUSED: /* the old one goes too: the data that follow are not its */
         WR_REFUSED(msg, pend->why);

@@ -83,16 +83,19 @@ struct wr_teach {
     uint16_t key, text; /* fields */
 };
 
-/* One template, one block of memory. Immutable but for `seen_ns`. */
+/* One template, one block of memory. Immutable, but for names that an exporter teaches when some are unknown;
+ * those are not shared. */
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
     bool may_mail; /* see mail.c */
     bool options, explains; /* explains: type records (RFC 5610) */
-    bool clash;        /* loaded at start, and another definition of the same key too: not used */
     uint32_t min_len;  /* shortest record, >= 1 */
     uint32_t spec_len; /* the wire form after the id, for comparing and storing */
     size_t bytes;
-    int64_t seen_ns, refresh_ns; /* last told; longest time between two tellings, 0: told once */
+    struct wr_tmpl *next_shared; /* of one bucket */
+    uint32_t refs, hash;
+    bool shared; /* stands in dec->shared: streams that send the same bytes under the same id hold one */
+    uint16_t version;
     struct wr_field *fields;
     uint8_t *spec;
     struct wr_plan *plan; /* owned */
@@ -112,6 +115,14 @@ struct wr_seq {
     bool started, gap_unknown;
 };
 
+/* A stream's use of a template; empty without one. */
+struct wr_slot {
+    struct wr_tmpl *tmpl;
+    uint32_t seen_s;           /* last told, since 1970 */
+    unsigned refresh_s : 31;   /* longest time between two tellings, 0: told once */
+    unsigned clash : 1;        /* loaded at start, and another definition of the same key too: not used */
+};
+
 struct wr_stream_key {
     uint8_t addr[16];
     uint64_t session;
@@ -125,7 +136,7 @@ struct wr_stream {
     struct wr_stream *next_hash, *next_sibling;
     bool provisional; /* templates loaded at start; no peer sends on it */
     int64_t used_ns, expires_ns; /* expires_ns: not before this does any of its templates */
-    struct wr_tmpl **slots; /* open addressing by id; cap a power of two */
+    struct wr_slot *slots; /* open addressing by id; cap a power of two */
     uint32_t nslots, ntmpls;
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
     int64_t init_ns;   /* element 160 of an options record; 0 unknown */
@@ -210,6 +221,7 @@ struct wr_flow_decoder {
     uint32_t nbuckets;            /* of both tables, a power of two */
     struct wr_exporter **exporters;
     struct wr_stream **streams;
+    struct wr_tmpl **shared; /* nbuckets, by what wr_tmpl_get is asked for */
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */
@@ -359,7 +371,15 @@ struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id);
 struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream *stream,
                             const struct wr_stream_key *key, uint16_t id, uint32_t body);
 /* Takes `tmpl`; false (and freed) when a cap refuses it. */
-bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *stream, struct wr_tmpl *tmpl);
+bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *stream, struct wr_tmpl *tmpl,
+                   int64_t seen_ns);
+/* The slot of its template; NULL. */
+struct wr_slot *wr_stream_slot(const struct wr_stream *stream, uint16_t id);
+/* A template from checked specifiers, as wr_tmpl_new, or the one that another stream holds; charged to the
+ * decoder. */
+struct wr_tmpl *wr_tmpl_get(struct wr_flow_decoder *dec, uint16_t version, uint16_t id, bool options,
+                            const uint8_t *spec, uint32_t spec_len);
+void wr_tmpl_unref(struct wr_flow_decoder *dec, struct wr_tmpl *tmpl);
 void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *stream, uint16_t id);
 /* A template from its specifiers (`spec` starts at the field count), already checked. NULL: no
  * memory. */
@@ -367,7 +387,7 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
                             const uint8_t *spec, uint32_t spec_len);
 void wr_tmpl_free(struct wr_tmpl *tmpl);
 /* The exporter told a template again; and what it has not told for too long goes. */
-void wr_tmpl_refresh(struct wr_stream *stream, struct wr_tmpl *tmpl, int64_t now_ns);
+void wr_slot_refresh(struct wr_stream *stream, struct wr_slot *slot, int64_t now_ns);
 void wr_tmpl_expire(struct wr_flow_decoder *dec, struct wr_stream *stream, int64_t now_ns);
 
 /* held.c */

@@ -59,14 +59,78 @@ static void refund(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t by
 static uint32_t slot_of(const struct wr_stream *s, uint16_t id)
 {
     uint32_t at = (id * UINT32_C(2654435761) >> 12) & (s->nslots - 1);
-    while (s->slots[at] && s->slots[at]->id != id)
+    while (s->slots[at].tmpl && s->slots[at].tmpl->id != id)
         at = (at + 1) & (s->nslots - 1);
     return at;
 }
 
+struct wr_slot *wr_stream_slot(const struct wr_stream *stream, uint16_t id)
+{
+    struct wr_slot *slot = stream->nslots ? &stream->slots[slot_of(stream, id)] : NULL;
+    return slot && slot->tmpl ? slot : NULL;
+}
+
 struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id)
 {
-    return stream->nslots ? stream->slots[slot_of(stream, id)] : NULL;
+    return stream->nslots ? stream->slots[slot_of(stream, id)].tmpl : NULL;
+}
+
+/* ---- templates that streams share
+ *
+ * Ten thousand routers of one make send the same hundred templates: fields, plan and specifiers stand once, a
+ * stream has 16 octets of each. An exporter's own limit counts a template as if it were its own. */
+
+static uint32_t shared_hash(const struct wr_flow_decoder *dec, uint16_t version, uint16_t id, bool options,
+                            const uint8_t *spec, uint32_t spec_len)
+{
+    uint32_t head = (uint32_t)id << 16 | (uint32_t)version << 1 | options;
+    return (uint32_t)wr_hash(&dec->hash_key, spec, spec_len) ^ head * UINT32_C(2654435761);
+}
+
+struct wr_tmpl *wr_tmpl_get(struct wr_flow_decoder *dec, uint16_t version, uint16_t id, bool options,
+                            const uint8_t *spec, uint32_t spec_len)
+{
+    uint32_t hash = shared_hash(dec, version, id, options, spec, spec_len);
+    struct wr_tmpl **bucket = &dec->shared[hash & (dec->nbuckets - 1)];
+    for (struct wr_tmpl *t = *bucket; t; t = t->next_shared)
+        if (t->hash == hash && t->id == id && t->version == version && t->options == options &&
+            t->spec_len == spec_len && memcmp(t->spec, spec, spec_len) == 0) {
+            t->refs++;
+            return t;
+        }
+    struct wr_tmpl *t = wr_tmpl_new(dec->model, version, id, options, spec, spec_len);
+    if (!t)
+        return NULL;
+    t->refs = 1;
+    t->hash = hash;
+    t->version = version;
+    dec->bytes += t->bytes;
+    if (t->plan->nunknown) /* its exporter may say what they are, for itself */
+        return t;
+    t->shared = true;
+    t->next_shared = *bucket;
+    *bucket = t;
+    return t;
+}
+
+void wr_tmpl_unref(struct wr_flow_decoder *dec, struct wr_tmpl *tmpl)
+{
+    if (!tmpl || --tmpl->refs)
+        return;
+    struct wr_tmpl **at = &dec->shared[tmpl->hash & (dec->nbuckets - 1)];
+    while (tmpl->shared && *at != tmpl)
+        at = &(*at)->next_shared;
+    if (tmpl->shared)
+        *at = tmpl->next_shared;
+    dec->bytes -= tmpl->bytes;
+    wr_tmpl_free(tmpl);
+}
+
+static void let_go(struct wr_flow_decoder *dec, struct wr_exporter *x, struct wr_slot *slot)
+{
+    x->bytes -= slot->tmpl->bytes;
+    wr_tmpl_unref(dec, slot->tmpl);
+    *slot = (struct wr_slot){0};
 }
 
 void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *s, uint16_t id)
@@ -74,32 +138,30 @@ void wr_stream_remove(struct wr_flow_decoder *dec, struct wr_stream *s, uint16_t
     if (!wr_stream_tmpl(s, id))
         return;
     uint32_t hole = slot_of(s, id);
-    refund(dec, s->exporter, s->slots[hole]->bytes);
-    wr_tmpl_free(s->slots[hole]);
-    s->slots[hole] = NULL;
+    let_go(dec, s->exporter, &s->slots[hole]);
     s->ntmpls--;
-    for (uint32_t at = (hole + 1) & (s->nslots - 1); s->slots[at]; at = (at + 1) & (s->nslots - 1)) {
-        struct wr_tmpl *moved = s->slots[at]; /* later ones of the chain find their place anew */
-        s->slots[at] = NULL;
-        s->slots[slot_of(s, moved->id)] = moved;
+    for (uint32_t at = (hole + 1) & (s->nslots - 1); s->slots[at].tmpl; at = (at + 1) & (s->nslots - 1)) {
+        struct wr_slot moved = s->slots[at]; /* later ones of the chain find their place anew */
+        s->slots[at] = (struct wr_slot){0};
+        s->slots[slot_of(s, moved.tmpl->id)] = moved;
     }
 }
 
 static bool grow_slots(struct wr_flow_decoder *dec, struct wr_stream *s)
 {
     uint32_t nslots = s->nslots ? s->nslots * 2 : 8, old = s->nslots;
-    struct wr_tmpl **slots = NULL;
+    struct wr_slot *slots = NULL;
     if (dec->bytes + (nslots - old) * sizeof *slots <= dec->memory_bytes)
         slots = calloc(nslots, sizeof *slots);
     if (!slots)
         return false;
-    struct wr_tmpl **before = s->slots;
+    struct wr_slot *before = s->slots;
     charge(dec, s->exporter, (nslots - old) * sizeof *slots);
     s->slots = slots;
     s->nslots = nslots;
     for (uint32_t i = 0; i < old; i++)
-        if (before[i])
-            slots[slot_of(s, before[i]->id)] = before[i];
+        if (before[i].tmpl)
+            slots[slot_of(s, before[i].tmpl->id)] = before[i];
     free(before);
     return true;
 }
@@ -112,52 +174,54 @@ static void drop_provisional(struct wr_flow_decoder *dec, const struct wr_stream
             wr_stream_remove(dec, p, id);
 }
 
-bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_tmpl *tmpl)
+bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_tmpl *tmpl, int64_t seen_ns)
 {
     wr_stream_remove(dec, s, tmpl->id);
-    if (s->ntmpls >= WR_FLOW_MAX_TEMPLATES || (s->ntmpls * 2 >= s->nslots && !grow_slots(dec, s)) ||
-        dec->bytes + tmpl->bytes > dec->memory_bytes ||
-        s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES) {
-        wr_tmpl_free(tmpl);
+    if (s->ntmpls >= WR_FLOW_MAX_TEMPLATES || (s->ntmpls * 4 >= s->nslots * 3 && !grow_slots(dec, s)) ||
+        dec->bytes > dec->memory_bytes || s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES) {
+        wr_tmpl_unref(dec, tmpl);
         return false;
     }
-    charge(dec, s->exporter, tmpl->bytes);
-    s->slots[slot_of(s, tmpl->id)] = tmpl;
+    s->exporter->bytes += tmpl->bytes;
+    s->slots[slot_of(s, tmpl->id)] =
+        (struct wr_slot){.tmpl = tmpl, .seen_s = (uint32_t)(seen_ns / WR_SECOND_NS)};
     s->ntmpls++;
     if (!s->provisional)
         drop_provisional(dec, s, tmpl->id);
     return true;
 }
 
-static int64_t lifetime(const struct wr_tmpl *t)
+static int64_t lifetime(const struct wr_slot *slot)
 {
-    int64_t thrice = 3 * t->refresh_ns;
+    int64_t thrice = 3 * slot->refresh_s * WR_SECOND_NS;
     return thrice > WR_FLOW_TMPL_NS ? thrice : WR_FLOW_TMPL_NS;
 }
 
 /* One that is told once and never again lives on: some exporters do no more than that (Calix). Over TCP all live as
  * long as the session (RFC 7011 8). */
-void wr_tmpl_refresh(struct wr_stream *s, struct wr_tmpl *tmpl, int64_t now_ns)
+void wr_slot_refresh(struct wr_stream *s, struct wr_slot *slot, int64_t now_ns)
 {
-    const int64_t day = 86400 * WR_SECOND_NS;
-    int64_t since = now_ns - tmpl->seen_ns;
+    const int64_t day = 86400;
+    int64_t since = now_ns / WR_SECOND_NS - slot->seen_s;
     since = since < 1 ? 1 : since > day ? day : since;
-    tmpl->refresh_ns = since > tmpl->refresh_ns ? since : tmpl->refresh_ns;
-    tmpl->seen_ns = now_ns;
-    if (!s->key.session && now_ns + lifetime(tmpl) < s->expires_ns)
-        s->expires_ns = now_ns + lifetime(tmpl);
+    if (since > slot->refresh_s)
+        slot->refresh_s = (uint32_t)since & INT32_MAX;
+    slot->seen_s = (uint32_t)(now_ns / WR_SECOND_NS);
+    if (!s->key.session && now_ns + lifetime(slot) < s->expires_ns)
+        s->expires_ns = now_ns + lifetime(slot);
 }
 
 void wr_tmpl_expire(struct wr_flow_decoder *dec, struct wr_stream *s, int64_t now_ns)
 {
     int64_t next = INT64_MAX;
     for (uint32_t i = 0; i < s->nslots;) {
-        const struct wr_tmpl *t = s->slots[i];
-        int64_t end = t && t->refresh_ns ? t->seen_ns + lifetime(t) : INT64_MAX;
+        const struct wr_slot *slot = &s->slots[i];
+        bool ends = slot->tmpl && slot->refresh_s;
+        int64_t end = ends ? slot->seen_s * WR_SECOND_NS + lifetime(slot) : INT64_MAX;
         if (end <= now_ns) {
             dec->stats.templates_expired++;
             s->exporter->stats.templates_expired++;
-            wr_stream_remove(dec, s, t->id); /* may move another here: look again */
+            wr_stream_remove(dec, s, slot->tmpl->id); /* may move another here: look again */
             continue;
         }
         next = end < next ? end : next;
@@ -190,9 +254,10 @@ struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream 
             continue;
         if (!s->provisional && stream && stream->ntmpls)
             continue; /* a port that sends templates sends its own */
-        struct wr_tmpl *t = wr_stream_tmpl(s, id);
-        if (!t || t->clash)
+        const struct wr_slot *slot = wr_stream_slot(s, id);
+        if (!slot || slot->clash)
             continue;
+        struct wr_tmpl *t = slot->tmpl;
         if (only && (only->options != t->options || only->spec_len != t->spec_len ||
                      memcmp(only->spec, t->spec, t->spec_len) != 0))
             return NULL;
@@ -203,12 +268,9 @@ struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream 
 
 static void free_slots(struct wr_flow_decoder *dec, struct wr_stream *s)
 {
-    for (uint32_t i = 0; i < s->nslots; i++) {
-        if (s->slots[i]) {
-            refund(dec, s->exporter, s->slots[i]->bytes);
-            wr_tmpl_free(s->slots[i]);
-        }
-    }
+    for (uint32_t i = 0; i < s->nslots; i++)
+        if (s->slots[i].tmpl)
+            let_go(dec, s->exporter, &s->slots[i]);
     refund(dec, s->exporter, s->nslots * sizeof *s->slots);
     free(s->slots);
     s->slots = NULL;

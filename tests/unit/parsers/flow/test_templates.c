@@ -456,3 +456,55 @@ Test(templates, json_has_every_element)
     wr_buf_fini(&out);
     bench_end(&b);
 }
+
+static double template_bytes(const struct wr_flow_decoder *dec)
+{
+    struct wr_buf text = {0};
+    wr_flow_decoder_metrics(dec, &text);
+    wr_buf_char(&text, '\0');
+    const char *at = strstr((const char *)text.data, "\nweir_flow_template_bytes ");
+    cr_assert_not_null(at);
+    double bytes = strtod(at + strlen("\nweir_flow_template_bytes "), NULL);
+    wr_buf_fini(&text);
+    return bytes;
+}
+
+/* 500 exporters with the same 50 templates cost little more than one; what one of them changes is its own. */
+Test(templates, equal_ones_of_many_exporters_are_kept_once)
+{
+    struct bench b = bench_new();
+    double one = 0;
+    for (uint32_t x = 0; x < 500; x++) {
+        b.peer = peer_of((uint8_t)(1 + x % 250), (uint16_t)(2055 + x / 250));
+        begin(&m, 10, 0, x);
+        for (uint16_t id = 256; id < 306; id++)
+            TEMPLATE(&m, id, FLOW_FIELDS, 210, id - 250);
+        cr_assert(bench_send(&b, &m));
+        one = x ? one : template_bytes(b.dec);
+    }
+    cr_assert_eq(wr_flow_decoder_stats(b.dec)->templates, 25000);
+    cr_assert_lt(template_bytes(b.dec), 500 * one / 10);
+
+    /* Exporter 7 redefines template 256; exporter 8 still decodes by the old one. */
+    b.peer = peer_of(8, 2055);
+    begin(&m, 10, 0, 7);
+    TEMPLATE(&m, 256, 7, 2, 11, 2, FLOW_FIELDS);
+    cr_assert(bench_send(&b, &m));
+    for (uint32_t x = 7; x < 9; x++) {
+        b.peer = peer_of((uint8_t)(1 + x), 2055);
+        begin(&m, 10, 0, x);
+        set(&m, 256);
+        if (x == 7)
+            put(&m, 1000, 2), put(&m, 2000, 2);
+        add_flow(&m, 0x0a000001, 0x0a000002, 3000, 4000, 77);
+        if (x == 8)
+            put(&m, 0, 6);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+    }
+    cr_assert_eq(b.vec.n, 2);
+    cr_assert_eq(b.vec.at[0].sport, 1000);
+    cr_assert_eq(b.vec.at[1].sport, 3000);
+    cr_assert_eq(b.vec.at[1].octets[0], 77);
+    bench_end(&b);
+}
