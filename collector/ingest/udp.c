@@ -55,6 +55,21 @@ static void give_train(struct wr_listener *l, const struct wr_dgrams *train, int
     } while (at < train->len);
 }
 
+static void foresee(const struct wr_listener *l, const struct wr_dgrams *trains, int n)
+{
+    struct wr_flow_coming coming[WR_UDP_BATCH];
+    if (n < 2 || l->at->kind != WR_LISTEN_FLOW_UDP)
+        return;
+    for (int i = 0; i < n; i++) {
+        coming[i] = (struct wr_flow_coming){.peer = {.port = ntohs(trains[i].src.sin6_port)},
+                                            .data = trains[i].data,
+                                            .len = trains[i].len < trains[i].segment ? trains[i].len
+                                                                                     : trains[i].segment};
+        memcpy(coming[i].peer.addr, &trains[i].src.sin6_addr, 16);
+    }
+    wr_flow_foresee(l->worker->decoder, coming, (uint32_t)n);
+}
+
 /* Returns payload octets; *ret_more: the socket may hold more. */
 static uint64_t receive(struct wr_listener *l, int rounds, bool *ret_more)
 {
@@ -70,6 +85,7 @@ static uint64_t receive(struct wr_listener *l, int rounds, bool *ret_more)
         if (n <= 0)
             break;
         int64_t now_ns = w->io->wall_ns(w->io->ctx);
+        foresee(l, trains, n);
         for (int i = 0; i < n; i++) {
             bytes += trains[i].len;
             give_train(l, &trains[i], now_ns);

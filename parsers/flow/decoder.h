@@ -83,6 +83,16 @@ enum wr_err wr_flow_decoder_mail(struct wr_flow_decoder *dec, const struct wr_co
 bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
                     size_t len, int64_t now_ns, struct wr_flow_vec *out);
 
+/* Messages of many exporters that were received together and will be decoded in this order, the first
+ * WR_FLOW_FORESEEN of them: asks for the memory that this will touch. Optional; changes nothing else. */
+enum { WR_FLOW_FORESEEN = 64 };
+struct wr_flow_coming {
+    struct wr_flow_peer peer;
+    const uint8_t *data;
+    size_t len;
+};
+void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *coming, uint32_t n);
+
 /* As wr_flow_decode, but writes every flow and option record as one JSON line with element names
  * (`weir decode`). */
 bool wr_flow_decode_json(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer,

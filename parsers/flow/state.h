@@ -222,6 +222,8 @@ struct wr_flow_decoder {
     struct wr_exporter **exporters;
     struct wr_stream **streams;
     struct wr_tmpl **shared; /* nbuckets, by what wr_tmpl_get is asked for */
+    uint32_t nforeseen, foreseen_at; /* foresee.c */
+    struct wr_stream *foreseen[WR_FLOW_FORESEEN];
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */
@@ -340,23 +342,25 @@ struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const ui
 struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct wr_stream_key *key);
 struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg);
 struct wr_stream *wr_stream_look_up(const struct wr_msg *msg);
+/* Where the search for a template begins; nslots > 0. */
+const struct wr_slot *wr_stream_home(const struct wr_stream *stream, uint16_t id);
+static inline bool wr_stream_is(const struct wr_stream *s, const struct wr_msg *msg)
+{
+    const struct wr_flow_peer *peer = msg->peer;
+    uint64_t a[2], b[2];
+    memcpy(a, s->key.addr, sizeof a);
+    memcpy(b, peer->addr, sizeof b);
+    uint64_t differ = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (s->key.session ^ peer->session) |
+                      (s->key.domain ^ msg->domain) | (uint64_t)(s->key.version ^ msg->version) |
+                      (uint64_t)(s->key.port ^ (peer->session ? 0 : peer->port));
+    return !differ;
+}
 /* NULL: none yet. Datagrams of one exporter come in trains: most often it is the stream of the
  * message before. */
 static inline struct wr_stream *wr_stream_of(const struct wr_msg *msg)
 {
     struct wr_stream *last = msg->dec->last;
-    const struct wr_flow_peer *peer = msg->peer;
-    uint64_t a[2], b[2];
-    if (last) {
-        memcpy(a, last->key.addr, sizeof a);
-        memcpy(b, peer->addr, sizeof b);
-        uint64_t differ = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (last->key.session ^ peer->session) |
-                          (last->key.domain ^ msg->domain) | (uint64_t)(last->key.version ^ msg->version) |
-                          (uint64_t)(last->key.port ^ (peer->session ? 0 : peer->port));
-        if (!differ)
-            return last;
-    }
-    return wr_stream_look_up(msg);
+    return last && wr_stream_is(last, msg) ? last : wr_stream_look_up(msg);
 }
 /* Finds or makes exporter and stream of the message; false when a cap refuses them. */
 bool wr_stream_enter(struct wr_msg *msg);

@@ -40,6 +40,12 @@ struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg)
 
 struct wr_stream *wr_stream_look_up(const struct wr_msg *msg)
 {
+    struct wr_flow_decoder *dec = msg->dec;
+    while (dec->foreseen_at < dec->nforeseen) {
+        struct wr_stream *s = dec->foreseen[dec->foreseen_at++];
+        if (wr_stream_is(s, msg))
+            return s;
+    }
     struct wr_stream_key key = wr_stream_key_of(msg);
     return wr_stream_find(msg->dec, &key);
 }
@@ -56,9 +62,19 @@ static void refund(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t by
     x->bytes -= bytes;
 }
 
+static uint32_t home_of(const struct wr_stream *s, uint16_t id)
+{
+    return (id * UINT32_C(2654435761) >> 12) & (s->nslots - 1);
+}
+
+const struct wr_slot *wr_stream_home(const struct wr_stream *stream, uint16_t id)
+{
+    return &stream->slots[home_of(stream, id)];
+}
+
 static uint32_t slot_of(const struct wr_stream *s, uint16_t id)
 {
-    uint32_t at = (id * UINT32_C(2654435761) >> 12) & (s->nslots - 1);
+    uint32_t at = home_of(s, id);
     while (s->slots[at].tmpl && s->slots[at].tmpl->id != id)
         at = (at + 1) & (s->nslots - 1);
     return at;
@@ -282,6 +298,7 @@ void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream)
     struct wr_exporter *x = stream->exporter;
     if (dec->last == stream)
         dec->last = NULL;
+    dec->nforeseen = 0;
     wr_held_forget(dec, x, stream);
     free_slots(dec, stream);
     struct wr_stream **at = &dec->streams[bucket_of(dec, &stream->key, sizeof stream->key)];

@@ -508,3 +508,48 @@ Test(templates, equal_ones_of_many_exporters_are_kept_once)
     cr_assert_eq(b.vec.at[1].octets[0], 77);
     bench_end(&b);
 }
+
+/* What is foreseen changes nothing: messages in that order, in another, others, or streams that went
+ * meanwhile. */
+Test(templates, foreseen_messages_decode_as_others)
+{
+    enum { N = 40 };
+    static struct message each[N];
+    struct wr_flow_decoder_opts few = {.max_exporters = N / 2};
+    struct wr_flow_decoder *with = wr_flow_decoder_new(&few), *without = wr_flow_decoder_new(&few);
+    struct wr_flow_vec a = {0}, b = {0};
+    uint64_t random = 7;
+    for (unsigned round = 0; round < 60; round++) {
+        struct wr_flow_coming coming[N];
+        int64_t now_ns = NOW_NS + round * INT64_C(700000000000); /* quiet exporters make room for others */
+        for (unsigned i = 0; i < N; i++) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            unsigned who = (unsigned)(random >> 33) % N;
+            begin(&each[i], who % 3 ? 10 : 9, round, who % 5);
+            if (random >> 60 < 4)
+                TEMPLATE(&each[i], 256, FLOW_FIELDS);
+            set(&each[i], 256);
+            add_flow(&each[i], 0x0a000001 + who, 0x0a000002, 3000, 25, round);
+            set_end(&each[i]);
+            coming[i] = (struct wr_flow_coming){peer_of((uint8_t)(1 + who), 2055), each[i].at,
+                                                random >> 61 ? each[i].len : random % 30};
+        }
+        wr_flow_foresee(with, coming, N);
+        for (unsigned i = 0; i < N; i++) {
+            unsigned k = round % 2 ? i : (i * 7 + round) % N; /* in order, and not */
+            now_ns += 2000000000; /* no two are equally old */
+            bool ok = wr_flow_decode(with, &coming[k].peer, coming[k].data, coming[k].len, now_ns, &a);
+            cr_assert_eq(ok,
+                         wr_flow_decode(without, &coming[k].peer, coming[k].data, coming[k].len, now_ns, &b));
+        }
+    }
+    cr_assert_gt(a.n, 500);
+    cr_assert_eq(a.n, b.n);
+    cr_assert_eq(memcmp(a.at, b.at, a.n * sizeof *a.at), 0);
+    cr_assert_eq(
+        memcmp(wr_flow_decoder_stats(with), wr_flow_decoder_stats(without), sizeof(struct wr_flow_stats)), 0);
+    wr_flow_decoder_free(with);
+    wr_flow_decoder_free(without);
+    wr_flow_vec_fini(&a);
+    wr_flow_vec_fini(&b);
+}
