@@ -1,5 +1,6 @@
 #include "rules/exec/expand.h"
 
+#include "rules/exec/parse.h"
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 #include "rules/kql/token.h"
@@ -54,13 +55,17 @@ static void put(struct wr_eval *ev, const struct wr_op *op, const struct cursor 
         wr_put_r(out, row, r);
     } else if (out->type == WR_BOOL && (first == 't' || first == 'f')) {
         wr_put_i(out, row, first == 't');
-    } else if ((out->type == WR_DATETIME || out->type == WR_TIMESPAN) && first == '"') { /* times are texts in JSON */
-        wr_json_to_text(c->item.p, c->item.len, &text);
-        if (out->type == WR_DATETIME ? wr_kql_datetime(text.data, text.len, &i) : wr_text_to_timespan(text.data, text.len, &i))
-            wr_put_i(out, row, i);
-    } else if ((out->type == WR_STRING || out->type == WR_GUID || out->type == WR_DECIMAL) && first == '"') {
+    } else if (out->type == WR_STRING && first == '"') {
         wr_json_to_text(c->item.p, c->item.len, &text);
         wr_put_text(ev, out, row, text.data ? text.data : "", text.len);
+    } else if (out->type == WR_DATETIME || out->type == WR_TIMESPAN || out->type == WR_GUID) {
+        if (first == '"') { /* JSON has no such values: they are texts of that form */
+            wr_json_to_text(c->item.p, c->item.len, &text);
+            (void)wr_parse_cell(ev, text.data ? text.data : "", text.len, out, row);
+        }
+    } else if (out->type == WR_DECIMAL) {
+        if (number)
+            (void)wr_parse_cell(ev, c->item.p, c->item.len, out, row);
     } else if (out->type == WR_DYNAMIC) {
         if (c->bag)
             wr_buf_fmt(&text, op->expand_pairs ? "[%.*s," : "{%.*s:", (int)c->key.len, c->key.p);
@@ -72,18 +77,6 @@ static void put(struct wr_eval *ev, const struct wr_op *op, const struct cursor 
     if (text.err)
         ev->err = WR_ENOMEM;
     wr_buf_fini(&text);
-}
-
-static void copy(const struct wr_vec *v, uint32_t from, struct wr_vec *out, uint32_t to)
-{
-    if (!wr_vec_valid(v, from))
-        return;
-    if (v->s)
-        wr_put_s(out, to, v->s[from]);
-    else if (v->r)
-        wr_put_r(out, to, v->r[from]);
-    else if (v->i)
-        wr_put_i(out, to, v->i[from]);
 }
 
 /* Columns of a chunk to fill; NULL when out of memory. */
@@ -113,7 +106,7 @@ static uint32_t fill(struct wr_eval *ev, const struct wr_op *op, const struct wr
             return n;
         for (uint16_t c = 0; c < nin; c++)
             if (!wr_colset_has(&op->expanded, c))
-                copy(&chunk->col[c], row, &cols[c], n);
+                wr_cell_copy(&chunk->col[c], row, &cols[c], n);
         for (uint32_t k = 0; k < op->nkeys; k++) {
             put(ev, op, &cursors[k], &cols[op->cols[k]->col], n);
             if (cursors[k].more)

@@ -158,18 +158,6 @@ static uint64_t match(const struct wr_join *join, uint64_t at, uint64_t hash,
     return at;
 }
 
-static void copy_cell(struct wr_vec *out, uint32_t to, const struct wr_vec *v, uint32_t row)
-{
-    if (!wr_vec_valid(v, row))
-        return;
-    if (v->s)
-        wr_put_s(out, to, v->s[row]);
-    else if (v->r)
-        wr_put_r(out, to, v->r[row]);
-    else if (v->i)
-        wr_put_i(out, to, v->i[row]);
-}
-
 static void fill_column(const struct wr_join *join, const struct pairs *p, uint16_t c,
                         struct wr_vec *out)
 {
@@ -177,10 +165,10 @@ static void fill_column(const struct wr_join *join, const struct pairs *p, uint1
         uint32_t row;
         if (c < join->nleft) {
             if (p->left)
-                copy_cell(out, i, &p->left[c], p->l[i]);
+                wr_cell_copy(&p->left[c], p->l[i], out, i);
         } else if (p->r[i] != NONE) {
             const struct wr_batch *b = wr_rows_at(&join->right, p->r[i], &row);
-            copy_cell(out, i, &b->col[c - join->nleft], row);
+            wr_cell_copy(&b->col[c - join->nleft], row, out, i);
         }
     }
 }

@@ -138,14 +138,6 @@ static bool is_valid(const struct wr_vec *v, uint32_t row)
     return wr_vec_valid(v, row) && v->s;
 }
 
-static void unset(struct wr_vec *v, uint32_t row)
-{
-    if (v->type == WR_STRING)
-        v->s[row] = wr_str_borrow("", 0);
-    else if (v->valid)
-        v->valid[row / 64] &= ~(UINT64_C(1) << row % 64);
-}
-
 static bool by_pattern(struct wr_eval *ev, const struct wr_parse *spec, const struct wr_str *s, struct wr_vec *cols,
                        uint32_t row)
 {
@@ -157,7 +149,7 @@ static bool by_pattern(struct wr_eval *ev, const struct wr_parse *spec, const st
         ok = converts || spec->kind == WR_PARSE_RELAXED;
     }
     for (uint32_t i = 0; !ok && i < spec->ncols; i++)
-        unset(&cols[i], row);
+        wr_cell_clear(&cols[i], row);
     return ok;
 }
 

@@ -1,5 +1,6 @@
 #include "rules/exec/run.h"
 
+#include "rules/exec/apply.h"
 #include "rules/exec/expand.h"
 #include "rules/exec/join.h"
 #include "rules/exec/summarize.h"
@@ -22,6 +23,7 @@ struct node {
     struct wr_schema key_schema;
     struct wr_groups *groups;
     struct wr_join *join;
+    struct wr_applier *applier;
     struct wr_arena *made; /* mv-expand: rows on their way out */
     bool probing; /* join: the right side is in, left rows come */
     int64_t left; /* take */
@@ -38,6 +40,9 @@ struct wr_run {
     uint32_t nnodes, batch_rows;
     size_t memory;
     struct wr_rows fed[WR_NTABLES];
+    const struct wr_rows *tables; /* fed; in a piece, what the run around it was fed */
+    const struct wr_rows *given;  /* WR_OP_GIVEN */
+    struct wr_sub_result *outer_subs; /* in a piece */
     struct wr_eval ev;
     struct wr_hash_key secret;
     enum wr_err err;
@@ -55,10 +60,15 @@ static void fail(struct wr_run *run, const struct node *node, enum wr_err err, c
         run->span = node->op->span;
 }
 
+static bool is_partition(const struct wr_op *op)
+{
+    return op->kind == WR_OP_APPLY && op->nkeys; /* mv-apply goes row by row */
+}
+
 /* Keeps its rows: the result, sort, and what runs over all of them. */
 static bool keeps(const struct wr_op *op)
 {
-    return !op || op->kind == WR_OP_SORT || op->kind == WR_OP_WHOLE;
+    return !op || op->kind == WR_OP_SORT || op->kind == WR_OP_WHOLE || op->kind == WR_OP_SERIAL || is_partition(op);
 }
 
 static struct node *node_new(struct wr_run *run, const struct wr_op *op, struct node *out)
@@ -92,6 +102,10 @@ static struct node *build(struct wr_run *run, const struct wr_op *op, struct nod
     if (op->input && !(n->input = build(run, op->input, n)))
         return NULL;
     struct node **end = &n->input;
+    if (op->kind == WR_OP_APPLY) { /* its piece is a run of its own */
+        n->applier = wr_applier_new(op, run->tables, run->memory);
+        return n->applier ? n : NULL;
+    }
     for (uint32_t i = 0; i < op->ninputs; i++) {
         /* A join's right side runs first. */
         *end = build(run, op->inputs[op->kind == WR_OP_JOIN ? 1 - i : i], n);
@@ -133,6 +147,7 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
         return NULL;
     run->batch_rows = opts && opts->batch_rows ? opts->batch_rows : WR_BATCH_ROWS;
     run->memory = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)1 << 30;
+    run->tables = opts && opts->tables ? opts->tables : run->fed;
     run->nodes = wr_arena_new(4096);
     run->scratch = wr_arena_new(SCRATCH);
     for (int t = 0; t < WR_NTABLES; t++) {
@@ -167,13 +182,24 @@ static void node_reset(struct node *n)
     }
 }
 
+static void free_appliers(struct node *n)
+{
+    for (; n; n = n->next) {
+        wr_applier_free(n->applier);
+        free_appliers(n->input);
+    }
+}
+
 void wr_run_free(struct wr_run *run)
 {
     if (!run)
         return;
     node_reset(run->sink);
-    for (uint32_t i = 0; run->sub_sinks && i < run->nsubs; i++)
+    free_appliers(run->sink);
+    for (uint32_t i = 0; run->sub_sinks && i < run->nsubs; i++) {
         node_reset(run->sub_sinks[i]);
+        free_appliers(run->sub_sinks[i]);
+    }
     for (int t = 0; t < WR_NTABLES; t++)
         wr_rows_fini(&run->fed[t]);
     wr_arena_free(run->sub_arena);
@@ -260,6 +286,24 @@ static void expand_push(struct wr_run *run, struct node *n, struct wr_chunk *chu
         fail(run, n, err, wr_strerror(err));
 }
 
+static void apply_failed(struct wr_run *run, struct node *n, enum wr_err err)
+{
+    struct wr_span span = {0};
+    const char *why = wr_applier_why(n->applier, &span);
+    bool first = !run->err;
+    fail(run, n, err, why ? why : wr_strerror(err));
+    if (first && why)
+        run->span = span;
+}
+
+static void apply_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
+{
+    struct joined to = {run, n};
+    enum wr_err err = wr_applier_rows(n->applier, &run->ev, chunk, join_out, &to);
+    if (err)
+        apply_failed(run, n, err);
+}
+
 /* Pushes rows into `n` and on, up to an operator that keeps them. Changes `chunk`. */
 static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
 {
@@ -290,6 +334,13 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
             if (run->ev.err)
                 fail(run, n, run->ev.err, wr_strerror(run->ev.err));
             return;
+        case WR_OP_APPLY:
+            if (is_partition(n->op))
+                keep(run, n, chunk);
+            else
+                apply_push(run, n, chunk);
+            return;
+        case WR_OP_SERIAL:
         case WR_OP_WHOLE:
             keep(run, n, chunk);
             return;
@@ -302,6 +353,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         case WR_OP_UNION:
         case WR_OP_SCAN:
         case WR_OP_ROWS:
+        case WR_OP_GIVEN:
         case WR_OP_EXTERNAL:
             break;
         }
@@ -424,6 +476,16 @@ static void whole_flush(struct wr_run *run, struct node *n)
     wr_rows_fini(&out);
 }
 
+static void partition_flush(struct wr_run *run, struct node *n)
+{
+    struct joined to = {run, n};
+    wr_rows_seal(&n->kept);
+    enum wr_err err = wr_applier_groups(n->applier, &run->ev, &n->kept, join_out, &to);
+    if (err)
+        apply_failed(run, n, err);
+    wr_arena_reset(run->scratch);
+}
+
 static void external_leaf(struct wr_run *run, struct node *n)
 {
     const struct wr_external_table *table = n->op->external;
@@ -474,12 +536,16 @@ static void finish(struct wr_run *run, struct node *n)
     if (!n->op || run->err)
         return;
     if (n->op->kind == WR_OP_SCAN) {
-        push_rows(run, n->out, &run->fed[n->op->table]);
+        push_rows(run, n->out, &run->tables[n->op->table]);
+    } else if (n->op->kind == WR_OP_GIVEN) {
+        push_rows(run, n->out, run->given);
+    } else if (is_partition(n->op)) {
+        partition_flush(run, n);
     } else if (n->op->kind == WR_OP_ROWS) {
         rows_leaf(run, n);
     } else if (n->op->kind == WR_OP_EXTERNAL) {
         external_leaf(run, n);
-    } else if (n->op->kind == WR_OP_WHOLE) {
+    } else if (n->op->kind == WR_OP_WHOLE || n->op->kind == WR_OP_SERIAL) {
         whole_flush(run, n);
     } else if (n->op->kind == WR_OP_SORT) {
         sort_flush(run, n);
@@ -553,8 +619,9 @@ enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **re
     run->err = WR_OK;
     run->why = NULL;
     run->span = (struct wr_span){0};
-    run->ev = (struct wr_eval){.arena = run->scratch, .now = now};
-    run_subs(run);
+    run->ev = (struct wr_eval){.arena = run->scratch, .now = now, .subs = run->outer_subs};
+    if (!run->outer_subs)
+        run_subs(run);
     if (!run->err)
         finish(run, run->sink);
     wr_rows_seal(&run->sink->kept);
@@ -562,4 +629,12 @@ enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **re
     *ret_why = run->why;
     *ret_span = run->span;
     return run->err;
+}
+
+enum wr_err wr_run_go_over(struct wr_run *run, const struct wr_eval *outer, const struct wr_rows *given,
+                           const struct wr_rows **ret_rows, const char **ret_why, struct wr_span *ret_span)
+{
+    run->given = given;
+    run->outer_subs = outer->subs;
+    return wr_run_go(run, outer->now, ret_rows, ret_why, ret_span);
 }

@@ -11,6 +11,7 @@ struct wr_run_opts {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS */
     const struct wr_scan
         *scans;          /* WR_NTABLES: columns of the tables that the plan reads; NULL: all of them */
+    const struct wr_rows *tables; /* WR_NTABLES, in the place of what is fed: of the run around a piece; or NULL */
     const struct wr_sub *subs; /* of the plan */
     uint32_t nsubs;
     size_t memory_bytes; /* of everything that operators keep; 0: 1 GiB */
@@ -25,5 +26,9 @@ enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr
  * WR_ELIMIT and others `ret_why` says in words what stopped it, and at which operator. */
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span) WR_MUST_CHECK;
+/* A piece of a query (WR_OP_APPLY), over these rows, within the run whose `outer` it is. */
+enum wr_err wr_run_go_over(struct wr_run *run, const struct wr_eval *outer, const struct wr_rows *given,
+                           const struct wr_rows **ret_rows, const char **ret_why,
+                           struct wr_span *ret_span) WR_MUST_CHECK;
 
 #endif

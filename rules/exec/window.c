@@ -43,14 +43,21 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
         add_pred(leaf, op->pred);
         return find_leaves(w, op->input, leaf);
     case WR_OP_ROWS:
+    case WR_OP_GIVEN:
     case WR_OP_EXTERNAL:
         return true;
+    case WR_OP_APPLY:
+        if (!find_leaves(w, op->input, &none))
+            return false;
+        none = (struct leaf){0};
+        return find_leaves(w, op->inputs[0], &none);
     case WR_OP_MAP:
     case WR_OP_SUMMARIZE:
     case WR_OP_SORT:
     case WR_OP_TAKE:
     case WR_OP_EXPAND:
     case WR_OP_PARSE:
+    case WR_OP_SERIAL:
     case WR_OP_WHOLE:
         return find_leaves(w, op->input, &none);
     case WR_OP_UNION:

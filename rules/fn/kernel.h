@@ -27,6 +27,28 @@ static inline void wr_put_s(struct wr_vec *out, uint32_t row, struct wr_str v)
     wr_vec_set_valid(out, row);
 }
 
+/* A cell of another column of the same type; its text is borrowed. Nothing for null: cells of new vectors are. */
+static inline void wr_cell_copy(const struct wr_vec *from, uint32_t row, struct wr_vec *to, uint32_t to_row)
+{
+    if ((!from->i && !from->r && !from->s) || !wr_vec_valid(from, row))
+        return;
+    if (from->s)
+        wr_put_s(to, to_row, from->s[row]);
+    else if (from->r)
+        wr_put_r(to, to_row, from->r[row]);
+    else
+        wr_put_i(to, to_row, from->i[row]);
+}
+
+/* Null, or an empty text. */
+static inline void wr_cell_clear(struct wr_vec *v, uint32_t row)
+{
+    if (v->type == WR_STRING)
+        v->s[row] = wr_str_borrow("", 0);
+    else if (v->valid)
+        v->valid[row / 64] &= ~(UINT64_C(1) << row % 64);
+}
+
 /* Copies `text` into the run's arena. */
 void wr_put_text(struct wr_eval *ev, struct wr_vec *out, uint32_t row, const char *text, size_t len);
 

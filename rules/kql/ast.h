@@ -101,8 +101,31 @@ enum wr_kql_op_kind {
     WR_KQL_INVOKE, /* args[0]: the call */
     WR_KQL_PARSE,    /* label: kind, withsource: flags, args[0]: text, by: literals, '*', names with one of cols */
     WR_KQL_PARSE_KV, /* args[0]: text, cols, by: options */
+    WR_KQL_MV_APPLY,  /* as EXPAND, and piece */
+    WR_KQL_PARTITION, /* args[0]: the column; piece */
+    WR_KQL_GIVEN,     /* first of a piece: the rows that the operator around it hands over */
+    WR_KQL_SERIALIZE, /* args: columns, as in extend */
+    WR_KQL_SERIES,    /* make-series. label: kind; args, defaults; axis: itself, from, to, step; inner: in range(); by */
+    WR_KQL_TOP_NESTED, /* args: aggregates with their order; by: keys; defaults: how many, or NULL */
+    WR_KQL_SCAN,      /* label: of the match's number; cols, defaults: declared; steps */
+    WR_KQL_SEARCH,    /* label: kind; args: tables; by[0]: condition */
+    WR_KQL_FIND,      /* as search; withsource; project */
+    WR_KQL_SAMPLE_DISTINCT, /* args[0]: how many; by[0]: the column */
+    WR_KQL_TOP_HITTERS, /* args[0]: how many; by[0]: the column; by[1], when given: what is summed */
+    WR_KQL_GETSCHEMA,
+    WR_KQL_ASSERT_SCHEMA, /* cols */
+    WR_KQL_BY_NAMES,  /* project-by-names: args */
+    WR_KQL_CONSUME,
     WR_KQL_EVALUATE, /* args[0]: the call of a plugin; cols, star: what it gives */
     WR_KQL_OTHER   /* not supported: `name` */
+};
+
+struct wr_kql_step {
+    struct wr_kql_name name;
+    uint8_t output; /* 0 all, 1 last, 2 none */
+    struct wr_kql_ex *cond;
+    struct wr_kql_ex *const *assign; /* each WR_KQL_NAMED */
+    uint32_t nassign;
 };
 
 struct wr_kql_op {
@@ -121,6 +144,13 @@ struct wr_kql_op {
     struct wr_kql_name withsource; /* NULL text: not given */
     const struct wr_kql_col *cols; /* evaluate: `: (a: long)` behind the call; NULL: not given */
     uint32_t ncols;
+    struct wr_kql_query *piece; /* mv-apply, partition: ops[0] is WR_KQL_GIVEN */
+    struct wr_kql_ex *const *axis;
+    struct wr_kql_ex *const *defaults; /* beside args or cols; NULL where none is given */
+    const struct wr_kql_step *steps;
+    uint32_t nsteps;
+    struct wr_kql_ex *const *project; /* find */
+    uint32_t nproject;
     bool star; /* evaluate: `: (*, a: long)`: the input's columns first */
 };
 

@@ -1,6 +1,8 @@
 /* Operators that name a second table: join, lookup, invoke. */
 #include "rules/kql/parser.h"
 
+#include <string.h>
+
 /* kind = leftouter hint.strategy = shuffle */
 static bool parse_kind(struct wr_parser *p, struct wr_kql_op *op)
 {
@@ -67,7 +69,7 @@ bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op)
 {
     struct wr_list args = {0};
     struct wr_kql_ex **types = wr_arena_alloc(p->arena, WR_KQL_MAX_PIPES * sizeof(struct wr_kql_ex *));
-    op->limit = -1;
+    op->limit = strcmp(op->name.text, "mvexpand") == 0 ? 128 : -1; /* the old name's own limit */
     if (!types || !parse_expand_options(p, op))
         return false;
     do {
@@ -88,4 +90,38 @@ bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op)
     op->nargs = args.n;
     op->by = types; /* typeof() of each argument, or NULL; has_by is not set */
     return true;
+}
+
+bool wr_parse_mv_apply(struct wr_parser *p, struct wr_kql_op *op)
+{
+    if (!wr_parse_expand(p, op) || !wr_parser_expect(p, "on", "'on' and operators in brackets"))
+        return false;
+    op->piece = wr_parse_piece(p);
+    return op->piece != NULL;
+}
+
+/* `by Column (operators)` is no call of a function. */
+static void column_then_piece(struct wr_parser *p, struct wr_list *key)
+{
+    struct wr_kql_name name = wr_parser_name(p, "a column");
+    struct wr_kql_ex *ex = p->failed ? NULL : wr_parser_node(p, WR_KQL_NAME, name.span);
+    if (ex)
+        ex->name = name;
+    (void)wr_list_add(p, key, ex);
+}
+
+bool wr_parse_partition(struct wr_parser *p, struct wr_kql_op *op)
+{
+    struct wr_list key = {0};
+    if (!wr_parser_skip_hints(p) || !wr_parser_expect(p, "by", "'by' and a column"))
+        return false;
+    column_then_piece(p, &key);
+    if (p->failed)
+        return false;
+    op->args = key.at;
+    op->nargs = key.n;
+    if (wr_parser_is(p, "{")) /* a query of its own: the binder refuses it */
+        return wr_parser_skip_brackets(p);
+    op->piece = wr_parse_piece(p);
+    return op->piece != NULL;
 }

@@ -70,7 +70,7 @@ struct wr_kql_ex *wr_parse_pattern(struct wr_parser *p)
 }
 
 /* asc, desc, granny-asc, nulls first: wraps `ex` when one stands here. */
-static struct wr_kql_ex *parse_order(struct wr_parser *p, struct wr_kql_ex *ex, bool always)
+struct wr_kql_ex *wr_parse_order(struct wr_parser *p, struct wr_kql_ex *ex, bool always)
 {
     uint32_t first = p->at, order = 0;
     if (!ex)
@@ -118,7 +118,7 @@ static bool parse_patterns(struct wr_parser *p, struct wr_kql_op *op)
     do {
         struct wr_kql_ex *ex = wr_parse_pattern(p);
         if (ex && op->kind == WR_KQL_PROJECT_REORDER)
-            ex = parse_order(p, ex, false);
+            ex = wr_parse_order(p, ex, false);
         if (!wr_list_add(p, &list, ex))
             return false;
     } while (wr_parser_accept(p, ","));
@@ -150,7 +150,7 @@ static bool parse_keys(struct wr_parser *p, struct wr_kql_op *op)
     if (!wr_parser_expect(p, "by", "'by' and columns"))
         return false;
     do {
-        if (!wr_list_add(p, &list, parse_order(p, wr_parse_expr(p), true)))
+        if (!wr_list_add(p, &list, wr_parse_order(p, wr_parse_expr(p), true)))
             return false;
     } while (wr_parser_accept(p, ","));
     set_by(op, &list);
@@ -265,6 +265,45 @@ static bool parse_top(struct wr_parser *p, struct wr_kql_op *op)
     return parse_one(p, op) && parse_keys(p, op);
 }
 
+static bool ends(const struct wr_parser *p)
+{
+    const struct wr_token *t = wr_parser_peek(p, 0);
+    return t->kind == WR_TOKEN_END || wr_token_is(p, t, "|") || wr_token_is(p, t, ";") || wr_token_is(p, t, ")") ||
+           wr_token_is(p, t, "}");
+}
+
+static bool parse_serialize(struct wr_parser *p, struct wr_kql_op *op)
+{
+    return ends(p) || parse_columns(p, op);
+}
+
+static bool parse_nothing(struct wr_parser *p, struct wr_kql_op *op)
+{
+    (void)op;
+    return ends(p) || wr_parser_unexpected(p, "the next operator") == NULL;
+}
+
+static bool parse_schema(struct wr_parser *p, struct wr_kql_op *op)
+{
+    struct wr_kql_ex cols = {0};
+    bool ok = wr_parse_cols(p, &cols);
+    op->cols = cols.cols;
+    op->ncols = cols.ncols;
+    return ok;
+}
+
+/* 5 of Column, and of top-hitters `by Weight` */
+static bool parse_number_of(struct wr_parser *p, struct wr_kql_op *op)
+{
+    struct wr_list by = {0};
+    if (!parse_one(p, op) || !wr_parser_expect(p, "of", "'of' and a column") || !wr_list_add(p, &by, wr_parse_named(p)))
+        return false;
+    if (op->kind == WR_KQL_TOP_HITTERS && wr_parser_accept(p, "by") && !wr_list_add(p, &by, wr_parse_expr(p)))
+        return false;
+    set_by(op, &by);
+    return true;
+}
+
 /* To the next operator: past strings, names and balanced brackets. */
 static bool parse_rest(struct wr_parser *p, struct wr_kql_op *op)
 {
@@ -312,6 +351,22 @@ static const struct grammar {
     {"lookup", WR_KQL_LOOKUP, wr_parse_join},
     {"mv-expand", WR_KQL_EXPAND, wr_parse_expand},
     {"invoke", WR_KQL_INVOKE, wr_parse_invoke},
+    {"mvexpand", WR_KQL_EXPAND, wr_parse_expand},
+    {"mv-apply", WR_KQL_MV_APPLY, wr_parse_mv_apply},
+    {"partition", WR_KQL_PARTITION, wr_parse_partition},
+    {"serialize", WR_KQL_SERIALIZE, parse_serialize},
+    {"make-series", WR_KQL_SERIES, wr_parse_series},
+    {"top-nested", WR_KQL_TOP_NESTED, wr_parse_top_nested},
+    {"scan", WR_KQL_SCAN, wr_parse_scan},
+    {"search", WR_KQL_SEARCH, wr_parse_search},
+    {"find", WR_KQL_FIND, wr_parse_find},
+    {"sample", WR_KQL_TAKE, parse_one},
+    {"sample-distinct", WR_KQL_SAMPLE_DISTINCT, parse_number_of},
+    {"top-hitters", WR_KQL_TOP_HITTERS, parse_number_of},
+    {"getschema", WR_KQL_GETSCHEMA, parse_nothing},
+    {"assert-schema", WR_KQL_ASSERT_SCHEMA, parse_schema},
+    {"project-by-names", WR_KQL_BY_NAMES, parse_columns},
+    {"consume", WR_KQL_CONSUME, parse_rest},
     {"parse", WR_KQL_PARSE, wr_parse_parse},
     {"parse-where", WR_KQL_PARSE, wr_parse_parse},
     {"parse-kv", WR_KQL_PARSE_KV, wr_parse_kv},
@@ -356,14 +411,14 @@ static struct wr_kql_op *parse_op(struct wr_parser *p)
     return op;
 }
 
-struct wr_kql_query *wr_parse_pipes(struct wr_parser *p, struct wr_kql_op *first)
+static struct wr_kql_query *parse_chain(struct wr_parser *p, struct wr_kql_op *first, bool at_op)
 {
     struct wr_kql_op *ops[WR_KQL_MAX_PIPES];
     uint32_t n = 0, at = p->at;
     if (!first || !wr_parser_enter(p))
         return NULL;
     ops[n++] = first;
-    while (wr_parser_accept(p, "|")) {
+    for (; at_op || wr_parser_accept(p, "|"); at_op = false) {
         if (n == WR_KQL_MAX_PIPES) {
             wr_parser_fail(p, wr_parser_peek(p, 0)->span,
                            "too many operators in one query (256 are read)");
@@ -382,6 +437,22 @@ struct wr_kql_query *wr_parse_pipes(struct wr_parser *p, struct wr_kql_op *first
     struct wr_span last = p->at > at ? wr_parser_span(p, p->at - 1) : first->span;
     *q = (struct wr_kql_query){{first->span.at, last.at + last.len - first->span.at}, copy, n};
     return p->failed ? NULL : q;
+}
+
+struct wr_kql_query *wr_parse_pipes(struct wr_parser *p, struct wr_kql_op *first)
+{
+    return parse_chain(p, first, false);
+}
+
+struct wr_kql_query *wr_parse_piece(struct wr_parser *p)
+{
+    struct wr_kql_op *given = wr_arena_alloc(p->arena, sizeof *given);
+    struct wr_span span = wr_parser_peek(p, 0)->span;
+    if (!given || !wr_parser_expect(p, "(", "'(' and operators"))
+        return NULL;
+    *given = (struct wr_kql_op){.kind = WR_KQL_GIVEN, .name = {"query", 5, span}, .span = span};
+    struct wr_kql_query *q = parse_chain(p, given, true);
+    return q && wr_parser_expect(p, ")", "'|' or ')' after this operator") ? q : NULL;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): depth is bounded by wr_parser_enter */

@@ -64,6 +64,17 @@ bool wr_parser_skip_hints(struct wr_parser *p);
 bool wr_parse_join(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_expand(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_invoke(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_series(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_top_nested(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_scan(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_search(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_find(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_mv_apply(struct wr_parser *p, struct wr_kql_op *op);
+bool wr_parse_partition(struct wr_parser *p, struct wr_kql_op *op);
+/* (operators) of mv-apply and partition, over rows that are given. */
+struct wr_kql_query *wr_parse_piece(struct wr_parser *p);
+/* asc, desc, nulls first behind `ex`; NULL `ex`: NULL. `always`: a node also when none stands there. */
+struct wr_kql_ex *wr_parse_order(struct wr_parser *p, struct wr_kql_ex *ex, bool always);
 bool wr_parse_parse(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_kv(struct wr_parser *p, struct wr_kql_op *op);
 bool wr_parse_evaluate(struct wr_parser *p, struct wr_kql_op *op);

@@ -23,31 +23,16 @@ bool wr_bind_nomem(struct wr_binder *b)
 }
 
 /* Operators of KQL that weir does not run: a name that is not among them is a slip of the pen. */
-static const char *const later[] = {"mv-expand",
-                                    "mvexpand",
-                                    "mv-apply",
-                                    "make-series",
-                                    "search",
-                                    "find",
-                                    "serialize",
-                                    "sample",
-                                    "getschema",
-                                    "top-nested",
-                                    "top-hitters",
-                                    "reduce",
-                                    "scan",
-                                    "partition",
+static const char *const later[] = {"reduce",
                                     "fork",
                                     "facet",
-                                    "consume",
                                     "make-graph",
                                     "graph-match",
-                                    "project-by-names",
-                                    "sample-distinct",
                                     "graph-shortest-paths",
                                     "graph-mark-components",
                                     "graph-to-table",
-                                    "assert-schema",
+                                    "graph-where-nodes",
+                                    "graph-where-edges",
                                     "macro-expand",
                                     "execute-and-cache"};
 
@@ -57,7 +42,9 @@ static const char *const here[] = {
     "limit",           "top",       "count",    "union",        "as",           "render",
     "print",           "range",     "join",     "lookup",       "invoke",
     "mv-expand",       "evaluate",      "parse",        "parse-where",
-    "parse-kv"};
+    "parse-kv",        "mv-apply",  "partition",     "serialize",   "make-series", "top-nested",
+    "scan",            "search",    "find",     "sample",       "sample-distinct", "top-hitters",
+    "getschema",       "assert-schema", "project-by-names", "consume"};
 
 static const char *nearest_operator(const char *name)
 {

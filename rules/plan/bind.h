@@ -10,7 +10,8 @@
 #include "rules/kql/ast.h"
 #include "rules/plan/plan.h"
 
-enum { WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
+enum { WR_BIND_OP_NODES = 200, /* what an operator counts: executors walk down the chain, some 500 of them */
+       WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
 
 enum wr_let_kind { 
     WR_LET_BAD,
@@ -57,6 +58,10 @@ struct wr_binder {
     const char *op;              /* "summarize": for messages */
     struct wr_agg_list *aggs; /* not NULL: in a summarize's arguments, outside of any aggregate */
     bool in_agg;
+    struct wr_serial_list *serial; /* calls of prev() and its kin in the operator at hand; NULL: none may stand there */
+    struct wr_scan_binding *scan;  /* in a scan's steps: `step.column` */
+    const struct wr_schema *given; /* of WR_KQL_GIVEN */
+    bool lenient; /* search, find: a column that this table has not is null */
 };
 
 /* Columns that an operator makes, in order. */
@@ -193,6 +198,33 @@ bool wr_is_in_table(const struct wr_binder *b, const struct wr_kql_ex *ast);
 bool wr_is_constant_list(struct wr_binder *b, const struct wr_kql_ex *ast);
 struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
                                struct wr_op *input);
+struct wr_op *wr_bind_mv_apply(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_partition(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_series(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_top_nested(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_scan(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_search(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_find(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_getschema(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_assert_schema(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_by_names(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_sample_distinct(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+struct wr_op *wr_bind_top_hitters(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
+/* A union of tables that are bound already: ast says withsource and inner. `legs` is changed and kept. */
+struct wr_op *wr_union_of(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op **legs,
+                          const char *const *names, uint32_t n);
+/* Rows of constants: one expression a cell. */
+struct wr_op *wr_op_rows(struct wr_binder *b, const struct wr_cols *cols, struct wr_ex **rows, uint32_t nrows,
+                         struct wr_span span);
+/* prev(), row_number(), ...: a column of the WR_OP_SERIAL below the operator at hand, which open and close put there. */
+bool wr_is_serial_fn(const char *name);
+struct wr_ex *wr_bind_serial(struct wr_binder *b, const struct wr_kql_ex *ast);
+struct wr_serial_list *wr_serial_open(struct wr_binder *b, struct wr_op *input);
+struct wr_op *wr_serial_close(struct wr_binder *b, struct wr_serial_list *list, struct wr_op *input);
+/* `step.column` of a scan; *ret_is false: it is none. */
+struct wr_ex *wr_bind_scan_ref(struct wr_binder *b, const struct wr_kql_ex *ast, bool *ret_is);
+/* `* has "x"`: for any column. */
+struct wr_ex *wr_bind_star(struct wr_binder *b, const struct wr_kql_ex *ast);
 struct wr_op *wr_bind_parse(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 struct wr_op *wr_bind_parse_kv(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 void wr_parse_print(const struct wr_op *op, struct wr_buf *out); /* for explain */

@@ -284,6 +284,10 @@ static struct wr_ex *bind_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     const struct wr_let *let = wr_let_find(b, ast->name.text);
     if (let)
         return wr_bind_let_value(b, let, ast);
+    if (b->lenient) {
+        struct wr_value null = {.type = WR_DYNAMIC, .null = true};
+        return wr_ex_const(b, &null, ast->span);
+    }
     bool exists = b->row && wr_schema_find(b->row, ast->name.text, ast->name.len) != WR_NO_COL;
     struct wr_diag *d;
     if (exists) {
@@ -493,6 +497,10 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
     const struct wr_let *let = ast->is_op ? NULL : wr_let_find(b, name);
     if (let && let->kind == WR_LET_FUNCTION)
         return wr_bind_fn_value(b, let, ast);
+    if (ast->is_op && ast->nargs && ast->args[0]->kind == WR_KQL_STAR)
+        return wr_bind_star(b, ast);
+    if (!ast->is_op && wr_is_serial_fn(name))
+        return wr_bind_serial(b, ast);
     if (!ast->is_op && strcmp(name, "toscalar") == 0)
         return wr_bind_toscalar(b, ast);
     if (!ast->is_op &&
@@ -522,6 +530,10 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
 /* a.b, a["b"], a[0] */
 static struct wr_ex *bind_member(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
+    bool is_ref;
+    struct wr_ex *ref = wr_bind_scan_ref(b, ast, &is_ref);
+    if (is_ref)
+        return ref;
     struct wr_ex *args[2] = {wr_bind_ex(b, ast->args[0]), NULL};
     if (!args[0])
         return NULL;

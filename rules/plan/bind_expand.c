@@ -8,10 +8,9 @@ static bool type_of(struct wr_binder *b, const struct wr_kql_ex *ast, enum wr_ty
     *ret = WR_DYNAMIC;
     if (!ast)
         return true;
-    bool known = ast->name.text && wr_type_parse(ast->name.text, ast->name.len, ret);
-    if (known)
+    if (ast->name.text && wr_type_parse(ast->name.text, ast->name.len, ret))
         return true;
-    wr_bind_unsupported(b, ast->span, "this type of mv-expand", NULL);
+    wr_bind_error(b, ast->span, "a type is needed here, as in: to typeof(long)");
     return false;
 }
 
@@ -22,7 +21,7 @@ static uint32_t array_column(struct wr_binder *b, struct wr_cols *cols, const st
     const struct wr_kql_ex *value = named ? ast->args[0] : ast;
     struct wr_ex *ex = wr_bind_ex(b, value);
     if (ex && ex->type != WR_DYNAMIC) {
-        struct wr_diag *d = wr_bind_error(b, value->span, "mv-expand takes dynamic values; this is a %s",
+        struct wr_diag *d = wr_bind_error(b, value->span, "%s takes dynamic values; this is a %s", b->op,
                                           wr_type_name(ex->type));
         if (ex->type == WR_STRING)
             wr_diag_hint(b->diags, d, "read it with parse_json() first");

@@ -3,11 +3,16 @@
 
 #include <string.h>
 
+/* Rows behind it stand as those before it did. */
+static bool keeps_order(enum wr_op_kind kind)
+{
+    return kind == WR_OP_WHERE || kind == WR_OP_MAP || kind == WR_OP_TAKE || kind == WR_OP_PARSE;
+}
+
 struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op *input,
                         struct wr_span span)
 {
-    enum { NODES_PER_OP = 200 }; /* executors walk down the chain: some 500 operators */
-    b->nodes += NODES_PER_OP;
+    b->nodes += WR_BIND_OP_NODES;
     if (b->nodes > WR_BIND_MAX_NODES) {
         wr_bind_error(b, span, "the query is too large once its let statements are put in");
         return NULL;
@@ -21,6 +26,7 @@ struct wr_op *wr_op_new(struct wr_binder *b, enum wr_op_kind kind, struct wr_op 
     op->span = b->source == b->main ? span : b->call;
     op->input = input;
     op->schema = input ? input->schema : NULL;
+    op->ordered = kind == WR_OP_SORT || (input && input->ordered && keeps_order(kind));
     return op;
 }
 
@@ -366,17 +372,79 @@ static struct wr_op *bind_other(struct wr_binder *b, const struct wr_kql_op *ast
     return NULL;
 }
 
+/* serialize: the rows stand in an order from here on. */
+static struct wr_op *bind_serialize(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    struct wr_op *op = ast->nargs ? bind_extend(b, ast, input) : input;
+    if (op)
+        op->ordered = true;
+    return op;
+}
+
+/* Operators whose expressions may look at rows around theirs: what they need is computed below them. */
+static struct wr_op *bind_with_serial(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
+{
+    if (ast->kind == WR_KQL_SERIALIZE)
+        input->ordered = true;
+    struct wr_serial_list *list = wr_serial_open(b, input);
+    if (!list)
+        return NULL;
+    b->serial = list;
+    struct wr_op *op = ast->kind == WR_KQL_WHERE     ? bind_where(b, ast, input)
+                       : ast->kind == WR_KQL_EXTEND  ? bind_extend(b, ast, input)
+                       : ast->kind == WR_KQL_PROJECT ? wr_bind_project(b, ast, input)
+                                                     : bind_serialize(b, ast, input);
+    b->serial = NULL;
+    struct wr_op *below = op ? wr_serial_close(b, list, input) : NULL;
+    if (!below || below == input)
+        return below ? op : NULL;
+    if (op->input != input) {
+        wr_bind_error(b, ast->span, "a condition over a table and a function over rows cannot stand in one where");
+        return NULL;
+    }
+    op->input = below;
+    op->schema = op->kind == WR_OP_WHERE ? below->schema : op->schema;
+    return op;
+}
+
 static struct wr_op *bind_op(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
 {
     b->row = input->schema;
     b->op = ast->name.text;
     switch (ast->kind) {
     case WR_KQL_WHERE:
-        return bind_where(b, ast, input);
     case WR_KQL_EXTEND:
-        return bind_extend(b, ast, input);
     case WR_KQL_PROJECT:
-        return wr_bind_project(b, ast, input);
+    case WR_KQL_SERIALIZE:
+        return bind_with_serial(b, ast, input);
+    case WR_KQL_MV_APPLY:
+        return wr_bind_mv_apply(b, ast, input);
+    case WR_KQL_PARTITION:
+        return wr_bind_partition(b, ast, input);
+    case WR_KQL_SERIES:
+        return wr_bind_series(b, ast, input);
+    case WR_KQL_TOP_NESTED:
+        return wr_bind_top_nested(b, ast, input);
+    case WR_KQL_SCAN:
+        return wr_bind_scan(b, ast, input);
+    case WR_KQL_SEARCH:
+        return wr_bind_search(b, ast, input);
+    case WR_KQL_FIND:
+        return wr_bind_find(b, ast, input);
+    case WR_KQL_GETSCHEMA:
+        return wr_bind_getschema(b, ast, input);
+    case WR_KQL_ASSERT_SCHEMA:
+        return wr_bind_assert_schema(b, ast, input);
+    case WR_KQL_BY_NAMES:
+        return wr_bind_by_names(b, ast, input);
+    case WR_KQL_SAMPLE_DISTINCT:
+        return wr_bind_sample_distinct(b, ast, input);
+    case WR_KQL_TOP_HITTERS:
+        return wr_bind_top_hitters(b, ast, input);
+    case WR_KQL_CONSUME: {
+        struct wr_op *none = wr_op_new(b, WR_OP_TAKE, input, ast->span);
+        return none;
+    }
     case WR_KQL_PROJECT_AWAY:
     case WR_KQL_PROJECT_KEEP:
         return bind_away(b, ast, input);
@@ -430,6 +498,18 @@ static struct wr_op *bind_first(struct wr_binder *b, const struct wr_kql_op *ast
         return wr_bind_range(b, ast);
     case WR_KQL_UNION:
         return wr_bind_union(b, ast, NULL);
+    case WR_KQL_SEARCH:
+        return wr_bind_search(b, ast, NULL);
+    case WR_KQL_FIND:
+        return wr_bind_find(b, ast, NULL);
+    case WR_KQL_GIVEN: {
+        struct wr_op *given = wr_op_new(b, WR_OP_GIVEN, NULL, ast->span);
+        if (given) {
+            given->schema = b->given;
+            given->ordered = true; /* elements as they stand, rows as they came */
+        }
+        return given;
+    }
     default:
         return bind_other(b, ast);
     }
@@ -460,6 +540,9 @@ struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *quer
     inner.depth += 4;
     inner.aggs = NULL;
     inner.in_agg = false;
+    inner.serial = NULL;
+    inner.scan = NULL;
+    inner.lenient = false;
     struct wr_op *op = bind_first(&inner, query->ops[0]);
     for (uint32_t i = 1; op && i < query->nops; i++)
         op = query->ops[i]->kind == WR_KQL_INVOKE ? bind_invoke(&inner, query, i)

@@ -105,7 +105,7 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
 /* ---- rows of constants
  * --------------------------------------------------------------------------------------- */
 
-static struct wr_op *rows_op(struct wr_binder *b, const struct wr_cols *cols, struct wr_ex **rows,
+struct wr_op *wr_op_rows(struct wr_binder *b, const struct wr_cols *cols, struct wr_ex **rows,
                              uint32_t nrows, struct wr_span span)
 {
     struct wr_op *op = wr_op_new(b, WR_OP_ROWS, NULL, span);
@@ -154,7 +154,7 @@ struct wr_op *wr_bind_datatable(struct wr_binder *b, const struct wr_kql_ex *ast
         rows[i] = datatable_cell(b, ast->args[i], ast->cols[i % ast->ncols].type);
         ok = ok && rows[i];
     }
-    return ok ? rows_op(b, &cols, rows, ast->nargs / ast->ncols, ast->span) : NULL;
+    return ok ? wr_op_rows(b, &cols, rows, ast->nargs / ast->ncols, ast->span) : NULL;
 }
 
 struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
@@ -172,7 +172,7 @@ struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
                          value->span) &&
              ok;
     }
-    return ok ? rows_op(b, &cols, cols.ex, 1, ast->span) : NULL;
+    return ok ? wr_op_rows(b, &cols, cols.ex, 1, ast->span) : NULL;
 }
 
 /* range: its rows are constants, so they are made here. */
@@ -215,7 +215,10 @@ struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
         rows[i] = wr_ex_const(b, &v, ast->span);
         ok = rows[i] != NULL;
     }
-    return ok ? rows_op(b, &cols, rows, n, ast->span) : NULL;
+    struct wr_op *op = ok ? wr_op_rows(b, &cols, rows, n, ast->span) : NULL;
+    if (op)
+        op->ordered = true;
+    return op;
 }
 
 /* ---- union
@@ -360,10 +363,16 @@ struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, st
     }
     struct wr_op **legs = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *legs);
     const char **names = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *names);
+    uint32_t n = legs && names ? bind_legs(b, ast, input, legs, names) : 0;
+    return n ? wr_union_of(b, ast, legs, names, n) : NULL;
+}
+
+struct wr_op *wr_union_of(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op **legs,
+                          const char *const *names, uint32_t n)
+{
     struct union_col *cols = wr_arena_alloc(b->arena, WR_MAX_COLS * sizeof *cols);
-    struct wr_op *op = wr_op_new(b, WR_OP_UNION, NULL, ast->span);
-    uint32_t n = legs && names && cols && op ? bind_legs(b, ast, input, legs, names) : 0;
-    if (!n)
+    struct wr_op *op = cols ? wr_op_new(b, WR_OP_UNION, NULL, ast->span) : NULL;
+    if (!op)
         return NULL;
     uint32_t ncols = collect(legs, n, ast->inner, cols);
     for (uint32_t i = 0; i < n; i++) {

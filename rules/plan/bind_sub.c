@@ -76,6 +76,9 @@ struct wr_ex *wr_bind_toscalar(struct wr_binder *b, const struct wr_kql_ex *ast)
     inner.row = NULL;
     inner.aggs = NULL;
     inner.in_agg = false;
+    inner.serial = NULL;
+    inner.scan = NULL;
+    inner.lenient = false;
     if (ast->nargs != 1) {
         wr_bind_error(b, ast->span, "toscalar takes one query");
         return NULL;

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/ticks.h"
 #include "rules/plan/bind.h"
+#include "rules/plan/apply.h"
 #include "rules/plan/external.h"
 
 #include <inttypes.h>
@@ -161,6 +162,21 @@ static void print_join(const struct wr_op *op, struct wr_buf *out)
     }
 }
 
+static void print_apply(const struct wr_op *op, struct wr_buf *out)
+{
+    const struct wr_apply *spec = op->data;
+    if (!spec->expand) {
+        wr_buf_str(out, "partition by ");
+        wr_ex_print(op->cols[0], op->input->schema, out);
+        return;
+    }
+    wr_buf_fmt(out, "mv-apply limit %" PRId64, spec->expand->count);
+    for (uint32_t k = 0; k < spec->expand->nkeys; k++) {
+        const struct wr_coldef *col = &spec->expand->schema->cols[spec->expand->cols[k]->col];
+        wr_buf_fmt(out, " %s:%s", col->name, wr_type_name(col->type));
+    }
+}
+
 static void print_op(const struct wr_op *op, struct wr_buf *out)
 {
     switch (op->kind) {
@@ -199,6 +215,13 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
     case WR_OP_PARSE:
         wr_parse_print(op, out);
         break;
+    case WR_OP_APPLY:
+        print_apply(op, out);
+        break;
+    case WR_OP_GIVEN:
+        wr_buf_str(out, "given rows");
+        break;
+    case WR_OP_SERIAL:
     case WR_OP_WHOLE:
         wr_buf_str(out, op->whole->name);
         if (op->whole->print) {

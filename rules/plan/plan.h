@@ -51,6 +51,9 @@ enum wr_op_kind {
     WR_OP_EXPAND,    /* mv-expand: columns `cols` of its input; one more column is the item's number */
     WR_OP_JOIN,      /* inputs: left, right, each a MAP; columns of the left, then of the right (semi, anti: the left's) */
     WR_OP_PARSE,     /* parse and its kin: cols[0] is the text, data a struct wr_parse; new columns behind the input's */
+    WR_OP_APPLY,     /* mv-apply, partition: inputs[0] is the piece, over GIVEN; data a struct wr_apply */
+    WR_OP_GIVEN,     /* the rows that APPLY hands to its piece */
+    WR_OP_SERIAL,    /* as WHOLE; a hidden column for each call behind the input's; data a struct wr_serial */
     WR_OP_WHOLE,     /* all rows at once, in order, through `whole` */
     WR_OP_EXTERNAL   /* rows of a list that the program was given: `external` */
 };
@@ -96,6 +99,7 @@ struct wr_agg_call {
 struct wr_op {
     enum wr_op_kind kind;
     struct wr_span span;
+    bool ordered;                    /* rows come in an order that means something: prev, next, row_number, scan */
     struct wr_op *input;             /* NULL for SCAN, ROWS, UNION */
     const struct wr_schema *schema;  /* output */
     enum wr_table table;             /* SCAN: schema is the built-in one (store columns, aliases, hidden) */
@@ -114,7 +118,7 @@ struct wr_op {
     struct wr_colset expanded;       /* EXPAND: the same columns */
     bool expand_pairs;               /* EXPAND: slots of a bag as [key, value] */
     const struct wr_whole *whole;    /* WHOLE */
-    const void *data;                /* PARSE; WHOLE: what its function made of the arguments; arena of the plan */
+    const void *data;                /* PARSE, APPLY, SERIAL; WHOLE: what its function made of the arguments; arena of the plan */
     const struct wr_external_table *external; /* EXTERNAL; schema is its own */
     enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };

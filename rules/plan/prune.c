@@ -150,6 +150,43 @@ static bool prune_union(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return true;
 }
 
+/* A hidden column a call, behind what is left of the input's; a call may read those before it. */
+static bool prune_serial(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
+                         struct moved *ret)
+{
+    struct wr_colset read = *need, below = {0};
+    struct wr_ex **cols = wr_arena_alloc(b->arena, (op->nkeys + 1) * sizeof *cols);
+    uint16_t nin = op->input->schema->ncols, nout = op->schema->ncols;
+    for (uint32_t i = 0; i < op->nkeys; i++)
+        wr_ex_columns(op->cols[i], &read);
+    for (uint16_t i = 0; i < nin; i++)
+        if (wr_colset_has(&read, i))
+            wr_colset_add(&below, i);
+    if (!cols || !prune(b, op->input, &below, ret))
+        return cols != NULL ? false : wr_bind_nomem(b);
+    for (uint16_t i = nin; i < nout; i++)
+        ret->to[i] = (uint16_t)(op->input->schema->ncols + i - nin);
+    for (uint32_t i = 0; i < op->nkeys; i++)
+        if (!(cols[i] = move_ex(b, op->cols[i], ret)))
+            return false;
+    op->schema = kept_schema(b, op->schema, ret);
+    op->cols = cols;
+    return op->schema != NULL;
+}
+
+/* The piece sees all columns, and gives all of its own. */
+static bool prune_apply(struct wr_binder *b, struct wr_op *op, struct moved *ret)
+{
+    struct wr_colset all = {0}, own = {0};
+    struct moved in;
+    for (uint16_t i = 0; i < op->input->schema->ncols; i++)
+        wr_colset_add(&all, i);
+    for (uint16_t i = 0; i < op->inputs[0]->schema->ncols; i++)
+        wr_colset_add(&own, i);
+    identity(op->schema, ret);
+    return prune(b, op->input, &all, &in) && prune(b, op->inputs[0], &own, &in);
+}
+
 /* New columns stay, behind what is left of the input's. */
 static bool prune_parse(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need,
                         struct moved *ret)
@@ -258,6 +295,10 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return prune_union(b, op, need, ret);
     case WR_OP_PARSE:
         return prune_parse(b, op, need, ret);
+    case WR_OP_SERIAL:
+        return prune_serial(b, op, need, ret);
+    case WR_OP_APPLY:
+        return prune_apply(b, op, ret);
     case WR_OP_EXPAND:
     case WR_OP_WHOLE:
         return prune_expand(b, op, ret);
@@ -271,6 +312,7 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return true;
     }
     case WR_OP_ROWS:
+    case WR_OP_GIVEN:
     case WR_OP_EXTERNAL:
         identity(op->schema, ret);
         return true;

@@ -216,6 +216,8 @@ static bool visit(struct wr_binder *b, const struct wr_op *op, struct wr_arena *
     while (n-- > 0) {
         op = chain[n];
         if (op->ninputs) {
+            if (!publish(b, s)) /* of an APPLY's own input */
+                return false;
             for (uint32_t i = 0; i < op->ninputs; i++)
                 if (!visit(b, op->inputs[i], scratch, s))
                     return false;

@@ -207,6 +207,10 @@ static bool shape_fits(struct stream *s)
         enum wr_op_kind kind = s->chain[i]->kind;
         if (kind == WR_OP_EXPAND)
             return in_the_way(s, "mv-expand has no panes");
+        if (kind == WR_OP_APPLY)
+            return in_the_way(s, "a piece of it runs for each row or part");
+        if (kind == WR_OP_SERIAL)
+            return in_the_way(s, "functions over rows around a row need all rows at once");
         if (kind == WR_OP_WHOLE)
             return in_the_way(s, "%s needs all rows at once", s->chain[i]->whole->name);
         if (kind == WR_OP_SUMMARIZE && i != s->sum)

@@ -1,0 +1,141 @@
+/* Operators over ordered rows and over parts of a table. */
+#include "expect.h"
+
+#define T "datatable(k:string, a:long, t:datetime)['x', 1, datetime(2026-01-01 00:10), 'y', 5, datetime(2026-01-01 00:20), " \
+          "'x', 2, datetime(2026-01-01 02:30), 'x', long(null), datetime(2026-01-01 02:40)]"
+
+Test(ordered, rows_around_a_row)
+{
+    expect(T "| serialize | project p = prev(a), n = next(a, 2, -1), q = prev(k, 1, 'none')",
+           "p|n|q;null|2|none;1|null|x;5|-1|y;2|-1|x");
+    expect(T "| sort by a asc | project a, d = a - prev(a)", "a|d;null|null;1|null;2|1;5|3");
+    expect(T "| serialize | where prev(a) == 1 | project a", "a;5");
+    expect(T "| sort by t asc | extend n = row_number(), c = row_cumsum(a), m = row_number(10, k != prev(k)) | project n, c, m",
+           "n|c|m;1|1|10;2|6|10;3|8|10;4|8|11");
+    expect(T "| serialize s = row_cumsum(a, k != prev(k)) | project s", "s;1;5;2;2");
+    expect(T "| sort by k asc, a asc nulls last | extend d = row_rank_dense(k), m = row_rank_min(k) | project k, d, m",
+           "k|d|m;x|1|1;x|1|1;x|1|1;y|2|4");
+    expect(T "| serialize | extend s = row_window_session(t, 1d, 1h) | summarize n = count() by s",
+           "s|n;2026-01-01T00:10:00.0000000Z|2;2026-01-01T02:30:00.0000000Z|2");
+    expect(T "| serialize | extend s = row_window_session(t, 15m, 1h, k == 'y') | summarize n = count() by s | project n",
+           "n;1;1;2");
+    expect("range x from 1 to 3 step 1 | extend prev(x)", "x|Column1;1|null;2|1;3|2");
+    expect(T "| sort by a | take 2 | project row_number()", "Column1;1;2");
+}
+
+Test(ordered, order_is_asked_for)
+{
+    refuse(T "| extend prev(a)", "'prev' needs rows in an order");
+    refuse(T "| sort by a | summarize count() by k | extend row_number()", "'row_number' needs rows in an order");
+    refuse(T "| sort by a | summarize x = max(prev(a))", "'prev' cannot stand here");
+    refuse(T "| serialize | extend x = prev(a, 0)", "a whole number that is known beforehand is needed here");
+    refuse(T "| serialize | extend x = row_cumsum(k)", "row_cumsum takes numbers; this is a string");
+    refuse(T "| serialize | extend x = next()", "'next' takes 1 to 3 arguments");
+    refuse(T "| scan with (step s: true;)", "scan needs rows in an order");
+}
+
+Test(ordered, pieces_run_for_each_row)
+{
+    expect("datatable(a:int, d:dynamic)[1, dynamic([3, 1]), 2, dynamic([]), 3, dynamic(null)]"
+           "| mv-apply d to typeof(long) on (summarize s = sum(d), n = count())",
+           "a|s|n;1|4|2;2|0|0;3|0|1");
+    expect("datatable(a:int, d:dynamic)[1, dynamic([3, 1, 5]), 2, dynamic([2])] | mv-apply with_itemindex=i x = d to typeof(long)"
+           " on (top 1 by x) | project a, x, i",
+           "a|x|i;1|5|2;2|2|0");
+    expect("datatable(a:int, d:dynamic)[1, dynamic([1, 2]), 2, dynamic([2])] | mv-apply x = d to typeof(int) on (where x == a)"
+           "| project a, x",
+           "a|x;1|1;2|2");
+    expect("print d = dynamic([1, 2, 3]) | mv-apply d limit 2 on (extend y = 1 | project y)", "y;1;1");
+    expect("let L = datatable(v:long)[2, 3]; print d = dynamic([1, 2, 3]) | mv-apply d to typeof(long) on (where d in (L))",
+           "d;2;3");
+    expect("print d = dynamic([1, 2]) | mv-apply d to typeof(long) on (extend e = row_cumsum(d))", "d|e;1|1;2|3");
+    expect("print d = dynamic(['2026-01-01T00:00:00Z', 5]), e = dynamic(['00:00:05', 'x']) | mv-expand d to typeof(datetime), "
+           "e to typeof(timespan)",
+           "d|e;2026-01-01T00:00:00.0000000Z|00:00:05;null|null");
+    expect("print g = dynamic(['6f9619ff-8b86-d011-b42d-00cf4fc964ff', 'x']) | mv-expand g to typeof(guid)",
+           "g;6f9619ff-8b86-d011-b42d-00cf4fc964ff;null");
+    refuse("print d = 1 | mv-apply d on (count)", "mv-apply takes dynamic values; this is a long");
+    refuse("print d = dynamic([]) | mv-apply d on (nonsense)", "no operator 'nonsense'");
+}
+
+Test(ordered, parts_of_a_table)
+{
+    expect(T "| partition by k (top 1 by a | project k, a)", "k|a;x|2;y|5");
+    expect(T "| partition hint.strategy=native by k (summarize n = count(), s = sum(a))", "n|s;3|3;1|5");
+    expect(T "| partition by k (extend n = row_number() | where n == 2) | project a", "a;2");
+    refuse(T "| partition by k { X }", "a query of its own for each part is not supported");
+    refuse(T "| partition by z (count)", "no column 'z' in this partition's input");
+}
+
+Test(ordered, series)
+{
+    expect(T "| make-series n = count(), s = sum(a) default = -1 on t from datetime(2026-01-01) to datetime(2026-01-01 04:00) "
+             "step 1h by k | sort by k asc | project k, n, s, m = array_length(t)",
+           "k|n|s|m;x|[1,0,2,0]|[1,-1,2,-1]|4;y|[1,0,0,0]|[5,-1,-1,-1]|4");
+    expect(T "| make-series n = count() on t step 1h | project n, t[0], t[2]",
+           "n|t_0|t_2;[2,0,2]|2026-01-01T00:00:00.0000000Z|2026-01-01T02:00:00.0000000Z");
+    expect(T "| make-series n = count() on a in range(1, 5, 2) | project n, a", "n|a;[1,1,1]|[0,2,4]");
+    expect(T "| make-series n = count() default = 7 on x = a from 0.5 to 3.0 step 1.0 by k | sort by k asc | project k, n, x",
+           "k|n|x;x|[1,1,7]|[0.5,1.5,2.5]");
+    expect("print a = 1 | where a > 1 | make-series kind=nonempty n = count() on a from 0 to 3 step 1", "n|a;[0,0,0]|[0,1,2]");
+    expect("print a = 1 | where a > 1 | make-series n = count() on a from 0 to 3 step 1 | count", "Count;0");
+    refuse(T "| make-series kind=full count() on t step 1h", "no make-series of kind 'full'");
+    refuse(T "| make-series count() on k step 1h", "a series runs along numbers or times; this is a string");
+    refuse(T "| make-series count() on t from 1 to 2 step 1h", "'>=' does not take datetime and long");
+    expect("print a = 1 | make-series n = count() on a from 0 to 10000000 step 1",
+           "q.kql:1:15: error: this series has more than 1,048,576 points\n    print a = 1 | make-series n = count() on a from 0 to 10000000 step 1\n"
+           "                  ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
+}
+
+Test(ordered, nested_tops)
+{
+    expect(T "| top-nested 1 of k by sum(a), top-nested 1 of a by n = count() asc",
+           "k|aggregated_k|a|n;y|5|5|1");
+    expect(T "| top-nested of k by c = count() asc, top-nested 2 of a by max(a)",
+           "k|c|a|aggregated_a;y|1|5|5;x|3|2|2;x|3|1|1");
+    refuse(T "| top-nested 1 of k by 1 + sum(a)", "top-nested ranks by one aggregate: count(), sum(x), ...");
+    refuse(T "| top-nested 1 of k with others = 'z' by sum(a)", "'with others' is not supported");
+}
+
+Test(ordered, steps)
+{
+    expect("range x from 1 to 6 step 1 | scan with_match_id=m declare (n:long = 0) with (step a output=last: x % 3 != 0 => n = a.n + 1; "
+           "step b: x % 3 == 0;)",
+           "x|n|m;2|2|0;3|0|0;5|2|1;6|0|1");
+    expect("range x from 1 to 4 step 1 | scan declare (first:long) with (step a output=none: x == 2 => first = x; "
+           "step b: x > a.x => first = a.first;) | project x, first",
+           "x|first;3|2;4|2");
+    refuse("range x from 1 to 4 step 1 | scan with (step a: true => y = 1;)", "an assignment goes to a declared column");
+    refuse("range x from 1 to 4 step 1 | scan with (step a: x > a.z;)", "no column 'z' in this scan");
+    refuse("range x from 1 to 4 step 1 | scan with (step a optional: true;)", "optional steps of scan are not supported");
+}
+
+#define U "let A = datatable(s:string, n:long)['a fox', 1, 'dog', 2]; let B = datatable(s:string, r:real)['fox', 1.5, 'b', 2.0];"
+
+Test(ordered, conditions_about_any_column)
+{
+    expect(U "A | where * has 'FOX' | project n", "n;1");
+    expect(U "A | where * == 2 | project s", "s;dog");
+    expect(U "search in (A, B) 'fox'", "$table|s|n|r;A|a fox|1|null;B|fox|null|1.5");
+    expect(U "search in (A, B) 'fo*' and n == 1", "$table|s|n|r;A|a fox|1|null");
+    expect(U "A | search s:'*og' or n == 1 | project n", "n;1;2");
+    expect(U "A | search kind=case_sensitive 'Fox' | count", "Count;0");
+    expect(U "find in (A, B) where s has 'fox'", "source_|s|pack_;A|a fox|{\"n\":1};B|fox|{\"r\":1.5}");
+    expect(U "find in (A, B) where r == 2.0", "source_|s|r;B|b|2.0");
+    expect(U "find withsource=src in (A, B) where s == 'dog' project n, r", "src|n|r;A|2|null");
+    refuse(U "search 'fox'", "search over every table is refused");
+    refuse(U "search in (A) z == 1", "no column 'z' in the tables of this search");
+    refuse(U "A | where * + 1 > 2", "'*' cannot stand here");
+}
+
+Test(ordered, small_ones)
+{
+    expect(U "A | getschema", "ColumnName|ColumnOrdinal|DataType|ColumnType;s|0|System.String|string;n|1|System.Int64|long");
+    expect(U "A | assert-schema (s:string, n:long) | count", "Count;2");
+    expect(U "A | project-by-names 'n', dynamic(['z', 's'])", "n|s;1|a fox;2|dog");
+    expect(U "union A, A | sample-distinct 1 of s", "s;a fox");
+    expect(U "union A, A | top-hitters 1 of s by n", "s|approximate_sum_n;dog|4");
+    expect(U "A | consume", "s|n");
+    expect(U "A | sample 1 | count", "Count;1");
+    refuse(U "A | assert-schema (s:string, n:int)", "column 2 is 'n' of type long");
+}
