@@ -215,10 +215,11 @@ static struct wr_kql_ex *parse_postfix(struct wr_parser *p)
     uint32_t first = p->at;
     struct wr_kql_ex *ex = parse_primary(p);
     while (ex && !p->failed) {
-        if (wr_parser_accept(p, "."))
-            ex = parse_path(p, ex, first);
-        else if (wr_parser_accept(p, "["))
+        bool dot = wr_parser_accept(p, ".");
+        if (wr_parser_accept(p, "[")) /* also `a.[0]`, `a.["b"]` */
             ex = parse_index(p, ex, first);
+        else if (dot)
+            ex = parse_path(p, ex, first);
         else
             break;
     }

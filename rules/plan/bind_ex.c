@@ -277,7 +277,7 @@ static struct wr_ex *bind_name(struct wr_binder *b, const struct wr_kql_ex *ast)
                        ? wr_schema_find(b->row, ast->name.text, ast->name.len)
                        : (uint16_t)WR_NO_COL;
     if (col != WR_NO_COL) {
-        if (wr_col_is_own(b->row, col))
+        if (b->source == b->main && wr_col_is_own(b->row, col))
             warn_own(b, b->row->cols[col].name, ast->span);
         return wr_ex_col(b, b->row, col, ast->span);
     }

@@ -151,6 +151,7 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
             continue; /* a column's bare name adds none */
         } else if (at < first) {
             cols.def[at].type = ex->type;
+            cols.def[at].own = false;
             cols.ex[at] = ex;
         } else {
             ok = wr_cols_add(b, &cols, name ? name : wr_name_of(b, value), name != NULL, ex,

@@ -216,6 +216,10 @@ Test(refdata, functions_of_the_program_filter_only_by_what_is_given)
     cr_expect(strstr(text.data, "window: 01:00:00"), "%s", text.data);
     cr_expect(strstr(text.data, "DstPortNumber in (25)"), "%s", text.data);
     cr_expect(strstr(text.data, "has_any_ipv4_prefix(SrcIpAddr"), "%s", text.data);
+    const char *code = "_Im_Dns(responsecodename='NXDOMAIN') | project DnsResponseCodeName";
+    uint32_t warnings = diags.nwarnings;
+    cr_assert_eq(wr_ruleset_add(set, "code.kql", code, strlen(code), &diags), WR_OK);
+    cr_expect_eq(diags.nwarnings, warnings, "the function has the column, also in Sentinel");
     wr_buf_fini(&text);
     wr_ruleset_unref(set);
     REFUSED("_Im_Dns(nosuch=1)", "error:");
