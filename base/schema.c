@@ -76,6 +76,11 @@ static const struct wr_coldef smtp_cols[] = {
 #include "base/tables/smtp_messages.def"
 };
 #undef PREFIX
+#define PREFIX(name) WR_SIDE_##name
+static const struct wr_coldef side_cols[] = {
+#include "base/tables/one_sided.def"
+};
+#undef PREFIX
 
 _Static_assert((int)WR_DNE_NCOLS <= (int)WR_MAX_COLS && (int)WR_NETSESSION_NCOLS <= (int)WR_MAX_COLS &&
                    (int)WR_DNS_NCOLS <= (int)WR_MAX_COLS && (int)WR_CSL_NCOLS <= (int)WR_MAX_COLS,
@@ -91,6 +96,9 @@ static const struct wr_schema tables[WR_NTABLES] = {
     [WR_TABLE_COMMON_SECURITY_LOG] = {"CommonSecurityLog", csl_cols, WR_CSL_NCOLS},
     [WR_TABLE_DEVICE_PROCESS_EVENTS] = {"DeviceProcessEvents", dpe_cols, WR_DPE_NCOLS},
     [WR_TABLE_SMTP_MESSAGES] = {"SmtpMessages", smtp_cols, WR_SMTP_NCOLS},
+    [WR_TABLE_UNMANAGED_DEVICE] = {"UnmanagedDevice", side_cols, WR_SIDE_NCOLS},
+    [WR_TABLE_HIDDEN_CONNECTION] = {"HiddenConnection", side_cols, WR_SIDE_NCOLS},
+    [WR_TABLE_AGENT_SILENT] = {"AgentSilent", side_cols, WR_SIDE_NCOLS},
 };
 
 static const struct wr_amends dne_amends = {

@@ -58,6 +58,9 @@ enum wr_table {
     WR_TABLE_COMMON_SECURITY_LOG,
     WR_TABLE_DEVICE_PROCESS_EVENTS,
     WR_TABLE_SMTP_MESSAGES,
+    WR_TABLE_UNMANAGED_DEVICE, /* these three have one shape: what only the network saw */
+    WR_TABLE_HIDDEN_CONNECTION,
+    WR_TABLE_AGENT_SILENT,
     WR_NTABLES
 };
 
@@ -133,6 +136,12 @@ enum wr_dpe_col { /* DeviceProcessEvents */
 enum wr_smtp_col { /* SmtpMessages */
 #include "base/tables/smtp_messages.def"
     WR_SMTP_NCOLS
+};
+#undef WR_TABLE_PREFIX
+#define WR_TABLE_PREFIX(name) WR_SIDE_##name
+enum wr_side_col { /* UnmanagedDevice, HiddenConnection, AgentSilent */
+#include "base/tables/one_sided.def"
+    WR_SIDE_NCOLS
 };
 #undef WR_TABLE_PREFIX
 #undef COL

@@ -48,20 +48,14 @@ static bool wants(const struct wr_feed *f, enum wr_table table)
     return f->opts.scan[table] && f->opts.scan[table]->nbranches > 0;
 }
 
-/* Tables whose rows come by way of connections. */
-static bool is_conn(int t)
-{
-    return t == WR_TABLE_DEVICE_NETWORK_EVENTS || t == WR_TABLE_FLOW_ORPHANS;
-}
-
 static bool make_outputs(struct wr_feed *f)
 {
     const struct wr_wants *w = &f->wants;
     for (int t = 0; t < WR_NTABLES; t++) {
-        const struct wr_colset *cols = is_conn(t)                                ? &w->conn_cols
-                                       : t == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? &w->session_cols
-                                       : wants(f, t)                             ? &w->scan[t].wanted
-                                                                                 : NULL;
+        bool conn = wr_wants_is_conn((enum wr_table)t) || t == WR_TABLE_ASIM_NETWORK_SESSION_LOGS;
+        const struct wr_colset *cols = conn          ? wr_wants_conn_cols(w, (enum wr_table)t)
+                                       : wants(f, t) ? &w->scan[t].wanted
+                                                     : NULL;
         f->out[t] = cols ? wr_batch_new(wr_schema_of(t), cols, f->opts.batch_rows) : NULL;
         if (cols && !f->out[t])
             return false;
@@ -119,7 +113,7 @@ static bool row_batches(const struct wr_feed *f, struct wr_rows *rows)
 {
     for (int t = 0; t < WR_NTABLES; t++) {
         bool events = t == WR_TABLE_DEVICE_NETWORK_EVENTS;
-        if (!events && (is_conn(t) || t == WR_TABLE_FLOWS || !wants(f, t)))
+        if (!events && (wr_wants_is_conn((enum wr_table)t) || t == WR_TABLE_FLOWS || !wants(f, t)))
             continue;
         const struct wr_colset *cols = events                 ? &f->wants.event_cols
                                        : t == WR_TABLE_SYSLOG ? &f->line_cols
@@ -175,11 +169,9 @@ static enum wr_err emit(struct wr_feed *f, enum wr_table table)
 
 static enum wr_err drain_conn(struct wr_feed *f)
 {
-    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,
-                                           WR_TABLE_ASIM_NETWORK_SESSION_LOGS};
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        while (wr_conn_drain(f->conn, tables[i], f->out[tables[i]])) {
-            enum wr_err err = emit(f, tables[i]);
+    for (int i = 0; i < WR_CONN_TABLES; i++)
+        while (wr_conn_drain(f->conn, wr_conn_tables[i], f->out[wr_conn_tables[i]])) {
+            enum wr_err err = emit(f, wr_conn_tables[i]);
             if (err)
                 return err;
         }
@@ -192,7 +184,7 @@ static enum wr_err drain(struct wr_feed *f)
     f->drained_ns = f->clock_ns;
     enum wr_err err = WR_OK;
     for (int t = 0; t < WR_NTABLES && !err; t++)
-        if (!is_conn(t))
+        if (!wr_wants_is_conn((enum wr_table)t))
             err = emit(f, (enum wr_table)t);
     if (!err && f->conn)
         err = wr_conn_advance(f->conn, f->clock_ns);
@@ -253,7 +245,7 @@ static enum wr_err take_event(struct wr_feed *f, const struct wr_batch *events, 
 
 static enum wr_err take_row(struct wr_feed *f, enum wr_table table, const struct wr_batch *rows, uint32_t row)
 {
-    if (is_conn(table))
+    if (wr_wants_is_conn(table))
         return take_event(f, rows, row);
     f->stats.lines++;
     wr_buf_reset(&f->row);
@@ -471,6 +463,7 @@ static enum wr_err start(struct wr_feed *f)
     struct wr_conn_opts opts = {.wanted = w->conn_cols,
                                 .sessions = w->session_cols,
                                 .sessions_only = w->sessions_only,
+                                .one_sided = w->one_sided,
                                 .orphans = f->opts.orphans,
                                 .final_only = f->opts.final_only};
     for (uint32_t i = 0; i < f->nsources && !err && !opts.expect_endpoint; i++) {

@@ -12,7 +12,7 @@ struct wr_core {
     struct wr_wants wants;
     struct wr_conn *conn; /* NULL: no rule reads connections */
     struct wr_engine *engine;
-    struct wr_batch *rows, *sessions; /* connection rows on their way to the rules */
+    struct wr_batch *made[WR_CONN_TABLES]; /* rows of wr_conn_tables on their way to the rules */
     struct wr_batch *event;         /* one endpoint event being unpacked */
     struct wr_batch *gather[WR_NTABLES]; /* rows until the turn; NULL: nobody reads them, or by way of connections */
     int64_t now_ns;
@@ -32,6 +32,7 @@ static bool make_parts(struct wr_core *core)
     struct wr_conn_opts conn = {.wanted = w->conn_cols,
                                 .sessions = w->session_cols,
                                 .sessions_only = w->sessions_only,
+                                .one_sided = w->one_sided,
                                 .max_connections = o->max_connections,
                                 .orphans = o->orphans,
                                 .expect_endpoint = o->expect_endpoint,
@@ -39,8 +40,12 @@ static bool make_parts(struct wr_core *core)
     struct wr_engine_opts engine = {.memory_bytes = o->memory_bytes, .realert_ticks = o->realert_ns / 100};
     core->conn = wr_conn_new(&conn);
     core->engine = wr_engine_new(core->rules, &engine);
-    core->rows = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->conn_cols, o->batch_rows);
-    core->sessions = table_batch(WR_TABLE_ASIM_NETWORK_SESSION_LOGS, &w->session_cols, o->batch_rows);
+    for (int i = 0; i < WR_CONN_TABLES; i++) {
+        enum wr_table table = wr_conn_tables[i];
+        core->made[i] = table_batch(table, wr_wants_conn_cols(w, table), o->batch_rows);
+        if (!core->made[i])
+            return false;
+    }
     core->event = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->event_cols, 1);
     for (int t = 0; t < WR_NTABLES; t++) {
         if (!wr_wants_rows(w, (enum wr_table)t))
@@ -49,7 +54,7 @@ static bool make_parts(struct wr_core *core)
         if (!core->gather[t])
             return false;
     }
-    return core->conn && core->engine && core->rows && core->sessions && core->event;
+    return core->conn && core->engine && core->event;
 }
 
 struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts *opts)
@@ -69,8 +74,8 @@ struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts 
 
 static void free_parts(struct wr_core *core)
 {
-    wr_batch_free(core->rows);
-    wr_batch_free(core->sessions);
+    for (int i = 0; i < WR_CONN_TABLES; i++)
+        wr_batch_free(core->made[i]);
     wr_batch_free(core->event);
     for (int t = 0; t < WR_NTABLES; t++)
         wr_batch_free(core->gather[t]);
@@ -164,26 +169,20 @@ static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const st
     return wr_row_unpack(batch, input->bytes, input->len);
 }
 
-static enum wr_err drain_table(struct wr_core *core, enum wr_table table)
+static enum wr_err drain(struct wr_core *core)
 {
-    struct wr_batch *rows = table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? core->sessions : core->rows;
-    while (wr_conn_drain(core->conn, table, rows)) {
-        enum wr_err err = give(core, table, rows);
-        if (err)
-            return err;
-    }
-    return WR_OK;
+    enum wr_err err = WR_OK;
+    for (int i = 0; i < WR_CONN_TABLES && !err; i++)
+        while (!err && wr_conn_drain(core->conn, wr_conn_tables[i], core->made[i]))
+            err = give(core, wr_conn_tables[i], core->made[i]);
+    return err;
 }
 
 static enum wr_err turn(struct wr_core *core)
 {
     enum wr_err err = wr_conn_advance(core->conn, core->now_ns);
     if (!err)
-        err = drain_table(core, WR_TABLE_DEVICE_NETWORK_EVENTS);
-    if (!err)
-        err = drain_table(core, WR_TABLE_FLOW_ORPHANS);
-    if (!err)
-        err = drain_table(core, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
+        err = drain(core);
     for (int t = 0; t < WR_NTABLES && !err; t++)
         if (core->gather[t])
             err = give(core, (enum wr_table)t, core->gather[t]);

@@ -66,6 +66,7 @@ static bool make_branches(struct wr_wants *wants, const struct wr_scan *const sc
     uint32_t n = is_read(sessions) ? 2 * sessions->nbranches : 0;
     for (int t = 0; t < 2; t++)
         n += is_read(scan[direct[t]]) ? scan[direct[t]]->nbranches : 0;
+    n += wants->one_sided != 0;
     struct wr_branch *branches = wr_arena_alloc(wants->arena, (n + 1) * sizeof *branches);
     if (!branches)
         return false;
@@ -80,6 +81,8 @@ static bool make_branches(struct wr_wants *wants, const struct wr_scan *const sc
     for (uint32_t i = 0; is_read(sessions) && i < sessions->nbranches; i++, branches += 2)
         if (!translate(wants->arena, &sessions->branches[i], branches))
             return false;
+    if (wants->one_sided)
+        *branches = (struct wr_branch){0}; /* every row */
     return true;
 }
 
@@ -107,6 +110,9 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
         join(&wants->scan[t].wanted, scan[t]);
         wr_colset_add(&wants->scan[t].wanted, WR_TIME_COL);
     }
+    wants->one_sided = (uint8_t)((is_read(scan[WR_TABLE_UNMANAGED_DEVICE]) ? WR_ONE_SIDED_UNMANAGED : 0) |
+                                 (is_read(scan[WR_TABLE_HIDDEN_CONNECTION]) ? WR_ONE_SIDED_HIDDEN : 0) |
+                                 (is_read(scan[WR_TABLE_AGENT_SILENT]) ? WR_ONE_SIDED_SILENT : 0));
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
     bool made = make_branches(wants, scan);
     wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) : 0) |
@@ -123,6 +129,13 @@ bool wr_wants_init(struct wr_wants *wants, const struct wr_ruleset *rules)
     for (int t = 0; t < WR_NTABLES; t++)
         scan[t] = wr_ruleset_scan(rules, t);
     return wr_wants_of(wants, scan);
+}
+
+const struct wr_colset *wr_wants_conn_cols(const struct wr_wants *wants, enum wr_table table)
+{
+    if (table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS)
+        return &wants->conn_cols;
+    return table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? &wants->session_cols : &wants->scan[table].wanted;
 }
 
 void wr_wants_fini(struct wr_wants *wants)

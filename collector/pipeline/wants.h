@@ -1,10 +1,12 @@
 #ifndef WR_COLLECTOR_PIPELINE_WANTS_H
 #define WR_COLLECTOR_PIPELINE_WANTS_H
 
+#include "parsers/conn/conn.h"
 #include "rules/rules.h"
 
 /* What a rule set wants of each stage. DeviceNetworkEvents, FlowOrphans and ASimNetworkSessionLogs are filled from the
- * same records, so a record or event is wanted when the rules of any of them accept it. */
+ * same records, so a record or event is wanted when the rules of any of them accept it. Who reads UnmanagedDevice and its
+ * like needs all of them: which agent speaks shows in every event. */
 struct wr_wants {
     struct wr_arena *arena; /* owns `events.branches`; the values behind them belong to the rule set */
     struct wr_scan events;  /* of connections and endpoint events, all tables together, as DeviceNetworkEvents */
@@ -16,13 +18,24 @@ struct wr_wants {
     uint32_t who; /* kinds of parsers/flow/who.h that fill one of these columns */
     bool conn;               /* somebody reads connections */
     bool sessions_only;      /* of connections only ASimNetworkSessionLogs is read */
+    uint8_t one_sided;       /* WR_ONE_SIDED_*: read of UnmanagedDevice, HiddenConnection, AgentSilent */
 };
+
+/* Rows that come by way of connections only. */
+static inline bool wr_wants_is_conn(enum wr_table table)
+{
+    return table == WR_TABLE_DEVICE_NETWORK_EVENTS || table == WR_TABLE_FLOW_ORPHANS ||
+           table == WR_TABLE_UNMANAGED_DEVICE || table == WR_TABLE_HIDDEN_CONNECTION ||
+           table == WR_TABLE_AGENT_SILENT;
+}
+
+/* The columns that the connection table gives of one of its tables. */
+const struct wr_colset *wr_wants_conn_cols(const struct wr_wants *wants, enum wr_table table);
 
 /* Somebody reads rows of this table that lines or flows hold as they are, not by way of connections. */
 static inline bool wr_wants_rows(const struct wr_wants *wants, enum wr_table table)
 {
-    return table != WR_TABLE_DEVICE_NETWORK_EVENTS && table != WR_TABLE_FLOW_ORPHANS &&
-           wants->scan[table].nbranches > 0;
+    return !wr_wants_is_conn(table) && wants->scan[table].nbranches > 0;
 }
 
 /* The rule set must outlive it. False when out of memory. */

@@ -70,7 +70,10 @@ static bool make_scratch(struct wr_conn *c)
     add_hidden(&rows, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
     c->session = wr_batch_new(wr_schema_of(WR_TABLE_ASIM_NETWORK_SESSION_LOGS), &rows, 1);
     c->view = wr_batch_new(events, &c->kept, 1);
-    return c->scratch && c->session && c->view;
+    const struct wr_schema *sided = wr_schema_of(WR_TABLE_HIDDEN_CONNECTION);
+    struct wr_colset all = wr_colset_all(sided);
+    c->one_sided = wr_batch_new(sided, &all, 1);
+    return c->scratch && c->session && c->view && c->one_sided;
 }
 
 struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
@@ -91,7 +94,9 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
         c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
     c->clocks = (struct wr_pool){.size = sizeof(struct wr_clock), .free = WR_NONE};
     c->recents = (struct wr_pool){.size = sizeof(struct wr_recent), .free = WR_NONE};
-    c->recent = (struct wr_list){WR_NONE, WR_NONE};
+    c->agents = (struct wr_pool){.size = sizeof(struct wr_agent), .free = WR_NONE};
+    c->recent = c->agent = (struct wr_list){WR_NONE, WR_NONE};
+    c->first_heard = -1;
     c->next_id = 1;
     if (!make_scratch(c)) {
         wr_conn_free(c);
@@ -117,6 +122,8 @@ void wr_conn_free(struct wr_conn *conn)
     wr_pool_fini(&conn->clocks);
     free(conn->by_device.slot);
     wr_recents_fini(conn);
+    wr_agents_fini(conn);
+    wr_batch_free(conn->one_sided);
     wr_observers_fini(&conn->observers);
     wr_labels_fini(&conn->labels);
     wr_batch_free(conn->scratch);
@@ -506,6 +513,18 @@ static bool is_capped(const struct wr_conn *c, const struct wr_batch *b, uint32_
     return c->opts.capped == WR_CAPPED_YES || (c->opts.capped == WR_CAPPED_AUTO && has_report);
 }
 
+/* Any event shows that its device's agent is there. */
+static enum wr_err hear(struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
+    struct wr_who name = {.at = (const uint8_t *)wr_str_data(device), .len = device->len};
+    uint8_t addr[16];
+    bool v6;
+    if (!address_of(b, WR_DNE_LocalIP, row, addr, &v6))
+        return WR_OK;
+    return wr_agent_heard(c, addr, v6, name, event_time(c, b, row), is_capped(c, b, row));
+}
+
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns)
 {
@@ -520,6 +539,8 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
         return err;
     conn->stats.events++;
     conn->seen_event = true;
+    if ((err = hear(conn, batch, row)))
+        return err;
     if (!opening_of(conn, batch, row, &open)) {
         if (conn->opts.sessions_only)
             return WR_OK;
@@ -557,7 +578,7 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     return bind_event(conn, i, &open, batch, row);
 }
 
-enum wr_err wr_conn_flush(struct wr_conn *conn)
+static enum wr_err flush(struct wr_conn *conn)
 {
     enum wr_err err = end_waits(conn, WR_WAIT_HOLD, INT64_MAX);
     if (!err)
@@ -572,5 +593,13 @@ enum wr_err wr_conn_flush(struct wr_conn *conn)
             else
                 err = wr_rows_release(conn, i);
         }
+    return err;
+}
+
+enum wr_err wr_conn_flush(struct wr_conn *conn)
+{
+    conn->flushing = true;
+    enum wr_err err = flush(conn);
+    conn->flushing = false;
     return err;
 }

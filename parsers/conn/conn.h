@@ -27,6 +27,9 @@
  * each way, end and duration are amended. It comes with the connection's first row in the other tables, and what it says
  * of process, account and host is what was known then. Of counters that nobody reported nothing is said, not 0.
  *
+ * UnmanagedDevice, HiddenConnection and AgentSilent have rows of connections that no event explained in time; they never
+ * change. Where an agent named a device, its name stands for its address in the rows of flows, too.
+ *
  * A record sent again is known while it is among the 4 newest of its observation point. An endpoint
  * whose clock is up to 120 s off finds its flow when nothing nearer has the tuple (ambiguous); after a few such matches
  * its clock is known and they are exact.
@@ -46,11 +49,14 @@ enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
 /* Do sensors cap their events? AUTO: those do that give a ReportId (Defender). */
 enum wr_capped { WR_CAPPED_AUTO, WR_CAPPED_YES, WR_CAPPED_NO };
 
+enum { WR_ONE_SIDED_UNMANAGED = 1, WR_ONE_SIDED_HIDDEN = 2, WR_ONE_SIDED_SILENT = 4 };
+
 struct wr_conn_opts {
     struct wr_colset
         wanted; /* columns of DeviceNetworkEvents that rules read (+ hidden ones always) */
     struct wr_colset sessions; /* columns of ASimNetworkSessionLogs that rules read; none: no such rows */
     bool sessions_only;        /* no rows of DeviceNetworkEvents and FlowOrphans */
+    uint8_t one_sided;         /* WR_ONE_SIDED_*: tables of what only the network saw that rules read */
     uint32_t max_connections; /* 0 = 1 M; beyond it the oldest goes, counted evicted */
     enum wr_orphans
         orphans; /* AUTO: FlowOrphans once an endpoint event was seen, else DeviceNetworkEvents */
@@ -68,6 +74,8 @@ struct wr_conn_stats {
     uint64_t who_dropped; /* attributions that 64 MiB had no room for */
     uint64_t raised;      /* requests that their flow showed to have succeeded */
     uint64_t remote, remote_dropped; /* connections explained by an earlier event of a capping sensor; such events given up */
+    uint64_t unseen; /* connections that an endpoint reported and no exporter: with `matched` the coverage */
+    uint64_t agents_dropped; /* addresses given up: more than 65,536 */
     uint64_t clocks_off;  /* devices whose clock is more than a minute off, now */
 };
 
@@ -96,6 +104,10 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
 enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */
 enum wr_err wr_conn_flush(struct wr_conn *conn) WR_MUST_CHECK;
+
+/* The tables that wr_conn_drain fills. */
+enum { WR_CONN_TABLES = 6 };
+extern const enum wr_table wr_conn_tables[WR_CONN_TABLES];
 
 /* Fills `out` (empty, schema of `table`, wanted at least opts.wanted or opts.sessions + hidden) with rows
  * that are due for `table`; call until it returns 0. Not sealed. */

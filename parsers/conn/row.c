@@ -125,6 +125,7 @@ enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
         return WR_ENOMEM;
     struct wr_crow *row = wr_crow_at(c, r);
     row->id = c->next_id;
+    row->name[0] = row->name[1] = WR_NONE;
     row->entry = row->next = row->due_next = WR_NONE;
     row->reported[0] = row->reported[1] = row->emitted[0] = row->emitted[1] = -1;
     if (!wr_row_index(c, r)) {
@@ -136,9 +137,29 @@ enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
     return WR_OK;
 }
 
+enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row)
+{
+    const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
+    row->name[0] = row->name[1] = WR_NONE;
+    enum wr_err err = wr_who_take(c, wr_agent_name(c, key->addr[row->side], key->v6), &row->name[0]);
+    return err ? err : wr_who_take(c, wr_agent_name(c, key->addr[!row->side], key->v6), &row->name[1]);
+}
+
+static void unname(struct wr_conn *c, struct wr_crow *row)
+{
+    for (int d = 0; d < 2 && !row->packed; d++)
+        wr_who_give(c, row->name[d]);
+}
+
+struct wr_batch *wr_row_scratch(const struct wr_conn *c, uint8_t table)
+{
+    return table == WR_DUE_SESSIONS ? c->session : table > WR_DUE_SESSIONS ? c->one_sided : c->scratch;
+}
+
 void wr_row_free(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
+    unname(c, row);
     wr_index_del(&c->by_id, id_hash(row->id), r);
     free(row->packed);
     wr_pool_give(&c->rows, r);
@@ -173,7 +194,7 @@ static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
     row->next = e->rows;
     e->rows = r;
     wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return WR_OK;
+    return wr_row_name(c, row);
 }
 
 enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *ret_r)
@@ -190,6 +211,7 @@ enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *
     if (c->buf.len)
         memcpy(packed, c->buf.data, c->buf.len);
     row->packed = packed;
+    row->opened = 0;
     row->len = (uint32_t)c->buf.len;
     row->table = WR_DUE_EVENTS;
     row->side = side;
@@ -243,7 +265,13 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
     }
     if (err)
         return err;
-    err = c->opts.sessions_only ? WR_OK : add_flow_row(c, i);
+    const struct wr_entry *e = wr_entry_at(c, i);
+    uint8_t why, side = wr_entry_initiator(e, &why);
+    bool waited = c->flushing || (e->wait == WR_WAIT_HOLD && e->due <= c->now);
+    if (waited && !wr_who_tells_process(c, e, side))
+        err = wr_agent_unexplained(c, e);
+    if (!err && !c->opts.sessions_only)
+        err = add_flow_row(c, i);
     if (!err)
         err = wr_session_add(c, i);
     if (err)
@@ -323,6 +351,7 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
 {
     const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
     uint8_t local = row->side, remote = !row->side;
+    struct wr_who name = wr_who_at(c, row->name[0]);
     char local_ip[WR_ADDRESS_TEXT], remote_ip[WR_ADDRESS_TEXT], number[8];
     wr_address_text(key->addr[local], key->v6, local_ip);
     wr_address_text(key->addr[remote], key->v6, remote_ip);
@@ -331,7 +360,8 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
     wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
     wr_batch_set_i64(b, WR_DNE_EventCount, r, 1);
     return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
-           set_text(b, WR_DNE_DeviceName, r, local_ip) &&
+           (name.len ? wr_batch_set_str(b, WR_DNE_DeviceName, r, (const char *)name.at, name.len)
+                     : set_text(b, WR_DNE_DeviceName, r, local_ip)) &&
            set_text(b, WR_DNE_LocalIP, r, local_ip) && set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
            set_text(b, WR_DNE_LocalIPType, r, wr_address_type(key->addr[local], key->v6)) &&
            set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&
@@ -394,7 +424,7 @@ static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct w
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
-    struct wr_batch *scratch = row->table == WR_DUE_SESSIONS ? c->session : c->scratch;
+    struct wr_batch *scratch = wr_row_scratch(c, row->table);
     if (!wr_batch_reset(scratch))
         return WR_ENOMEM;
     enum wr_err err = render(c, row, scratch);
@@ -408,6 +438,8 @@ enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
     memcpy(image, c->buf.data, c->buf.len);
     c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
     c->stats.amends += row->state == WR_ROW_DUE_AMEND;
+    unname(c, row);
+    row->opened = 0;
     free(row->packed);
     row->packed = image;
     row->len = (uint32_t)c->buf.len;
@@ -436,11 +468,18 @@ static void settle(struct wr_conn *c, uint32_t r)
         wr_row_free(c, r);
 }
 
+const enum wr_table wr_conn_tables[WR_CONN_TABLES] = {
+    WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,     WR_TABLE_ASIM_NETWORK_SESSION_LOGS,
+    WR_TABLE_UNMANAGED_DEVICE,      WR_TABLE_HIDDEN_CONNECTION, WR_TABLE_AGENT_SILENT};
+
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out)
 {
-    struct wr_list *l = &conn->due[table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? WR_DUE_SESSIONS
-                                   : table == WR_TABLE_FLOW_ORPHANS            ? WR_DUE_ORPHANS
-                                                                               : WR_DUE_EVENTS];
+    static const uint8_t due[WR_NTABLES] = {[WR_TABLE_FLOW_ORPHANS] = WR_DUE_ORPHANS,
+                                            [WR_TABLE_ASIM_NETWORK_SESSION_LOGS] = WR_DUE_SESSIONS,
+                                            [WR_TABLE_UNMANAGED_DEVICE] = WR_DUE_UNMANAGED,
+                                            [WR_TABLE_HIDDEN_CONNECTION] = WR_DUE_HIDDEN,
+                                            [WR_TABLE_AGENT_SILENT] = WR_DUE_SILENT};
+    struct wr_list *l = &conn->due[due[table]]; /* 0 of all others is DeviceNetworkEvents */
     uint32_t n = 0;
     while (out->nrows < out->cap && l->head != WR_NONE) {
         uint32_t r = l->head, next = wr_crow_at(conn, r)->due_next;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x364e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x374e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
@@ -50,10 +50,9 @@ static void rd_bytes_pair(struct wr_rd *rd, int64_t v[2])
     }
 }
 
-static void put_row(struct wr_buf *out, const struct wr_crow *row)
+static void put_row(struct wr_buf *out, const struct wr_conn *c, const struct wr_crow *row)
 {
     wr_buf_u64(out, row->id);
-    wr_buf_u64(out, (uint64_t)row->opened);
     wr_buf_u64(out, (uint64_t)row->ticks);
     wr_buf_u8(out, row->table);
     if (row->table == WR_DUE_SESSIONS) {
@@ -74,18 +73,26 @@ static void put_row(struct wr_buf *out, const struct wr_crow *row)
     wr_buf_u8(out, row->why);
     wr_buf_u8(out, row->told_quality);
     wr_buf_u8(out, row->packed != NULL);
-    if (row->packed)
+    if (row->packed) {
+        wr_buf_u64(out, (uint64_t)row->opened);
         wr_buf_blob(out, row->packed, row->len);
+        return;
+    }
+    for (int d = 0; d < 2; d++) {
+        struct wr_who name = wr_who_at(c, row->name[d]);
+        wr_buf_blob(out, name.at, name.len);
+    }
 }
 
 /* The packed columns, once they have proved to read back. */
 static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
 {
     uint32_t n;
+    int64_t opened = rd_time(rd);
     const uint8_t *p = wr_rd_blob(rd, &n);
     if (rd->err)
         return WR_ECORRUPT;
-    struct wr_batch *scratch = row->table == WR_DUE_SESSIONS ? c->session : c->scratch;
+    struct wr_batch *scratch = wr_row_scratch(c, row->table);
     if (!wr_batch_reset(scratch))
         return WR_ENOMEM;
     enum wr_err err = wr_row_unpack(scratch, p, n);
@@ -97,6 +104,19 @@ static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_cr
     if (n)
         memcpy(row->packed, p, n);
     row->len = n;
+    row->opened = opened;
+    return WR_OK;
+}
+
+static enum wr_err load_names(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
+{
+    for (int d = 0; d < 2; d++) {
+        struct wr_who name;
+        name.at = wr_rd_blob(rd, &name.len);
+        enum wr_err err = rd->err ? WR_ECORRUPT : wr_who_take(c, name, &row->name[d]);
+        if (err)
+            return err;
+    }
     return WR_OK;
 }
 
@@ -115,10 +135,9 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
     }
-    row->entry = row->next = row->due_next = WR_NONE;
-    row->opened = rd_time(rd);
+    row->entry = row->next = row->due_next = row->name[0] = row->name[1] = WR_NONE;
     row->ticks = (int64_t)wr_rd_u64(rd);
-    row->table = rd_u8_max(rd, WR_DUE_SESSIONS);
+    row->table = rd_u8_max(rd, WR_NDUE - 1);
     if (row->table == WR_DUE_SESSIONS) {
         row->told.end = (int64_t)below(rd, wr_rd_u64(rd) + 1, (uint64_t)WR_TIME_MAX) - 1;
         rd_bytes_pair(rd, row->told.packets);
@@ -141,7 +160,7 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
     bool far = packed && row->table != WR_DUE_SESSIONS && (row->skew > SKEW_MAX || row->skew < -SKEW_MAX);
     if (rd->err || (far && row->state != WR_ROW_IMAGE))
         return WR_ECORRUPT;
-    return packed ? load_packed(c, rd, row) : WR_OK;
+    return packed ? load_packed(c, rd, row) : load_names(c, rd, row);
 }
 
 static void put_point(struct wr_buf *out, const struct wr_conn *c, const struct wr_point *p)
@@ -256,7 +275,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
         n++;
     wr_buf_u8(out, n);
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
-        put_row(out, wr_crow_at(c, r));
+        put_row(out, c, wr_crow_at(c, r));
 }
 
 static bool key_is_canonical(const struct wr_conn_key *k)
@@ -315,7 +334,7 @@ static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
         const struct wr_crow *row = wr_crow_at(c, r);
         bool session = row->table == WR_DUE_SESSIONS;
         unsigned bit = session ? 8u : row->packed ? 1u << row->side : 4u;
-        if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS) ||
+        if ((seen & bit) || (row->packed && row->table != WR_DUE_EVENTS) || row->table > WR_DUE_SESSIONS ||
             (!row->packed && row->action >= WR_ACTION_INBOUND))
             return false;
         seen |= bit;
@@ -406,7 +425,7 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
             const struct wr_crow *row = wr_crow_at(c, r);
             wr_buf_u32(out, row->entry == WR_NONE ? IMAGE : number[row->entry]);
             if (row->entry == WR_NONE)
-                put_row(out, row);
+                put_row(out, c, row);
             else
                 wr_buf_u8(out, place_of(c, r));
         }
@@ -475,6 +494,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
         wr_buf_add(out, conn->labels.at[i], WR_LABEL_TEXT);
     wr_clocks_save(conn, out);
     wr_recents_save(conn, out);
+    wr_agents_save(conn, out);
     uint32_t next = 0;
     wr_buf_u32(out, (uint32_t)conn->stats.live);
     for (uint32_t i = 0; i < conn->entries.n; i++) {
@@ -596,6 +616,8 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
         err = wr_clocks_load(c, &rd);
     if (!err)
         err = wr_recents_load(c, &rd);
+    if (!err)
+        err = wr_agents_load(c, &rd);
     if (!err)
         err = load_body(c, &rd);
     if (!err) {

@@ -205,6 +205,15 @@ static bool fill_name(struct wr_batch *b, const struct end *end, uint32_t r,
                     set(b, end->domain_type, r, "FQDN"));
 }
 
+/* What an agent calls an end of which no event told here. */
+static bool fill_known(struct wr_batch *b, const struct end *end, uint32_t r,
+                       struct wr_who name)
+{
+    struct wr_str text;
+    return !name.len || (wr_str_copy(b->arena, (const char *)name.at, name.len, &text) &&
+                         fill_name(b, end, r, &text));
+}
+
 static bool fill_user(struct wr_conn *c, struct wr_batch *b, const struct end *end, uint32_t r)
 {
     const struct wr_str *domain = event_text(c, WR_DNE_InitiatingProcessAccountDomain);
@@ -286,7 +295,8 @@ static enum wr_err fill_ends(struct wr_conn *c, const struct wr_crow *row, struc
     const struct wr_entry *e = wr_entry_at(c, row->entry);
     bool event = false, ok = true;
     for (int d = 0; d < 2 && ok; d++)
-        ok = set(b, ends[d].ip, r, ip[d]) && set(b, ends[d].hostname, r, ip[d]);
+        ok = set(b, ends[d].ip, r, ip[d]) && set(b, ends[d].hostname, r, ip[d]) &&
+             fill_known(b, &ends[d], r, wr_who_at(c, row->name[d]));
     for (uint32_t k = row->next; ok && k != WR_NONE; k = wr_crow_at(c, k)->next) {
         const struct wr_crow *at = wr_crow_at(c, k);
         int local = at->side != row->side;
@@ -422,5 +432,5 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
     row->next = e->rows;
     e->rows = r;
     wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return WR_OK;
+    return wr_row_name(c, row);
 }

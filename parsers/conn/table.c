@@ -236,6 +236,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
         err = wr_row_orphan(c, i);
     else
         err = wr_rows_release(c, i);
+    c->stats.unseen += e->rows != WR_NONE && !(e->flags & WR_CONN_FLOW);
     while (!err && e->rows != WR_NONE) { /* a session stands before the events that it is made of */
         uint32_t r = e->rows;
         struct wr_crow *row = wr_crow_at(c, r);

@@ -21,10 +21,10 @@
 enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
-enum { WR_RECENT_MAX = 65536 };
+enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536 };
 enum { WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */ };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
-enum { WR_DUE_EVENTS, WR_DUE_ORPHANS, WR_DUE_SESSIONS, WR_NDUE };
+enum { WR_DUE_EVENTS, WR_DUE_ORPHANS, WR_DUE_SESSIONS, WR_DUE_UNMANAGED, WR_DUE_HIDDEN, WR_DUE_SILENT, WR_NDUE };
 
 /* How far an endpoint's clock may be from an exporter's, and one exporter's from another's. */
 #define WR_OPEN_SLACK (5 * WR_SECOND)
@@ -117,7 +117,10 @@ enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND
  * `packed`, its connection has gone or never was. */
 struct wr_crow {
     uint64_t id;
-    int64_t opened;      /* ns; an event's time */
+    union {
+        int64_t opened;   /* ns; an event's time */
+        uint32_t name[2]; /* of a row that is no event's: what its ends are called (wr_who_at); WR_NONE: by address */
+    };
     union {
         int64_t ticks; /* Timestamp of a row that is no event's */
         int64_t skew;  /* ns that an event's clock was taken to be ahead */
@@ -175,6 +178,15 @@ struct wr_recent {
     char *packed;
 };
 
+/* An address, and the agent that speaks for it. Times are -1 for never. */
+struct wr_agent {
+    uint32_t next, prev; /* in order of use */
+    uint8_t addr[16];
+    bool v6, capped, sure;
+    uint32_t name, unseen; /* connections without an event since it was heard */
+    int64_t heard, unmanaged, silent; /* newest event; when it was told to be unmanaged; `heard` of the silence that was told */
+};
+
 /* Who an observation point is: a session's Dvc. The first WR_OBSERVERS_MAX points; of later ones nothing is known. */
 enum { WR_OBSERVERS_MAX = 4096 };
 struct wr_observer {
@@ -199,21 +211,23 @@ struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
     struct wr_conn_stats stats;
-    struct wr_pool entries, rows, points, totals, clocks, recents;
-    struct wr_index by_key, by_id, by_device, by_remote;
-    struct wr_list recent;
-    uint32_t nrecent, next_clock;
+    struct wr_pool entries, rows, points, totals, clocks, recents, agents;
+    struct wr_index by_key, by_id, by_device, by_remote, by_addr;
+    struct wr_list recent, agent;
+    uint32_t nrecent, nagents, next_clock;
+    int64_t first_heard; /* of any agent; -1 never */
     struct wr_whos whos;
     struct wr_observers observers;
     struct wr_labels labels;
     struct wr_list lru[2], wait[2], due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
+    struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */
     struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
     struct wr_buf buf;
     uint64_t next_id, next_born;
     int64_t now;
-    bool seen_event, sessions;
+    bool seen_event, sessions, flushing;
 };
 
 static inline struct wr_entry *wr_entry_at(const struct wr_conn *c, uint32_t i)
@@ -298,6 +312,16 @@ enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns)
 void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 
+/* agent.c */
+enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
+                           bool capped);
+struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6);
+/* No event explained the entry in time: what that says of the initiator. */
+enum wr_err wr_agent_unexplained(struct wr_conn *c, const struct wr_entry *e);
+void wr_agents_fini(struct wr_conn *c);
+void wr_agents_save(const struct wr_conn *c, struct wr_buf *out);
+enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd);
+
 /* recent.c */
 /* The event packed in c->buf, of the end `side`. */
 enum wr_err wr_recent_note(struct wr_conn *c, const struct wr_conn_key *key, uint8_t side, int64_t when);
@@ -351,6 +375,10 @@ void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e);
 /* Makes a row independent of its entry. */
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r);
 void wr_row_free(struct wr_conn *c, uint32_t r);
+/* Names the ends of a row that is no event's: [0] is its side. */
+enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row);
+/* The batch of one row that rows of this kind (WR_DUE_*) are rendered in. */
+struct wr_batch *wr_row_scratch(const struct wr_conn *c, uint8_t table);
 void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2]);
 uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator);
 bool wr_row_index(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;

@@ -35,4 +35,11 @@ run 0 "$WEIR" query -i "$MAIL/lab-exports.pcap" -f csv 'ASimNetworkSessionLogs
 | summarize count(), take_any(Dvc) by EventType, isempty(SrcUsername), isempty(SrcProcessName) | sort by count_ desc'
 has out "EndpointNetworkSession,false,false,101,"
 has out "NetworkSession,true,true,2,192.0.2.2"
+# The two connections of a host that has an agent, of which it told nothing.
+run 0 "$WEIR" query -i "$MAIL/lab.pcap" -i "$MAIL/lab-endpoint.jsonl" -f csv \
+    'union UnmanagedDevice, HiddenConnection, AgentSilent
+    | summarize count() by Type, DeviceName, RemotePort, Confidence'
+has out "HiddenConnection,lab-ws10.lab.example,587,high,2"
+[ "$(wc -l <"$TMP/out")" -eq 2 ] || fail "more than the hidden connections"
+
 finish

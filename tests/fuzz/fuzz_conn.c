@@ -13,18 +13,21 @@ enum { ORDER = 12 };
 static struct wr_batch *event_batch(const struct wr_colset *wanted, const uint8_t *o, int64_t now)
 {
     static const char *const actions[] = {"ConnectionSuccess", "InboundConnectionAccepted",
-                                          "ConnectionAttempt"};
+                                          "ConnectionAttempt", "ConnectionRequest"};
     static const char *const ips[] = {"10.0.0.1", "10.0.0.2", "::1", "no address"};
     struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), wanted, 1);
     if (!b)
         return NULL;
-    const char *local = ips[o[1] % 4], *remote = ips[o[2] % 4], *action = actions[o[3] % 3];
+    const char *local = ips[o[1] % 4], *remote = ips[o[2] % 4], *action = actions[o[3] % 4];
     (void)wr_batch_row(b);
     wr_batch_set_i64(b, WR_DNE_Timestamp, 0,
                      (now + (o[4] - 128) * SECOND) / 100 + INT64_C(621355968000000000));
     wr_batch_set_i64(b, WR_DNE_LocalPort, 0, o[5] % 3);
     wr_batch_set_i64(b, WR_DNE_RemotePort, 0, o[6] % 3);
-    if (!wr_batch_set_str(b, WR_DNE_LocalIP, 0, local, strlen(local)) ||
+    if (o[8] & 1)
+        wr_batch_set_i64(b, WR_DNE_ReportId, 0, o[9]);
+    if (!wr_batch_set_str(b, WR_DNE_DeviceName, 0, o[8] & 2 ? "ws1" : "ws2", 3) ||
+        !wr_batch_set_str(b, WR_DNE_LocalIP, 0, local, strlen(local)) ||
         !wr_batch_set_str(b, WR_DNE_RemoteIP, 0, remote, strlen(remote)) ||
         !wr_batch_set_str(b, WR_DNE_ActionType, 0, action, strlen(action)) ||
         !wr_batch_set_str(b, WR_DNE_Protocol, 0, o[7] & 1 ? "Tcp" : "Udp", 3))
@@ -53,11 +56,14 @@ static struct wr_flow flow_of(const uint8_t *o, int64_t now)
 
 static void drain(struct wr_conn *c, const struct wr_conn_opts *opts)
 {
-    static const enum wr_table tables[] = {WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,
-                                           WR_TABLE_ASIM_NETWORK_SESSION_LOGS};
-    for (int t = 0; t < 3; t++) {
-        struct wr_batch *b = wr_batch_new(wr_schema_of(tables[t]), t == 2 ? &opts->sessions : &opts->wanted, 4);
-        while (b && wr_conn_drain(c, tables[t], b))
+    for (int t = 0; t < WR_CONN_TABLES; t++) {
+        enum wr_table table = wr_conn_tables[t];
+        struct wr_colset all = wr_colset_all(wr_schema_of(table));
+        const struct wr_colset *cols = table == WR_TABLE_ASIM_NETWORK_SESSION_LOGS ? &opts->sessions
+                                       : table >= WR_TABLE_UNMANAGED_DEVICE        ? &all
+                                                                                   : &opts->wanted;
+        struct wr_batch *b = wr_batch_new(wr_schema_of(table), cols, 4);
+        while (b && wr_conn_drain(c, table, b))
             WR_ASSERT(wr_batch_reset(b));
         wr_batch_free(b);
     }
@@ -116,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 64)
         opts.sessions = sessions;
     opts.sessions_only = (data[0] & 192) == 192;
+    opts.one_sided = data[0] & 32 ? 7 : 0;
     struct wr_conn *c = wr_conn_new(&opts);
     if (!c)
         return 0;
