@@ -12,6 +12,7 @@ enum { DEFAULT_CONNECTIONS = 1000000 };
 #define DEFAULT_HOLD (600 * WR_SECOND)
 #define DEFAULT_PAIR (2 * WR_SECOND)
 #define ACTIVE_TIMEOUT (1800 * WR_SECOND) /* the longest in common use */
+#define HOUR (3600 * WR_SECOND)
 #define TCP_IDLE (7200 * WR_SECOND)
 #define OPT_MAX (WR_TIME_MAX / 4)
 
@@ -89,7 +90,9 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     c->points = (struct wr_pool){.size = sizeof(struct wr_point), .free = WR_NONE};
     c->totals = (struct wr_pool){.size = sizeof(struct wr_total), .free = WR_NONE};
     for (int i = 0; i < 2; i++)
-        c->lru[i] = c->wait[i] = (struct wr_list){WR_NONE, WR_NONE};
+        c->wait[i] = (struct wr_list){WR_NONE, WR_NONE};
+    for (int i = 0; i < WR_NLRU; i++)
+        c->lru[i] = (struct wr_list){WR_NONE, WR_NONE};
     for (int i = 0; i < WR_NDUE; i++)
         c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
     c->clocks = (struct wr_pool){.size = sizeof(struct wr_clock), .free = WR_NONE};
@@ -155,18 +158,42 @@ static enum wr_err expire(struct wr_conn *c, uint8_t list, int64_t idle)
     return err;
 }
 
+/* How long a connection that has ended stays, in case another exporter has yet to tell of it: as long as any record of
+ * the last hours took, or as events may take. */
+static int64_t longest(const struct wr_conn *c)
+{
+    int64_t lag = c->lag[0] > c->lag[1] ? c->lag[0] : c->lag[1];
+    lag = lag + 60 * WR_SECOND < ACTIVE_TIMEOUT ? lag + 60 * WR_SECOND : ACTIVE_TIMEOUT;
+    int64_t events = c->opts.hold_ns + 60 * WR_SECOND;
+    return lag > events ? lag : events;
+}
+
+static void note_lag(struct wr_conn *c, int64_t start)
+{
+    int64_t lag = c->now - start;
+    if (c->now - c->lag_since > HOUR) {
+        c->lag[1] = c->lag[0];
+        c->lag[0] = 0;
+        c->lag_since = c->now;
+    }
+    lag = lag < ACTIVE_TIMEOUT ? lag : ACTIVE_TIMEOUT;
+    c->lag[0] = lag > c->lag[0] ? lag : c->lag[0];
+}
+
 enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
 {
     if (now_ns > conn->now)
         conn->now = now_ns < WR_TIME_MAX ? now_ns : WR_TIME_MAX;
     if (conn->opts.final_only)
         return WR_OK;
-    int64_t quick = conn->opts.hold_ns + 60 * WR_SECOND;
-    if (quick < ACTIVE_TIMEOUT)
-        quick = ACTIVE_TIMEOUT;
+    int64_t done = longest(conn), quick = done;
+    if ((conn->opts.expect_endpoint || conn->seen_event) && quick < ACTIVE_TIMEOUT)
+        quick = ACTIVE_TIMEOUT; /* an event that is later than it should be still finds it */
     enum wr_err err = end_waits(conn, WR_WAIT_HOLD, conn->now);
     if (!err)
         err = end_waits(conn, WR_WAIT_PAIR, conn->now);
+    if (!err)
+        err = expire(conn, WR_LRU_DONE, done);
     if (!err)
         err = expire(conn, WR_LRU_QUICK, quick);
     return err ? err : expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
@@ -278,6 +305,7 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
         return err;
     conn->stats.flows++;
     wr_record_of(flow, &rec);
+    note_lag(conn, rec.start);
     uint32_t second, i = wr_match_record(conn, &rec, flow, &second);
     if (i == WR_NONE) {
         err = wr_table_add(conn, &rec.key, rec.start, &i);
@@ -489,6 +517,8 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_ope
     crow->digest = open->digest;
     wr_table_unwait(c, i);
     crow->state = WR_ROW_HELD;
+    if (e->flags & WR_CONN_FLOW)
+        wr_table_touch(c, i);
     if (c->opts.final_only)
         return WR_OK; /* the session, too, comes at the end */
     if (crow->action == WR_ACTION_REQUEST && !has.session && !is_answered(c, e)) {
@@ -585,7 +615,7 @@ static enum wr_err flush(struct wr_conn *conn)
         err = end_waits(conn, WR_WAIT_PAIR, INT64_MAX);
     if (!conn->opts.final_only)
         return err;
-    for (int list = 0; list < 2; list++)
+    for (int list = 0; list < WR_NLRU; list++)
         for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE;
              i = wr_entry_at(conn, i)->lru_next) {
             if (wr_entry_at(conn, i)->rows == WR_NONE)

@@ -4,14 +4,14 @@
  * it may, and every packed row reads back.
  *
  *   magic, columns, mode | counters, clock, observers | entries with their counters and rows
- *   quick list, slow list, hold list, pair list: entry numbers
+ *   done, quick, slow list, hold list, pair list: entry numbers
  *   due lists: (entry number, row's place in it) or a whole image */
 #include "parsers/conn/table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x374e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x394e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
@@ -400,7 +400,7 @@ static uint8_t place_of(const struct wr_conn *c, uint32_t r)
 
 static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_t *number)
 {
-    for (int list = 0; list < 2; list++) {
+    for (int list = 0; list < WR_NLRU; list++) {
         uint32_t n = 0;
         for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_entry_at(c, i)->lru_next)
             n++;
@@ -495,6 +495,9 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     wr_clocks_save(conn, out);
     wr_recents_save(conn, out);
     wr_agents_save(conn, out);
+    for (int i = 0; i < 2; i++)
+        wr_buf_u64(out, (uint64_t)conn->lag[i]);
+    wr_buf_u64(out, (uint64_t)conn->lag_since);
     uint32_t next = 0;
     wr_buf_u32(out, (uint32_t)conn->stats.live);
     for (uint32_t i = 0; i < conn->entries.n; i++) {
@@ -521,7 +524,7 @@ static bool may_wait(const struct wr_conn *c, const struct wr_entry *e)
 static enum wr_err load_lists(struct wr_conn *c, struct wr_rd *rd)
 {
     uint32_t listed = 0;
-    for (uint8_t list = 0; list < 2; list++)
+    for (uint8_t list = 0; list < WR_NLRU; list++)
         for (uint32_t n = wr_rd_u32(rd); n; n--) {
             uint32_t i = wr_rd_u32(rd);
             if (rd->err || i >= c->entries.n || wr_entry_at(c, i)->lru != WR_LRU_NOT)
@@ -618,6 +621,10 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
         err = wr_recents_load(c, &rd);
     if (!err)
         err = wr_agents_load(c, &rd);
+    for (int i = 0; !err && i < 2; i++)
+        c->lag[i] = rd_time(&rd);
+    if (!err)
+        c->lag_since = rd_time(&rd);
     if (!err)
         err = load_body(c, &rd);
     if (!err) {

@@ -58,11 +58,22 @@ static void unlist_lru(struct wr_conn *c, const struct wr_entry *e)
     *(e->lru_next == WR_NONE ? &l->tail : &wr_entry_at(c, e->lru_next)->lru_prev) = e->lru_prev;
 }
 
+/* Flow and event have met: neither is waited for. */
+static bool is_explained(const struct wr_conn *c, const struct wr_entry *e)
+{
+    if (!(e->flags & WR_CONN_FLOW))
+        return false;
+    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
+        if (wr_crow_at(c, r)->packed)
+            return true;
+    return false;
+}
+
 void wr_table_touch(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
-    uint8_t list = open ? WR_LRU_SLOW : WR_LRU_QUICK;
+    uint8_t list = open ? WR_LRU_SLOW : is_explained(c, e) ? WR_LRU_DONE : WR_LRU_QUICK;
     e->touched = c->now;
     if (e->lru == list && e->lru_next == WR_NONE)
         return;
@@ -174,11 +185,15 @@ _Static_assert(sizeof(struct wr_point) <= 64 && sizeof(struct wr_total) <= 48, "
 
 static enum wr_err evict(struct wr_conn *c)
 {
-    uint32_t a = c->lru[WR_LRU_QUICK].head, b = c->lru[WR_LRU_SLOW].head;
-    if (a == WR_NONE || (b != WR_NONE && wr_entry_at(c, b)->touched < wr_entry_at(c, a)->touched))
-        a = b;
+    uint32_t oldest = WR_NONE;
+    for (int list = 0; list < WR_NLRU; list++) {
+        uint32_t i = c->lru[list].head;
+        if (i != WR_NONE &&
+            (oldest == WR_NONE || wr_entry_at(c, i)->touched < wr_entry_at(c, oldest)->touched))
+            oldest = i;
+    }
     c->stats.evicted++;
-    return wr_table_drop(c, a);
+    return wr_table_drop(c, oldest);
 }
 
 enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,

@@ -8,7 +8,7 @@
  *
  *   index --key--> conn --older--> conn ...      same 5-tuple, newest first, at most CHAIN_MAX
  *                   | rows --> row --> row        one per endpoint that reported it, or one
- * flow-only | point --> point             counters by observation point lru[QUICK|SLOW]   every
+ * flow-only | point --> point             counters by observation point lru[DONE|QUICK|SLOW]   every
  * connection, by its last record wait[HOLD|PAIR]   those whose row is not decided, by the end of
  * their wait due[table]        rows that rules have yet to see
  *
@@ -22,7 +22,8 @@ enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 }
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
 enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536 };
-enum { WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */ };
+/* An entry that has ended and that an event explains; one that has ended; one that may go on. */
+enum { WR_LRU_DONE, WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */, WR_NLRU = WR_LRU_NOT };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
 enum { WR_DUE_EVENTS, WR_DUE_ORPHANS, WR_DUE_SESSIONS, WR_DUE_UNMANAGED, WR_DUE_HIDDEN, WR_DUE_SILENT, WR_NDUE };
 
@@ -216,10 +217,11 @@ struct wr_conn {
     struct wr_list recent, agent;
     uint32_t nrecent, nagents, next_clock;
     int64_t first_heard; /* of any agent; -1 never */
+    int64_t lag[2], lag_since; /* how long after its start a record came at most: this hour and the last */
     struct wr_whos whos;
     struct wr_observers observers;
     struct wr_labels labels;
-    struct wr_list lru[2], wait[2], due[WR_NDUE];
+    struct wr_list lru[WR_NLRU], wait[2], due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
     struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */

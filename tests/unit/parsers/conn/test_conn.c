@@ -433,11 +433,27 @@ Test(conn, idle_connections_go)
     struct wr_flow open = biflow(0, 100, SYN | ACK, 1, 1);
     open.sport = 41000;
     kit_flow(k, open);
-    kit_advance(k, 1800200);
-    cr_expect_eq(stats(k)->live, 1, "closed: after the longest active timeout");
+    kit_advance(k, 660000);
+    cr_expect_eq(stats(k)->live, 2);
+    kit_advance(k, 660200);
+    cr_expect_eq(stats(k)->live, 1, "closed: once its event cannot come any more");
     kit_advance(k, 9001000);
     cr_expect_eq(stats(k)->live, 0);
     cr_expect_eq(k->n, 2);
+    kit_free(k);
+}
+
+Test(conn, where_no_record_comes_late_what_has_ended_goes_sooner)
+{
+    struct kit *k = kit_new((struct wr_conn_opts){.hold_ns = 60 * SEC});
+    for (int64_t minute = 0; minute < 150; minute++)
+        kit_flow(k, biflow(minute * 60000, minute * 60000 + 100, ALL, 1, 1));
+    cr_expect_leq(stats(k)->live, 4, "%lu", (unsigned long)stats(k)->live);
+    kit_flow(k, biflow(149 * 60000 - 600000, 149 * 60000 + 30000, ACK, 1, 1)); /* one of ten minutes */
+    kit_advance(k, 149 * 60000 + 30000);
+    uint64_t live = stats(k)->live;
+    kit_advance(k, 149 * 60000 + 600000);
+    cr_expect_eq(stats(k)->live, live, "others may take as long");
     kit_free(k);
 }
 
