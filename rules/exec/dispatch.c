@@ -1,6 +1,7 @@
 #include "rules/exec/dispatch.h"
 
 #include "rules/exec/filter.h"
+#include "rules/fn/kernel.h"
 
 #include <stdlib.h>
 
@@ -12,9 +13,12 @@ struct value {
     uint32_t first, n; /* in `rules` of the column */
 };
 
+enum kind { WHOLE_NUMBER, WHOLE_TEXT, TERM };
+
+/* Tests of one kind on one column of the table. */
 struct column {
     uint16_t col;
-    bool text;
+    enum kind kind;
     uint32_t nvalues, mask; /* slots - 1 */
     struct value *slot;     /* n NOBODY: empty */
     uint32_t *rules;
@@ -31,9 +35,17 @@ struct wr_dispatch {
     uint32_t *room;
 };
 
+/* A row passes only with one of these values; `has`: with the longest term of one of these texts. */
+struct test {
+    uint16_t col;
+    enum kind kind;
+    uint32_t n;
+    struct wr_ex *const *values;
+};
+
 /* One rule's candidates. */
 struct tests {
-    struct wr_test at[MAX_TESTS];
+    struct test at[MAX_TESTS];
     uint32_t n;
 };
 
@@ -66,10 +78,44 @@ static inline uint64_t int_hash(int64_t v)
     return fold((uint64_t)v ^ odd, odd);
 }
 
-static uint64_t value_hash(const struct wr_test *t, uint32_t i)
+/* The next term (letters and digits) of a text from *at on; false at its end. Its hash is without case. */
+static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len, uint64_t *ret_hash)
+{
+    uint32_t i = *at;
+    while (i < len && !wr_is_alnum(p[i]))
+        i++;
+    uint32_t start = i;
+    uint64_t h = 0;
+    for (; i < len && wr_is_alnum(p[i]); i++)
+        h = (h ^ (unsigned char)(p[i] | 0x20)) * UINT64_C(0x100000001b3); /* digits have the bit */
+    *at = i;
+    *ret_len = i - start;
+    *ret_hash = fold(h ^ odd, odd);
+    return i > start;
+}
+
+/* False when the text has no term. */
+static bool longest_term(const struct wr_str *s, uint64_t *ret_hash)
+{
+    uint32_t at = 0, len, best = 0;
+    uint64_t hash;
+    while (next_term(wr_str_data(s), s->len, &at, &len, &hash))
+        if (len > best) {
+            best = len;
+            *ret_hash = hash;
+        }
+    return best > 0;
+}
+
+static uint64_t value_hash(const struct test *t, uint32_t i)
 {
     const struct wr_value *v = &t->values[i]->value;
-    return t->text ? text_hash(&v->s) : int_hash(v->i);
+    uint64_t hash = 0;
+    if (t->kind == TERM)
+        (void)longest_term(&v->s, &hash);
+    else
+        hash = t->kind == WHOLE_TEXT ? text_hash(&v->s) : int_hash(v->i);
+    return hash;
 }
 
 static bool changes(enum wr_table table, uint16_t col)
@@ -81,17 +127,40 @@ static bool changes(enum wr_table table, uint16_t col)
     return false;
 }
 
+/* `has` and its kin over a column and constants, each with a term. */
+static bool term_test(const struct wr_ex *ex, struct test *ret_test)
+{
+    wr_fn_eval *f = ex->fn->eval;
+    bool any = f == wr_k_has || f == wr_k_has_cs || f == wr_k_has_any, all = f == wr_k_has_all;
+    uint64_t hash;
+    if ((!any && !all) || ex->args[0]->kind != WR_EX_COL || ex->args[0]->type != WR_STRING)
+        return false;
+    for (uint32_t a = 1; a < ex->nargs; a++)
+        if (ex->args[a]->kind != WR_EX_CONST || ex->args[a]->type != WR_STRING ||
+            !longest_term(&ex->args[a]->value.s, &hash))
+            return false;
+    *ret_test = (struct test){ex->args[0]->col, TERM, all ? 1 : ex->nargs - 1, ex->args + 1};
+    return ex->nargs > 1;
+}
+
 /* Conjuncts that a row must pass and that say which values it has. */
 static void collect(enum wr_table table, const struct wr_ex *ex, struct tests *to)
 {
     struct wr_test t;
-    if (ex->kind == WR_EX_CALL && strcmp(ex->fn->name, "and") == 0) {
+    struct test test;
+    if (ex->kind != WR_EX_CALL || to->n == MAX_TESTS)
+        return;
+    if (strcmp(ex->fn->name, "and") == 0) {
         for (uint32_t a = 0; a < ex->nargs; a++)
             collect(table, ex->args[a], to);
         return;
     }
-    if (to->n < MAX_TESTS && wr_test_of(ex, &t) && t.how == WR_TEST_EQ && !t.negate && !changes(table, t.col))
-        to->at[to->n++] = t;
+    if (wr_test_of(ex, &t) && t.how == WR_TEST_EQ && !t.negate)
+        test = (struct test){t.col, t.text ? WHOLE_TEXT : WHOLE_NUMBER, t.n, t.values};
+    else if (!term_test(ex, &test))
+        return;
+    if (!changes(table, test.col))
+        to->at[to->n++] = test;
 }
 
 static void collect_plan(enum wr_table table, const struct wr_plan *plan, struct tests *to)
@@ -119,16 +188,16 @@ static struct value *find(struct column *c, uint64_t hash)
 }
 
 /* The table of a test's column. */
-static struct column *column_of(struct wr_dispatch *d, const struct wr_test *t)
+static struct column *column_of(struct wr_dispatch *d, const struct test *t)
 {
     for (uint32_t i = 0; i < d->ncolumns; i++)
-        if (d->column[i].col == t->col)
+        if (d->column[i].col == t->col && d->column[i].kind == t->kind)
             return &d->column[i];
     struct column *list = realloc(d->column, (d->ncolumns + 1) * sizeof *list);
     if (!list)
         return NULL;
     d->column = list;
-    list[d->ncolumns] = (struct column){.col = t->col, .text = t->text};
+    list[d->ncolumns] = (struct column){.col = t->col, .kind = t->kind};
     return &list[d->ncolumns++];
 }
 
@@ -290,20 +359,37 @@ static bool give(struct wr_dispatch *d, const struct column *c, const struct val
             d->room[rule] = nrows;
             sel[rule] = (struct wr_sel){d->rows[rule], 0};
         }
-        sel[rule].row[sel[rule].n++] = (uint16_t)row;
+        if (!sel[rule].n || sel[rule].row[sel[rule].n - 1] != row) /* a text may have a term twice */
+            sel[rule].row[sel[rule].n++] = (uint16_t)row;
     }
     return true;
 }
 
-static bool one_column(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+static bool terms(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+{
+    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
+    for (uint32_t k = 0; v->s && k < b->sel.n; k++) {
+        uint32_t row = b->sel.row[k], at = 0, len;
+        uint64_t hash;
+        while (next_term(wr_str_data(&v->s[row]), v->s[row].len, &at, &len, &hash)) {
+            const struct value *have = find(c, hash);
+            if (have->n && !give(d, c, have, row, b->nrows, sel))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool values(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
 {
     const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
     const struct wr_str empty = {0};
-    if (!c->text && !v->i)
+    bool text = c->kind == WHOLE_TEXT;
+    if (!text && !v->i)
         return true; /* nobody filled it: null */
     for (uint32_t k = 0; k < b->sel.n; k++) {
         uint32_t row = b->sel.row[k];
-        const struct value *have = find(c, !c->text ? int_hash(v->i[row]) : text_hash(v->s ? &v->s[row] : &empty));
+        const struct value *have = find(c, !text ? int_hash(v->i[row]) : text_hash(v->s ? &v->s[row] : &empty));
         if (have->n && wr_vec_valid(v, row) && !give(d, c, have, row, b->nrows, sel))
             return false;
     }
@@ -314,8 +400,10 @@ bool wr_dispatch_rows(struct wr_dispatch *dispatch, const struct wr_batch *batch
 {
     for (uint32_t i = 0; i < dispatch->n; i++)
         sel[i] = dispatch->everything[i] ? batch->sel : (struct wr_sel){dispatch->rows[i], 0};
-    for (uint32_t i = 0; i < dispatch->ncolumns; i++)
-        if (!one_column(dispatch, &dispatch->column[i], batch, sel))
+    for (uint32_t i = 0; i < dispatch->ncolumns; i++) {
+        struct column *c = &dispatch->column[i];
+        if (!(c->kind == TERM ? terms : values)(dispatch, c, batch, sel))
             return false;
+    }
     return true;
 }

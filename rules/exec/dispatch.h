@@ -1,6 +1,7 @@
 /* Which rules a row can matter to. Most detections begin with `column is one of these values` (ports, programs,
- * addresses, names): one look-up per column and row, in one table over the values of all rules, tells the few rules
- * that want the row, and a batch costs little more with hundreds of rules than with one.
+ * addresses, names) or `column has one of these terms`: one look-up per column and row, or per term, in one table over
+ * the values of all rules, tells the few rules that want the row, and a batch costs little more with hundreds of rules
+ * than with one.
  *
  *   RemotePort   25 -> rules 3, 9   587 -> rule 3        each rule stands under one of its tests: the one
  *   FileName     "a.exe" -> rule 4  "b.exe" -> rule 4    whose values the fewest rules share

@@ -14,6 +14,9 @@ static const char *const rules[] = {
     "where ActionType == 'ConnectionSuccess' | where DeviceName == 'ws-3'",
     "where DeviceName == ''",
     "where RemoteUrl has 'bad'",
+    "where RemoteUrl has_any ('worse', 'b-bad.example') and ActionType == 'ConnectionSuccess'",
+    "where RemoteUrl has_all ('EXAMPLE', 'bad')",
+    "where RemoteUrl has '.'",
     "where RemotePort != 25",
     "where ActionType == 'ConnectionSuccess' and RemotePort == 443",
     "extend P = RemotePort + 1 | where P == 26",
@@ -40,7 +43,8 @@ static void fill(struct wr_batch *b)
 {
     static const char *const programs[] = {"python.exe", "Python.EXE", "A program of a long NAME.exe", "bash"};
     static const char *const devices[] = {"", "ws-1", "ws-2", "WS-2", "ws-3"};
-    static const char *const urls[] = {"", "bad", "good"};
+    static const char *const urls[] = {"", "bad", "good", "x.Bad.example/bad", "b-bad.example",
+                                      "notbad.example", "worse1.worse"};
     static const int64_t ports[] = {25, 26, 443, 587, 8080};
     cr_assert(wr_batch_reset(b));
     for (uint32_t i = 0; i < ROWS; i++) {
@@ -56,7 +60,7 @@ static void fill(struct wr_batch *b)
         }
         put(b, WR_DNE_InitiatingProcessFileName, r, programs[roll(4)]);
         put(b, WR_DNE_DeviceName, r, devices[roll(5)]);
-        put(b, WR_DNE_RemoteUrl, r, urls[roll(3)]);
+        put(b, WR_DNE_RemoteUrl, r, urls[roll(7)]);
         put(b, WR_DNE_ActionType, r, roll(3) ? "ConnectionSuccess" : "ConnectionFailed");
     }
     wr_batch_seal(b);
