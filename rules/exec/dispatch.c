@@ -78,16 +78,21 @@ static inline uint64_t int_hash(int64_t v)
     return fold((uint64_t)v ^ odd, odd);
 }
 
-/* The next term (letters and digits) of a text from *at on; false at its end. Its hash is without case. */
+/* Letters without case and digits; 0: no part of a term. */
+#define TEN(from) from, from + 1, from + 2, from + 3, from + 4, from + 5, from + 6, from + 7, from + 8, from + 9
+#define LETTERS TEN('a'), TEN('k'), 'u', 'v', 'w', 'x', 'y', 'z'
+static const uint8_t term_byte[256] = {[ '0' ] = TEN('0'), [ 'A' ] = LETTERS, [ 'a' ] = LETTERS};
+
+/* The next term of a text from *at on; false at its end. Its hash is without case. */
 static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len, uint64_t *ret_hash)
 {
     uint32_t i = *at;
-    while (i < len && !wr_is_alnum(p[i]))
+    while (i < len && !term_byte[(unsigned char)p[i]])
         i++;
     uint32_t start = i;
     uint64_t h = 0;
-    for (; i < len && wr_is_alnum(p[i]); i++)
-        h = (h ^ (unsigned char)(p[i] | 0x20)) * UINT64_C(0x100000001b3); /* digits have the bit */
+    for (uint8_t c; i < len && (c = term_byte[(unsigned char)p[i]]) != 0; i++)
+        h = (h ^ c) * UINT64_C(0x100000001b3);
     *at = i;
     *ret_len = i - start;
     *ret_hash = fold(h ^ odd, odd);

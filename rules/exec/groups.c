@@ -12,7 +12,8 @@ static size_t cost(size_t size)
 
 static size_t block_size(const struct wr_stream *s, uint32_t craw, uint32_t key_len)
 {
-    return sizeof(struct group) + (s->key_words + (key_len + 7) / 8 + (size_t)craw * s->raw_words) * 8;
+    size_t words = (key_len + 7) / 8 + (size_t)craw * s->raw_words;
+    return sizeof(struct group) + (words + (craw > FEW ? MANY_WORDS + s->key_words : 0)) * 8;
 }
 
 static void index_put(struct wr_stream *s, uint32_t hash, uint32_t at)
@@ -66,7 +67,7 @@ static bool dense_room(struct wr_stream *s)
 {
     if (s->ngroups < s->cgroups)
         return true;
-    uint32_t cap = s->cgroups ? s->cgroups + s->cgroups / 2 : 64;
+    uint32_t cap = s->cgroups ? s->cgroups + s->cgroups / 4 : 64;
     struct group **dense = realloc(s->dense, cap * sizeof(struct group *));
     if (!dense)
         return false;
@@ -74,6 +75,15 @@ static bool dense_room(struct wr_stream *s)
     s->dense = dense;
     s->cgroups = cap;
     return true;
+}
+
+static bool is_group(const struct wr_stream *s, struct group *g, const struct wanted *want)
+{
+    if (g->craw > FEW && memcmp(words_of(g), want->words, s->key_words * sizeof *want->words) != 0)
+        return false;
+    if (g->craw > FEW && !(want->words[0] >> 63))
+        return true;
+    return wr_key_equal(key_of(g), want->keys, s->summarize->nkeys, want->row);
 }
 
 struct group *wr_group_find(struct wr_stream *s, struct wanted want)
@@ -85,8 +95,7 @@ struct group *wr_group_find(struct wr_stream *s, struct wanted want)
         if (s->index[i].hash != hash)
             continue;
         struct group *g = s->dense[s->index[i].at - 1];
-        if (memcmp(g->tail, want.words, s->key_words * sizeof *want.words) == 0 &&
-            (!(want.words[0] >> 63) || wr_key_equal(key_of(s, g), want.keys, s->summarize->nkeys, want.row)))
+        if (is_group(s, g, &want))
             return g;
     }
     return NULL;
@@ -105,15 +114,9 @@ struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err 
         *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
         return NULL;
     }
-    *g = (struct group){.stale = INT64_MAX,
-                        .floor = INT64_MIN,
-                        .hash = want.hash,
-                        .at = s->ngroups,
-                        .key_len = (uint16_t)len,
-                        .craw = 1};
-    memcpy(g->tail, want.words, s->key_words * sizeof *g->tail);
+    *g = (struct group){.hash = want.hash, .at = s->ngroups, .key_len = (uint16_t)len, .craw = 1};
     if (len)
-        memcpy(g->tail + s->key_words, s->key.data, len);
+        memcpy(g->tail, s->key.data, len);
     s->bytes += cost(size);
     s->dense[s->ngroups++] = g;
     index_put(s, want.hash, g->at);
@@ -122,17 +125,43 @@ struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err 
     return g;
 }
 
+void wr_group_key(struct wr_stream *s, const uint8_t *key)
+{
+    memset(s->key_valid, 0, s->summarize->nkeys * sizeof *s->key_valid);
+    wr_key_unpack(key, s->key_row, s->summarize->nkeys, 0);
+}
+
+/* `new` has many rows from here on, `old` had few. */
+static void few_to_many(struct wr_stream *s, struct group *old, struct group *new)
+{
+    uint16_t zero = 0;
+    struct wr_sel first = {&zero, 1};
+    uint32_t hash;
+    struct many *m = many_of(new);
+    wr_group_key(s, key_of(new));
+    wr_keys_read(&s->opts.secret, s->key_row, s->summarize->nkeys, &first, words_of(new), &hash);
+    *m = (struct many){.stale = INT64_MIN, .floor = INT64_MIN}; /* the next look finds what is oldest */
+    if (old->nraw)
+        memcpy(raw_at(s, new, 0), raw_at(s, old, 0), (size_t)old->nraw * s->raw_words * 8);
+}
+
 struct group *wr_group_grow(struct wr_stream *s, struct group *g)
 {
     uint32_t craw = 2u * g->craw > s->raw_max ? s->raw_max : 2u * g->craw;
     size_t old = block_size(s, g->craw, g->key_len), size = block_size(s, craw, g->key_len);
-    uint32_t at = g->at;
-    struct group *new = realloc(g, size);
+    bool cross = g->craw <= FEW && craw > FEW;
+    struct group *new = cross ? malloc(size) : realloc(g, size);
     if (!new)
         return NULL;
+    if (cross)
+        memcpy(new, g, sizeof *g + key_room(g) * sizeof *g->tail);
     new->craw = (uint8_t)craw;
+    if (cross) {
+        few_to_many(s, g, new);
+        free(g);
+    }
     s->bytes += cost(size) - cost(old);
-    s->dense[at] = new;
+    s->dense[new->at] = new;
     return new;
 }
 
@@ -179,8 +208,9 @@ static void heap_set(struct wr_stream *s, uint32_t i, struct due d)
 
 int wr_group_compare(const struct wr_stream *s, const struct group *a, const struct group *b)
 {
+    (void)s;
     uint32_t n = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int cmp = n ? memcmp(key_of(s, a), key_of(s, b), n) : 0;
+    int cmp = n ? memcmp(key_of(a), key_of(b), n) : 0;
     return cmp ? cmp : (a->key_len > b->key_len) - (a->key_len < b->key_len);
 }
 

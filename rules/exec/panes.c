@@ -56,11 +56,12 @@ static void pane_drop(struct wr_stream *s, struct group *g, uint32_t n)
 {
     struct ext *x = g->ext;
     uint64_t *p = pane_at(s, x, n);
-    g->pane_rows -= p[PANE_N];
+    struct many *m = many_of(g);
+    m->pane_rows -= p[PANE_N];
     memmove(p, p + s->pane_words, (size_t)(x->npanes - n - 1) * s->pane_words * 8);
     x->npanes--;
     s->npanes--;
-    g->floor = x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
+    m->floor = x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
 }
 
 static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
@@ -68,16 +69,17 @@ static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const 
     uint64_t *p = wr_group_ext(s, g) ? pane_get(s, g->ext, pane_of(s, ts)) : NULL;
     if (!p)
         return WR_ENOMEM;
+    struct many *m = many_of(g);
     p[PANE_N]++;
-    g->pane_rows++;
+    m->pane_rows++;
     if (ts < (int64_t)p[PANE_FIRST])
         p[PANE_FIRST] = (uint64_t)ts;
     if (ts > (int64_t)p[PANE_LAST])
         p[PANE_LAST] = (uint64_t)ts;
-    if (ts > g->floor)
-        g->floor = ts;
-    if (ts < g->stale)
-        g->stale = ts;
+    if (ts > m->floor)
+        m->floor = ts;
+    if (ts < m->stale)
+        m->stale = ts;
     wr_agg_merge(&s->layout, pane_state(p), slots);
     return WR_OK;
 }
@@ -100,20 +102,22 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
                            const union wr_slot *slots)
 {
     struct group *to = *g;
-    if (ts <= to->floor) /* late: to its pane */
+    struct many *m = many_of(to);
+    if (m && ts <= m->floor) /* late: to its pane */
         return fold(s, to, ts, slots);
     if (to->nraw == to->craw && to->craw < s->raw_max) {
         to = wr_group_grow(s, to);
         if (!to)
             return WR_ENOMEM;
         *g = to;
+        m = many_of(to);
     } else if (to->nraw == to->craw) {
         if (ts < raw_ts(s, to, 0))
             return fold(s, to, ts, slots);
         enum wr_err err = fold_half(s, to);
         if (err)
             return err;
-        if (ts <= to->floor)
+        if (ts <= m->floor)
             return fold(s, to, ts, slots);
     }
     uint32_t i = to->nraw;
@@ -122,8 +126,8 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
     uint64_t *raw = raw_at(s, to, i);
     if (i < to->nraw)
         memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
-    if (ts < to->stale)
-        to->stale = ts;
+    if (m && ts < m->stale)
+        m->stale = ts;
     raw[0] = (uint64_t)ts;
     if (s->amends)
         raw[1] = rowid;
@@ -149,7 +153,7 @@ static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const u
         if (ts == (int64_t)p[PANE_FIRST] || ts == (int64_t)p[PANE_LAST])
             x->approx = true; /* whether another row has this time is not known */
         p[PANE_N]--;
-        g->pane_rows--;
+        many_of(g)->pane_rows--;
         if (p[PANE_N] == 0)
             pane_drop(s, g, i);
         return true;
@@ -193,7 +197,8 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
 {
     int64_t bound = edge(s, t);
     uint32_t n = 0;
-    if (!s->window || g->stale > bound)
+    struct many *m = many_of(g);
+    if (!s->window || (m ? m->stale : g->ext ? INT64_MIN : g->nraw ? raw_ts(s, g, 0) : INT64_MAX) > bound)
         return;
     while (n < g->nraw && raw_ts(s, g, n) <= bound)
         n++;
@@ -212,7 +217,8 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
             s->bytes += wr_dset_bytes(&x->dsets[d]);
         }
     }
-    g->stale = oldest(s, g);
+    if (m)
+        m->stale = oldest(s, g);
 }
 
 /* Whether a pane counts at `t`: all of it, none, or, when the edge cuts it, as state.h says. */
@@ -282,5 +288,5 @@ int64_t wr_rows_newest(const struct wr_stream *s, struct group *g)
 {
     if (g->nraw)
         return raw_ts(s, g, g->nraw - 1u);
-    return g->floor;
+    return g->craw > FEW ? many_of(g)->floor : INT64_MIN;
 }

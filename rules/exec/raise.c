@@ -61,7 +61,7 @@ bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, 
         s->row_ev.err = WR_ENOMEM;
         return false;
     }
-    wr_key_unpack(key_of(s, g), cols, op->nkeys, 0);
+    wr_key_unpack(key_of(g), cols, op->nkeys, 0);
     for (uint32_t a = 0; a < op->naggs; a++)
         put_agg(s, g, a, n, *ret_first, *ret_last, cols);
     *ret_chunk = (struct wr_chunk){.schema = op->schema, .col = cols, .nrows = 1, .sel = {row, 1}};
@@ -110,7 +110,7 @@ static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_c
     f->raised_at = f->emitted_at = t;
     wr_cells_pack(s->out_schema, chunk->col, chunk->sel.row[0], &f->cells);
     bool named =
-        wr_cells_id(s->opts.rule_id, s->opts.rule_version, key_of(s, g), g->key_len, t_cross, f->id);
+        wr_cells_id(s->opts.rule_id, s->opts.rule_version, key_of(g), g->key_len, t_cross, f->id);
     struct wr_alert *a = !named ? NULL : alert_new(s, WR_ALERT_RAISED, f->id, 0, &f->cells);
     if (!a) {
         wr_buf_fini(&f->cells);

@@ -1,7 +1,7 @@
 /* State of one streaming rule, private to rules/exec/stream*.c.
  *
- *   index: hash -> place      group (48 bytes)   key as words, key       raw rows, oldest first
- *   [tag, place] ───────────► ext, times ...     (key.h)                 [ts, row id, slots] ...
+ *   index: hash -> place      group (24 bytes)   key      many rows: times, key as words   raw rows, oldest first
+ *   [tag, place] ───────────► ext hash ...       packed   (key.h)                          [ts, row id, slots] ...
  *                              │
  *                              └► panes [id, n, first, last, slots] ..., distinct sets, alert
  *
@@ -52,18 +52,24 @@ struct ext {
     bool approx; /* something could not be undone, or values were given up */
 };
 
+/* Most groups of a busy network hold few rows: they carry nothing but these, their key and their rows. */
 struct group {
     struct ext *ext;
-    int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
-    int64_t floor; /* newest time in panes; raw rows are newer */
-    uint64_t pane_rows;
     uint32_t hash;
     uint32_t at;   /* place in `dense` */
     uint32_t heap; /* place in the heap + 1 */
     uint16_t key_len;
     uint8_t nraw, craw;
-    uint64_t tail[]; /* the key's words; the key, up to a multiple of 8; then craw * raw_words */
+    uint64_t tail[]; /* the key, up to a multiple of 8; struct many and the key's words when craw > FEW; raw rows */
 };
+
+/* Of a group with room for more than FEW raw rows: what keeps a row from touching more of it. */
+struct many {
+    int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
+    int64_t floor; /* newest time in panes; raw rows are newer */
+    uint64_t pane_rows;
+};
+enum { FEW = 4, MANY_WORDS = sizeof(struct many) / 8 };
 
 struct slot {
     uint32_t hash, at; /* at + 1; 0 empty */
@@ -119,20 +125,40 @@ struct wr_stream {
     uint32_t *hash;
     union wr_slot *slots;
     struct wr_buf key;
+    struct wr_vec *key_row; /* one row of keys, and its cells and valid bits */
+    struct wr_str *key_cells;
+    uint64_t *key_valid;
     struct wr_alert *alerts, **alerts_end;
     struct wr_engine_stats stats;
 };
 
 enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
 
-static inline uint64_t *raw_at(const struct wr_stream *s, struct group *g, uint32_t n)
+static inline uint32_t key_room(const struct group *g)
 {
-    return g->tail + s->key_words + (g->key_len + 7u) / 8 + (size_t)n * s->raw_words;
+    return (g->key_len + 7u) / 8;
 }
 
-static inline const uint8_t *key_of(const struct wr_stream *s, const struct group *g)
+/* NULL: it has few rows and no panes. */
+static inline struct many *many_of(struct group *g)
 {
-    return (const uint8_t *)(g->tail + s->key_words);
+    return g->craw > FEW ? (struct many *)(g->tail + key_room(g)) : NULL;
+}
+
+static inline uint64_t *words_of(struct group *g)
+{
+    return g->tail + key_room(g) + MANY_WORDS;
+}
+
+static inline uint64_t *raw_at(const struct wr_stream *s, struct group *g, uint32_t n)
+{
+    uint32_t many = g->craw > FEW ? MANY_WORDS + s->key_words : 0;
+    return g->tail + key_room(g) + many + (size_t)n * s->raw_words;
+}
+
+static inline const uint8_t *key_of(const struct group *g)
+{
+    return (const uint8_t *)g->tail;
 }
 
 static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, uint32_t n)
@@ -140,9 +166,9 @@ static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, 
     return x->panes + (size_t)n * s->pane_words;
 }
 
-static inline uint64_t group_rows(const struct group *g)
+static inline uint64_t group_rows(struct group *g)
 {
-    return g->nraw + g->pane_rows;
+    return g->nraw + (g->craw > FEW ? many_of(g)->pane_rows : 0);
 }
 
 /* First tick that is still outside of the window at `t`. */
@@ -162,6 +188,8 @@ struct wanted {
 struct group *wr_group_find(struct wr_stream *s, struct wanted want);
 /* A new group; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
 struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err *ret_err);
+/* Its key as a row: s->key_row. */
+void wr_group_key(struct wr_stream *s, const uint8_t *key);
 /* Room for one more raw row; the group may move. */
 struct group *wr_group_grow(struct wr_stream *s, struct group *g);
 void wr_group_free(struct wr_stream *s, struct group *g);

@@ -132,6 +132,26 @@ static void analyse(struct wr_stream *s)
     s->pane = s->window == 0 ? 300 * WR_TICKS_SECOND : s->window % n == 0 ? s->window / n : s->window;
 }
 
+/* Room for one row of keys. */
+static bool make_key_row(struct wr_stream *s)
+{
+    uint32_t n = s->summarize->nkeys;
+    s->key_row = calloc(n + 1, sizeof *s->key_row);
+    s->key_cells = calloc(n + 1, sizeof *s->key_cells);
+    s->key_valid = calloc(n + 1, sizeof *s->key_valid);
+    if (!s->key_row || !s->key_cells || !s->key_valid)
+        return false;
+    for (uint32_t k = 0; k < n; k++) {
+        struct wr_vec *v = &s->key_row[k];
+        v->type = s->summarize->cols[k]->type;
+        v->s = wr_type_is_str(v->type) ? &s->key_cells[k] : NULL;
+        v->r = v->type == WR_REAL ? (double *)&s->key_cells[k] : NULL;
+        v->i = !v->s && !v->r ? (int64_t *)&s->key_cells[k] : NULL;
+        v->valid = v->type == WR_STRING ? NULL : &s->key_valid[k];
+    }
+    return true;
+}
+
 static bool set_up(struct wr_stream *s)
 {
     s->amends = wr_table_amends(s->table);
@@ -152,7 +172,7 @@ static bool set_up(struct wr_stream *s)
     s->slots = malloc(BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
     s->words = malloc(BLOCK * s->key_words * sizeof *s->words);
     s->hash = malloc(BLOCK * sizeof *s->hash);
-    return s->sum_slots && s->slots && s->words && s->hash;
+    return s->sum_slots && s->slots && s->words && s->hash && make_key_row(s);
 }
 
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts)
@@ -185,6 +205,9 @@ void wr_stream_free(struct wr_stream *stream)
     free(stream->slots);
     free(stream->words);
     free(stream->hash);
+    free(stream->key_row);
+    free(stream->key_cells);
+    free(stream->key_valid);
     wr_buf_fini(&stream->key);
     free(stream);
 }
@@ -288,7 +311,7 @@ static inline bool row_time(struct wr_stream *s, const struct wr_batch *b, uint3
 }
 
 /* Cheap and on the safe side: not enough rows or values for the predicate. */
-static bool cannot_fire(const struct wr_stream *s, const struct group *g)
+static bool cannot_fire(const struct wr_stream *s, struct group *g)
 {
     uint64_t rows = group_rows(g);
     for (uint32_t q = 0; q < s->nquick; q++) {

@@ -65,7 +65,7 @@ void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out)
     wr_buf_u32(out, s->ngroups);
     for (uint32_t i = 0; i < s->ngroups; i++) {
         struct group *g = s->dense[i];
-        wr_buf_blob(out, key_of(s, g), g->key_len);
+        wr_buf_blob(out, key_of(g), g->key_len);
         wr_buf_u32(out, g->nraw);
         save_words(out, raw_at(s, g, 0), (size_t)g->nraw * s->raw_words);
         wr_buf_u8(out, g->ext != NULL);
@@ -175,8 +175,8 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
             !is_time((int64_t)p[PANE_LAST]) || (int64_t)p[PANE_FIRST] > (int64_t)p[PANE_LAST] ||
             (i && (int64_t)p[PANE_ID] <= (int64_t)pane_at(s, x, i - 1)[PANE_ID]))
             return WR_ECORRUPT;
-        g->pane_rows += p[PANE_N];
-        g->floor = (int64_t)p[PANE_LAST];
+        many_of(g)->pane_rows += p[PANE_N];
+        many_of(g)->floor = (int64_t)p[PANE_LAST];
     }
     x->approx = wr_rd_u8(rd) != 0;
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
@@ -189,8 +189,7 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
     return wr_rd_u8(rd) ? load_firing(s, rd, x) : rd->err ? WR_ECORRUPT : WR_OK;
 }
 
-static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types,
-                              struct wr_vec *keys)
+static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types)
 {
     const struct wr_op *op = s->summarize;
     uint16_t zero = 0;
@@ -199,12 +198,9 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     const uint8_t *key = wr_rd_blob(rd, &key_len);
     if (rd->err || !wr_key_check(key, key_len, types, op->nkeys))
         return WR_ECORRUPT;
-    for (uint32_t k = 0; k < op->nkeys; k++)
-        if (keys[k].valid)
-            keys[k].valid[0] = 0;
-    wr_key_unpack(key, keys, op->nkeys, 0);
-    wr_keys_read(&s->opts.secret, keys, op->nkeys, &first, s->words, s->hash);
-    struct wanted want = {keys, s->words, s->hash[0], 0};
+    wr_group_key(s, key);
+    wr_keys_read(&s->opts.secret, s->key_row, op->nkeys, &first, s->words, s->hash);
+    struct wanted want = {s->key_row, s->words, s->hash[0], 0};
     uint32_t nraw = wr_rd_u32(rd);
     if (rd->err || nraw > s->raw_max || wr_group_find(s, want))
         return WR_ECORRUPT;
@@ -218,15 +214,18 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     if (!load_words(rd, raw_at(s, g, 0), (size_t)nraw * s->raw_words))
         return WR_ECORRUPT;
     g->nraw = (uint8_t)nraw;
-    g->stale = INT64_MIN; /* the next look finds it */
     for (uint32_t i = 0; i < nraw; i++)
         if (!is_time((int64_t)raw_at(s, g, i)[0]) ||
             (i && (int64_t)raw_at(s, g, i)[0] < (int64_t)raw_at(s, g, i - 1)[0]))
             return WR_ECORRUPT;
     if (!wr_rd_u8(rd))
         return rd->err || s->layout.ndsets ? WR_ECORRUPT : WR_OK;
+    struct wr_rd ahead = *rd;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
+    for (bool panes = wr_rd_u32(&ahead) > 0; panes && g->craw <= FEW;) /* panes stand with many rows only */
+        if (!(g = wr_group_grow(s, g)))
+            return WR_ENOMEM;
     err = load_ext(s, rd, g);
     const struct firing *f = g->ext->firing;
     if (err || (!f && s->rising))
@@ -254,18 +253,12 @@ enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t l
     s->row_ev = (struct wr_eval){.arena = s->row_arena, .nrows = 1};
     wr_arena_reset(s->row_arena);
     enum wr_type *types = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *types);
-    struct wr_vec *keys = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *keys);
-    if (!types || !keys)
+    if (!types)
         return WR_ENOMEM;
-    for (uint32_t k = 0; k < op->nkeys; k++) {
+    for (uint32_t k = 0; k < op->nkeys; k++)
         types[k] = op->schema->cols[k].type;
-        struct wr_vec *v = wr_vec_new(&s->row_ev, types[k]);
-        if (!v)
-            return WR_ENOMEM;
-        keys[k] = *v;
-    }
     for (uint32_t i = 0; i < n; i++) {
-        enum wr_err err = load_group(s, &rd, types, keys);
+        enum wr_err err = load_group(s, &rd, types);
         if (err)
             return err;
     }
