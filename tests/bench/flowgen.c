@@ -3,6 +3,7 @@
  *   flowgen --port 2055 --dialect ipfix --rate 1000000 --seconds 5 --mail-percent 1
  *   flowgen --port 2055 --exporters 10000 --templates 100      from 127.1.0.0 on, each with its own templates
  *   flowgen --port 2055 --no-gso                               one datagram at a time, as a router sends
+ *   flowgen --port 2055 --sources 1000000                      every record from the next of as many addresses
  *
  * A pool of datagrams is built once; sequence numbers, times and set ids are patched as they are sent.
  * Records look like a router's: 20 elements, 71 bytes (IPFIX). Addresses are private to documentation ranges.
@@ -53,7 +54,8 @@ struct gen {
     enum dialect dialect;
     uint32_t per_datagram, datagram_len, next;
     uint32_t exporters, exporter, templates, template; /* how many; in hand */
-    uint32_t train;
+    uint32_t train, record_at, record_len;
+    uint32_t sources, source;
     bool gso;
     uint32_t sequence[MAX_EXPORTERS];
     uint64_t template_datagrams;
@@ -138,6 +140,8 @@ static void build_pool(struct gen *gen, uint64_t now_ms)
     uint32_t fit = gen->dialect == V5 ? 30 : (1420 - header - 4) / rec;
     if (!gen->per_datagram || gen->per_datagram > fit)
         gen->per_datagram = fit;
+    gen->record_at = gen->dialect == V5 ? 24 : header + 4;
+    gen->record_len = rec;
     uint32_t set_len = 4 + gen->per_datagram * rec;
     if (gen->dialect == V9)
         set_len = (set_len + 3) / 4 * 4;
@@ -293,6 +297,14 @@ static bool send_templates(struct gen *gen, int fd, uint64_t now_s)
     return true;
 }
 
+static void next_sources(struct gen *gen, uint8_t *msg)
+{
+    for (uint32_t r = 0; gen->sources && r < gen->per_datagram; r++) {
+        put(msg + gen->record_at + r * gen->record_len, 0x0a000000U + gen->source, 4); /* the first element */
+        gen->source = (gen->source + 1) % gen->sources;
+    }
+}
+
 /* One sendmsg of `n` datagrams that the kernel cuts up, or one sendmmsg. */
 static bool send_train(struct gen *gen, int fd, uint32_t n, uint64_t now_s)
 {
@@ -303,6 +315,7 @@ static bool send_train(struct gen *gen, int fd, uint32_t n, uint64_t now_s)
         uint8_t *msg = gen->pool[gen->next];
         gen->next = (gen->next + 1) % POOL;
         stamp(gen, msg, now_s, gen->per_datagram);
+        next_sources(gen, msg);
         if (gen->dialect != V5)
             put(msg + (gen->dialect == V9 ? 20 : 16), 256 + gen->template, 2);
         gen->template = (gen->template + 1) % gen->templates;
@@ -375,7 +388,7 @@ static int usage(void)
         "usage: flowgen [--host ADDR] --port N [--dialect v5|v9|ipfix] [--rate RECORDS_PER_S] [--seconds S]\n"
         "               [--mail-percent P] [--mail-flows N] [--train DATAGRAMS] [--no-gso] [--records "
         "PER_DATAGRAM]\n"
-        "               [--exporters N] [--templates N] [--rest S]\n"
+        "               [--exporters N] [--templates N] [--sources N] [--rest S]\n"
         "Sends flow records to a collector on loopback. Rate 0: as fast as it goes. --rest: after a pause "
         "one more\n"
         "datagram from each exporter, so that the collector notices what it lost.\n",
@@ -397,7 +410,7 @@ static bool read_args(struct gen *gen, struct args *args, int argc, char **argv)
                                             {"mail-percent", 1, 0, 'm'}, {"mail-flows", 1, 0, 'f'},
                                             {"exporters", 1, 0, 'e'},    {"templates", 1, 0, 'T'},
                                             {"rest", 1, 0, 'R'},         {"records", 1, 0, 'n'},
-                                            {"no-gso", 0, 0, 'g'},       {0}};
+                                            {"no-gso", 0, 0, 'g'},     {"sources", 1, 0, 'S'},       {0}};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
         case 'h':
@@ -435,6 +448,9 @@ static bool read_args(struct gen *gen, struct args *args, int argc, char **argv)
             break;
         case 'T':
             gen->templates = (uint32_t)atoi(optarg);
+            break;
+        case 'S':
+            gen->sources = (uint32_t)atoi(optarg);
             break;
         case 'g':
             gen->gso = false;

@@ -9,14 +9,16 @@ The collector has core 0, the generator core 1. For each collector: CPU seconds 
 curve of loss against rate (rates grow until 0.1 % is lost, then the interval is halved), and the highest rate below. What was
 offered and what arrived are both printed; a collector that took all the generator could send is marked "at least".
 Senders: gso (trains of 32 datagrams cut by the kernel), one (a datagram at a time, as a router sends), many (one at a time, from
-256 exporters). Needs a release build, Debian's nfdump and pmacct, Go for goflow2 (flows/goflow2.sh); what is missing is left out and said.
+256 exporters); when asked for crowd (10,000 exporters with 100 templates each) and sources (in trains, every record from the next of
+1,000,000 addresses). "weir-all" is weir with a rule that sums every record by source address, without a filter. Needs a release build, Debian's nfdump and pmacct, Go for goflow2 (flows/goflow2.sh); what is missing is left out and said.
 """
 import argparse, os, re, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 RECORDS = {"ipfix": 19, "v9": 22, "v5": 30}
 SHAPE = {"ipfix": "20 elements, 71 octets", "v9": "20 elements, 63 octets", "v5": "48 octets"}
-SENDERS = {"gso": [], "one": ["--no-gso"], "many": ["--no-gso", "--exporters", "256"]}
+SENDERS = {"gso": [], "one": ["--no-gso"], "many": ["--no-gso", "--exporters", "256"],
+           "crowd": ["--no-gso", "--exporters", "10000", "--templates", "100"], "sources": ["--sources", "1000000"]}
 
 
 class Collector:
@@ -126,6 +128,10 @@ workers: {self.opts.workers}
         return metric(f"http://127.0.0.1:{self.port + 1}/metrics", "weir_flow_records_total")
 
 
+class WeirAll(Weir):
+    name, rules = "weir-all", "tests/bench/flows/every_row.kql"
+
+
 class Nfcapd(Collector):
     name, needs = "nfcapd", "nfcapd"
 
@@ -194,7 +200,7 @@ class Goflow2(Collector):
         return metric(url, "goflow2_flow_process_nf_flowset_records_total", 'type="DataFlowSet"')
 
 
-KINDS = {c.name: c for c in (Null, Nfcapd, Nfacctd, Goflow2, Weir)}
+KINDS = {c.name: c for c in (Null, Nfcapd, Nfacctd, Goflow2, Weir, WeirAll)}
 
 
 def available(name):
