@@ -14,6 +14,8 @@ if(TARGET weir)
     add_test(NAME e2e.disk-${variant} COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/disk.py $<TARGET_FILE:weir> ${variant})
     set_tests_properties(e2e.disk-${variant} PROPERTIES LABELS e2e TIMEOUT 120 SKIP_RETURN_CODE 77 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   endforeach()
+  add_test(NAME e2e.tls COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tls.py $<TARGET_FILE:weir>)
+  set_tests_properties(e2e.tls PROPERTIES LABELS "e2e;bench" TIMEOUT 120 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}") # 40 s of waiting
   add_test(NAME e2e.idle COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/idle.py $<TARGET_FILE:weir>)
   set_tests_properties(e2e.idle PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   add_test(NAME e2e.accounting COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/accounting.py $<TARGET_FILE:weir>)

@@ -5,6 +5,7 @@
 #include "collector/cli/out.h"
 #include "collector/cli/rulefiles.h"
 #include "collector/config/config.h"
+#include "collector/io/tls.h"
 #include "parsers/flow/elements.h"
 #include "parsers/log/mapping.h"
 #include "rules/rules.h"
@@ -100,10 +101,13 @@ static void check_path(const struct wr_yaml *file, const struct wr_yaml_node *no
 }
 
 /* Files and directories that a configuration names and that nothing has opened yet: one or a list. */
-static void check_paths(const char *name, const char *text, size_t len, struct wr_diags *diags)
+static void check_paths(const struct wr_config *config, const char *name, const char *text, size_t len,
+                        struct wr_diags *diags)
 {
     static const char *const lists[] = {"rules", "mappings", "elements"};
     static const char *const tls[] = {"tls_ca", "tls_cert", "tls_key"};
+    static const char *const listeners[] = {"cert", "key", "client_ca"};
+    uint32_t errors = diags->nerrors;
     struct wr_yaml *file = wr_yaml_new(name, text, len, diags);
     const struct wr_yaml_node *root = file && file->ndocs ? file->docs[0] : NULL;
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -111,6 +115,18 @@ static void check_paths(const char *name, const char *text, size_t len, struct w
         check_path(file, node, lists[i]);
         for (uint32_t k = 0; node && node->kind == WR_YAML_SEQUENCE && k < node->n; k++)
             check_path(file, node->items[k], lists[i]);
+    }
+    const struct wr_yaml_node *listen_tls = wr_yaml_get(root, "tls"), *cert = wr_yaml_get(listen_tls, "cert");
+    for (size_t i = 0; i < sizeof listeners / sizeof *listeners; i++)
+        check_path(file, wr_yaml_get(listen_tls, listeners[i]), listeners[i]);
+    if (cert && config->tls_cert && diags->nerrors == errors) {
+        struct wr_buf error = {0};
+        struct wr_tls_server *server =
+            wr_tls_server_new(config->tls_cert, config->tls_key, config->tls_client_ca, &error);
+        if (!server)
+            wr_yaml_diag(file, cert, WR_ERROR, "tls: %.*s", (int)error.len, error.len ? error.data : "");
+        wr_tls_server_free(server);
+        wr_buf_fini(&error);
     }
     const struct wr_yaml_node *forward = wr_yaml_get(root, "forward");
     for (uint32_t k = 0; forward && forward->kind == WR_YAML_SEQUENCE && k < forward->n; k++)
@@ -134,7 +150,7 @@ static enum wr_err check_text(struct check *c, const char *name, const char *tex
         return WR_ENOMEM;
     enum wr_err err = wr_config_load(&config, name, text, len, diags);
     if (!err) { /* and the files that it names */
-        check_paths(name, text, len, diags);
+        check_paths(&config, name, text, len, diags);
         struct wr_listfiles *files = wr_listfiles_new(&config, NULL, 0, diags);
         err = files ? WR_OK : WR_EINVAL;
         wr_listfiles_free(files);

@@ -21,7 +21,7 @@ static const struct wr_args_spec spec = {
     "each result is exact. RULE is a .kql or Sentinel .yaml file, a directory of them, or -\n"
     "for KQL on standard input.",
     options,
-    "  weir explain rules/library/T1071.003.kql",
+    "  weir explain rules/library/T1071.003-mail-protocols.yaml",
 };
 
 struct explain {

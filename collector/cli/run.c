@@ -40,8 +40,8 @@ static const struct wr_opt options[] = {
     {"workers", "N", "receiving threads (1 to 64); else one a CPU, at most 4", OPT_WORKERS},
     {"batch-rows", "N", "rows worked on together (1 to 65535; 1024)", OPT_BATCH_ROWS},
     {"listen", "KIND=ADDR",
-     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nsyslog_udp, syslog_tcp or forward. "
-     "May be given again; the first of a kind\nreplaces that kind's defaults. KIND=off listens on none",
+     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nflow_tls, syslog_udp, syslog_tcp, syslog_tls or forward. May\n"
+     "be given again; the first of a kind replaces that kind's\ndefaults. KIND=off listens on none",
      OPT_LISTEN},
     {"http", "ADDR", "address of /metrics and /healthz, or off (127.0.0.1:8686)", OPT_HTTP},
     {"orphans", "WHERE",
@@ -56,11 +56,12 @@ static const struct wr_opt options[] = {
 static const struct wr_args_spec spec = {
     .name = "run",
     .usage = "[OPTION]...",
-    .about = "Receives NetFlow v5, v9 and IPFIX (UDP 2055 and 4739, IPFIX also TCP 4739) and syslog\n"
-             "and JSON lines (UDP and TCP 5514), runs the rules on them and gives out alerts: as JSON\n"
-             "lines on standard output, in the store of the state directory (weir alerts), and to\n"
-             "every receiver that the configuration names. SIGHUP reads rules and configuration\n"
-             "again, SIGTERM stops.",
+    .about = "Receives NetFlow, IPFIX and sFlow (UDP 2055, 4739 and 6343, IPFIX also TCP 4739) and\n"
+             "syslog and JSON lines (UDP and TCP 5514), runs the rules on them and gives out alerts:\n"
+             "as JSON lines on standard output, in the store of the state directory (weir alerts),\n"
+             "and to every receiver that the configuration names. TLS listeners need a certificate\n"
+             "in the configuration. SIGHUP reads rules, configuration and certificates again,\n"
+             "SIGTERM stops.",
     .opts = options,
     .examples = "  weir run\n"
                 "  weir run -c /etc/weir/weir.yaml\n"
@@ -105,7 +106,7 @@ static int opt_listen(struct settings *set, const char *value)
         const char *wrong = wr_config_listen(&set->config, (enum wr_listen_kind)kind, value + len + 1);
         return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
     }
-    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, syslog_udp, syslog_tcp or forward",
+    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, flow_tls, syslog_udp, syslog_tcp, syslog_tls or forward",
                            value);
 }
 

@@ -15,7 +15,8 @@ static const int64_t SECOND_NS = 1000000000;
 
 const char *wr_listen_kind_name(enum wr_listen_kind kind)
 {
-    static const char *const names[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp", "forward"};
+    static const char *const names[] = {"flow_udp",   "flow_tcp", "syslog_udp", "syslog_tcp",
+                                        "forward", "flow_tls", "syslog_tls"};
     return kind < WR_LISTEN_NKINDS ? names[kind] : "?";
 }
 
@@ -68,10 +69,10 @@ const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind,
     if (wrong)
         return wrong;
     listen.kind = kind;
-    bool udp = kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_SYSLOG_UDP;
+    bool udp = wr_listen_is_udp(kind);
     for (uint32_t i = 0; i < config->nlisten; i++) {
         const struct wr_listen *other = &config->listen[i];
-        bool other_udp = other->kind == WR_LISTEN_FLOW_UDP || other->kind == WR_LISTEN_SYSLOG_UDP;
+        bool other_udp = wr_listen_is_udp(other->kind);
         if (udp == other_udp && other->addr_len == listen.addr_len &&
             memcmp(&other->addr, &listen.addr, listen.addr_len) == 0)
             return "another listener has this address and port";

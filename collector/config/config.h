@@ -24,8 +24,22 @@ enum wr_listen_kind {
     WR_LISTEN_SYSLOG_UDP,
     WR_LISTEN_SYSLOG_TCP,
     WR_LISTEN_FORWARD, /* Fluent Forward */
+    WR_LISTEN_FLOW_TLS, /* as the two of TCP, within TLS; no default */
+    WR_LISTEN_SYSLOG_TLS,
     WR_LISTEN_NKINDS
 };
+static inline bool wr_listen_is_udp(enum wr_listen_kind kind)
+{
+    return kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_SYSLOG_UDP;
+}
+static inline bool wr_listen_is_flow(enum wr_listen_kind kind)
+{
+    return kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_FLOW_TCP || kind == WR_LISTEN_FLOW_TLS;
+}
+static inline bool wr_listen_is_tls(enum wr_listen_kind kind)
+{
+    return kind == WR_LISTEN_FLOW_TLS || kind == WR_LISTEN_SYSLOG_TLS;
+}
 const char *wr_listen_kind_name(enum wr_listen_kind kind); /* "flow_udp", as in the file and in metrics */
 
 /* An address to listen on. A bare port is every address, IPv6 and IPv4 on one socket where the kernel has
@@ -86,6 +100,7 @@ struct wr_config {
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
     uint32_t nlisten; /* the defaults, less the kinds that the file sets */
     struct wr_forward_listen forward_listen;
+    const char *tls_cert, *tls_key, *tls_client_ca; /* of the TLS listeners, PEM; NULL: not set */
     bool http_on;
     struct wr_listen http;                  /* `kind` unused */
     const char *rules[WR_CONFIG_MAX_RULES]; /* files or directories */

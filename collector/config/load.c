@@ -77,7 +77,8 @@ static const char *take_listen(struct load *load, const char *text, int kind)
 
 static void read_listen(struct load *load, const struct wr_yaml_node *root)
 {
-    static const char *const known[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp", "forward", NULL};
+    static const char *const known[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp",
+                                        "forward", "flow_tls", "syslog_tls", NULL};
     const struct wr_yaml_node *map = NULL;
     if (!wr_yaml_map(load->file, root, "listen", &map) || !map)
         return;
@@ -140,6 +141,26 @@ static void read_forward_input(struct load *load, const struct wr_yaml_node *roo
         f->users[f->nusers].name = keep(load, p->key->text);
         f->users[f->nusers++].password = keep(load, p->value->text);
     }
+}
+
+/* The files of the TLS listeners; whether they can be used is seen when they are opened. */
+static void read_tls(struct load *load, const struct wr_yaml_node *root)
+{
+    static const char *const known[] = {"cert", "key", "client_ca", NULL};
+    struct wr_config *c = load->config;
+    const struct wr_yaml_node *map = NULL;
+    if (wr_yaml_map(load->file, root, "tls", &map) && map) {
+        (void)wr_yaml_only(load->file, map, known, WR_ERROR);
+        read_str(load, map, "cert", &c->tls_cert);
+        read_str(load, map, "key", &c->tls_key);
+        read_str(load, map, "client_ca", &c->tls_client_ca);
+    }
+    for (uint32_t i = 0; i < c->nlisten; i++)
+        if (wr_listen_is_tls(c->listen[i].kind) && !c->tls_cert) {
+            wr_yaml_diag(load->file, wr_yaml_get(root, "listen"), WR_ERROR,
+                         "%s needs a certificate: `tls: {cert: FILE, key: FILE}`", wr_listen_kind_name(c->listen[i].kind));
+            return;
+        }
 }
 
 static void read_http(struct load *load, const struct wr_yaml_node *root)
@@ -343,7 +364,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "batch_rows", "memory",       "receive_buffer",  "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
-        "mappings",   "lists",        "elements",        NULL};
+        "mappings",   "lists",        "elements",        "tls",         NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -353,6 +374,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     read_scalars(load, root);
     read_listen(load, root);
     read_forward_input(load, root);
+    read_tls(load, root);
     read_http(load, root);
     read_orphans(load, root);
     read_alerts(load, root);

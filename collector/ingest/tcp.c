@@ -1,4 +1,4 @@
-/* Streams: IPFIX over TCP, syslog over TCP, Fluent Forward. Bytes gather in the stream's buffer until they hold a whole
+/* Streams: IPFIX and syslog over TCP and TLS, Fluent Forward. Bytes gather in the stream's buffer until they hold a whole
  * message; what is whole is decoded at once. When the ring has little room the stream is not read: TCP itself
  * then holds the sender back, and nothing that was received is lost. */
 #include "collector/ingest/forward.h"
@@ -17,8 +17,9 @@ enum {
     RING_RESERVE = 3 << 20,
     FLUSH_BYTES = 1 << 19,
     HALF_FRAME_MS = 300000,
-    UNSENT_MAX = 1 << 16,    /* bytes that a Forward client does not read */
-    LARGE_BYTES = 64 << 20   /* buffers above MAX_FRAME of all of a worker's streams together */
+    UNSENT_MAX = 1 << 16,    /* bytes that a Forward or TLS client does not read */
+    LARGE_BYTES = 64 << 20,  /* buffers above MAX_FRAME of all of a worker's streams together */
+    HANDSHAKE_MS = 10000
 };
 
 struct wr_stream {
@@ -33,12 +34,14 @@ struct wr_stream {
     struct wr_buf buf; /* bytes from `at` on are not consumed */
     size_t at;
     uint64_t progress_ms; /* loop time of the last whole message */
+    struct wr_tls *tls;    /* NULL: plain TCP */
+    struct wr_buf cipher;  /* as received */
     bool paused, closing, eof;
 };
 
 static bool is_flow(const struct wr_stream *s)
 {
-    return s->listener->at->kind == WR_LISTEN_FLOW_TCP;
+    return wr_listen_is_flow(s->listener->at->kind);
 }
 
 static void add_framing(struct wr_framing *sum, const struct wr_framing *f)
@@ -63,6 +66,8 @@ static void on_closed(uv_handle_t *handle)
     add_framing(&w->framing_total, &s->framing);
     wr_forward_conn_free(s->forward);
     wr_buf_fini(&s->buf);
+    wr_buf_fini(&s->cipher);
+    wr_tls_free(s->tls);
     free(s);
 }
 
@@ -80,6 +85,15 @@ static void stream_close(struct wr_stream *s)
     if (s->closing)
         return;
     s->closing = true;
+    if (s->tls) { /* best effort: the handle goes, whatever was not sent with it */
+        struct wr_buf bye = {0};
+        wr_tls_end(s->tls);
+        wr_tls_take(s->tls, &bye);
+        uv_buf_t buf = uv_buf_init(bye.data, (unsigned)bye.len);
+        if (bye.len)
+            (void)uv_try_write((uv_stream_t *)&s->tcp, &buf, 1);
+        wr_buf_fini(&bye);
+    }
     if (is_flow(s))
         wr_flow_session_end(s->listener->worker->decoder, &s->peer);
     uv_close((uv_handle_t *)&s->tcp, on_closed_locked);
@@ -91,7 +105,7 @@ static void stream_broken(struct wr_stream *s)
     stream_close(s);
 }
 
-/* ---- Fluent Forward ---- */
+/* ---- answers ---- */
 
 struct write {
     uv_write_t req;
@@ -122,6 +136,8 @@ static void answer(struct wr_stream *s, struct wr_buf *bytes)
     else if (uv_stream_get_write_queue_size((uv_stream_t *)&s->tcp) > UNSENT_MAX)
         stream_broken(s);
 }
+
+/* ---- Fluent Forward ---- */
 
 static void acknowledge(struct wr_stream *s)
 {
@@ -308,15 +324,41 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct wr_stream *s = handle->data;
     (void)suggested;
+    if (s->tls) {
+        wr_buf_reset(&s->cipher);
+        char *in = may_grow(s) ? wr_buf_room(&s->cipher, READ_BYTES) : NULL;
+        *buf = uv_buf_init(in, in ? READ_BYTES : 0);
+        return;
+    }
     char *room = may_grow(s) ? wr_buf_room(&s->buf, READ_BYTES) : NULL;
     *buf = uv_buf_init(room, room ? READ_BYTES : 0);
+}
+
+/* Ciphertext in; what it says goes to the buffer as if it had come in the clear. */
+static void on_cipher(struct wr_stream *s, const char *bytes, size_t len)
+{
+    enum wr_err err = wr_tls_feed(s->tls, bytes, len, &s->buf);
+    wr_buf_fini(&s->cipher);     /* thousands of connections may be silent */
+    struct wr_buf out = {0};
+    wr_tls_take(s->tls, &out);
+    answer(s, &out); /* after a failure, too: the alert that says why */
+    if (s->closing || (!wr_tls_ready(s->tls) && !err))
+        return;
+    if (err && !wr_tls_ended(s->tls)) {
+        s->listener->stats.tls_failed++;
+        s->listener->stats.tls_refused += wr_tls_refused(s->tls);
+    }
+    s->eof = wr_tls_ended(s->tls);
+    if (err && !s->eof)
+        stream_broken(s);
+    else
+        process(s);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct wr_stream *s = stream->data;
     struct wr_worker *w = s->listener->worker;
-    (void)buf;
     if (n == 0 || s->closing)
         return;
     pthread_mutex_lock(&w->lock);
@@ -326,6 +368,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         process(s);
     } else if (n < 0) {
         stream_broken(s);
+    } else if (s->tls) {
+        on_cipher(s, buf->base, (size_t)n);
     } else {
         s->buf.len += (size_t)n;
         process(s);
@@ -346,13 +390,18 @@ void wr_ingest_streams_resume(struct wr_worker *worker)
     }
 }
 
-/* Half a message for five minutes is a stalled or hostile sender; silence between messages is not. */
+/* A handshake that takes 10 s, or half a message for five minutes, is a stalled or hostile sender; silence between messages is not. */
 void wr_ingest_streams_sweep(struct wr_worker *worker)
 {
     uint64_t now = uv_now(&worker->loop);
-    for (struct wr_stream *s = worker->streams; s; s = s->next)
-        if (!s->closing && !s->paused && s->buf.len > s->at && now - s->progress_ms > HALF_FRAME_MS)
+    for (struct wr_stream *s = worker->streams; s; s = s->next) {
+        if (s->closing || s->paused)
+            continue;
+        bool shaking = s->tls && !wr_tls_ready(s->tls) && now - s->progress_ms > HANDSHAKE_MS;
+        s->listener->stats.tls_timeout += shaking;
+        if (shaking || (s->buf.len > s->at && now - s->progress_ms > HALF_FRAME_MS))
             stream_broken(s);
+    }
 }
 
 void wr_ingest_streams_close(struct wr_worker *worker)
@@ -406,6 +455,15 @@ static bool within_limits(const struct wr_stream *s)
     return same <= w->config->max_connections_per_peer;
 }
 
+static bool wrap(struct wr_stream *s)
+{
+    const struct wr_tls_server *server = s->listener->worker->tls;
+    if (!wr_listen_is_tls(s->listener->at->kind))
+        return true;
+    s->tls = server ? wr_tls_accept(server) : NULL;
+    return s->tls != NULL;
+}
+
 static void accept_stream(struct wr_listener *l)
 {
     struct wr_worker *w = l->worker;
@@ -430,7 +488,7 @@ static void accept_stream(struct wr_listener *l)
         s->forward = wr_forward_conn_new(&w->config->forward_listen, &greeting);
     s->rows_dropped = w->rows_dropped;
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) ||
-        !within_limits(s) || (forward && !s->forward) || !read_on(s)) {
+        !within_limits(s) || (forward && !s->forward) || !wrap(s) || !read_on(s)) {
         wr_buf_fini(&greeting);
         l->stats.connections_refused++;
         stream_close(s);

@@ -188,7 +188,7 @@ static void close_listeners(struct wr_worker *w)
         if (!l->open)
             continue;
         l->open = false;
-        if (l->at->kind == WR_LISTEN_FLOW_UDP || l->at->kind == WR_LISTEN_SYSLOG_UDP)
+        if (wr_listen_is_udp(l->at->kind))
             wr_ingest_udp_close(l);
         else
             wr_ingest_tcp_close(l);
@@ -267,7 +267,14 @@ void wr_worker_stop(struct wr_worker *worker)
 
 static bool is_udp(const struct wr_listen *at)
 {
-    return at->kind == WR_LISTEN_FLOW_UDP || at->kind == WR_LISTEN_SYSLOG_UDP;
+    return wr_listen_is_udp(at->kind);
+}
+
+void wr_worker_tls(struct wr_worker *worker, const struct wr_tls_server *server)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->tls = server;
+    pthread_mutex_unlock(&worker->lock);
 }
 
 static enum wr_err cannot_listen(const struct wr_listen *at, int rc, struct wr_buf *error)

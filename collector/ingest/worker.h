@@ -14,6 +14,7 @@
 
 #include "collector/config/config.h"
 #include "collector/io/io.h"
+#include "collector/io/tls.h"
 #include "collector/pipeline/ring.h"
 #include "collector/pipeline/wants.h"
 #include "parsers/flow/decoder.h"
@@ -34,6 +35,9 @@
     X(connections, "stream connections accepted")                                                            \
     X(connections_refused, "stream connections closed at once: a limit was reached")                         \
     X(connections_broken, "stream connections closed because of their content or silence")                   \
+    X(tls_failed, "TLS handshakes and sessions that failed")                                                  \
+    X(tls_refused, "of them, the client's certificate was refused or missing")                               \
+    X(tls_timeout, "TLS handshakes given up after 10 s")                                                      \
     X(paused, "times a stream was not read because the ring was full")
 
 /* Reasons of syslog listeners; flow listeners have WR_FLOW_REJECTS. */
@@ -94,6 +98,7 @@ struct wr_worker {
     uv_timer_t sweep;  /* closes silent ones */
     struct wr_flow_decoder *decoder;
     struct wr_log *log;
+    const struct wr_tls_server *tls; /* of new connections; the owner's */
     struct wr_flow_vec flows;
     struct wr_rows rows; /* a batch for each table that some rule reads */
     bool broken;         /* no memory: frames are refused and counted until a reload */
@@ -125,6 +130,9 @@ void wr_worker_fini(struct wr_worker *worker);
 
 /* Owner: other rules. WR_ENOMEM: what it had stays. */
 enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants) WR_MUST_CHECK;
+
+/* Owner: certificates for connections from now on; before the start, too. It keeps `server`. */
+void wr_worker_tls(struct wr_worker *worker, const struct wr_tls_server *server);
 
 /* Inside the worker, with `lock` held. */
 void wr_worker_flush(struct wr_worker *worker);        /* what was decoded goes into the ring */

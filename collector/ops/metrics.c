@@ -116,7 +116,7 @@ static void rejects(const struct wr_owner *o, const struct sums *s, struct wr_bu
          "of those received, refused whole: received = decoded + rejected over all reasons");
     for (uint32_t i = 0; i < o->config->nlisten; i++) {
         enum wr_listen_kind kind = o->config->listen[i].kind;
-        bool is_flow = kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_FLOW_TCP;
+        bool is_flow = wr_listen_is_flow(kind);
         for (int r = 0; r < (is_flow ? (int)WR_FLOW_NREJECTS : (int)WR_LINE_NREJECTS); r++) {
             wr_buf_str(out, "weir_listener_rejected_total");
             listener_labels(out, &o->config->listen[i]);

@@ -38,6 +38,7 @@ struct wr_owner {
     uint32_t nsinks, sinks_running;
     struct wr_worker *workers; /* config->workers of them */
     uint32_t nworkers;
+    struct wr_tls_server *tls; /* NULL: no listener needs it */
     atomic_int open_streams;
     struct wr_http *http;
 

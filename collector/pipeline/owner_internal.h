@@ -6,6 +6,9 @@
 
 struct wr_core_opts wr_owner_core_opts(const struct wr_config *config);
 
+/* Certificates of the TLS listeners, when there are any: else *ret_tls is NULL. False, with a line in `error`. */
+bool wr_owner_make_tls(const struct wr_config *config, struct wr_tls_server **ret_tls, struct wr_buf *error);
+
 /* The receivers that a configuration asks for, in the order of owner->sinks: Forward first, then standard
  * output, then files. Names are borrowed. */
 struct wr_owner_receivers {

@@ -190,8 +190,26 @@ static enum wr_err make_sinks(struct wr_owner *o, struct wr_buf *error)
     return WR_OK;
 }
 
+bool wr_owner_make_tls(const struct wr_config *c, struct wr_tls_server **ret_tls, struct wr_buf *error)
+{
+    *ret_tls = NULL;
+    for (uint32_t i = 0; i < c->nlisten; i++) {
+        if (!wr_listen_is_tls(c->listen[i].kind))
+            continue;
+        if (!c->tls_cert)
+            wr_buf_fmt(error, "%s needs a certificate: `tls: {cert: FILE, key: FILE}` in the configuration",
+                       wr_listen_kind_name(c->listen[i].kind));
+        else
+            *ret_tls = wr_tls_server_new(c->tls_cert, c->tls_key, c->tls_client_ca, error);
+        return *ret_tls != NULL;
+    }
+    return true;
+}
+
 static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
 {
+    if (!wr_owner_make_tls(o->config, &o->tls, error))
+        return WR_EINVAL;
     o->workers = aligned_alloc(64, (sizeof *o->workers * o->config->workers + 63) / 64 * 64);
     if (!o->workers)
         return WR_ENOMEM;
@@ -200,6 +218,7 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
                                          &o->wake, &o->open_streams, error);
         if (err)
             return err;
+        wr_worker_tls(&o->workers[i], o->tls);
         o->nworkers++;
     }
     int rc = wr_workers_steer(o->workers, o->nworkers);
@@ -384,6 +403,7 @@ void wr_owner_fini(struct wr_owner *o)
         uv_run(o->loop, UV_RUN_DEFAULT);
     }
     free(o->workers);
+    wr_tls_server_free(o->tls);
     for (uint32_t i = 0; i < o->nsinks; i++)
         wr_sink_free(o->sinks[i]);
     while (o->unstored) {

@@ -165,6 +165,9 @@ static void take_settings(struct wr_config *now, const struct wr_config *next)
     now->snapshot_log_bytes = next->snapshot_log_bytes;
     now->retention_ns = next->retention_ns;
     now->stdout_alerts = next->stdout_alerts;
+    now->tls_cert = next->tls_cert;
+    now->tls_key = next->tls_key;
+    now->tls_client_ca = next->tls_client_ca;
     memcpy(now->rules, next->rules, sizeof now->rules);
     now->nrules = next->nrules;
     memcpy(now->files, next->files, sizeof now->files);
@@ -187,6 +190,22 @@ static enum wr_err change(struct wr_owner *o, struct wr_ruleset *rules, const st
     return err;
 }
 
+/* For the listeners that run, with the files that `next` names: they are read again though their names stay. */
+static enum wr_err renew_tls(struct wr_owner *o, const struct wr_config *next, struct wr_tls_server **ret_tls)
+{
+    struct wr_buf error = {0};
+    struct wr_config files = *o->config;
+    files.tls_cert = next->tls_cert;
+    files.tls_key = next->tls_key;
+    files.tls_client_ca = next->tls_client_ca;
+    bool made = wr_owner_make_tls(&files, ret_tls, &error);
+    wr_buf_char(&error, '\0');
+    if (!made)
+        wr_oplog(WR_OPLOG_ERROR, "cannot take the new certificates", "error", error.err ? "" : error.data, NULL);
+    wr_buf_fini(&error);
+    return made ? WR_OK : WR_EINVAL;
+}
+
 void wr_owner_refdata_changed(struct wr_owner *owner)
 {
     wr_core_refdata_changed(owner->core);
@@ -195,14 +214,22 @@ void wr_owner_refdata_changed(struct wr_owner *owner)
 enum wr_err wr_owner_reload(struct wr_owner *owner, struct wr_ruleset *rules, const struct wr_config *next)
 {
     wr_owner_turn(owner); /* what was raised under the old rules is theirs */
-    enum wr_err err = change(owner, rules, next);
+    struct wr_tls_server *tls = NULL;
+    enum wr_err err = renew_tls(owner, next, &tls);
+    if (!err)
+        err = change(owner, rules, next);
     if (err) {
+        wr_tls_server_free(tls);
         owner->stats.reload_errors++;
         return err;
     }
     owner->stats.reloads++;
     say_unchangeable(owner->config, next);
     take_settings(owner->config, next);
+    for (uint32_t i = 0; i < owner->nworkers; i++)
+        wr_worker_tls(&owner->workers[i], tls);
+    wr_tls_server_free(owner->tls);
+    owner->tls = tls;
     for (uint32_t i = 0; i < owner->nworkers; i++)
         if (wr_worker_wants(&owner->workers[i], wr_core_wants(owner->core)) != WR_OK)
             wr_oplog(WR_OPLOG_ERROR, "a worker has no memory for the new rules and filters by the old ones",

@@ -9,7 +9,7 @@
 #include "collector/sink/forward.h"
 #include "collector/sink/forward_wire.h"
 #include "collector/sink/store.h"
-#include "collector/sink/tls_client.h"
+#include "collector/io/tls.h"
 
 enum { MAX_INFLIGHT = 64, READ_BYTES = 16384 };
 

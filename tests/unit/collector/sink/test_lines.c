@@ -111,7 +111,7 @@ Test(lines, a_torn_last_line_does_not_spoil_the_next)
 Test(lines, a_full_disk_is_counted_and_the_alerts_stay)
 {
     put_alerts(store, 1, 2);
-    struct wr_sink_stats stats = stop(wr_lines_new(&loop, store, receiver, "lines", "/dev/full"), 60);
+    struct wr_sink_stats stats = stop(wr_lines_new(&loop, store, receiver, "lines", "/dev/full"), 500);
     cr_expect(stats.errors >= 2);
     cr_expect_not(stats.connected);
     cr_expect_eq(stats.pending, 2);

@@ -1,4 +1,4 @@
-#include "collector/sink/tls_client.h"
+#include "collector/io/tls.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -13,6 +13,7 @@ struct wr_tls {
     SSL_CTX *ctx;
     SSL *ssl;
     BIO *in, *out; /* owned by ssl */
+    bool refused, ended;
     struct wr_buf error;
 };
 
@@ -63,7 +64,7 @@ static bool set_peer(SSL *ssl, const char *name)
     return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-static bool make_session(struct wr_tls *tls, const struct wr_tls_opts *opts)
+static bool make_session(struct wr_tls *tls)
 {
     tls->ssl = SSL_new(tls->ctx);
     tls->in = BIO_new(BIO_s_mem());
@@ -74,8 +75,7 @@ static bool make_session(struct wr_tls *tls, const struct wr_tls_opts *opts)
         return false;
     }
     SSL_set_bio(tls->ssl, tls->in, tls->out);
-    SSL_set_connect_state(tls->ssl);
-    return set_peer(tls->ssl, opts->name);
+    return true;
 }
 
 struct wr_tls *wr_tls_new(const struct wr_tls_opts *opts, struct wr_buf *error)
@@ -94,12 +94,82 @@ struct wr_tls *wr_tls_new(const struct wr_tls_opts *opts, struct wr_buf *error)
         wr_tls_free(tls);
         return NULL;
     }
-    if (!make_session(tls, opts)) {
+    if (!make_session(tls) || !set_peer(tls->ssl, opts->name)) {
         wr_buf_str(error, "cannot set up TLS: ");
         openssl_text(error);
         wr_tls_free(tls);
         return NULL;
     }
+    SSL_set_connect_state(tls->ssl);
+    return tls;
+}
+
+struct wr_tls_server {
+    SSL_CTX *ctx;
+};
+
+static bool load_server(SSL_CTX *ctx, const char *cert_file, const char *key_file, const char *client_ca,
+                        struct wr_buf *error)
+{
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
+        return complain(error, "cannot use the certificate", cert_file);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1)
+        return complain(error, "cannot use the private key", key_file);
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return complain(error, "the certificate has another key than", key_file);
+    if (!client_ca)
+        return true;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(client_ca);
+    if (!names || SSL_CTX_load_verify_file(ctx, client_ca) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return complain(error, "cannot use the clients' CA file", client_ca);
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return true;
+}
+
+struct wr_tls_server *wr_tls_server_new(const char *cert_file, const char *key_file, const char *client_ca,
+                                        struct wr_buf *error)
+{
+    struct wr_tls_server *server = calloc(1, sizeof *server);
+    SSL_CTX *ctx = server ? SSL_CTX_new(TLS_server_method()) : NULL;
+    if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
+        wr_buf_str(error, "cannot set up TLS");
+        SSL_CTX_free(ctx);
+        free(server);
+        return NULL;
+    }
+    server->ctx = ctx;
+    /* No renegotiation and no tickets: a session must not outlive the certificates it was made with. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    if (load_server(ctx, cert_file, key_file ? key_file : cert_file, client_ca, error))
+        return server;
+    wr_tls_server_free(server);
+    return NULL;
+}
+
+void wr_tls_server_free(struct wr_tls_server *server)
+{
+    if (server)
+        SSL_CTX_free(server->ctx);
+    free(server);
+}
+
+struct wr_tls *wr_tls_accept(const struct wr_tls_server *server)
+{
+    struct wr_tls *tls = calloc(1, sizeof *tls);
+    if (!tls)
+        return NULL;
+    tls->ctx = server->ctx;
+    SSL_CTX_up_ref(tls->ctx);
+    if (!make_session(tls)) {
+        wr_tls_free(tls);
+        return NULL;
+    }
+    SSL_set_accept_state(tls->ssl);
     return tls;
 }
 
@@ -126,10 +196,14 @@ static enum wr_err judge(struct wr_tls *tls, int rc)
         return WR_OK;
     wr_buf_reset(&tls->error);
     long verdict = SSL_get_verify_result(tls->ssl);
-    if (why == SSL_ERROR_ZERO_RETURN)
-        wr_buf_str(&tls->error, "the receiver ended the TLS session");
+    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    const char *peer = SSL_is_server(tls->ssl) ? "sender" : "receiver";
+    tls->ended = why == SSL_ERROR_ZERO_RETURN;
+    tls->refused = reason == SSL_R_CERTIFICATE_VERIFY_FAILED || reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+    if (tls->ended)
+        wr_buf_fmt(&tls->error, "the %s ended the TLS session", peer);
     else if (verdict != X509_V_OK && SSL_get_verify_mode(tls->ssl) != SSL_VERIFY_NONE)
-        wr_buf_fmt(&tls->error, "TLS: the receiver's certificate is refused: %s",
+        wr_buf_fmt(&tls->error, "TLS: the %s's certificate is refused: %s", peer,
                    X509_verify_cert_error_string(verdict));
     else
         wr_buf_str(&tls->error, "TLS: ");
@@ -161,9 +235,10 @@ enum wr_err wr_tls_feed(struct wr_tls *tls, const void *bytes, size_t len, struc
         if (err || !wr_tls_ready(tls))
             return err;
     }
+    size_t before = plain->len;
     for (;;) {
         char *room = wr_buf_room(plain, 4096);
-        if (!room || plain->len > PLAIN_LIMIT)
+        if (!room || plain->len - before > PLAIN_LIMIT)
             return WR_ENOMEM;
         ERR_clear_error();
         int rc = SSL_read(tls->ssl, room, 4096);
@@ -182,6 +257,23 @@ enum wr_err wr_tls_write(struct wr_tls *tls, const void *bytes, size_t len)
         return WR_OK;
     enum wr_err err = judge(tls, rc);
     return err ? err : WR_EIO;
+}
+
+bool wr_tls_refused(const struct wr_tls *tls)
+{
+    return tls->refused;
+}
+
+bool wr_tls_ended(const struct wr_tls *tls)
+{
+    return tls->ended;
+}
+
+void wr_tls_end(struct wr_tls *tls)
+{
+    if (wr_tls_ready(tls))
+        (void)SSL_shutdown(tls->ssl);
+    ERR_clear_error();
 }
 
 void wr_tls_take(struct wr_tls *tls, struct wr_buf *cipher)
