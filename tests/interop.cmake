@@ -5,7 +5,7 @@ if(TARGET weir)
       COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/exporters.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     list(APPEND interop_tests interop.${variant})
   endforeach()
-  foreach(variant rsyslog-udp rsyslog-tcp rsyslog-octets syslog-ng-udp syslog-ng-tcp syslog-ng-octets)
+  foreach(variant rsyslog-udp rsyslog-tcp rsyslog-octets rsyslog-tls syslog-ng-udp syslog-ng-tcp syslog-ng-octets syslog-ng-tls)
     add_test(NAME interop.${variant}
       COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/senders.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     list(APPEND interop_tests interop.${variant})

@@ -1,13 +1,25 @@
 #!/bin/sh
 # senders.sh VARIANT WEIR ROOT: a real syslog daemon ships the lab's endpoint events (JSON) to a running weir, softflowd the flows of
 # the same connections; the rows must be the six of lab-seed-rows.json, one alert each.
-# Variants: rsyslog-udp, rsyslog-tcp, rsyslog-octets, syslog-ng-udp, syslog-ng-tcp, syslog-ng-octets.
+# Variants: rsyslog-udp, rsyslog-tcp, rsyslog-octets, syslog-ng-udp, syslog-ng-tcp, syslog-ng-octets;
+# rsyslog-tls, syslog-ng-tls (RFC 5425, both sides with certificates).
 variant=$1 WEIR=$2 ROOT=$3
 . "$ROOT/tests/support/live.sh"
 lab=$ROOT/tests/data/mail
 mkdir "$dir/lab"
 offset=$(python3 "$ROOT/deploy/lab_shift.py" "$lab" "$dir/lab")
-live_start --workers 2
+case $variant in
+*-tls)
+    tls=$(live_ports 1)
+    for who in server client; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$who.test" \
+            -addext "subjectAltName=DNS:$who.test,IP:127.0.0.1" -keyout "$dir/$who.key" -out "$dir/$who.pem" 2>"$dir/openssl.log" ||
+            live_fail "openssl: $(cat "$dir/openssl.log")"
+    done
+    echo "tls: {cert: $dir/server.pem, key: $dir/server.key, client_ca: $dir/client.pem}" >"$dir/more.yaml"
+    live_start --workers 2 --listen "syslog_tls=127.0.0.1:$tls" ;;
+*) live_start --workers 2 ;;
+esac
 sender=""
 
 start_rsyslog() {
@@ -15,9 +27,15 @@ start_rsyslog() {
     udp) action='protocol="udp"' ;;
     tcp) action='protocol="tcp"' ;;
     octets) action='protocol="tcp" tcp_framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format"' ;;
+    tls)
+        driver="DefaultNetstreamDriver=\"ossl\" DefaultNetstreamDriverCAFile=\"$dir/server.pem\"
+            DefaultNetstreamDriverCertFile=\"$dir/client.pem\" DefaultNetstreamDriverKeyFile=\"$dir/client.key\""
+        syslog=$tls
+        action='protocol="tcp" tcp_framing="octet-counted" template="RSYSLOG_SyslogProtocol23Format" StreamDriver="ossl"
+            StreamDriverMode="1" StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="server.test"' ;;
     esac
     cat >"$dir/sender.conf" <<CONF
-global(workDirectory="$dir" maxMessageSize="64k")
+global(workDirectory="$dir" maxMessageSize="64k" ${driver:-})
 module(load="imfile" PollingInterval="1")
 input(type="imfile" File="$dir/lab/lab-endpoint.jsonl" Tag="defender:" Severity="info" Facility="local3")
 action(type="omfwd" target="127.0.0.1" port="$syslog" $action)
@@ -33,6 +51,8 @@ start_syslog_ng() {
     udp) to="network(\"127.0.0.1\" port($syslog) transport(\"udp\"))" ;;
     tcp) to="network(\"127.0.0.1\" port($syslog) transport(\"tcp\"))" ;;
     octets) to="syslog(\"127.0.0.1\" port($syslog) transport(\"tcp\"))" ;;
+    tls) to="syslog(\"127.0.0.1\" port($tls) transport(\"tls\") tls(ca-file(\"$dir/server.pem\") cert-file(\"$dir/client.pem\")
+        key-file(\"$dir/client.key\") peer-verify(required-trusted)))" ;;
     esac
     cat >"$dir/sender.conf" <<CONF
 @version: 3.38
