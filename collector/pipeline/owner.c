@@ -355,7 +355,9 @@ static void on_saved(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     uv_poll_stop(poll);
-    say_saved(o, wr_snapshot_end(&o->snapshot));
+    int rc = wr_snapshot_end(&o->snapshot);
+    if (o->phase != WR_OWNER_DRAINING || !o->snapshot.child.signal) /* the stop ends it: no news */
+        say_saved(o, rc);
     uv_close((uv_handle_t *)poll, on_saved_closed);
 }
 
