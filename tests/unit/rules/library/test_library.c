@@ -322,8 +322,8 @@ Test(library, every_rule_fires_for_the_labs_hosts_that_it_is_about_and_for_no_ot
 {
     read_lab();
     struct wr_refdata *ref = watchlists();
-    cr_expect_eq(run_folder(ref, "library"), 12);
-    cr_expect_eq(run_folder(ref, "optional"), 8);
+    cr_expect_eq(run_folder(ref, "library"), 13);
+    cr_expect_eq(run_folder(ref, "optional"), 9);
     wr_refdata_unref(ref);
     for (uint32_t i = 0; i < nevents; i++)
         wr_batch_free(events[i].row);
