@@ -333,6 +333,50 @@ KERNEL(array_sort_desc)
     put_sorted(ev, args, sel, out, true);
 }
 
+/* Several arrays in the order of the first, as one array of them; null where their lengths differ. */
+static void put_all_sorted(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, const struct wr_sel *sel,
+                           struct wr_vec *out, bool down)
+{
+    struct wr_buf json = {0};
+    WR_EACH (sel, row) {
+        struct items first = items_at(ev, &args[0], row);
+        struct sortable *s = wr_arena_alloc(ev->arena, ((size_t)(first.n < 0 ? 0 : first.n) + 1) * sizeof *s);
+        bool ok = first.n >= 0 && s;
+        for (int64_t i = 0; ok && i < first.n; i++)
+            s[i] = (struct sortable){scalar_of(ev, first.at[i]), first.at[i], i};
+        if (ok)
+            qsort(s, (size_t)first.n, sizeof *s, down ? descending : ascending);
+        wr_buf_reset(&json);
+        wr_buf_char(&json, '[');
+        for (uint32_t a = 0; a < call->nargs && ok; a++) {
+            struct items list = items_at(ev, &args[a], row);
+            ok = list.n == first.n;
+            wr_buf_str(&json, a ? ",[" : "[");
+            for (int64_t i = 0; ok && i < list.n; i++) {
+                wr_buf_str(&json, i ? "," : "");
+                wr_buf_add(&json, list.at[s[i].place].p, list.at[s[i].place].len);
+            }
+            wr_buf_char(&json, ']');
+        }
+        wr_buf_char(&json, ']');
+        if (ok && !json.err)
+            wr_put_text(ev, out, row, json.data, json.len);
+    }
+    if (json.err)
+        ev->err = json.err;
+    wr_buf_fini(&json);
+}
+
+KERNEL(array_sort_asc_all)
+{
+    put_all_sorted(ev, call, args, sel, out, false);
+}
+
+KERNEL(array_sort_desc_all)
+{
+    put_all_sorted(ev, call, args, sel, out, true);
+}
+
 /* strcat_array(array, delimiter) */
 KERNEL(strcat_array)
 {

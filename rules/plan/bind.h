@@ -121,6 +121,9 @@ bool wr_tree_any_ex(const struct wr_op *root, bool (*test)(const struct wr_ex *e
 
 /* ---- functions with several results ---- */
 /* `f(x)` or `(a, b) = f(x)` of such a function. */
+/* array_sort_asc() or _desc() of several arrays, and all that it gives as one array. */
+bool wr_is_sort(const struct wr_kql_ex *ast);
+struct wr_ex *wr_bind_sort_all(struct wr_binder *b, const struct wr_kql_ex *ast);
 bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast);
 /* Adds its columns. */
 bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols);

@@ -534,7 +534,8 @@ static struct wr_ex *bind_member(struct wr_binder *b, const struct wr_kql_ex *as
     struct wr_ex *ref = wr_bind_scan_ref(b, ast, &is_ref);
     if (is_ref)
         return ref;
-    struct wr_ex *args[2] = {wr_bind_ex(b, ast->args[0]), NULL};
+    const struct wr_kql_ex *of = ast->args[0];
+    struct wr_ex *args[2] = {wr_is_sort(of) ? wr_bind_sort_all(b, of) : wr_bind_ex(b, of), NULL};
     if (!args[0])
         return NULL;
     if (args[0]->type != WR_DYNAMIC) {

@@ -24,6 +24,31 @@ static const char *const *results_of(const struct wr_binder *b, const struct wr_
     return NULL;
 }
 
+bool wr_is_sort(const struct wr_kql_ex *ast)
+{
+    return ast->kind == WR_KQL_CALL && !ast->is_op && ast->nargs > 1 &&
+           (strcmp(ast->name.text, "array_sort_asc") == 0 || strcmp(ast->name.text, "array_sort_desc") == 0);
+}
+
+struct wr_ex *wr_bind_sort_all(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    enum { MAX_ARRAYS = 8 };
+    struct wr_ex *args[MAX_ARRAYS];
+    bool ok = ast->nargs <= MAX_ARRAYS;
+    for (uint32_t i = 0; i < ast->nargs && ok; i++) {
+        ok = (args[i] = wr_bind_ex(b, ast->args[i])) != NULL;
+        if (!ok)
+            return NULL;
+        ok = args[i]->type == WR_DYNAMIC;
+    }
+    if (!ok) {
+        wr_bind_error(b, ast->span, "'%s' takes arrays here, 8 at most", ast->name.text);
+        return NULL;
+    }
+    bool down = strcmp(ast->name.text, "array_sort_desc") == 0;
+    return wr_ex_call(b, down ? "array_sort_desc.all" : "array_sort_asc.all", args, ast->nargs, ast->span);
+}
+
 bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     return results_of(b, ast) != NULL;

@@ -239,7 +239,7 @@ struct tally {
 };
 
 /* Floors: what passes today; raise them with the engine, never lower them. */
-static struct tally tallies[] = {{"B1", 0, 0, 61}, {"B2", 0, 0, 7}, {"B3", 0, 0, 18}, {"B4", 0, 0, 46},
+static struct tally tallies[] = {{"B1", 0, 0, 61}, {"B2", 0, 0, 7}, {"B3", 0, 0, 18}, {"B4", 0, 0, 47},
                                  {"B5", 0, 0, 7},  {"B6", 0, 0, 9}, {"", 0, 0, 70}}; /* "": of no batch */
 
 static void one_line(struct wr_slice test)
