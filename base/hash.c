@@ -98,6 +98,11 @@ void wr_sha256(const void *data, size_t len, uint8_t *out)
     WR_ASSERT(SHA256(data, len, out) != NULL);
 }
 
+void wr_sha1(const void *data, size_t len, uint8_t *out)
+{
+    WR_ASSERT(SHA1(data, len, out) != NULL);
+}
+
 void wr_hex(const uint8_t *bytes, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -19,6 +19,9 @@ uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len);
 /* SHA-256 of one buffer; `out` takes 32 bytes. For ids that must be the same everywhere, for ever. */
 void wr_sha256(const void *data, size_t len, uint8_t *out);
 
+/* SHA-1 of one buffer; `out` takes 20 bytes. For community ids, which are made of it; for nothing that must be secure. */
+void wr_sha1(const void *data, size_t len, uint8_t *out);
+
 /* Lower-case hex of `n` bytes; `out` takes 2 * n + 1. */
 void wr_hex(const uint8_t *bytes, size_t n, char *out);
 

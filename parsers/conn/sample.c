@@ -2,6 +2,8 @@
 #include "parsers/conn/address.h"
 #include "parsers/conn/table.h"
 
+#include <string.h>
+
 static void put_text(struct wr_buf *out, const char *key, const char *text)
 {
     wr_json_key(out, key);
@@ -22,6 +24,46 @@ static void put_time(struct wr_buf *out, const char *key, int64_t ns)
     wr_json_key(out, key);
     wr_buf_char(out, '"');
     wr_ticks_datetime(out, wr_ticks_of_unix_ns(ns));
+    wr_buf_char(out, '"');
+}
+
+static void base64(const uint8_t *in, size_t n, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        uint32_t v = (uint32_t)in[i] << 16 | (uint32_t)(left > 1 ? in[i + 1] : 0) << 8 |
+                     (left > 2 ? in[i + 2] : 0);
+        *out++ = digits[v >> 18];
+        *out++ = digits[v >> 12 & 63];
+        *out++ = left > 1 ? digits[v >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[v & 63] : '=';
+    }
+    *out = '\0';
+}
+
+/* Community ID v1 with seed 0, by which Zeek, Suricata and packet stores name the same connection.
+ * Of ICMP the type and code are not kept, so there is none. */
+static void put_community_id(struct wr_buf *out, const struct wr_conn_key *key)
+{
+    uint8_t in[40] = {0}, hash[20];
+    char text[32];
+    size_t n = 2, len = key->v6 ? 16 : 4;
+    if (key->proto == 1 || key->proto == 58)
+        return;
+    for (int s = 0; s < 2; s++, n += len)
+        memcpy(in + n, key->addr[s], len);
+    in[n] = key->proto;
+    n += 2;
+    for (int s = 0; s < 2; s++, n += 2) {
+        in[n] = (uint8_t)(key->port[s] >> 8);
+        in[n + 1] = (uint8_t)key->port[s];
+    }
+    wr_sha1(in, n, hash);
+    base64(hash, sizeof hash, text);
+    wr_json_key(out, "network.community_id");
+    wr_buf_str(out, "\"1:");
+    wr_buf_str(out, text);
     wr_buf_char(out, '"');
 }
 
@@ -49,6 +91,7 @@ bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *
     put_number(out, "ReceivedBytes", bytes[1]);
     put_text(out, "MatchQuality", wr_quality_text(wr_row_quality(conn, row)));
     put_text(out, "DirectionSource", wr_why_text(row->why));
+    put_community_id(out, &e->key);
     wr_buf_char(out, '}');
     return true;
 }

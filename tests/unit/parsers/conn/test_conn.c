@@ -471,12 +471,45 @@ Test(conn, a_sample_names_the_connection_until_it_has_gone)
         "25,"
         "\"Protocol\":\"Tcp\",\"Start\":\"2026-01-05T08:00:00.0000000Z\","
         "\"End\":\"2026-01-05T08:00:00.1000000Z\",\"SentBytes\":1227,\"ReceivedBytes\":708,"
-        "\"MatchQuality\":\"exact\",\"DirectionSource\":\"event\"}");
+        "\"MatchQuality\":\"exact\",\"DirectionSource\":\"event\","
+        "\"network.community_id\":\"1:2iYm+2g7HA5GZ3cVTq2G2Fx57Bo=\"}");
     cr_expect_not(wr_conn_sample(k->conn, 999, &out));
     kit_advance(k, 4000000);
     cr_expect_not(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));
     wr_buf_fini(&out);
     kit_free(k);
+}
+
+/* Baselines of the community id specification (seed 0), and one of a pair whose ends are the other way round. */
+Test(conn, a_sample_has_the_community_id)
+{
+    static const struct {
+        uint8_t proto, src[4], dst[4];
+        uint16_t sport, dport;
+        const char *id;
+    } cases[] = {
+        {6, {128, 232, 110, 120}, {66, 35, 250, 204}, 34855, 80, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+        {6, {66, 35, 250, 204}, {128, 232, 110, 120}, 80, 34855, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+        {17, {192, 168, 1, 52}, {8, 8, 8, 8}, 54585, 53, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+        {6, {10, 1, 2, 3}, {203, 0, 113, 25}, 51514, 587, "1:KbBomPmvTaWIxpVCkBlRfBDjC/U="},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kit *k = kit_new(NETWORK_ONLY);
+        struct wr_buf out = {0};
+        struct wr_flow f = biflow(0, 100, ALL, 10, 10);
+        f.proto = cases[i].proto;
+        memcpy(f.src, cases[i].src, 4);
+        memcpy(f.dst, cases[i].dst, 4);
+        f.sport = cases[i].sport;
+        f.dport = cases[i].dport;
+        kit_flow(k, f);
+        cr_assert_eq(k->n, 1);
+        cr_assert(wr_conn_sample(k->conn, (uint64_t)k->row[0].id, &out));
+        wr_buf_char(&out, '\0');
+        cr_expect_not_null(strstr(out.data, cases[i].id), "%s", out.data);
+        wr_buf_fini(&out);
+        kit_free(k);
+    }
 }
 
 Test(conn, absurd_times_are_taken_as_they_can_be)
