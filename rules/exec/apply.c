@@ -20,10 +20,11 @@ struct wr_applier {
     enum wr_err err;
 };
 
-struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes)
+struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes,
+                                  uint64_t work_rows)
 {
     struct wr_applier *a = calloc(1, sizeof *a);
-    struct wr_run_opts opts = {.batch_rows = ROWS, .memory_bytes = memory_bytes, .tables = tables};
+    struct wr_run_opts opts = {.batch_rows = ROWS, .memory_bytes = memory_bytes, .tables = tables, .work_rows = work_rows};
     if (!a)
         return NULL;
     a->op = op;

@@ -10,7 +10,8 @@ struct wr_applier;
 typedef void wr_apply_emit(void *arg, struct wr_chunk *chunk);
 
 /* `op` is a WR_OP_APPLY; `tables` is what its piece reads beside the rows. Borrows all. NULL: no memory. */
-struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes);
+struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes,
+                                  uint64_t work_rows);
 void wr_applier_free(struct wr_applier *a);
 /* Why it stopped, and where; NULL: nothing to say beside the error. */
 const char *wr_applier_why(const struct wr_applier *a, struct wr_span *ret_span);

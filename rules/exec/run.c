@@ -38,6 +38,7 @@ struct wr_run {
     uint32_t nsubs;
     struct wr_arena *sub_arena; /* what they gave, for one run */
     uint32_t nnodes, batch_rows;
+    uint64_t work, work_max; /* rows that went into operators */
     size_t memory;
     struct wr_rows fed[WR_NTABLES];
     const struct wr_rows *tables; /* fed; in a piece, what the run around it was fed */
@@ -103,7 +104,7 @@ static struct node *build(struct wr_run *run, const struct wr_op *op, struct nod
         return NULL;
     struct node **end = &n->input;
     if (op->kind == WR_OP_APPLY) { /* its piece is a run of its own */
-        n->applier = wr_applier_new(op, run->tables, run->memory);
+        n->applier = wr_applier_new(op, run->tables, run->memory, run->work_max);
         return n->applier ? n : NULL;
     }
     for (uint32_t i = 0; i < op->ninputs; i++) {
@@ -147,6 +148,7 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
         return NULL;
     run->batch_rows = opts && opts->batch_rows ? opts->batch_rows : WR_BATCH_ROWS;
     run->memory = opts && opts->memory_bytes ? opts->memory_bytes : (size_t)1 << 30;
+    run->work_max = opts && opts->work_rows ? opts->work_rows : UINT64_MAX;
     run->tables = opts && opts->tables ? opts->tables : run->fed;
     run->nodes = wr_arena_new(4096);
     run->scratch = wr_arena_new(SCRATCH);
@@ -309,6 +311,9 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
 {
     for (; n && chunk->sel.n && !run->err; n = n->out) {
         run->ev.nrows = chunk->nrows;
+        run->work += chunk->sel.n;
+        if (run->work > run->work_max)
+            fail(run, n, WR_ELIMIT, "more rows on the way to this result than are allowed beforehand");
         if (!n->op) {
             keep(run, n, chunk);
             return;
@@ -353,6 +358,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         case WR_OP_UNION:
         case WR_OP_SCAN:
         case WR_OP_ROWS:
+        case WR_OP_RANGE:
         case WR_OP_GIVEN:
         case WR_OP_EXTERNAL:
             break;
@@ -456,6 +462,44 @@ static void rows_leaf(struct wr_run *run, struct node *n)
     wr_rows_fini(&rows);
 }
 
+/* from, from + step, ... to: both ends included; none when an end is null or the step leads away. */
+static void range_leaf(struct wr_run *run, struct node *n)
+{
+    enum { MOST = 1000000 };
+    uint16_t zero = 0;
+    struct wr_sel first = {&zero, 1};
+    struct wr_vec end[3];
+    bool real = n->op->schema->cols[0].type == WR_REAL, all = true;
+    run->ev.nrows = 1;
+    for (int i = 0; i < 3 && all; i++) {
+        const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->rows[i], NULL, &first);
+        all = v && wr_vec_valid(v, 0);
+        if (all)
+            end[i] = *v;
+    }
+    if (run->ev.err)
+        fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+    if (!all || run->err)
+        return;
+    double step = real ? end[2].r[0] : (double)end[2].i[0];
+    double width = real ? end[1].r[0] - end[0].r[0] : (double)end[1].i[0] - (double)end[0].i[0];
+    double count = step != 0 && width / step >= 0 ? floor(width / step) + 1 : 0;
+    struct wr_rows rows;
+    wr_rows_init(&rows, n->op->schema, run->batch_rows);
+    if (!(count <= MOST))
+        fail(run, n, WR_ELIMIT, "range makes more than 1,000,000 rows");
+    for (int64_t k = 0; k < (int64_t)count && !run->err; k++) {
+        int64_t i = real ? 0 : end[0].i[0] + k * end[2].i[0];
+        double r = real ? end[0].r[0] + (double)k * step : 0;
+        struct wr_vec v = {.type = n->op->schema->cols[0].type, .i = real ? NULL : &i, .r = real ? &r : NULL};
+        if (wr_rows_add(&rows, &v, &first) != WR_OK)
+            fail(run, n, WR_ENOMEM, "out of memory");
+    }
+    wr_arena_reset(run->scratch);
+    push_rows(run, n->out, &rows);
+    wr_rows_fini(&rows);
+}
+
 static void whole_flush(struct wr_run *run, struct node *n)
 {
     struct wr_rows out;
@@ -543,6 +587,8 @@ static void finish(struct wr_run *run, struct node *n)
         partition_flush(run, n);
     } else if (n->op->kind == WR_OP_ROWS) {
         rows_leaf(run, n);
+    } else if (n->op->kind == WR_OP_RANGE) {
+        range_leaf(run, n);
     } else if (n->op->kind == WR_OP_EXTERNAL) {
         external_leaf(run, n);
     } else if (n->op->kind == WR_OP_WHOLE || n->op->kind == WR_OP_SERIAL) {
@@ -618,6 +664,7 @@ enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **re
     wr_arena_reset(run->scratch);
     run->err = WR_OK;
     run->why = NULL;
+    run->work = run->outer_subs ? run->work : 0;
     run->span = (struct wr_span){0};
     run->ev = (struct wr_eval){.arena = run->scratch, .now = now, .subs = run->outer_subs};
     if (!run->outer_subs)

@@ -14,6 +14,7 @@ struct wr_run_opts {
     const struct wr_rows *tables; /* WR_NTABLES, in the place of what is fed: of the run around a piece; or NULL */
     const struct wr_sub *subs; /* of the plan */
     uint32_t nsubs;
+    uint64_t work_rows;  /* rows that go into operators, all together; 0: any number */
     size_t memory_bytes; /* of everything that operators keep; 0: 1 GiB */
 };
 

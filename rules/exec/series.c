@@ -189,9 +189,10 @@ static enum wr_err emit(struct work *w, struct entry *e, uint64_t n, uint64_t *a
     return err;
 }
 
-static enum wr_err all_series(struct work *w, struct entry *e, uint64_t *at, struct wr_rows *out)
+static enum wr_err all_series(struct work *w, struct entry *e, uint64_t *at, struct wr_rows *out,
+                              const char **ret_why)
 {
-    uint64_t n = 0;
+    uint64_t n = 0, points = 0;
     enum wr_err err = WR_OK;
     for (uint32_t i = 0; i < w->in->nbatches && !err; i++) {
         const struct wr_batch *b = w->in->batch[i];
@@ -208,6 +209,11 @@ static enum wr_err all_series(struct work *w, struct entry *e, uint64_t *at, str
         for (k = i + 1; k < n && e[k].key.len == e[i].key.len &&
                         (!e[i].key.len || memcmp(e[k].key.data, e[i].key.data, e[i].key.len) == 0);)
             k++;
+        points += w->axis.n;
+        if (points > 16 * (uint64_t)WR_SERIES_MAX_POINTS) {
+            *ret_why = "all series together have more than 16,777,216 points";
+            return WR_ELIMIT;
+        }
         err = emit(w, e + i, k - i, at, out);
     }
     if (!n && !err && w->spec->nonempty && !w->spec->nkeys)
@@ -223,7 +229,7 @@ static enum wr_err run(struct wr_eval *ev, const struct wr_op *op, const struct 
         return ev->err ? ev->err : *ret_why ? WR_ELIMIT : WR_OK;
     struct entry *e = calloc(in->nrows + 1, sizeof *e);
     uint64_t *at = calloc(w.axis.n, sizeof *at);
-    enum wr_err err = e && at ? all_series(&w, e, at, out) : WR_ENOMEM;
+    enum wr_err err = e && at ? all_series(&w, e, at, out, ret_why) : WR_ENOMEM;
     for (uint64_t i = 0; e && i < in->nrows; i++)
         wr_buf_fini(&e[i].key);
     free(e);

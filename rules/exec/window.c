@@ -12,7 +12,8 @@ enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_PREDS = 16, ROWS_A_GRID = 200000,
 
 static bool names_now(const struct wr_ex *ex)
 {
-    bool now = ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD);
+    bool now = ex->kind == WR_EX_SUB ||
+               (ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD));
     for (uint32_t i = 0; i < ex->nargs && !now; i++)
         now = names_now(ex->args[i]);
     return now;
@@ -43,6 +44,7 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
         add_pred(leaf, op->pred);
         return find_leaves(w, op->input, leaf);
     case WR_OP_ROWS:
+    case WR_OP_RANGE:
     case WR_OP_GIVEN:
     case WR_OP_EXTERNAL:
         return true;

@@ -47,8 +47,8 @@ bool wr_op_is_constant(const struct wr_op *op)
 
 bool wr_op_rows_now(struct wr_binder *b, const struct wr_op *op, struct wr_rows *ret_rows)
 {
-    enum { BUDGET = 16 << 20 };
-    struct wr_run_opts opts = {.memory_bytes = BUDGET};
+    enum { MEMORY_MAX = 16 << 20, WORK_MAX = 4000000 }; /* some tenths of a second */
+    struct wr_run_opts opts = {.memory_bytes = MEMORY_MAX, .work_rows = WORK_MAX};
     struct wr_run *run = wr_run_new(op, &opts);
     const struct wr_rows *rows;
     const char *why = NULL;

@@ -175,26 +175,55 @@ struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
     return ok ? wr_op_rows(b, &cols, cols.ex, 1, ast->span) : NULL;
 }
 
+/* range whose ends are known at each run only: now(), toscalar() of a table. */
+static struct wr_op *range_later(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_ex *const end[3],
+                                 enum wr_type type)
+{
+    struct wr_cols cols = {0};
+    struct wr_ex shape = {.type = type}, **rows = wr_arena_alloc(b->arena, 3 * sizeof *rows);
+    if (!rows || !wr_cols_add(b, &cols, ast->label.text, true, &shape, ast->label.span))
+        return NULL;
+    for (int i = 0; i < 3; i++) {
+        enum wr_type want = i == 2 && type == WR_DATETIME ? WR_TIMESPAN : type;
+        rows[i] = type == WR_REAL || type == WR_LONG ? wr_ex_convert(b, end[i], want) : end[i];
+        if (rows[i] && rows[i]->type != want) {
+            wr_bind_error(b, ast->args[i]->span, "a %s is needed here", wr_type_name(want));
+            return NULL;
+        }
+        if (!rows[i])
+            return NULL;
+    }
+    struct wr_op *op = wr_op_rows(b, &cols, rows, 3, ast->span);
+    if (op) {
+        op->kind = WR_OP_RANGE;
+        op->ordered = true;
+    }
+    return op;
+}
+
 /* range: its rows are constants, so they are made here. */
 struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
 {
     enum { MAX_ROWS = 100000 };
     struct wr_ex *end[3];
-    bool ok = true, real = false;
+    bool ok = true, real = false, later = false;
     for (int i = 0; i < 3; i++) {
         end[i] = wr_bind_ex(b, ast->args[i]);
-        if (end[i] &&
-            (end[i]->kind != WR_EX_CONST || end[i]->value.null || wr_type_is_str(end[i]->type))) {
-            wr_bind_error(b, ast->args[i]->span,
-                          "range takes numbers or times that are known beforehand");
+        bool constant = end[i] && end[i]->kind == WR_EX_CONST;
+        if (end[i] && (!end[i]->per_run || (constant && end[i]->value.null) || wr_type_is_str(end[i]->type) ||
+                       end[i]->type == WR_BOOL)) {
+            wr_bind_error(b, ast->args[i]->span, "range takes numbers or times, the same for a whole run");
             end[i] = NULL;
         }
+        later |= end[i] && !constant;
         ok = ok && end[i];
         real |= end[i] && end[i]->type == WR_REAL;
     }
     if (!ok)
         return NULL;
     enum wr_type type = real ? WR_REAL : end[0]->type == WR_INT ? WR_LONG : end[0]->type;
+    if (later)
+        return range_later(b, ast, end, type);
     double at = end[0]->type == WR_REAL ? end[0]->value.r : (double)end[0]->value.i;
     double to = end[1]->type == WR_REAL ? end[1]->value.r : (double)end[1]->value.i;
     double step = end[2]->type == WR_REAL ? end[2]->value.r : (double)end[2]->value.i;

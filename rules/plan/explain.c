@@ -183,6 +183,10 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
     case WR_OP_SCAN:
         wr_buf_fmt(out, "scan %s", op->schema->name);
         break;
+    case WR_OP_RANGE:
+        wr_buf_fmt(out, "range %s: ", op->schema->cols[0].name);
+        print_list(op->rows, 3, NULL, out);
+        break;
     case WR_OP_ROWS:
         print_rows(op, out);
         break;

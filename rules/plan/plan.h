@@ -41,6 +41,7 @@ struct wr_ex {
 
 enum wr_op_kind {
     WR_OP_SCAN,      /* rows of a built-in table */
+    WR_OP_RANGE,     /* range whose ends are known at each run: rows[0..2] are from, to, step */
     WR_OP_ROWS,      /* datatable, print: rows of constants (print: one row, expressions over no input) */
     WR_OP_WHERE,     /* keeps rows whose predicate is true (null is not) */
     WR_OP_MAP,       /* extend, project, project-away, ...: every output column is an expression over the input */

@@ -312,6 +312,7 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         return true;
     }
     case WR_OP_ROWS:
+    case WR_OP_RANGE:
     case WR_OP_GIVEN:
     case WR_OP_EXTERNAL:
         identity(op->schema, ret);

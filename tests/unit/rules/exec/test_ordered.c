@@ -136,6 +136,11 @@ Test(ordered, small_ones)
     expect(U "union A, A | sample-distinct 1 of s", "s;a fox");
     expect(U "union A, A | top-hitters 1 of s by n", "s|approximate_sum_n;dog|4");
     expect(U "A | consume", "s|n");
+    expect("range t from now() to now() + 150m step 1h | project h = (t - now()) / 1h, r = row_number()", "h|r;0.0|1;1.0|2;2.0|3");
+    expect("range x from 3 to tolong(now() - now()) step -1 | project x", "x;3;2;1;0");
+    expect("range x from now() to now() + 1d step 1tick | count",
+           "q.kql:1:1: error: range makes more than 1,000,000 rows\n    range x from now() to now() + 1d step 1tick | count\n"
+           "    ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
     expect(U "A | sample 1 | count", "Count;1");
     refuse(U "A | assert-schema (s:string, n:int)", "column 2 is 'n' of type long");
 }

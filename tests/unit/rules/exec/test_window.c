@@ -168,7 +168,8 @@ static char *rows_text(const struct wr_rows *rows)
 
 static char *batch_text(const struct wr_plan *plan, const struct event *e, uint32_t n, int64_t t)
 {
-    struct wr_run *run = wr_run_new(plan->root, NULL);
+    struct wr_run_opts opts = {.subs = plan->subs, .nsubs = plan->nsubs};
+    struct wr_run *run = wr_run_new(plan->root, &opts);
     struct wr_batch *b = batch_new(MAX_ROWS);
     for (uint32_t i = 0; i < n; i++) {
         bool newest = e[i].ts > t - WINDOW;
@@ -201,7 +202,19 @@ static const char *const queries[] = {
     "DeviceNetworkEvents | where Timestamp between (ago(12s) .. ago(4s)) | summarize count() by DeviceName",
     "DeviceNetworkEvents | where RemotePort == 25 | join kind=inner (DeviceNetworkEvents | where RemotePort == "
     "587 | summarize n = count() by DeviceName) on DeviceName | project Timestamp, DeviceName, SentBytes, n",
-    "DeviceNetworkEvents | summarize arg_max(SentBytes, RemotePort) by DeviceName"};
+    "DeviceNetworkEvents | summarize arg_max(SentBytes, RemotePort) by DeviceName",
+    "let m = toscalar(DeviceNetworkEvents | summarize avg(SentBytes)); DeviceNetworkEvents | where SentBytes > m | "
+    "summarize n = count() by DeviceName",
+    "DeviceNetworkEvents | extend h = DeviceName in (DeviceNetworkEvents | where SentBytes > 90 | project DeviceName) | "
+    "summarize n = count() by DeviceName, h",
+    "DeviceNetworkEvents | sort by Timestamp asc, SentBytes asc, DeviceName asc | extend d = SentBytes - prev(SentBytes) | "
+    "summarize m = max(d) by DeviceName",
+    "DeviceNetworkEvents | extend d = pack_array(RemotePort, SentBytes) | mv-apply d to typeof(long) on (summarize s = max(d))"
+    " | summarize m = max(s) by DeviceName",
+    "DeviceNetworkEvents | partition by DeviceName (summarize m = max(SentBytes), D = take_any(DeviceName))",
+    "DeviceNetworkEvents | make-series n = count() on SentBytes from 0 to 300 step 60 by DeviceName | project DeviceName, "
+    "n = tostring(n)",
+    "DeviceNetworkEvents | top-nested 2 of DeviceName by sum(SentBytes), top-nested 1 of RemotePort by max(SentBytes)"};
 
 static void check(uint64_t seed, const char *query)
 {
@@ -238,7 +251,7 @@ static void check(uint64_t seed, const char *query)
 Test(window, equals_batch_at_each_run_with_amendments_and_restarts)
 {
     for (size_t q = 0; q < sizeof queries / sizeof *queries; q++)
-        for (uint64_t seed = 1; seed <= 25; seed++)
+        for (uint64_t seed = 1; seed <= (q < 9 ? 25 : 3); seed++) /* the later ones are slow */
             check(seed, queries[q]);
 }
 
