@@ -29,6 +29,14 @@ static void value_of(char letter, const char *text, size_t len, struct wr_arena 
     wr_buf_fini(&json);
 }
 
+/* Letters that stand for several types, as one of them. */
+static char plain(char letter)
+{
+    static const char several[] = "T*BLRN", one[] = "ssblrr";
+    const char *at = strchr(several, letter);
+    return at && letter ? one[at - several] : letter;
+}
+
 static enum wr_type result_of(const char *signature)
 {
     static const char letters[] = "bilrdtsgyc";
@@ -55,7 +63,7 @@ static void run(const struct wr_fn *fn, const char *text, size_t len, struct wr_
         const char *stop = len ? memchr(text, '\0', len) : NULL;
         size_t n = stop ? (size_t)(stop - text) : len;
         struct wr_ex *arg = &ex[call.nargs];
-        value_of(*s == 'T' || *s == '*' ? 's' : *s, text, n, arena, &arg->value);
+        value_of(plain(*s), text, n, arena, &arg->value);
         arg->kind = WR_EX_CONST;
         arg->type = arg->value.type;
         args[call.nargs++] = arg;
