@@ -132,6 +132,8 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
     wr_json_key(out, "recordsPerSecond");
     wr_buf_fmt(out, "%.1f", quiet ? 0.0 : life->records_rate);
     put_number(out, "sequenceLost", life->seq_lost);
+    put_number(out, "flowsNotSent", x->not_sent);
+    put_number(out, "packetsIgnored", x->ignored_packets);
     put_number(out, "samplingInterval", life->rate ? life->rate : 1);
     put_number(out, "samplers", x->nsamplers);
     put_number(out, "names", x->names.n);

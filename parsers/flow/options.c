@@ -163,7 +163,7 @@ static bool target_of_option(const struct wr_field *f, uint32_t *ret_target)
 }
 
 /* The walk that found the record has held every length against its set. */
-static void gather(const struct wr_tmpl *tmpl, const uint8_t *rec, struct gathered *g)
+static void gather(struct wr_exporter *from, const struct wr_tmpl *tmpl, const uint8_t *rec, struct gathered *g)
 {
     *g = (struct gathered){0};
     for (uint32_t i = 0, at = 0; i < tmpl->nfields; i++) {
@@ -176,6 +176,8 @@ static void gather(const struct wr_tmpl *tmpl, const uint8_t *rec, struct gather
                 at += 2;
             }
         }
+        if (len >= 1 && len <= 8 && f->legal && f->pen == 0 && (f->id == 164 || f->id == 166))
+            *(f->id == 166 ? &from->not_sent : &from->ignored_packets) = wr_be(rec + at, len);
         if (len >= 1 && len <= 8 && f->legal && target_of_option(f, &target)) {
             uint64_t x = wr_be(rec + at, len);
             if (target == WR_T_PROBABILITY && len == 4) {
@@ -208,7 +210,7 @@ static void note_boot(struct wr_msg *msg, int64_t boot_ns)
 void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec)
 {
     struct gathered g;
-    gather(tmpl, rec, &g);
+    gather(msg->exporter, tmpl, rec, &g);
     if (g.v[WR_T_INIT_MS] && g.v[WR_T_INIT_MS] < (uint64_t)(INT64_MAX / 1000000))
         note_boot(msg, (int64_t)g.v[WR_T_INIT_MS] * 1000000);
     uint64_t have = 0;

@@ -191,6 +191,7 @@ struct wr_exporter {
     uint32_t nsamplers, cap_samplers, nlearned;
     struct wr_learned *learned; /* owned */
     struct wr_names names;
+    uint64_t not_sent, ignored_packets; /* as its own options say: 166, 164; the newest */
     enum wr_flow_reject last_why; /* WR_FLOW_NREJECTS: nothing was ever refused */
     int64_t last_why_ns;
     struct wr_flow_stats stats;

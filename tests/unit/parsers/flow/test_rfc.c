@@ -97,6 +97,31 @@ Test(rfc, X04_a_scope_count_of_0_or_beyond_the_fields_refuses_the_template)
     bench_end(&b);
 }
 
+/* An exporter's own account of what it lost (RFC 7011 4.1, 4.2), found by its elements wherever they stand. */
+Test(rfc, X06_statistics_are_known_by_elements)
+{
+    for (int turned = 0; turned < 2; turned++) {
+        struct bench b = bench_new();
+        struct wr_buf out = {0};
+        begin(&m, 10, 0, 1);
+        if (turned)
+            OPTIONS(&m, 999, 149, 4, 164, 8, 166, 8);
+        else
+            OPTIONS(&m, 300, 149, 4, 166, 4, 164, 2);
+        set(&m, turned ? 999 : 300);
+        put(&m, 1, 4);
+        put(&m, turned ? 7 : 12, turned ? 8 : 4);
+        put(&m, turned ? 12 : 7, turned ? 8 : 2);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        wr_flow_decoder_exporters(b.dec, b.now_ns, &out);
+        wr_buf_char(&out, 0);
+        cr_expect_not_null(strstr(out.data, "\"flowsNotSent\":12,\"packetsIgnored\":7,"), "%s", out.data);
+        wr_buf_fini(&out);
+        bench_end(&b);
+    }
+}
+
 static int64_t start_of(struct bench *b, uint64_t ntp)
 {
     begin(&m, 10, 0, 1);
