@@ -498,12 +498,14 @@ static const uint8_t *field_at(const struct wr_tmpl *t, const uint8_t *rec, uint
 bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
                    const char *text, uint32_t len, int64_t told_ns)
 {
-    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes};
+    /* The last quarter of the memory is for templates: names, which strangers can make up, never crowd them out. */
+    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes - dec->memory_bytes / 4};
     if (!names->max) { /* first use */
         bool hosts = names == &dec->hosts;
+        size_t share = dec->memory_bytes / (hosts ? 4 : 16), most = hosts ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
         names->hash_key = dec->hash_key;
         names->max = hosts ? WR_FLOW_HOSTS : WR_FLOW_NAMES;
-        names->max_bytes = hosts ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
+        names->max_bytes = share < most ? share : most;
     }
     return wr_names_put(names, key, text, len, told_ns, &budget);
 }

@@ -136,3 +136,38 @@ Test(exporters, a_line_for_each_port_and_domain)
     bench_end(&b);
     bench_end(&after);
 }
+
+/* Endpoints that do not exist, applications without end: templates still find room, and the newest names count. */
+Test(exporters, floods_of_names_leave_room_for_templates)
+{
+    const struct wr_flow_decoder_opts opts = {.memory_bytes = 1 << 20};
+    struct bench b = bench_new();
+    wr_flow_decoder_free(b.dec);
+    b.dec = wr_flow_decoder_new(&opts);
+    begin(&m, 10, 0, 1);
+    TEMPLATE(&m, 262, 350, 16, VENDOR(9, 12332), 20);
+    OPTIONS(&m, 400, 10, 4, 82, 32);
+    cr_assert(bench_send(&b, &m));
+    for (uint32_t i = 0; i < 200; i++) {
+        begin(&m, 10, 0, 1);
+        set(&m, i % 2 ? 262 : 400);
+        for (uint32_t k = 0; k < 200; k++) {
+            put(&m, i % 2 ? 'h' : i * 1000 + k, i % 2 ? 1 : 4);
+            for (unsigned n = 0; n < (i % 2 ? 15 : 32); n++)
+                put(&m, 'x', 1);
+            if (i % 2) {
+                put(&m, i * 1000 + k, 8);
+                put(&m, 1, 8), put(&m, 2, 4);
+            }
+        }
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+    }
+    for (uint16_t id = 1000; id < 1200; id++) {
+        begin(&m, 10, 0, 1);
+        TEMPLATE(&m, id, FLOW_FIELDS);
+        cr_assert(bench_send(&b, &m));
+    }
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_exporter_cap), 0);
+    bench_end(&b);
+}
