@@ -246,7 +246,7 @@ void wr_buf_blob(struct wr_buf *buf, const void *bytes, uint32_t n)
 
 struct wr_rd wr_rd_init(const void *data, size_t len)
 {
-    return (struct wr_rd){.at = data, .end = (const uint8_t *)data + len};
+    return (struct wr_rd){.at = data, .end = len ? (const uint8_t *)data + len : data}; /* NULL + 0 is undefined */
 }
 
 const uint8_t *wr_rd_take(struct wr_rd *rd, size_t n)
