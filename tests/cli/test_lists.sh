@@ -68,13 +68,14 @@ run 0 "$WEIR" query -f jsonl "print x = geo_info_from_ip_address('192.0.2.9')"
 is out '{"x":null}'
 
 # a running weir: the list changes, and with it the result
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 cat >"$TMP/run.yaml" <<Y
 rules: $TMP/rules
 state: $TMP/state
 http: off
 workers: 1
 lists: {check: 100ms}
-listen: {flow_udp: off, flow_tcp: off, syslog_udp: off, syslog_tcp: "127.0.0.1:24551"}
+listen: {flow_udp: off, flow_tcp: off, syslog_udp: off, syslog_tcp: "127.0.0.1:$port"}
 Y
 : >"$TMP/log.run"
 "$WEIR" run -c "$TMP/run.yaml" >"$TMP/alerts" 2>"$TMP/log.run" &
@@ -91,9 +92,9 @@ wait_for() { # pattern, file
     done
 }
 wait_for '"ready"\|msg=ready\|ready' "$TMP/log.run"
-python3 - <<'P'
-import datetime, socket, time
-s = socket.create_connection(("127.0.0.1", 24551))
+python3 - "$port" <<'P'
+import datetime, socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 s.sendall(f"<13>1 {now} web-1 app - - - one\n<13>1 {now} db-2 app - - - two\n".encode())
 time.sleep(0.2)
