@@ -1,22 +1,50 @@
 #include "base/schema.h"
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/mapfiles.h"
 #include "collector/cli/out.h"
+#include "collector/cli/rulefiles.h"
+#include "rules/rules.h"
+
+#include <stdlib.h>
 
 #include <string.h>
 #include <unistd.h>
 
-static const struct wr_opt options[] = {{0}};
+enum { MAX_PATHS = 16, MAX_FILES = 1024 };
+
+static const struct wr_opt options[] = {
+    {"rules", "PATH", "say of each column which rule files here read it; again for more", 'r'},
+    {"mappings", "PATH", "a mapping file or a directory of them, above weir's own; again for more", 'm'},
+    {0},
+};
+
+/* A rule file, compiled by itself. */
+struct reader {
+    char *path;
+    struct wr_ruleset *set;
+};
+
+struct tables {
+    struct wr_mappings *mappings;
+    struct reader readers[MAX_FILES];
+    uint32_t nreaders;
+    unsigned failed;
+    struct wr_buf line;
+};
 
 static const struct wr_args_spec spec = {
     "tables",
     "[NAME]...",
     "Lists the tables that rules and queries can read, or the columns of the named ones: name\n"
-    "and type, what an alias stands for, and which columns Microsoft's table does not have\n"
-    "(weir's own).",
+    "and type, what an alias stands for, which columns Microsoft's table does not have (weir's\n"
+    "own), which mappings of log records fill it and, with --rules, which rule files read it.\n"
+    "Flows, connections and the layouts in code (Defender, Sysmon 3, CEF, LEEF, plain lines)\n"
+    "are told of beside the table's name.",
     options,
     "  weir tables\n"
-    "  weir tables DeviceNetworkEvents | grep own",
+    "  weir tables DeviceNetworkEvents | grep own\n"
+    "  weir tables --rules my-rules SmtpMessages",
 };
 
 static void list(struct wr_buf *out)
@@ -32,22 +60,93 @@ static void list(struct wr_buf *out)
     }
 }
 
-static void columns(struct wr_buf *out, const struct wr_schema *s)
+/* What fills a table beside mappings. */
+static const char *in_code(enum wr_table table)
 {
-    wr_buf_fmt(out, "%s\n", s->name);
+    switch (table) {
+    case WR_TABLE_DEVICE_NETWORK_EVENTS:
+        return "connections of flows, Defender (columns of the same name), Sysmon 3, ECS with a process";
+    case WR_TABLE_DEVICE_PROCESS_EVENTS:
+        return "Defender (columns of the same name)";
+    case WR_TABLE_ASIM_NETWORK_SESSION_LOGS:
+        return "connections of flows and events, CEF and LEEF sessions";
+    case WR_TABLE_COMMON_SECURITY_LOG:
+        return "CEF, LEEF";
+    case WR_TABLE_SYSLOG:
+        return "plain lines, and lines that nothing else takes";
+    case WR_TABLE_SMTP_MESSAGES:
+        return "flow records with mail (YAF)";
+    case WR_TABLE_FLOWS:
+        return "flow records";
+    case WR_TABLE_FLOW_ORPHANS:
+        return "connections of flows";
+    default:
+        return "";
+    }
+}
+
+static void add_name(struct wr_buf *out, const char *before, const char *name)
+{
+    wr_buf_fmt(out, "%s%s", out->len ? ", " : before, name);
+}
+
+/* Who fills the column, and who reads it. */
+static void sources(struct tables *t, enum wr_table table, uint16_t col, struct wr_buf *out)
+{
+    struct wr_colset cols;
+    enum wr_table of;
+    wr_buf_reset(&t->line);
+    for (uint32_t i = 0; i < wr_mappings_count(t->mappings); i++) {
+        const char *name = wr_mappings_fills(t->mappings, i, &of, &cols);
+        if (of == table && wr_colset_has(&cols, col))
+            add_name(&t->line, "", name);
+    }
+    wr_buf_add(out, t->line.len ? "  " : "", t->line.len ? 2 : 0);
+    wr_buf_add(out, t->line.data, t->line.len);
+    wr_buf_reset(&t->line);
+    for (uint32_t i = 0; i < t->nreaders; i++) {
+        const struct wr_scan *scan = wr_ruleset_scan(t->readers[i].set, table);
+        if (scan->nbranches && wr_colset_has(&scan->wanted, col))
+            add_name(&t->line, "  read by ", t->readers[i].path);
+    }
+    wr_buf_add(out, t->line.data, t->line.len);
+}
+
+static void columns(struct tables *t, struct wr_buf *out, enum wr_table table)
+{
+    const struct wr_schema *s = wr_schema_of(table);
+    const char *code = in_code(table);
+    wr_buf_fmt(out, "%s%s%s\n", s->name, *code ? ": " : "", code);
     for (uint16_t c = 0; c < s->ncols; c++) {
         const struct wr_coldef *col = &s->cols[c];
         if (col->hidden)
             continue;
         bool alias = col->store != c;
-        const char *type = wr_type_name(col->type);
-        if (!alias && !col->own)
-            wr_buf_fmt(out, "  %-45s %s\n", col->name, type);
-        else
-            wr_buf_fmt(out, "  %-45s %-9s %s%s%s%s\n", col->name, type, col->own ? "own" : "",
-                       alias && col->own ? ", " : "", alias ? "is " : "",
-                       alias ? s->cols[col->store].name : "");
+        wr_buf_fmt(out, "  %-45s %s", col->name, wr_type_name(col->type));
+        if (alias || col->own)
+            wr_buf_fmt(out, "%*s %s%s%s%s", (int)(9 - strlen(wr_type_name(col->type))), "", col->own ? "own" : "",
+                       alias && col->own ? ", " : "", alias ? "is " : "", alias ? s->cols[col->store].name : "");
+        sources(t, table, c, out);
+        wr_buf_char(out, '\n');
     }
+}
+
+static void add_reader(void *arg, const char *path, const char *text, size_t len)
+{
+    struct tables *t = arg;
+    struct wr_diags diags;
+    if (t->nreaders == MAX_FILES || !wr_diags_init(&diags)) {
+        t->failed++;
+        return;
+    }
+    struct reader *r = &t->readers[t->nreaders];
+    r->path = strdup(path);
+    r->set = wr_ruleset_new();
+    t->nreaders++;
+    if (!r->path || !r->set || wr_ruleset_add(r->set, path, text, len, &diags) != WR_OK)
+        t->failed++;
+    wr_cli_diags(&diags);
+    wr_diags_fini(&diags);
 }
 
 static int unknown(const char *word)
@@ -61,13 +160,9 @@ static int unknown(const char *word)
     return WR_EXIT_FOUND;
 }
 
-int wr_cmd_tables(int argc, char **argv)
+static int print(struct tables *t, int argc, char **argv, int at)
 {
-    struct wr_args args;
-    wr_args_init(&args, &spec, argc, argv);
-    if (wr_args_next(&args) == WR_ARGS_STOP)
-        return args.code;
-    int at = wr_args_operands(&args), code = WR_EXIT_OK;
+    int code = WR_EXIT_OK;
     struct wr_out out;
     wr_out_init(&out, STDOUT_FILENO);
     if (at == argc)
@@ -75,9 +170,40 @@ int wr_cmd_tables(int argc, char **argv)
     for (; at < argc; at++) {
         enum wr_table table;
         if (wr_table_find(argv[at], strlen(argv[at]), &table))
-            columns(&out.buf, wr_schema_of(table));
+            columns(t, &out.buf, table);
         else
             code = unknown(argv[at]);
     }
     return wr_out_fini(&out, code);
+}
+
+int wr_cmd_tables(int argc, char **argv)
+{
+    static struct tables t; /* large; there is one */
+    const char *rules[MAX_PATHS], *mappings[MAX_PATHS];
+    uint32_t nrules = 0, nmappings = 0;
+    struct wr_args args;
+    int key;
+    wr_args_init(&args, &spec, argc, argv);
+    while ((key = wr_args_next(&args)) != WR_ARGS_END) {
+        if (key == WR_ARGS_STOP)
+            return args.code;
+        uint32_t *n = key == 'r' ? &nrules : &nmappings;
+        if (*n == MAX_PATHS)
+            return wr_args_mistake(&spec, "more than %d paths", MAX_PATHS);
+        (key == 'r' ? rules : mappings)[(*n)++] = args.value;
+    }
+    for (uint32_t i = 0; i < nrules; i++)
+        t.failed += wr_rulefiles(rules[i], add_reader, &t);
+    t.mappings = wr_mapfiles_load(mappings, nmappings);
+    int code = WR_EXIT_FOUND;
+    if (t.mappings && !t.failed)
+        code = print(&t, argc, argv, wr_args_operands(&args));
+    for (uint32_t i = 0; i < t.nreaders; i++) {
+        free(t.readers[i].path);
+        wr_ruleset_unref(t.readers[i].set);
+    }
+    wr_mappings_free(t.mappings);
+    wr_buf_fini(&t.line);
+    return code;
 }

@@ -76,6 +76,20 @@ bool wr_mappings_uses(const struct wr_mappings *mappings, const char *name, cons
     return false;
 }
 
+const char *wr_mappings_fills(const struct wr_mappings *mappings, uint32_t i, enum wr_table *ret_table,
+                              struct wr_colset *ret_cols)
+{
+    const struct map_one *one = &mappings->one[i];
+    *ret_table = one->table;
+    *ret_cols = (struct wr_colset){0};
+    for (uint32_t k = 0; k < one->npicks; k++) {
+        wr_colset_add(ret_cols, one->picks[k].col);
+        if (one->picks[k].col2 != WR_NO_COL)
+            wr_colset_add(ret_cols, one->picks[k].col2);
+    }
+    return one->name;
+}
+
 /* ---- the record by fields ---- */
 
 /* Reads one object or list whose path is path[0..len); depth is bounded by the paths themselves and

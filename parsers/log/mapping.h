@@ -36,6 +36,10 @@ enum wr_err wr_mappings_add(struct wr_mappings *mappings, const char *name, cons
                             struct wr_diags *diags) WR_MUST_CHECK;
 uint32_t wr_mappings_count(const struct wr_mappings *mappings);
 
+/* Mapping `i` of wr_mappings_count: its name (borrowed), its table, and the columns that it can fill. */
+const char *wr_mappings_fills(const struct wr_mappings *mappings, uint32_t i, enum wr_table *ret_table,
+                              struct wr_colset *ret_cols);
+
 /* One thread's values of the record at hand, by field. */
 struct wr_fields;
 struct wr_fields *wr_fields_new(const struct wr_mappings *mappings); /* NULL: out of memory */

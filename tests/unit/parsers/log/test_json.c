@@ -1,0 +1,173 @@
+/* The JSON parser against the cases of the public JSON test suite ("Parsing JSON is a minefield", N. Seriot), by their
+ * names: y_ must be accepted, n_ refused; of i_, where RFC 8259 leaves the choice, what weir does. Then what a record's
+ * limits, keys and odd bytes become. */
+#include "support.h"
+
+struct jcase {
+    const char *name, *text;
+    size_t len;
+};
+#define C(name, text) {name, text, sizeof(text) - 1}
+
+static const struct jcase accepted[] = {
+    C("array_arraysWithSpaces", "[[]   ]"), C("array_empty-string", "[\"\"]"), C("array_empty", "[]"),
+    C("array_ending_with_newline", "[\"a\"]\n"), C("array_false", "[false]"), C("array_heterogeneous", "[null, 1, \"1\", {}]"),
+    C("array_null", "[null]"), C("array_with_1_and_newline", "[1\n]"), C("array_with_leading_space", " [1]"),
+    C("array_with_several_null", "[1,null,null,null,2]"), C("array_with_trailing_space", "[2] "),
+    C("number", "[123e65]"), C("number_0e+1", "[0e+1]"), C("number_0e1", "[0e1]"), C("number_after_space", "[ 4]"),
+    C("number_double_close_to_zero", "[-0.000000000000000000000000000000000000000000000000000000000000000000000000000001]"),
+    C("number_int_with_exp", "[20e1]"), C("number_minus_zero", "[-0]"), C("number_negative_int", "[-123]"),
+    C("number_negative_one", "[-1]"), C("number_real_capital_e", "[1E22]"), C("number_real_capital_e_neg_exp", "[1E-2]"),
+    C("number_real_capital_e_pos_exp", "[1E+2]"), C("number_real_exponent", "[123e45]"),
+    C("number_real_fraction_exponent", "[123.456e78]"), C("number_real_neg_exp", "[1e-2]"), C("number_simple_int", "[123]"),
+    C("number_simple_real", "[123.456789]"), C("object", "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}"), C("object_basic", "{\"asd\":\"sdf\"}"),
+    C("object_duplicated_key", "{\"a\":\"b\",\"a\":\"c\"}"), C("object_duplicated_key_and_value", "{\"a\":\"b\",\"a\":\"b\"}"),
+    C("object_empty", "{}"), C("object_empty_key", "{\"\":0}"), C("object_escaped_null_in_key", "{\"foo\\u0000bar\": 42}"),
+    C("object_extreme_numbers", "{ \"min\": -1.0e+28, \"max\": 1.0e+28 }"), C("object_simple", "{\"a\":[]}"),
+    C("object_string_unicode", "{\"title\":\"\\u041f\\u043e\" }"), C("object_with_newlines", "{\n\"a\": \"b\"\n}"),
+    C("string_1_2_3_bytes_UTF-8_sequences", "[\"\\u0060\\u012a\\u12AB\"]"), C("string_accepted_surrogate_pair", "[\"\\uD801\\udc37\"]"),
+    C("string_accepted_surrogate_pairs", "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]"), C("string_allowed_escapes", "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]"),
+    C("string_backslash_and_u_escaped_zero", "[\"\\\\u0000\"]"), C("string_backslash_doublequotes", "[\"\\\"\"]"),
+    C("string_comments", "[\"a/*b*/c/*d//e\"]"), C("string_double_escape_a", "[\"\\\\a\"]"), C("string_double_escape_n", "[\"\\\\n\"]"),
+    C("string_escaped_control_character", "[\"\\u0012\"]"), C("string_escaped_noncharacter", "[\"\\uFFFF\"]"),
+    C("string_in_array", "[\"asd\"]"), C("string_last_surrogates_1_and_2", "[\"\\uDBFF\\uDFFF\"]"), C("string_nbsp_uescaped", "[\"new\\u00A0line\"]"),
+    C("string_nonCharacterInUTF-8_U+10FFFF", "[\"\xf4\x8f\xbf\xbf\"]"), C("string_nonCharacterInUTF-8_U+FFFF", "[\"\xef\xbf\xbf\"]"),
+    C("string_null_escape", "[\"\\u0000\"]"), C("string_one-byte-utf-8", "[\"\\u002c\"]"), C("string_pi", "[\"\xcf\x80\"]"),
+    C("string_simple_ascii", "[\"asd \"]"), C("string_space", "\" \""), C("string_three-byte-utf-8", "[\"\\u0821\"]"),
+    C("string_u+2028_line_sep", "[\"\xe2\x80\xa8\"]"), C("string_uEscape", "[\"\\u0061\\u30af\\u30EA\\u30b9\"]"),
+    C("string_unicode_U+FDD0_nonchar", "[\"\\uFDD0\"]"), C("string_utf8", "[\"\xe2\x82\xac\xf0\x9d\x84\x9e\"]"), C("string_with_del_character", "[\"a\x7f" "a\"]"),
+    C("structure_lonely_false", "false"), C("structure_lonely_int", "42"), C("structure_lonely_negative_real", "-0.1"),
+    C("structure_lonely_null", "null"), C("structure_lonely_string", "\"asd\""), C("structure_lonely_true", "true"),
+    C("structure_string_empty", "\"\""), C("structure_trailing_newline", "[\"a\"]\n"), C("structure_true_in_array", "[true]"),
+    C("structure_whitespace_array", " [] "),
+};
+
+static const struct jcase refused[] = {
+    C("array_1_true_without_comma", "[1 true]"), C("array_a_invalid_utf8", "[a\xe5]"), C("array_colon_instead_of_comma", "[\"\": 1]"),
+    C("array_comma_after_close", "[\"\"],"), C("array_comma_and_number", "[,1]"), C("array_double_comma", "[1,,2]"),
+    C("array_double_extra_comma", "[\"x\",,]"), C("array_extra_close", "[\"x\"]]"), C("array_extra_comma", "[\"\",]"),
+    C("array_incomplete", "[\"x\""), C("array_incomplete_invalid_value", "[x"), C("array_inner_array_no_comma", "[3[4]]"),
+    C("array_items_separated_by_semicolon", "[1:2]"), C("array_just_comma", "[,]"), C("array_just_minus", "[-]"),
+    C("array_missing_value", "[   , \"\"]"), C("array_newlines_unclosed", "[\"a\",\n4\n,1,"), C("array_number_and_comma", "[1,]"),
+    C("array_spaces_vertical_tab_formfeed", "[\"\va\"\\f]"), C("array_star_inside", "[*]"), C("array_unclosed", "[\"\""),
+    C("array_unclosed_trailing_comma", "[1,"), C("array_unclosed_with_object_inside", "[{}"), C("incomplete_false", "[fals]"),
+    C("incomplete_null", "[nul]"), C("incomplete_true", "[tru]"), C("multidigit_number_then_00", "123\0"), C("number_++", "[++1234]"),
+    C("number_+1", "[+1]"), C("number_+Inf", "[+Inf]"), C("number_-01", "[-01]"), C("number_-1.0.", "[-1.0.]"), C("number_-2.", "[-2.]"),
+    C("number_-NaN", "[-NaN]"), C("number_.-1", "[.-1]"), C("number_.2e-3", "[.2e-3]"), C("number_0.1.2", "[0.1.2]"), C("number_0.3e+", "[0.3e+]"),
+    C("number_0.3e", "[0.3e]"), C("number_0.e1", "[0.e1]"), C("number_0_capital_E+", "[0E+]"), C("number_0_capital_E", "[0E]"), C("number_0e+", "[0e+]"),
+    C("number_0e", "[0e]"), C("number_1.0e+", "[1.0e+]"), C("number_1.0e-", "[1.0e-]"), C("number_1.0e", "[1.0e]"), C("number_1_000", "[1 000.0]"),
+    C("number_1eE2", "[1eE2]"), C("number_2.e+3", "[2.e+3]"), C("number_2.e-3", "[2.e-3]"), C("number_2.e3", "[2.e3]"), C("number_9.e+", "[9.e+]"),
+    C("number_Inf", "[Inf]"), C("number_NaN", "[NaN]"), C("number_U+FF11", "[\xef\xbc\x91]"), C("number_expression", "[1+2]"), C("number_hex_1_digit", "[0x1]"),
+    C("number_hex_2_digits", "[0x42]"), C("number_infinity", "[Infinity]"), C("number_invalid+-", "[0e+-1]"), C("number_invalid-negative-real", "[-123.123foo]"),
+    C("number_invalid-utf-8-in-bigger-int", "[123\xe5]"), C("number_invalid-utf-8-in-exponent", "[1e1\xe5]"), C("number_invalid-utf-8-in-int", "[0\xe5]\n"),
+    C("number_minus_infinity", "[-Infinity]"), C("number_minus_sign_with_trailing_garbage", "[-foo]"), C("number_minus_space_1", "[- 1]"),
+    C("number_neg_int_starting_with_zero", "[-012]"), C("number_neg_real_without_int_part", "[-.123]"), C("number_neg_with_garbage_at_end", "[-1x]"),
+    C("number_real_garbage_after_e", "[1ea]"), C("number_real_without_fractional_part", "[1.]"), C("number_starting_with_dot", "[.123]"),
+    C("number_with_alpha", "[1.2a-3]"), C("number_with_leading_zero", "[012]"), C("object_bad_value", "[\"x\", truth]"), C("object_bracket_key", "{[: \"x\"}"),
+    C("object_comma_instead_of_colon", "{\"x\", null}"), C("object_double_colon", "{\"x\"::\"b\"}"), C("object_emoji", "{\xf0\x9f\x87\xa8}"),
+    C("object_garbage_at_end", "{\"a\":\"a\" 123}"), C("object_key_with_single_quotes", "{key: 'value'}"),
+    C("object_lone_continuation_byte_in_key_and_trailing_comma", "{\"\xb9\":\"0\",}"), C("object_missing_colon", "{\"a\" b}"), C("object_missing_key", "{:\"b\"}"),
+    C("object_missing_semicolon", "{\"a\" \"b\"}"), C("object_missing_value", "{\"a\":"), C("object_no-colon", "{\"a\""), C("object_non_string_key", "{1:1}"),
+    C("object_repeated_null_null", "{null:null,null:null}"), C("object_several_trailing_commas", "{\"id\":0,,,,,}"), C("object_single_quote", "{'a':0}"),
+    C("object_trailing_comma", "{\"id\":0,}"), C("object_trailing_comment", "{\"a\":\"b\"}/**/"), C("object_trailing_comment_slash_open", "{\"a\":\"b\"}//"),
+    C("object_two_commas_in_a_row", "{\"a\":\"b\",,\"c\":\"d\"}"), C("object_unquoted_key", "{a: \"b\"}"), C("object_unterminated-value", "{\"a\":\"a"),
+    C("object_with_single_string", "{ \"foo\" : \"bar\", \"a\" }"), C("object_with_trailing_garbage", "{\"a\":\"b\"}#"), C("single_space", " "),
+    C("string_1_surrogate_then_escape", "[\"\\uD800\\\"]"), C("string_1_surrogate_then_escape_u", "[\"\\uD800\\u\"]"),
+    C("string_1_surrogate_then_escape_u1x", "[\"\\uD800\\u1x\"]"), C("string_accentuated_char_no_quotes", "[\xc3\xa9]"), C("string_backslash_00", "[\"\\\0\"]"),
+    C("string_escape_x", "[\"\\x00\"]"), C("string_escaped_backslash_bad", "[\"\\\\\\\"]"), C("string_escaped_ctrl_char_tab", "[\"\\\t\"]"),
+    C("string_incomplete_escape", "[\"\\\"]"), C("string_incomplete_escaped_character", "[\"\\u00A\"]"), C("string_invalid_backslash_esc", "[\"\\a\"]"),
+    C("string_invalid_unicode_escape", "[\"\\uqqqq\"]"), C("string_invalid_utf8_after_escape", "[\"\\\xe5\"]"), C("string_leading_uescaped_thinspace", "[\\u0020\"asd\"]"),
+    C("string_no_quotes_with_bad_escape", "[\\n]"), C("string_single_doublequote", "\""), C("string_single_quote", "['single quote']"),
+    C("string_single_string_no_double_quotes", "abc"), C("string_start_escape_unclosed", "[\"\\"), C("string_unescaped_ctrl_char", "[\"a\0a\"]"),
+    C("string_unescaped_newline", "[\"new\nline\"]"), C("string_unescaped_tab", "[\"\t\"]"), C("string_unicode_CapitalU", "\"\\UA66D\""),
+    C("string_with_trailing_garbage", "\"\"x"), C("structure_U+2060_word_joined", "[\xe2\x81\xa0]"), C("structure_angle_bracket_.", "<.>"),
+    C("structure_array_trailing_garbage", "[1]x"), C("structure_array_with_unclosed_string", "[\"asd]"), C("structure_ascii-unicode-identifier", "a\xc3\xa5"),
+    C("structure_capitalized_True", "[True]"), C("structure_close_unopened_array", "1]"), C("structure_comma_instead_of_closing_brace", "{\"x\": true,"),
+    C("structure_double_array", "[][]"), C("structure_end_array", "]"), C("structure_lone-invalid-utf-8", "\xe5"), C("structure_lone-open-bracket", "["),
+    C("structure_no_data", ""), C("structure_null-byte-outside-string", "[\0]"), C("structure_object_followed_by_closing_object", "{}}"),
+    C("structure_object_unclosed_no_value", "{\"\":"), C("structure_object_with_comment", "{\"a\":/*comment*/\"b\"}"), C("structure_open_array_apostrophe", "['"),
+    C("structure_open_array_comma", "[,"), C("structure_open_array_open_object", "[{"), C("structure_open_object_close_array", "{]"), C("structure_open_object_comma", "{,"),
+    C("structure_open_object_open_string", "{\"a"), C("structure_open_open", "[\"\\{[\"\\{[\"\\{[\"\\{"), C("structure_single_star", "*"),
+    C("structure_trailing_#", "{\"a\":\"b\"}#{}"), C("structure_unclosed_array_partial_null", "[ false, nul"), C("structure_unicode-identifier", "\xc3\xa5"),
+    C("structure_UTF8_BOM_no_data", "\xef\xbb\xbf"), C("structure_whitespace_formfeed", "[\f]"), C("structure_whitespace_U+2060", "[\xe2\x81\xa0]"),
+    /* i_: the choice is ours */
+    C("i_number_huge_exp", "[0.4e00669999999999999999999999999999999999999999999999999999999999999]"), C("i_number_too_big_pos_int", "[100000000000000000000]"),
+    C("i_string_invalid_utf-8", "[\"\xff\"]"), C("i_string_overlong_sequence_2_bytes", "[\"\xc0\xaf\"]"), C("i_string_UTF-16LE_with_BOM", "\xff\xfe[\0\"\0"),
+};
+
+static const struct jcase chosen[] = { /* i_ and accepted: half a surrogate pair reads as U+FFFD */
+    C("i_object_key_lone_2nd_surrogate", "{\"\\uDFAA\":0}"), C("i_string_1st_surrogate_but_2nd_missing", "[\"\\uDADA\"]"),
+    C("i_string_1st_valid_surrogate_2nd_invalid", "[\"\\uD888\\u1234\"]"), C("i_string_incomplete_surrogate_and_escape_valid", "[\"\\uD800\\n\"]"),
+    C("i_string_inverted_surrogates_U+1D11E", "[\"\\uDd1e\\uD834\"]"), C("i_string_lone_second_surrogate", "[\"\\uDFAA\"]"), C("i_number_real_underflow", "[123e-10000000]"),
+};
+
+static enum wr_json_result parse(struct wr_json *json, const struct jcase *c)
+{
+    struct wr_json_val root;
+    bool repaired;
+    return wr_json_parse(json, c->text, c->len, &root, &repaired);
+}
+
+Test(json, the_public_test_suite)
+{
+    struct wr_json *json = wr_json_new();
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+        cr_expect_eq(parse(json, &accepted[i]), WR_JSON_OK, "y_%s is refused", accepted[i].name);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        cr_expect_eq(parse(json, &refused[i]), WR_JSON_BAD, "n_%s is accepted", refused[i].name);
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+        cr_expect_eq(parse(json, &chosen[i]), WR_JSON_OK, "%s is refused", chosen[i].name);
+    wr_json_free(json);
+}
+
+Test(json, a_hundred_thousand_open_brackets_are_a_limit)
+{
+    struct wr_json *json = wr_json_new();
+    char *deep = malloc(200000);
+    struct wr_json_val root;
+    bool repaired;
+    memset(deep, '[', 100000);
+    memset(deep + 100000, ']', 100000);
+    cr_expect_eq(wr_json_parse(json, deep, 200000, &root, &repaired), WR_JSON_LIMIT);
+    cr_expect_neq(wr_json_parse(json, deep, 100000, &root, &repaired), WR_JSON_OK);
+    free(deep);
+    wr_json_free(json);
+}
+
+#define EVENT(extra) "{\"category\":\"AdvancedHunting-DeviceProcessEvents\",\"properties\":{\"Timestamp\":\"2023-11-14T22:13:20Z\"," \
+                     "\"ActionType\":\"ProcessCreated\"," extra "}}"
+
+Test(json, keys_that_come_twice_odd_bytes_and_zeros_have_defined_results)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        const char *file;
+        uint64_t dup, utf8;
+    } cases[] = {
+        {EVENT("\"FileName\":\"first\",\"FileName\":\"last\""), sizeof EVENT("\"FileName\":\"first\",\"FileName\":\"last\"") - 1, "last", 1, 0},
+        {EVENT("\"FileName\":\"a\xff" "b\""), sizeof EVENT("\"FileName\":\"a\xff" "b\"") - 1, "a\xef\xbf\xbd" "b", 0, 1},
+        {EVENT("\"FileName\":\"a\\ud800b\""), sizeof EVENT("\"FileName\":\"a\\ud800b\"") - 1, "a\xef\xbf\xbd" "b", 0, 1},
+        {EVENT("\"FileName\":\"a\\u001b[31m\""), sizeof EVENT("\"FileName\":\"a\\u001b[31m\"") - 1, "a\x1b[31m", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f = open_rows(false, 1);
+        feed(&f, cases[i].text, cases[i].len);
+        const struct wr_batch *b = f.rows.of[WR_TABLE_DEVICE_PROCESS_EVENTS];
+        cr_assert_eq(b->nrows, 1, "case %zu", i);
+        EXPECT_CELL(b, WR_DPE_FileName, 0, cases[i].file);
+        cr_expect_eq(wr_log_stats(f.log)->dup_key, cases[i].dup, "case %zu", i);
+        cr_expect_eq(wr_log_stats(f.log)->bad_utf8, cases[i].utf8, "case %zu", i);
+        close_rows(&f);
+    }
+    struct fixture f = open_rows(false, 1);
+    static const char nul[] = EVENT("\"FileName\":\"a\\u0000b\"");
+    feed(&f, nul, sizeof nul - 1);
+    const struct wr_str *s = &f.rows.of[WR_TABLE_DEVICE_PROCESS_EVENTS]->col[WR_DPE_FileName].s[0];
+    cr_expect(s->len == 3 && !memcmp(wr_str_data(s), "a\0b", 3)); /* a NUL is a character like others */
+    static const char raw[] = EVENT("\"FileName\":\"a\nb\"");
+    take_rows(&f);
+    feed(&f, raw, sizeof raw - 1);
+    EXPECT_CELL(f.lines, WR_SYSLOG_ParseError, 0, "json");
+    close_rows(&f);
+}
