@@ -1,5 +1,5 @@
 # Programs for measuring; built with everything else so that none rots, run by hand or by tests/bench/*.sh.
-foreach(name flowgen nullrecv)
+foreach(name flowgen loggen nullrecv)
   add_executable(${name} bench/${name}.c)
   target_link_libraries(${name} PRIVATE weir_base)
 endforeach()

@@ -48,7 +48,8 @@ struct frame {
     const char *peer;
     int64_t now; /* ticks */
     struct wr_header header;
-    bool bad_time; /* of the header */
+    bool bad_time;  /* of the header */
+    bool unchecked; /* JSON without a header: the parser sees whether it is UTF-8 */
     struct wr_rows *rows;
 };
 
@@ -354,43 +355,6 @@ static enum wr_err finish(struct frame *f, enum wr_err err)
     return err;
 }
 
-/* The end of a frame that is one record. */
-static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
-{
-    const struct wr_slice *whole = &f->header.message;
-    if (err)
-        return err;
-    if (!is_mapped(map))
-        return finish(f, refused_row(f, map, whole->p, whole->len));
-    count_mapped(f, map);
-    return finish(f, WR_OK);
-}
-
-static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
-{
-    const struct wr_slice *whole = &f->header.message;
-    struct wr_json_val root, list;
-    switch (parse(f, text, len, &root)) {
-    case WR_JSON_OK:
-        break;
-    case WR_JSON_NOMEM:
-        return WR_ENOMEM;
-    case WR_JSON_LIMIT:
-        f->n.unparsed_limit++;
-        return finish(f, text_row(f, whole->p, whole->len, "limit"));
-    default:
-        f->n.unparsed_json++;
-        return finish(f, text_row(f, whole->p, whole->len, "json"));
-    }
-    if (list_of(&root, &list))
-        return list_start(f, &list, again);
-    enum wr_map map;
-    enum wr_err err = rows_of_record(f, &root, &map);
-    return record_end(f, err, map);
-}
-
-/* ---- one frame ---- */
-
 /* Text in brackets is no JSON: an object begins with a key, a list of events with an object. */
 static bool json_start(const char *p, size_t len)
 {
@@ -422,6 +386,71 @@ static size_t json_at(const char *p, size_t len)
     return json_start(p + i, len - i) ? i : len;
 }
 
+/* Every byte that goes into a row is valid UTF-8. */
+static bool repair(struct frame *f)
+{
+    size_t replaced;
+    if (wr_utf8_valid(f->data, f->len))
+        return true;
+    struct wr_buf *buf = &f->log->repaired;
+    wr_buf_reset(buf);
+    char *out = wr_buf_room(buf, f->len * 3);
+    if (!out) {
+        wr_buf_fini(buf);
+        return false;
+    }
+    f->len = wr_utf8_repair(f->data, f->len, out, &replaced);
+    f->data = out;
+    f->n.bad_utf8 = 1;
+    return true;
+}
+
+/* The end of a frame that is one record. */
+static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
+{
+    const struct wr_slice *whole = &f->header.message;
+    if (err)
+        return err;
+    if (!is_mapped(map))
+        return finish(f, refused_row(f, map, whole->p, whole->len));
+    count_mapped(f, map);
+    return finish(f, WR_OK);
+}
+
+static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
+{
+    const struct wr_slice *whole = &f->header.message;
+    struct wr_json_val root, list;
+    enum wr_json_result result = parse(f, text, len, &root);
+    if (result != WR_JSON_OK && f->unchecked) { /* bytes that are no text may be why */
+        f->unchecked = false;
+        if (!repair(f))
+            return WR_ENOMEM;
+        f->header.message = (struct wr_slice){f->data, f->len};
+        size_t at = json_at(f->data, f->len);
+        result = parse(f, f->data + at, f->len - at, &root);
+    }
+    switch (result) {
+    case WR_JSON_OK:
+        break;
+    case WR_JSON_NOMEM:
+        return WR_ENOMEM;
+    case WR_JSON_LIMIT:
+        f->n.unparsed_limit++;
+        return finish(f, text_row(f, whole->p, whole->len, "limit"));
+    default:
+        f->n.unparsed_json++;
+        return finish(f, text_row(f, whole->p, whole->len, "json"));
+    }
+    if (list_of(&root, &list))
+        return list_start(f, &list, again);
+    enum wr_map map;
+    enum wr_err err = rows_of_record(f, &root, &map);
+    return record_end(f, err, map);
+}
+
+/* ---- one frame ---- */
+
 static bool xml_start(const char *p, size_t len)
 {
     return begins(p, len, "<Event>") || begins(p, len, "<Event ");
@@ -442,25 +471,6 @@ static void strip(struct frame *f)
         f->data += head;
         f->len -= head;
     }
-}
-
-/* Every byte that goes into a row is valid UTF-8. */
-static bool repair(struct frame *f)
-{
-    size_t replaced;
-    if (wr_utf8_valid(f->data, f->len))
-        return true;
-    struct wr_buf *buf = &f->log->repaired;
-    wr_buf_reset(buf);
-    char *out = wr_buf_room(buf, f->len * 3);
-    if (!out) {
-        wr_buf_fini(buf);
-        return false;
-    }
-    f->len = wr_utf8_repair(f->data, f->len, out, &replaced);
-    f->data = out;
-    f->n.bad_utf8 = 1;
-    return true;
 }
 
 static void read_header(struct frame *f)
@@ -553,7 +563,8 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     if (oversize)
         f.len = log->opts.max_frame;
     strip(&f);
-    if (!repair(&f))
+    f.unchecked = !oversize && json_at(f.data, f.len) < f.len;
+    if (!f.unchecked && !repair(&f))
         return WR_ENOMEM;
     wr_arena_reset(log->scratch);
     log->layout = "";
