@@ -10,12 +10,14 @@
 #include "collector/ops/oplog.h"
 #include "collector/pipeline/owner.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     OPT_RULES = 256,
@@ -23,6 +25,7 @@ enum {
     OPT_WORKERS,
     OPT_BATCH_ROWS,
     OPT_LISTEN,
+    OPT_STDIN,
     OPT_HTTP,
     OPT_ORPHANS,
     OPT_NO_STDOUT,
@@ -43,6 +46,8 @@ static const struct wr_opt options[] = {
      "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nflow_tls, syslog_udp, syslog_tcp, syslog_tls or forward. May\n"
      "be given again; the first of a kind replaces that kind's\ndefaults. KIND=off listens on none",
      OPT_LISTEN},
+    {"stdin", NULL,
+     "read syslog and JSON lines on standard input, too; when it\nends and every listener is off, weir stops", OPT_STDIN},
     {"http", "ADDR", "address of /metrics and /healthz, or off (127.0.0.1:8686)", OPT_HTTP},
     {"orphans", "WHERE",
      "where flows go that no endpoint event explains: auto, events\n(DeviceNetworkEvents), table "
@@ -65,7 +70,8 @@ static const struct wr_args_spec spec = {
     .opts = options,
     .examples = "  weir run\n"
                 "  weir run -c /etc/weir/weir.yaml\n"
-                "  weir run --rules my-rules --state /tmp/weir --listen flow_udp=127.0.0.1:9995\n",
+                "  weir run --rules my-rules --state /tmp/weir --listen flow_udp=127.0.0.1:9995\n"
+                "  tail -F /var/log/app.json | weir run --stdin\n",
 };
 
 /* What file and command line say together. */
@@ -110,6 +116,14 @@ static int opt_listen(struct settings *set, const char *value)
                            value);
 }
 
+static int opt_stdin(struct settings *set)
+{
+    if (fcntl(STDIN_FILENO, F_GETFD) < 0) /* else weir's next file would have its number */
+        return wr_args_mistake(&spec, "--stdin: standard input is closed");
+    const char *wrong = wr_config_listen_stdin(&set->config);
+    return wrong ? wr_args_mistake(&spec, "--stdin: %s", wrong) : 0;
+}
+
 static int opt_http(struct settings *set, const char *value)
 {
     set->config.http_on = strcmp(value, "off") != 0;
@@ -146,6 +160,8 @@ static int set_option(struct settings *set, const struct wr_args *args, int key)
         return wr_args_number(args, 1, 65535, &set->config.batch_rows) ? 0 : WR_EXIT_USAGE;
     case OPT_LISTEN:
         return opt_listen(set, args->value);
+    case OPT_STDIN:
+        return opt_stdin(set);
     case OPT_HTTP:
         return opt_http(set, args->value);
     case OPT_ORPHANS:
@@ -341,6 +357,16 @@ static void reload(struct run *run)
     (void)wr_notify("READY=1");
 }
 
+static void stop(struct run *run)
+{
+    (void)wr_notify("STOPPING=1");
+    for (int i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&run->signals[i], NULL); /* a second one ends the process at once */
+    uv_close((uv_handle_t *)&run->watchdog, NULL);
+    uv_close((uv_handle_t *)&run->lists_timer, NULL);
+    wr_owner_stop(&run->owner);
+}
+
 static void on_signal(uv_signal_t *handle, int signum)
 {
     struct run *run = handle->data;
@@ -349,13 +375,19 @@ static void on_signal(uv_signal_t *handle, int signum)
             reload(run);
         return;
     }
-    (void)wr_notify("STOPPING=1");
     wr_oplog(WR_OPLOG_INFO, "stopping", "signal", signum == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
-    for (int i = 0; i < 3; i++)
-        uv_close((uv_handle_t *)&run->signals[i], NULL); /* a second one ends the process at once */
-    uv_close((uv_handle_t *)&run->watchdog, NULL);
-    uv_close((uv_handle_t *)&run->lists_timer, NULL);
-    wr_owner_stop(&run->owner);
+    stop(run);
+}
+
+/* What it gave is in the rings, and the stop works through them. */
+static void on_input_end(void *arg)
+{
+    struct run *run = arg;
+    bool alone = run->start.config.nlisten == 1;
+    wr_oplog(WR_OPLOG_INFO, alone ? "standard input ended and nothing else listens: stopping"
+                                  : "standard input ended; the listeners go on", NULL);
+    if (alone)
+        stop(run);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -385,7 +417,7 @@ static void say_ready(const struct run *run)
 {
     const struct wr_config *c = &run->start.config;
     struct wr_buf line = {0};
-    for (int kind = 0; kind < WR_LISTEN_NKINDS; kind++) {
+    for (int kind = 0; kind <= WR_LISTEN_STDIN; kind++) {
         const char *before = line.len ? "; " : "";
         for (uint32_t i = 0; i < c->nlisten; i++) {
             if ((int)c->listen[i].kind != kind)
@@ -428,6 +460,8 @@ static int serve(struct run *run, struct wr_ruleset *rules)
         wr_cli_error("%s", error.err || error.len < 2 ? wr_strerror(err) : error.data);
     } else {
         arm(run);
+        run->owner.on_input_end_arg = run;
+        run->owner.on_input_end = on_input_end;
         say_ready(run);
         (void)wr_notify("READY=1");
         uv_run(&run->loop, UV_RUN_DEFAULT);

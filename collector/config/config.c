@@ -16,8 +16,8 @@ static const int64_t SECOND_NS = 1000000000;
 const char *wr_listen_kind_name(enum wr_listen_kind kind)
 {
     static const char *const names[] = {"flow_udp",   "flow_tcp", "syslog_udp", "syslog_tcp",
-                                        "forward", "flow_tls", "syslog_tls"};
-    return kind < WR_LISTEN_NKINDS ? names[kind] : "?";
+                                        "forward", "flow_tls", "syslog_tls", "stdin"};
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
 bool wr_config_init(struct wr_config *config)
@@ -78,6 +78,17 @@ const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind,
             return "another listener has this address and port";
     }
     config->listen[config->nlisten++] = listen;
+    return NULL;
+}
+
+const char *wr_config_listen_stdin(struct wr_config *config)
+{
+    for (uint32_t i = 0; i < config->nlisten; i++)
+        if (config->listen[i].kind == WR_LISTEN_STDIN)
+            return NULL;
+    if (config->nlisten == WR_CONFIG_MAX_LISTEN)
+        return "more than 64 listeners";
+    config->listen[config->nlisten++] = (struct wr_listen){.kind = WR_LISTEN_STDIN, .text = "-"};
     return NULL;
 }
 

@@ -26,7 +26,8 @@ enum wr_listen_kind {
     WR_LISTEN_FORWARD, /* Fluent Forward */
     WR_LISTEN_FLOW_TLS, /* as the two of TCP, within TLS; no default */
     WR_LISTEN_SYSLOG_TLS,
-    WR_LISTEN_NKINDS
+    WR_LISTEN_NKINDS,                   /* kinds with an address */
+    WR_LISTEN_STDIN = WR_LISTEN_NKINDS /* standard input, read like a stream of SYSLOG_TCP */
 };
 static inline bool wr_listen_is_udp(enum wr_listen_kind kind)
 {
@@ -49,7 +50,7 @@ struct wr_listen {
     bool any; /* bare port: [::] dual-stack, else 0.0.0.0 */
     struct sockaddr_storage addr;
     socklen_t addr_len;
-    const char *text; /* as it was written, "2055" or "127.0.0.1:2055" */
+    const char *text; /* as it was written, "2055" or "127.0.0.1:2055"; "-" of standard input */
 };
 
 /* A Fluent Forward receiver (`forward:` list). NULL strings are not set. */
@@ -152,6 +153,8 @@ enum wr_err wr_config_load(struct wr_config *config, const char *name, const cha
 
 /* Adds a listener; NULL, or what is wrong (static text). */
 const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind, const char *text);
+/* Standard input as one; again: nothing. NULL, or what is wrong. */
+const char *wr_config_listen_stdin(struct wr_config *config);
 /* Takes every listener of a kind out. */
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
 

@@ -1,11 +1,11 @@
-/* Streams: IPFIX and syslog over TCP and TLS, Fluent Forward. Bytes gather in the stream's buffer until they hold a whole
+/* Streams: IPFIX and syslog over TCP and TLS, Fluent Forward, standard input. Bytes gather in the stream's buffer until they hold a whole
  * message; what is whole is decoded at once. When the ring has little room the stream is not read: TCP itself
  * then holds the sender back, and nothing that was received is lost. */
 #include "collector/ingest/forward.h"
 #include "collector/ingest/worker.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +25,11 @@ enum {
 struct wr_stream {
     struct wr_listener *listener;
     struct wr_stream *next, *prev;
-    uv_tcp_t tcp;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe; /* standard input: a pipe, a socket or a terminal; */
+        uv_idle_t file; /* or a file, which no kernel says to be readable */
+    };
     struct wr_flow_peer peer;
     char peer_text[INET6_ADDRSTRLEN];
     struct wr_framing framing;
@@ -36,7 +40,7 @@ struct wr_stream {
     uint64_t progress_ms; /* loop time of the last whole message */
     struct wr_tls *tls;    /* NULL: plain TCP */
     struct wr_buf cipher;  /* as received */
-    bool paused, closing, eof;
+    bool paused, closing, eof, is_file;
 };
 
 static bool is_flow(const struct wr_stream *s)
@@ -96,6 +100,10 @@ static void stream_close(struct wr_stream *s)
     }
     if (is_flow(s))
         wr_flow_session_end(s->listener->worker->decoder, &s->peer);
+    if (s->listener->at->kind == WR_LISTEN_STDIN) {
+        atomic_store(&s->listener->worker->input_ended, true);
+        uv_async_send(s->listener->worker->owner);
+    }
     uv_close((uv_handle_t *)&s->tcp, on_closed_locked);
 }
 
@@ -268,10 +276,32 @@ static bool may_grow(const struct wr_stream *s)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
+/* A piece at each turn of the loop, between what sockets have. */
+static void on_file(uv_idle_t *idle)
+{
+    struct wr_stream *s = idle->data;
+    uv_buf_t buf;
+    on_alloc((uv_handle_t *)idle, READ_BYTES, &buf);
+    ssize_t n = buf.len ? read(STDIN_FILENO, buf.base, buf.len) : UV_ENOBUFS;
+    if (buf.len && n <= 0)
+        n = n == 0 ? UV_EOF : errno == EINTR ? 0 : uv_translate_sys_error(errno);
+    on_read((uv_stream_t *)&s->tcp, n, &buf);
+}
+
 static bool read_on(struct wr_stream *s)
 {
+    if (s->is_file)
+        return uv_idle_start(&s->file, on_file) == 0;
     int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
     return rc == 0 || rc == UV_EALREADY;
+}
+
+static void read_off(struct wr_stream *s)
+{
+    if (s->is_file)
+        uv_idle_stop(&s->file);
+    else
+        uv_read_stop((uv_stream_t *)&s->tcp);
 }
 
 /* One message, or a part of one. False: more bytes are needed, or another time. */
@@ -313,7 +343,7 @@ static void process(struct wr_stream *s)
     if (s->closing)
         return;
     if (s->paused) {
-        uv_read_stop((uv_stream_t *)&s->tcp);
+        read_off(s);
         wr_worker_resume_later(w);
     } else if (s->eof || !read_on(s)) {
         stream_close(s);
@@ -364,7 +394,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     pthread_mutex_lock(&w->lock);
     if (n == UV_EOF) {
         s->eof = true; /* an unfinished syslog frame is delivered, an unfinished IPFIX message is not */
-        uv_read_stop(stream);
+        read_off(s);
         process(s);
     } else if (n < 0) {
         stream_broken(s);
@@ -395,7 +425,7 @@ void wr_ingest_streams_sweep(struct wr_worker *worker)
 {
     uint64_t now = uv_now(&worker->loop);
     for (struct wr_stream *s = worker->streams; s; s = s->next) {
-        if (s->closing || s->paused)
+        if (s->closing || s->paused || s->listener->at->kind == WR_LISTEN_STDIN)
             continue;
         bool shaking = s->tls && !wr_tls_ready(s->tls) && now - s->progress_ms > HANDSHAKE_MS;
         s->listener->stats.tls_timeout += shaking;
@@ -415,32 +445,6 @@ void wr_ingest_framing_sum(const struct wr_worker *worker, struct wr_framing *re
     add_framing(ret_sum, &worker->framing_total);
     for (const struct wr_stream *s = worker->streams; s; s = s->next)
         add_framing(ret_sum, &s->framing);
-}
-
-/* Address of the other end, as sockets and as text give it. */
-static bool learn_peer(struct wr_stream *s)
-{
-    struct sockaddr_storage addr;
-    int len = sizeof addr;
-    if (uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&addr, &len) != 0)
-        return false;
-    struct sockaddr_in6 v6 = {0};
-    if (addr.ss_family == AF_INET6) {
-        memcpy(&v6, &addr, sizeof v6);
-    } else {
-        struct sockaddr_in v4;
-        memcpy(&v4, &addr, sizeof v4);
-        v6.sin6_port = v4.sin_port;
-        v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xff;
-        memcpy(&v6.sin6_addr.s6_addr[12], &v4.sin_addr, 4);
-    }
-    memcpy(s->peer.addr, &v6.sin6_addr, 16);
-    s->peer.port = ntohs(v6.sin6_port);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-        (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], s->peer_text, sizeof s->peer_text);
-    else
-        (void)inet_ntop(AF_INET6, &v6.sin6_addr, s->peer_text, sizeof s->peer_text);
-    return true;
 }
 
 /* False when this peer or all peers together have too many connections. */
@@ -464,16 +468,16 @@ static bool wrap(struct wr_stream *s)
     return s->tls != NULL;
 }
 
-static void accept_stream(struct wr_listener *l)
+/* In the list; its handle is still to be made. */
+static struct wr_stream *stream_new(struct wr_listener *l)
 {
     struct wr_worker *w = l->worker;
     struct wr_stream *s = calloc(1, sizeof *s);
     if (!s)
-        return;
+        return NULL;
     s->listener = l;
     s->framing.max_frame = MAX_FRAME;
-    uv_tcp_init(&w->loop, &s->tcp);
-    s->tcp.data = s;
+    s->tcp.data = s; /* of whichever handle it becomes */
     s->next = w->streams;
     if (s->next)
         s->next->prev = s;
@@ -482,12 +486,22 @@ static void accept_stream(struct wr_listener *l)
     atomic_fetch_add(w->open_streams, 1);
     s->peer.session = (uint64_t)(w->index + 1) << 48 | ++w->next_session;
     s->progress_ms = uv_now(&w->loop);
+    s->rows_dropped = w->rows_dropped;
+    return s;
+}
+
+static void accept_stream(struct wr_listener *l)
+{
+    struct wr_worker *w = l->worker;
+    struct wr_stream *s = stream_new(l);
+    if (!s)
+        return;
+    uv_tcp_init(&w->loop, &s->tcp);
     struct wr_buf greeting = {0};
     bool forward = l->at->kind == WR_LISTEN_FORWARD;
     if (forward)
         s->forward = wr_forward_conn_new(&w->config->forward_listen, &greeting);
-    s->rows_dropped = w->rows_dropped;
-    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !learn_peer(s) ||
+    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !wr_ingest_peer(&s->tcp, &s->peer, s->peer_text) ||
         !within_limits(s) || (forward && !s->forward) || !wrap(s) || !read_on(s)) {
         wr_buf_fini(&greeting);
         l->stats.connections_refused++;
@@ -547,4 +561,33 @@ int wr_ingest_tcp_open(struct wr_listener *l)
 void wr_ingest_tcp_close(struct wr_listener *l)
 {
     uv_close((uv_handle_t *)&l->tcp, NULL);
+}
+
+int wr_ingest_stdin_open(struct wr_listener *l)
+{
+    uv_handle_type type = uv_guess_handle(STDIN_FILENO);
+    if (type == UV_UNKNOWN_HANDLE || type == UV_UDP)
+        return -EINVAL;
+    struct wr_stream *s = stream_new(l);
+    if (!s)
+        return -ENOMEM;
+    s->is_file = type == UV_FILE;
+    int rc;
+    if (s->is_file) {
+        rc = uv_idle_init(&l->worker->loop, &s->file);
+    } else {
+        uv_pipe_init(&l->worker->loop, &s->pipe, 0);
+        /* Not blocking is a state of the open file: standard output, often the same terminal, must not get it. */
+        int own = type == UV_TTY ? open("/proc/self/fd/0", O_RDONLY | O_NOCTTY | O_CLOEXEC) : -1;
+        rc = uv_pipe_open(&s->pipe, own >= 0 ? own : STDIN_FILENO);
+        if (rc != 0 && own >= 0)
+            close(own);
+    }
+    if (rc == 0 && !read_on(s))
+        rc = -EIO;
+    if (rc == 0)
+        l->stats.connections++;
+    else
+        stream_close(s);
+    return rc;
 }

@@ -279,6 +279,10 @@ void wr_worker_tls(struct wr_worker *worker, const struct wr_tls_server *server)
 
 static enum wr_err cannot_listen(const struct wr_listen *at, int rc, struct wr_buf *error)
 {
+    if (at->kind == WR_LISTEN_STDIN) {
+        wr_buf_fmt(error, "cannot read standard input: %s; give it a pipe, a file or a terminal", strerror(-rc));
+        return WR_EIO;
+    }
     wr_buf_fmt(error, "cannot listen on %s (%s): %s", at->text, wr_listen_kind_name(at->kind), strerror(-rc));
     if (rc == -EADDRINUSE)
         wr_buf_str(error, "; another program has the port: stop it, or choose another under `listen`");
@@ -292,16 +296,22 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
     /* The first worker looks for strangers; the others share its ports on purpose. */
     for (uint32_t i = 0; w->index == 0 && i < w->config->nlisten; i++) {
         const struct wr_listen *at = &w->config->listen[i];
-        if (wr_socket_taken(is_udp(at) ? SOCK_DGRAM : SOCK_STREAM, &at->addr, at->addr_len))
+        if (at->kind != WR_LISTEN_STDIN &&
+            wr_socket_taken(is_udp(at) ? SOCK_DGRAM : SOCK_STREAM, &at->addr, at->addr_len))
             return cannot_listen(at, -EADDRINUSE, error);
     }
     for (uint32_t i = 0; i < w->config->nlisten; i++) {
         struct wr_listener *l = &w->listeners[w->nlisteners++];
         *l = (struct wr_listener){.worker = w, .at = &w->config->listen[i], .udp = {.fd = -1}};
-        int rc = is_udp(l->at) ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
+        bool input = l->at->kind == WR_LISTEN_STDIN;
+        int rc = 0;
+        if (!input)
+            rc = is_udp(l->at) ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
+        else if (w->index == 0) /* there is one */
+            rc = wr_ingest_stdin_open(l);
         if (rc != 0)
             return cannot_listen(l->at, rc, error);
-        l->open = true;
+        l->open = !input;
     }
     return WR_OK;
 }

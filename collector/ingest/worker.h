@@ -69,7 +69,7 @@ struct wr_listener {
     int64_t woken_ns; /* monotonic */
     uint32_t often;   /* wake-ups in quick succession */
     uv_tcp_t tcp; /* streams */
-    bool open;
+    bool open; /* a socket that is to be closed */
     struct wr_listener_stats stats;
 };
 
@@ -83,6 +83,7 @@ struct wr_worker {
     struct wr_ring *ring;
     atomic_bool stop, finished;
     atomic_int *open_streams; /* of all workers together */
+    atomic_bool input_ended;  /* standard input, all of it is in the ring; the owner was told */
     /* Forward clients wait for their acknowledgement until the owner says that the log up to `safe` (wr_ring_given) is on
      * disk. `safe_mark` is the owner's: what the sync under way covers. */
     _Atomic size_t safe;
@@ -145,12 +146,16 @@ void wr_worker_reject(struct wr_listener *l, unsigned why); /* enum wr_flow_reje
 void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *data, size_t len,
                     int64_t now_ns);
 
+/* Address of a connection's other end, IPv4 mapped into IPv6 and as text. False: it is gone already. */
+bool wr_ingest_peer(const uv_tcp_t *tcp, struct wr_flow_peer *ret_peer, char ret_text[INET6_ADDRSTRLEN]);
+
 /* udp.c, tcp.c: a listener of the worker. -errno. */
 int wr_ingest_udp_open(struct wr_listener *l);
 void wr_ingest_udp_drain(struct wr_listener *l);
 void wr_ingest_udp_close(struct wr_listener *l);
 int wr_ingest_tcp_open(struct wr_listener *l);
 void wr_ingest_tcp_close(struct wr_listener *l);
+int wr_ingest_stdin_open(struct wr_listener *l); /* closed with the streams */
 void wr_ingest_streams_resume(struct wr_worker *worker);
 void wr_ingest_streams_sweep(struct wr_worker *worker);
 void wr_ingest_streams_close(struct wr_worker *worker);

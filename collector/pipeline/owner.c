@@ -189,6 +189,8 @@ void wr_owner_on_wake(uv_async_t *wake)
 {
     struct wr_owner *o = wake->data;
     look(o);
+    if (o->phase == WR_OWNER_RUNNING && atomic_exchange(&o->workers[0].input_ended, false) && o->on_input_end)
+        o->on_input_end(o->on_input_end_arg);
     if (o->phase != WR_OWNER_RUNNING || uv_is_active((uv_handle_t *)&o->gather))
         return;
     uv_timer_start(&o->gather, wr_owner_on_gather, GATHER_MS, GATHER_MS);

@@ -41,6 +41,8 @@ struct wr_owner {
     struct wr_tls_server *tls; /* NULL: no listener needs it */
     atomic_int open_streams;
     struct wr_http *http;
+    void (*on_input_end)(void *arg); /* standard input has ended; set by the caller after the start */
+    void *on_input_end_arg;
 
     uv_async_t wake;
     uv_timer_t gather; /* runs while inputs come; see wr_owner_on_wake */
