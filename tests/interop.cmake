@@ -10,6 +10,12 @@ if(TARGET weir)
       COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/senders.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     list(APPEND interop_tests interop.${variant})
   endforeach()
+  foreach(variant kept beside own)
+    add_test(NAME interop.tee-${variant}
+      COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/tee.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
+    set_tests_properties(interop.tee-${variant} PROPERTIES SKIP_RETURN_CODE 77)
+    list(APPEND interop_tests interop.tee-${variant})
+  endforeach()
   set_tests_properties(${interop_tests} PROPERTIES LABELS interop TIMEOUT 120
     RESOURCE_LOCK exporter ENVIRONMENT "WEIR_SYSLOG_NG=${CMAKE_SOURCE_DIR}/build/syslog-ng" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
 endif()

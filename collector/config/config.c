@@ -92,6 +92,30 @@ const char *wr_config_listen_stdin(struct wr_config *config)
     return NULL;
 }
 
+const char *wr_config_tee(struct wr_config *config, const char *text)
+{
+    if (config->ntee == WR_CONFIG_MAX_TEE)
+        return "more than 8 collectors";
+    struct wr_listen to;
+    const char *wrong = wr_listen_parse(&to, text, 0);
+    if (wrong || to.any)
+        return "a collector is ADDRESS:PORT or [IPV6]:PORT, not a name";
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &to.addr, sizeof v6);
+    if (v6.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6.sin6_port};
+        memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], 4);
+        to.addr = (struct sockaddr_storage){0};
+        memcpy(&to.addr, &v4, sizeof v4);
+        to.addr_len = sizeof v4;
+    }
+    for (uint32_t i = 0; i < config->ntee; i++)
+        if (config->tee[i].addr_len == to.addr_len && memcmp(&config->tee[i].addr, &to.addr, to.addr_len) == 0)
+            return "this collector is listed twice";
+    config->tee[config->ntee++] = to;
+    return NULL;
+}
+
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind)
 {
     uint32_t kept = 0;

@@ -89,6 +89,7 @@ struct wr_forward_listen {
 enum {
     WR_CONFIG_MAX_LISTEN = 64,
     WR_CONFIG_MAX_FORWARD = 16,
+    WR_CONFIG_MAX_TEE = 8,
     WR_CONFIG_MAX_FILES = 16,
     WR_CONFIG_MAX_RULES = 64,
     WR_CONFIG_MAX_MAPPINGS = 16,
@@ -100,6 +101,8 @@ struct wr_config {
     struct wr_arena *arena;
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
     uint32_t nlisten; /* the defaults, less the kinds that the file sets */
+    struct wr_listen tee[WR_CONFIG_MAX_TEE]; /* where flow datagrams are sent on; `kind`, `any` unused */
+    uint32_t ntee;
     struct wr_forward_listen forward_listen;
     const char *tls_cert, *tls_key, *tls_client_ca; /* of the TLS listeners, PEM; NULL: not set */
     bool http_on;
@@ -155,6 +158,8 @@ enum wr_err wr_config_load(struct wr_config *config, const char *name, const cha
 const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind, const char *text);
 /* Standard input as one; again: nothing. NULL, or what is wrong. */
 const char *wr_config_listen_stdin(struct wr_config *config);
+/* Adds a collector that flow datagrams are sent on to; the same. */
+const char *wr_config_tee(struct wr_config *config, const char *text);
 /* Takes every listener of a kind out. */
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
 

@@ -187,6 +187,12 @@ static const char *take_rules(struct load *load, const char *text, int kind)
     return NULL;
 }
 
+static const char *take_tee(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    return wr_config_tee(load->config, text);
+}
+
 static const char *take_elements(struct load *load, const char *text, int kind)
 {
     (void)kind;
@@ -364,7 +370,8 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "batch_rows", "memory",       "receive_buffer",  "connections", "connections_per_peer",
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
-        "mappings",   "lists",        "elements",        "tls",         NULL};
+        "mappings",   "lists",        "elements",        "tls",         "tee",
+        NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -383,6 +390,9 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml_node *rules = wr_yaml_get(root, "rules");
     if (rules && !wr_yaml_is_null(rules))
         read_texts(load, rules, take_rules, 0);
+    const struct wr_yaml_node *tee = wr_yaml_get(root, "tee");
+    if (tee && !is_off(tee))
+        read_texts(load, tee, take_tee, 0);
     const struct wr_yaml_node *elements = wr_yaml_get(root, "elements");
     if (elements && !wr_yaml_is_null(elements))
         read_texts(load, elements, take_elements, 0);

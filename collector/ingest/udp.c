@@ -90,6 +90,8 @@ static uint64_t receive(struct wr_listener *l, int rounds, bool *ret_more)
             bytes += trains[i].len;
             give_train(l, &trains[i], now_ns);
         }
+        if (w->tee && l->at->kind == WR_LISTEN_FLOW_UDP)
+            wr_tee_send(w->tee, trains, n);
         wr_worker_flush(w);
         wr_worker_tell(w);
         *ret_more = n == WR_UDP_BATCH;

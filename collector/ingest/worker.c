@@ -409,6 +409,8 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
     if (err)
         wr_buf_fmt(error, "cannot start worker %u: %s", (unsigned)index, wr_strerror(err));
     else
+        err = wr_tee_new(config, &worker->tee, error);
+    if (!err)
         err = open_listeners(worker, error);
     if (err)
         wr_worker_fini(worker);
@@ -431,6 +433,7 @@ void wr_worker_fini(struct wr_worker *worker)
     uv_loop_close(&worker->loop);
     wr_flow_decoder_free(worker->decoder);
     wr_log_free(worker->log);
+    wr_tee_free(worker->tee);
     wr_flow_vec_fini(&worker->flows);
     wr_rows_free(&worker->rows);
     wr_buf_fini(&worker->packed);

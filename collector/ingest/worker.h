@@ -13,6 +13,7 @@
 #define WR_COLLECTOR_INGEST_WORKER_H
 
 #include "collector/config/config.h"
+#include "collector/ingest/tee.h"
 #include "collector/io/io.h"
 #include "collector/io/tls.h"
 #include "collector/pipeline/ring.h"
@@ -99,6 +100,7 @@ struct wr_worker {
     uv_timer_t sweep;  /* closes silent ones */
     struct wr_flow_decoder *decoder;
     struct wr_log *log;
+    struct wr_tee *tee; /* NULL: none */
     const struct wr_tls_server *tls; /* of new connections; the owner's */
     struct wr_flow_vec flows;
     struct wr_rows rows; /* a batch for each table that some rule reads */

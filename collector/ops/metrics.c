@@ -66,6 +66,7 @@ static void listener_family(const struct wr_owner *o, const struct wr_listener_s
 struct sums {
     struct wr_listener_stats listeners[WR_CONFIG_MAX_LISTEN];
     uint32_t receive_buffer[WR_CONFIG_MAX_LISTEN]; /* smallest */
+    struct wr_tee_stats tee[WR_CONFIG_MAX_TEE];
     struct wr_flow_stats flow;
     struct wr_log_stats log;
     struct wr_framing framing;
@@ -89,6 +90,8 @@ static void add_worker(struct sums *s, struct wr_worker *w)
         if (l->udp.receive_buffer && (!s->receive_buffer[i] || l->udp.receive_buffer < s->receive_buffer[i]))
             s->receive_buffer[i] = l->udp.receive_buffer;
     }
+    for (uint32_t i = 0; w->tee && i < w->config->ntee; i++)
+        add_u64s(&s->tee[i], wr_tee_stats(w->tee, i), sizeof s->tee[i]);
     add_u64s(&s->flow, wr_flow_decoder_stats(w->decoder), sizeof s->flow);
     add_u64s(&s->log, wr_log_stats(w->log), sizeof s->log);
     wr_ingest_framing_sum(w, &s->framing);
@@ -125,6 +128,34 @@ static void rejects(const struct wr_owner *o, const struct sums *s, struct wr_bu
                        s->listeners[i].rejected_by[r]);
         }
     }
+}
+
+static void tee_line(const struct wr_owner *o, uint32_t i, const char *name, const char *by, uint64_t v,
+                     struct wr_buf *out)
+{
+    wr_buf_fmt(out, "%s{receiver=\"", name);
+    label(out, o->config->tee[i].text);
+    wr_buf_fmt(out, "\",%s\"} %" PRIu64 "\n", by, v);
+}
+
+static void tees(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
+{
+    static const char *const why[] = {
+#define X(name) "reason=\"" #name,
+        WR_TEE_DROPS(X)
+#undef X
+    };
+    if (o->config->ntee == 0)
+        return;
+    head(out, "weir_tee_sent_total", "counter", "flow datagrams sent on, with the exporter's source address or the own one");
+    for (uint32_t i = 0; i < o->config->ntee; i++) {
+        tee_line(o, i, "weir_tee_sent_total", "source=\"exporter", s->tee[i].kept, out);
+        tee_line(o, i, "weir_tee_sent_total", "source=\"own", s->tee[i].own, out);
+    }
+    head(out, "weir_tee_dropped_total", "counter", "flow datagrams not sent on");
+    for (uint32_t i = 0; i < o->config->ntee; i++)
+        for (int r = 0; r < WR_TEE_NDROPS; r++)
+            tee_line(o, i, "weir_tee_dropped_total", why[r], s->tee[i].dropped[r], out);
 }
 
 static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
@@ -335,6 +366,7 @@ void wr_owner_metrics(struct wr_owner *o, struct wr_buf *out)
     one(out, "weir_workers", "gauge", "worker threads", o->nworkers);
     one(out, "process_resident_memory_bytes", "gauge", "resident memory", resident_bytes());
     listeners(o, &s, out);
+    tees(o, &s, out);
     flow_decoder(&s.flow, out);
     exporters(o, out);
     log_parser(&s.log, &s.framing, out);

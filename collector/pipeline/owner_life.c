@@ -206,6 +206,19 @@ bool wr_owner_make_tls(const struct wr_config *c, struct wr_tls_server **ret_tls
     return true;
 }
 
+/* Once, at the start: who will not see the exporters' addresses. */
+static void say_tee(const struct wr_owner *o)
+{
+    for (uint32_t i = 0; i < o->config->ntee; i++) {
+        int why = wr_tee_source_lost(o->workers[0].tee, i);
+        if (why)
+            wr_oplog(WR_OPLOG_WARN, "tee: this collector gets flows from this machine's address, not the exporters'",
+                     "receiver", o->config->tee[i].text, "why",
+                     why == EAFNOSUPPORT ? "the exporter's address is kept over IPv4 only"
+                                         : "a raw socket was refused: it needs CAP_NET_RAW", NULL);
+    }
+}
+
 static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
 {
     if (!wr_owner_make_tls(o->config, &o->tls, error))
@@ -221,6 +234,7 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
         wr_worker_tls(&o->workers[i], o->tls);
         o->nworkers++;
     }
+    say_tee(o);
     int rc = wr_workers_steer(o->workers, o->nworkers);
     if (rc != 0)
         wr_oplog(WR_OPLOG_WARN, "exporters are spread over workers by port too, not by address alone",

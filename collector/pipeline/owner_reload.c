@@ -31,6 +31,14 @@ static bool same_listeners(const struct wr_config *a, const struct wr_config *b)
     return true;
 }
 
+static bool same_tee(const struct wr_config *a, const struct wr_config *b)
+{
+    bool same = a->ntee == b->ntee;
+    for (uint32_t i = 0; same && i < a->ntee; i++)
+        same = same_text(a->tee[i].text, b->tee[i].text);
+    return same;
+}
+
 /* What only a start can change, said by its name in the file. */
 static bool same_mappings(const struct wr_config *a, const struct wr_config *b)
 {
@@ -65,6 +73,7 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         {"receive_buffer", now->receive_buffer_bytes == next->receive_buffer_bytes},
         {"connections", now->max_connections == next->max_connections},
         {"connections_per_peer", now->max_connections_per_peer == next->max_connections_per_peer},
+        {"tee", same_tee(now, next)},
         {"mappings", same_mappings(now, next)},
         {"elements", same_elements(now, next)},
         {"commit", now->commit_ns == next->commit_ns},

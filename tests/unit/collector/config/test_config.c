@@ -204,3 +204,19 @@ Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
     wr_buf_fini(&bare);
     wr_buf_fini(&open);
 }
+
+Test(config, reads_the_collectors_that_flows_are_sent_on_to)
+{
+    cr_assert_eq(load("tee: [\"192.0.2.1:9995\", \"[2001:db8::1]:2055\", \"[::ffff:192.0.2.2]:9995\"]\n"), WR_OK);
+    cr_assert_eq(config.ntee, 3);
+    cr_assert_eq(config.tee[0].addr.ss_family, AF_INET);
+    cr_assert_eq(config.tee[1].addr.ss_family, AF_INET6);
+    cr_assert_eq(config.tee[2].addr.ss_family, AF_INET);
+    cr_assert_eq(load("tee: \"192.0.2.1:9995\"\n"), WR_EINVAL);
+    cr_assert(strstr(said(), "weir.yaml:1:6: error: this collector is listed twice"), "%s", said());
+    cr_assert_eq(load("tee: 9995\n"), WR_EINVAL);
+    cr_assert(strstr(said(), "ADDRESS:PORT"), "%s", said());
+    cr_assert_eq(load("tee: old.example:9995\n"), WR_EINVAL);
+    cr_assert_eq(load("tee: off\n"), WR_OK);
+    cr_assert_eq(config.ntee, 3);
+}
