@@ -1,57 +1,13 @@
-#include "rules/exec/run.h"
+#include "rules/exec/run_state.h"
 
-#include "rules/exec/apply.h"
 #include "rules/exec/expand.h"
-#include "rules/exec/join.h"
-#include "rules/exec/summarize.h"
 #include "rules/fn/kernel.h"
-#include "rules/plan/external.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { MAX_OPS = 1000, SCRATCH = 64 * 1024 };
-
-/* One operator at work. */
-struct node {
-    const struct wr_op *op;
-    struct node *out; /* NULL: the result */
-    struct node *input;
-    struct node *next;         /* the next input of the same union */
-    struct wr_rows kept, keys; /* sort: rows and what they are ordered by; whole, result: kept */
-    struct wr_schema key_schema;
-    struct wr_groups *groups;
-    struct wr_join *join;
-    struct wr_applier *applier;
-    struct wr_arena *made; /* mv-expand: rows on their way out */
-    bool probing; /* join: the right side is in, left rows come */
-    int64_t left; /* take */
-};
-
-struct wr_run {
-    struct wr_arena *nodes; /* for the run's life */
-    struct wr_arena *scratch;
-    struct node *root, *sink;
-    const struct wr_sub *subs; /* with sub_sinks and ev.subs: nsubs */
-    struct node **sub_sinks;
-    uint32_t nsubs;
-    struct wr_arena *sub_arena; /* what they gave, for one run */
-    uint32_t nnodes, batch_rows;
-    uint64_t work, work_max; /* rows that went into operators */
-    size_t memory;
-    struct wr_rows fed[WR_NTABLES];
-    const struct wr_rows *tables; /* fed; in a piece, what the run around it was fed */
-    const struct wr_rows *given;  /* WR_OP_GIVEN */
-    struct wr_sub_result *outer_subs; /* in a piece */
-    struct wr_eval ev;
-    struct wr_hash_key secret;
-    enum wr_err err;
-    const char *why;
-    struct wr_span span;
-};
-
-static void fail(struct wr_run *run, const struct node *node, enum wr_err err, const char *why)
+void wr_run_fail(struct wr_run *run, const struct node *node, enum wr_err err, const char *why)
 {
     if (run->err)
         return;
@@ -224,9 +180,9 @@ static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chun
 {
     enum wr_err err = wr_rows_add(&n->kept, chunk->col, &chunk->sel);
     if (err)
-        fail(run, n, err, "out of memory");
+        wr_run_fail(run, n, err, "out of memory");
     if (n->kept.bytes + n->keys.bytes > run->memory)
-        fail(run, n, WR_ELIMIT,
+        wr_run_fail(run, n, WR_ELIMIT,
              !n->op                        ? "the result needs more memory than allowed"
              : n->op->kind == WR_OP_SORT ? "the rows to sort need more memory than allowed"
                                            : "the rows of this operator need more memory than allowed");
@@ -242,7 +198,7 @@ static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *
         keys[k] = *v;
     }
     if (!keys || run->ev.err || wr_rows_add(&n->keys, keys, &chunk->sel) != WR_OK)
-        fail(run, n, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     else
         keep(run, n, chunk);
 }
@@ -272,9 +228,9 @@ static void join_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk
     enum wr_err err = n->probing ? wr_join_probe(n->join, &run->ev, chunk, join_out, &to)
                                  : wr_join_add(n->join, &run->ev, chunk);
     if (err)
-        fail(run, n, err, wr_strerror(err));
+        wr_run_fail(run, n, err, wr_strerror(err));
     if (wr_join_bytes(n->join) > run->memory)
-        fail(run, n, WR_ELIMIT, "the second table of this join needs more memory than allowed");
+        wr_run_fail(run, n, WR_ELIMIT, "the second table of this join needs more memory than allowed");
 }
 
 static void expand_push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
@@ -285,7 +241,7 @@ static void expand_push(struct wr_run *run, struct node *n, struct wr_chunk *chu
     enum wr_err err = n->made ? wr_expand(&run->ev, n->op, chunk, run->batch_rows, n->made, join_out, &to)
                               : WR_ENOMEM;
     if (err)
-        fail(run, n, err, wr_strerror(err));
+        wr_run_fail(run, n, err, wr_strerror(err));
 }
 
 static void apply_failed(struct wr_run *run, struct node *n, enum wr_err err)
@@ -293,7 +249,7 @@ static void apply_failed(struct wr_run *run, struct node *n, enum wr_err err)
     struct wr_span span = {0};
     const char *why = wr_applier_why(n->applier, &span);
     bool first = !run->err;
-    fail(run, n, err, why ? why : wr_strerror(err));
+    wr_run_fail(run, n, err, why ? why : wr_strerror(err));
     if (first && why)
         run->span = span;
 }
@@ -313,7 +269,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         run->ev.nrows = chunk->nrows;
         run->work += chunk->sel.n;
         if (run->work > run->work_max)
-            fail(run, n, WR_ELIMIT, "more rows on the way to this result than are allowed beforehand");
+            wr_run_fail(run, n, WR_ELIMIT, "more rows on the way to this result than are allowed beforehand");
         if (!n->op) {
             keep(run, n, chunk);
             return;
@@ -335,9 +291,9 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
         case WR_OP_SUMMARIZE:
             wr_groups_add(n->groups, &run->ev, chunk);
             if (!run->ev.err && wr_groups_bytes(n->groups) > run->memory)
-                fail(run, n, WR_ELIMIT, "the groups of this summarize need more memory than allowed");
+                wr_run_fail(run, n, WR_ELIMIT, "the groups of this summarize need more memory than allowed");
             if (run->ev.err)
-                fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+                wr_run_fail(run, n, run->ev.err, wr_strerror(run->ev.err));
             return;
         case WR_OP_APPLY:
             if (is_partition(n->op))
@@ -364,18 +320,18 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
             break;
         }
         if (run->ev.err)
-            fail(run, n, run->ev.err, wr_strerror(run->ev.err));
+            wr_run_fail(run, n, run->ev.err, wr_strerror(run->ev.err));
     }
 }
 
-static void push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows)
+void wr_run_push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows)
 {
     for (uint32_t i = 0; i < rows->nbatches && !run->err; i++) {
         const struct wr_batch *b = rows->batch[i];
         struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
         chunk.sel.row = wr_arena_alloc(run->scratch, (b->nrows + 1) * sizeof *chunk.sel.row);
         if (!chunk.sel.row) {
-            fail(run, to, WR_ENOMEM, "out of memory");
+            wr_run_fail(run, to, WR_ENOMEM, "out of memory");
             return;
         }
         chunk.sel.n = b->nrows;
@@ -424,80 +380,18 @@ static void sort_flush(struct wr_run *run, struct node *n)
     if (order)
         qsort_r(order, n->kept.nrows, sizeof *order, compare_rows, n);
     else
-        fail(run, n, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     for (uint64_t i = 0; order && i < n->kept.nrows && !run->err; i++) {
         uint32_t row;
         const struct wr_batch *b = wr_rows_at(&n->kept, order[i], &row);
         uint16_t at = (uint16_t)row;
         struct wr_sel one = {&at, 1};
         if (wr_rows_add(&sorted, b->col, &one) != WR_OK)
-            fail(run, n, WR_ENOMEM, "out of memory");
+            wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     }
     free(order);
-    push_rows(run, n->out, &sorted);
+    wr_run_push_rows(run, n->out, &sorted);
     wr_rows_fini(&sorted);
-}
-
-/* datatable, print: cells are expressions over nothing. */
-static void rows_leaf(struct wr_run *run, struct node *n)
-{
-    struct wr_rows rows;
-    uint16_t zero = 0, ncols = n->op->schema->ncols;
-    struct wr_sel first = {&zero, 1};
-    wr_rows_init(&rows, n->op->schema, run->batch_rows);
-    for (uint32_t r = 0; r < n->op->nrows && !run->err; r++) {
-        struct wr_vec *cols = wr_arena_alloc(run->scratch, (ncols + 1u) * sizeof *cols);
-        run->ev.nrows = 1;
-        for (uint16_t c = 0; cols && c < ncols; c++) {
-            const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->rows[r * ncols + c], NULL, &first);
-            if (!v)
-                break;
-            cols[c] = *v;
-        }
-        if (!cols || run->ev.err || wr_rows_add(&rows, cols, &first) != WR_OK)
-            fail(run, n, WR_ENOMEM, "out of memory");
-        wr_arena_reset(run->scratch);
-    }
-    push_rows(run, n->out, &rows);
-    wr_rows_fini(&rows);
-}
-
-/* from, from + step, ... to: both ends included; none when an end is null or the step leads away. */
-static void range_leaf(struct wr_run *run, struct node *n)
-{
-    enum { MOST = 1000000 };
-    uint16_t zero = 0;
-    struct wr_sel first = {&zero, 1};
-    struct wr_vec end[3];
-    bool real = n->op->schema->cols[0].type == WR_REAL, all = true;
-    run->ev.nrows = 1;
-    for (int i = 0; i < 3 && all; i++) {
-        const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->rows[i], NULL, &first);
-        all = v && wr_vec_valid(v, 0);
-        if (all)
-            end[i] = *v;
-    }
-    if (run->ev.err)
-        fail(run, n, run->ev.err, wr_strerror(run->ev.err));
-    if (!all || run->err)
-        return;
-    double step = real ? end[2].r[0] : (double)end[2].i[0];
-    double width = real ? end[1].r[0] - end[0].r[0] : (double)end[1].i[0] - (double)end[0].i[0];
-    double count = step != 0 && width / step >= 0 ? floor(width / step) + 1 : 0;
-    struct wr_rows rows;
-    wr_rows_init(&rows, n->op->schema, run->batch_rows);
-    if (!(count <= MOST))
-        fail(run, n, WR_ELIMIT, "range makes more than 1,000,000 rows");
-    for (int64_t k = 0; k < (int64_t)count && !run->err; k++) {
-        int64_t i = real ? 0 : end[0].i[0] + k * end[2].i[0];
-        double r = real ? end[0].r[0] + (double)k * step : 0;
-        struct wr_vec v = {.type = n->op->schema->cols[0].type, .i = real ? NULL : &i, .r = real ? &r : NULL};
-        if (wr_rows_add(&rows, &v, &first) != WR_OK)
-            fail(run, n, WR_ENOMEM, "out of memory");
-    }
-    wr_arena_reset(run->scratch);
-    push_rows(run, n->out, &rows);
-    wr_rows_fini(&rows);
 }
 
 static void whole_flush(struct wr_run *run, struct node *n)
@@ -511,12 +405,12 @@ static void whole_flush(struct wr_run *run, struct node *n)
     enum wr_err err = own ? n->op->whole->run(&run->ev, n->op, &n->kept, &out, &why) : WR_ENOMEM;
     run->ev.arena = outer;
     if (err)
-        fail(run, n, err, why ? why : wr_strerror(err));
+        wr_run_fail(run, n, err, why ? why : wr_strerror(err));
     wr_rows_fini(&n->kept);
     wr_arena_free(own);
     if (out.bytes > run->memory)
-        fail(run, n, WR_ELIMIT, "the rows of this operator need more memory than allowed");
-    push_rows(run, n->out, &out);
+        wr_run_fail(run, n, WR_ELIMIT, "the rows of this operator need more memory than allowed");
+    wr_run_push_rows(run, n->out, &out);
     wr_rows_fini(&out);
 }
 
@@ -530,18 +424,6 @@ static void partition_flush(struct wr_run *run, struct node *n)
     wr_arena_reset(run->scratch);
 }
 
-static void external_leaf(struct wr_run *run, struct node *n)
-{
-    const struct wr_external_table *table = n->op->external;
-    const struct wr_rows *rows = table->acquire(table);
-    if (!rows) {
-        fail(run, n, WR_ENOMEM, "out of memory");
-        return;
-    }
-    push_rows(run, n->out, rows);
-    table->release(table, rows);
-}
-
 static void finish(struct wr_run *run, struct node *n);
 
 static void join_finish(struct wr_run *run, struct node *n)
@@ -550,16 +432,16 @@ static void join_finish(struct wr_run *run, struct node *n)
     n->probing = false;
     n->join = wr_join_new(n->op, &run->secret, run->batch_rows);
     if (!n->join)
-        fail(run, n, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     if (!run->err)
         finish(run, n->input);
     if (!run->err && wr_join_ready(n->join) != WR_OK)
-        fail(run, n, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     n->probing = true;
     if (!run->err)
         finish(run, n->input->next);
     if (!run->err && wr_join_rest(n->join, &run->ev, join_out, &to) != WR_OK)
-        fail(run, n, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
     wr_join_free(n->join);
     n->join = NULL;
 }
@@ -570,7 +452,7 @@ static void finish(struct wr_run *run, struct node *n)
     if (n->op && n->op->kind == WR_OP_TAKE)
         n->left = n->op->count;
     if (n->op && n->op->kind == WR_OP_SUMMARIZE && !(n->groups = wr_groups_new(n->op, &run->secret)))
-        fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
+        wr_run_fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
     if (n->op && n->op->kind == WR_OP_JOIN) {
         join_finish(run, n);
         return;
@@ -580,17 +462,17 @@ static void finish(struct wr_run *run, struct node *n)
     if (!n->op || run->err)
         return;
     if (n->op->kind == WR_OP_SCAN) {
-        push_rows(run, n->out, &run->tables[n->op->table]);
+        wr_run_push_rows(run, n->out, &run->tables[n->op->table]);
     } else if (n->op->kind == WR_OP_GIVEN) {
-        push_rows(run, n->out, run->given);
+        wr_run_push_rows(run, n->out, run->given);
     } else if (is_partition(n->op)) {
         partition_flush(run, n);
     } else if (n->op->kind == WR_OP_ROWS) {
-        rows_leaf(run, n);
+        wr_run_leaf_rows(run, n);
     } else if (n->op->kind == WR_OP_RANGE) {
-        range_leaf(run, n);
+        wr_run_leaf_range(run, n);
     } else if (n->op->kind == WR_OP_EXTERNAL) {
-        external_leaf(run, n);
+        wr_run_leaf_external(run, n);
     } else if (n->op->kind == WR_OP_WHOLE || n->op->kind == WR_OP_SERIAL) {
         whole_flush(run, n);
     } else if (n->op->kind == WR_OP_SORT) {
@@ -600,8 +482,8 @@ static void finish(struct wr_run *run, struct node *n)
         wr_rows_init(&rows, n->op->schema, run->batch_rows);
         enum wr_err err = wr_groups_result(n->groups, &run->ev, &rows);
         if (err)
-            fail(run, n, err, wr_strerror(err));
-        push_rows(run, n->out, &rows);
+            wr_run_fail(run, n, err, wr_strerror(err));
+        wr_run_push_rows(run, n->out, &rows);
         wr_rows_fini(&rows);
     }
 }
@@ -637,7 +519,7 @@ static void run_subs(struct wr_run *run)
     wr_arena_reset(run->sub_arena);
     run->ev.subs = wr_arena_alloc(run->sub_arena, (run->nsubs + 1) * sizeof *run->ev.subs);
     if (!run->ev.subs)
-        fail(run, run->sink, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, run->sink, WR_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < run->nsubs && !run->err; i++) {
         struct node *sink = run->sub_sinks[i];
         struct wr_rows *rows = &sink->kept;
@@ -646,11 +528,11 @@ static void run_subs(struct wr_run *run)
         finish(run, sink);
         wr_rows_seal(rows);
         if (rows->nrows > (run->subs[i].list ? MOST : UINT64_MAX))
-            fail(run, sink->input, WR_ELIMIT, "more than 1,000,000 values to look among");
+            wr_run_fail(run, sink->input, WR_ELIMIT, "more than 1,000,000 values to look among");
         if (!run->subs[i].list && rows->nrows > 1)
             rows->nrows = 1;
         if (!run->err && !sub_items(run, rows, r))
-            fail(run, sink->input, WR_ENOMEM, "out of memory");
+            wr_run_fail(run, sink->input, WR_ENOMEM, "out of memory");
         enum wr_type type = rows->schema->cols[0].type;
         r->value = r->n ? r->items[1]->value : (struct wr_value){.type = type, .null = type != WR_STRING};
         node_reset(sink);
