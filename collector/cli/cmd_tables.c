@@ -56,7 +56,7 @@ static void list(struct wr_buf *out)
             all += !s->cols[c].hidden;
             own += !s->cols[c].hidden && s->cols[c].own;
         }
-        wr_buf_fmt(out, "%-20s %3u columns, %u weir's own\n", s->name, all, own);
+        wr_buf_fmt(out, "%-23s %3u columns, %u weir's own\n", s->name, all, own);
     }
 }
 

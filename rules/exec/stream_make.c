@@ -1,0 +1,209 @@
+/* The making of a stream: what its plan asks of it, and room for its state. */
+#include "rules/exec/state.h"
+
+#include <stdlib.h>
+
+enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024, MAX_OPS = 64 };
+
+/* Operators from the scan on, split at the summarize. False when there are too many. */
+static bool line_up(struct wr_stream *s)
+{
+    const struct wr_op *ops[2 * MAX_OPS];
+    uint32_t n = 0;
+    for (const struct wr_op *op = s->plan->stream; op; op = op->input) {
+        if (n == 2 * MAX_OPS)
+            return false;
+        ops[n++] = op;
+    }
+    if (n == 0 || ops[n - 1]->kind != WR_OP_SCAN)
+        return false;
+    s->table = ops[n - 1]->table;
+    for (uint32_t i = n - 1; i-- > 0;) {
+        if (ops[i]->kind == WR_OP_SUMMARIZE && !s->summarize) {
+            s->summarize = ops[i];
+            continue;
+        }
+        uint32_t *count = s->summarize ? &s->nsuffix : &s->nprefix;
+        if (*count == MAX_OPS || ops[i]->kind == WR_OP_SUMMARIZE || ops[i]->kind == WR_OP_UNION)
+            return false;
+        if (ops[i]->kind != WR_OP_SORT && ops[i]->kind != WR_OP_TAKE) /* of one row: nothing to do */
+            (s->summarize ? s->suffix : s->prefix)[(*count)++] = ops[i];
+    }
+    s->out_schema = s->plan->stream->schema;
+    return true;
+}
+
+/* The column of the operator below all maps of the list that `ex` is, or WR_NO_COL. */
+static uint16_t source_col(const struct wr_op *const *ops, uint32_t n, const struct wr_ex *ex)
+{
+    while (ex->kind == WR_EX_COL && n-- > 0)
+        if (ops[n]->kind == WR_OP_MAP)
+            ex = ops[n]->cols[ex->col];
+        else if (ops[n]->kind == WR_OP_PARSE && ex->col >= ops[n]->input->schema->ncols)
+            return WR_NO_COL;
+    return ex->kind == WR_EX_COL ? ex->col : WR_NO_COL;
+}
+
+/* dcount of a group's own key, min and max of the window's time: no state of their own. */
+static void shorten(struct wr_stream *s)
+{
+    const struct wr_op *op = s->summarize;
+    uint8_t sets = 0;
+    for (uint32_t a = 0; a < op->naggs; a++) {
+        struct wr_agg_place *p = &s->layout.agg[a];
+        const struct wr_ex *arg = op->aggs[a].nargs ? op->aggs[a].args[0] : NULL;
+        if (p->kind == WR_AGG_DCOUNT && arg->kind == WR_EX_COL)
+            for (uint32_t k = 0; k < op->nkeys && k < UINT8_MAX; k++)
+                if (op->cols[k]->kind == WR_EX_COL && op->cols[k]->col == arg->col) {
+                    p->by_key = (uint8_t)(k + 1);
+                    p->dset = WR_NO_DSET;
+                }
+        if ((p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX) && s->plan->time_col != WR_NO_COL) {
+            uint16_t col = source_col(s->prefix, s->nprefix, arg);
+            const struct wr_schema *scan = wr_schema_of(s->table);
+            p->of_time = col != WR_NO_COL && scan->cols[col].store == scan->cols[s->plan->time_col].store;
+        }
+        if (p->dset != WR_NO_DSET)
+            p->dset = sets++;
+    }
+    s->layout.ndsets = sets;
+    wr_agg_layout_place(&s->layout);
+}
+
+/* What a predicate says about rows that come: true when they can only make it true. Collects the least counts
+ * that it asks for while `all` holds (the predicate is one of conjuncts). */
+static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bool all)
+{
+    const struct wr_op *sum = s->summarize;
+    if (ex->kind == WR_EX_CONST)
+        return true;
+    if (ex->kind == WR_EX_COL)
+        return source_col(s->suffix, nops, ex) < sum->nkeys;
+    const char *name = ex->fn->name;
+    bool and = strcmp(name, "and") == 0;
+    if (and || strcmp(name, "or") == 0)
+        return rises(s, ex->args[0], nops, all && and) & rises(s, ex->args[1], nops, all && and);
+    bool greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
+    if (greater && ex->args[0]->kind == WR_EX_COL && ex->args[1]->kind == WR_EX_CONST &&
+        !ex->args[1]->value.null) {
+        uint16_t col = source_col(s->suffix, nops, ex->args[0]);
+        const struct wr_value *v = &ex->args[1]->value;
+        uint32_t a = col == WR_NO_COL || col < sum->nkeys ? WR_AGGS_MAX : (uint32_t)col - sum->nkeys;
+        enum wr_agg_kind kind = a < sum->naggs ? s->layout.agg[a].kind : WR_AGG_NKINDS;
+        bool counts = kind == WR_AGG_COUNT || kind == WR_AGG_COUNTIF || kind == WR_AGG_DCOUNT ||
+                      kind == WR_AGG_DCOUNTIF;
+        if (counts && v->type != WR_REAL && all && s->nquick < 16 && v->i < INT64_MAX)
+            s->quick[s->nquick++] = (struct quick){(uint8_t)a, v->i + (name[1] != '=')};
+        if (counts || kind == WR_AGG_MAX)
+            return true;
+    }
+    if (ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD))
+        return false;
+    for (uint32_t i = 0; i < ex->nargs; i++) /* else: constant for the group */
+        if (!rises(s, ex->args[i], nops, false) || (ex->args[i]->kind == WR_EX_CALL && !ex->args[i]->per_run))
+            return false;
+    return true;
+}
+
+static void analyse(struct wr_stream *s)
+{
+    s->rising = true;
+    for (uint32_t i = 0; i < s->nsuffix; i++)
+        if (s->suffix[i]->kind == WR_OP_WHERE)
+            s->rising &= rises(s, s->suffix[i]->pred, i, true);
+        else if (s->suffix[i]->kind == WR_OP_PARSE)
+            s->rising = false;
+    s->need_rows = 1;
+    for (uint32_t q = 0; q < s->nquick; q++)
+        if (s->quick[q].min > s->need_rows)
+            s->need_rows = s->quick[q].min;
+    s->least_rows = s->rising ? (uint64_t)s->need_rows : 0;
+    uint32_t keep = s->need_rows <= NEED_MAX ? 2 * (uint32_t)s->need_rows : 0;
+    s->raw_max = keep > RAW_MIN ? keep : RAW_MIN;
+    /* A divisor of the window near min(300 s, window / 16), so that aligned times fall between panes. */
+    int64_t want = s->window / 16 < 300 * WR_TICKS_SECOND ? s->window / 16 : 300 * WR_TICKS_SECOND;
+    int64_t n = want > 0 ? (s->window + want - 1) / want : 1;
+    for (int64_t top = n + 100000; n < top && s->window % n != 0;)
+        n++;
+    s->pane = s->window == 0 ? 300 * WR_TICKS_SECOND : s->window % n == 0 ? s->window / n : s->window;
+}
+
+/* Room for one row of keys. */
+static bool make_key_row(struct wr_stream *s)
+{
+    uint32_t n = s->summarize->nkeys;
+    s->key_row = calloc(n + 1, sizeof *s->key_row);
+    s->key_cells = calloc(n + 1, sizeof *s->key_cells);
+    s->key_valid = calloc(n + 1, sizeof *s->key_valid);
+    if (!s->key_row || !s->key_cells || !s->key_valid)
+        return false;
+    for (uint32_t k = 0; k < n; k++) {
+        struct wr_vec *v = &s->key_row[k];
+        v->type = s->summarize->cols[k]->type;
+        v->s = wr_type_is_str(v->type) ? &s->key_cells[k] : NULL;
+        v->r = v->type == WR_REAL ? (double *)&s->key_cells[k] : NULL;
+        v->i = !v->s && !v->r ? (int64_t *)&s->key_cells[k] : NULL;
+        v->valid = v->type == WR_STRING ? NULL : &s->key_valid[k];
+    }
+    return true;
+}
+
+static bool set_up(struct wr_stream *s)
+{
+    s->amends = wr_table_amends(s->table);
+    s->window = s->plan->window <= 0 ? 0 : s->plan->window < WR_TICKS_MAX ? s->plan->window : WR_TICKS_MAX;
+    if (!s->summarize)
+        return true;
+    if (!wr_agg_layout_init(&s->layout, s->summarize))
+        return false;
+    shorten(s);
+    analyse(s);
+    s->key_words = 1;
+    for (uint32_t k = 0; k < s->summarize->nkeys; k++)
+        s->key_words += 1u + wr_type_is_str(s->summarize->cols[k]->type);
+    s->raw_slots = 1u + (s->amends != NULL);
+    s->raw_words = s->raw_slots + s->layout.nslots;
+    s->pane_words = PANE_SLOTS + s->layout.nslots;
+    s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
+    s->slots = malloc(BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
+    s->words = malloc(BLOCK * s->key_words * sizeof *s->words);
+    s->hash = malloc(BLOCK * sizeof *s->hash);
+    return s->sum_slots && s->slots && s->words && s->hash && make_key_row(s);
+}
+
+struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts)
+{
+    struct wr_stream *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->plan = plan;
+    s->opts = *opts;
+    s->alerts_end = &s->alerts;
+    s->inexact_until = INT64_MIN;
+    s->batch_arena = wr_arena_new(BATCH_ARENA);
+    s->row_arena = wr_arena_new(ROW_ARENA);
+    if (!s->batch_arena || !s->row_arena || !line_up(s) || !set_up(s)) {
+        wr_stream_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void wr_stream_free(struct wr_stream *stream)
+{
+    if (!stream)
+        return;
+    wr_groups_fini(stream);
+    wr_alerts_free(stream->alerts);
+    wr_arena_free(stream->batch_arena);
+    wr_arena_free(stream->row_arena);
+    free(stream->sum_slots);
+    free(stream->slots);
+    free(stream->words);
+    free(stream->hash);
+    free(stream->key_row);
+    free(stream->key_cells);
+    free(stream->key_valid);
+    wr_buf_fini(&stream->key);
+    free(stream);
+}
