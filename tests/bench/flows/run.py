@@ -12,7 +12,7 @@ Senders: gso (trains of 32 datagrams cut by the kernel), one (a datagram at a ti
 256 exporters); when asked for crowd (10,000 exporters with 100 templates each) and sources (in trains, every record from the next of
 1,000,000 addresses). "weir-all" is weir with a rule that sums every record by source address, without a filter. Needs a release build, Debian's nfdump and pmacct, Go for goflow2 (flows/goflow2.sh); what is missing is left out and said.
 """
-import argparse, os, re, shutil, signal, subprocess, sys, tempfile, time, urllib.request
+import argparse, contextlib, os, re, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 RECORDS = {"ipfix": 19, "v9": 22, "v5": 30}
@@ -35,7 +35,7 @@ class Collector:
 
     def run(self, *command, core=True):
         pin = ["taskset", "-c", self.opts.core] if core else []
-        self.process = subprocess.Popen(pin + list(command), stdout=self.out, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(pin + list(command), stdout=self.out, stderr=subprocess.STDOUT, start_new_session=True)
 
     def text(self):
         with open(os.path.join(self.dir, "out"), errors="replace") as f:
@@ -74,6 +74,8 @@ class Collector:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # nfacctd's plugins outlive it
         self.out.close()
         records = live if live is not None else self.count_after()
         shutil.rmtree(self.dir, ignore_errors=True)
