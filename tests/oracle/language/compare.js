@@ -85,7 +85,7 @@ for (const line of fs.readFileSync(casesFile, 'utf8').split('\n').filter(Boolean
     const c = JSON.parse(line);
     texts.push([c.id, c.query]);
 }
-for (const f of fs.readdirSync(rulesDir, { recursive: true }).filter((n) => n.endsWith('.kql')))
+for (const f of fs.readdirSync(rulesDir, { recursive: true }).filter((n) => n.endsWith('.kql') && !n.startsWith('build')))
     texts.push([f, fs.readFileSync(path.join(rulesDir, f), 'utf8')]);
 const fns = functions(state);
 for (let seed = Number(first); seed < Number(first) + Number(count); seed++) texts.push([`random ${seed}`, randomQuery(seed, fns)]);
