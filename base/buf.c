@@ -257,7 +257,8 @@ const uint8_t *wr_rd_take(struct wr_rd *rd, size_t n)
         return NULL;
     }
     const uint8_t *p = rd->at;
-    rd->at += n;
+    if (n)
+        rd->at += n; /* NULL + 0 is undefined */
     return p;
 }
 

@@ -17,7 +17,7 @@ if(TARGET weir)
   add_test(NAME e2e.tls COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tls.py $<TARGET_FILE:weir>)
   set_tests_properties(e2e.tls PROPERTIES LABELS "e2e;bench" TIMEOUT 120 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}") # 40 s of waiting
   add_test(NAME e2e.idle COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/idle.py $<TARGET_FILE:weir>)
-  set_tests_properties(e2e.idle PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
+  set_tests_properties(e2e.idle PROPERTIES LABELS "e2e;bench" TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   add_test(NAME e2e.accounting COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/accounting.py $<TARGET_FILE:weir>)
   set_tests_properties(e2e.accounting PROPERTIES LABELS e2e TIMEOUT 60 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   add_test(NAME e2e.latency COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/latency.py $<TARGET_FILE:weir> 100)

@@ -207,16 +207,21 @@ bool wr_forward_conn_waits(const struct wr_forward_conn *conn)
 
 /* ---- messages ---- */
 
+static const uint8_t *moved(const uint8_t *p, const uint8_t *from, const uint8_t *to)
+{
+    return p ? to + (p - from) : NULL;
+}
+
 /* The message at hand moves with the bytes that it points into. */
 static void rebase(struct wr_forward_conn *c, const uint8_t *data)
 {
     if (c->base == data)
         return;
     if (!c->msg.gzip) {
-        c->msg.at = data + (c->msg.at - c->base);
-        c->msg.end = data + (c->msg.end - c->base);
+        c->msg.at = moved(c->msg.at, c->base, data);
+        c->msg.end = moved(c->msg.end, c->base, data);
     }
-    c->msg.tag = (const char *)data + (c->msg.tag - (const char *)c->base);
+    c->msg.tag = (const char *)moved((const uint8_t *)c->msg.tag, c->base, data);
     c->base = data;
 }
 

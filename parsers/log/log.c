@@ -49,7 +49,6 @@ struct frame {
     int64_t now; /* ticks */
     struct wr_header header;
     bool bad_time;  /* of the header */
-    bool unchecked; /* JSON without a header: the parser sees whether it is UTF-8 */
     struct wr_rows *rows;
 };
 
@@ -422,14 +421,6 @@ static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool
     const struct wr_slice *whole = &f->header.message;
     struct wr_json_val root, list;
     enum wr_json_result result = parse(f, text, len, &root);
-    if (result != WR_JSON_OK && f->unchecked) { /* bytes that are no text may be why */
-        f->unchecked = false;
-        if (!repair(f))
-            return WR_ENOMEM;
-        f->header.message = (struct wr_slice){f->data, f->len};
-        size_t at = json_at(f->data, f->len);
-        result = parse(f, f->data + at, f->len - at, &root);
-    }
     switch (result) {
     case WR_JSON_OK:
         break;
@@ -563,8 +554,7 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     if (oversize)
         f.len = log->opts.max_frame;
     strip(&f);
-    f.unchecked = !oversize && json_at(f.data, f.len) < f.len;
-    if (!f.unchecked && !repair(&f))
+    if (!repair(&f))
         return WR_ENOMEM;
     wr_arena_reset(log->scratch);
     log->layout = "";

@@ -168,12 +168,13 @@ static bool suffix_span(const char *text, size_t len, int64_t *ret_v)
 
 bool wr_text_to_timespan(const char *text, size_t len, int64_t *ret_v)
 {
+    enum { MAX_DAYS = 10675198 }; /* what 64 bits of ticks hold, and a part of a day */
     const char *p = text, *end = text + len;
     int64_t day = 0, hour, minute, second = 0, fraction = 0;
     bool neg = p < end && *p == '-';
     if (neg)
         p++;
-    if (!digits(&p, end, 8, &hour))
+    if (!digits(&p, end, 8, &hour) || hour > MAX_DAYS)
         return false;
     if (p < end && *p == '.') {
         p++;
