@@ -1,14 +1,8 @@
-/* docs/kql.md lists what the tables hold: the lists in it are compared with what the tables give. After a change of
- * the tables run this test with WR_WRITE_DOCS=1: it writes them. */
+/* docs/kql.md lists what the tables hold: the lists in it are compared with what the tables give.
+ * After a change of the tables run this test with WR_WRITE_DOCS=1: it writes them. */
 #include "rules/fn/fn.h"
 
-#include "base/buf.h"
-
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#define PAGE WR_SOURCE_DIR "/docs/kql.md"
+#include "tests/support/docs_page.h"
 
 enum { WIDTH = 116, NAMES_MAX = 1024 };
 
@@ -40,8 +34,8 @@ static void print_functions(struct wr_buf *out)
     size_t n = 0;
     const struct wr_fn *fns = wr_fn_all(&all);
     for (uint32_t i = 0; i < all; i++)
-        if (fns[i].name[0] >= 'a' && fns[i].name[0] <= 'z' && strstr(fns[i].page, "-operator") == NULL &&
-            n < NAMES_MAX) {
+        if (fns[i].name[0] >= 'a' && fns[i].name[0] <= 'z' &&
+            strstr(fns[i].page, "-operator") == NULL && n < NAMES_MAX) {
             static char own[NAMES_MAX][48]; /* series_stats.min is one result of series_stats */
             snprintf(own[n], sizeof *own, "%.*s", (int)strcspn(fns[i].name, "."), fns[i].name);
             names[n] = own[n];
@@ -89,62 +83,16 @@ static void print_refused(struct wr_buf *out)
     }
 }
 
-/* Puts `list` between the line `<!-- name -->` and the next `<!-- end -->`; false when they are not there. */
-static bool put_between(struct wr_buf *page, const char *name, const struct wr_buf *list)
-{
-    char mark[64];
-    snprintf(mark, sizeof mark, "<!-- %s -->\n", name);
-    char *from = strstr(page->data, mark);
-    char *to = from ? strstr(from, "<!-- end -->") : NULL;
-    if (!to)
-        return false;
-    from += strlen(mark);
-    struct wr_buf out = {0};
-    wr_buf_add(&out, page->data, (size_t)(from - page->data));
-    wr_buf_add(&out, list->data, list->len);
-    wr_buf_str(&out, to);
-    wr_buf_fini(page);
-    *page = out;
-    wr_buf_char(page, '\0');
-    return true;
-}
-
-static void slurp(struct wr_buf *page)
-{
-    FILE *f = fopen(PAGE, "rb");
-    cr_assert_not_null(f);
-    char block[4096];
-    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;)
-        wr_buf_add(page, block, n);
-    fclose(f);
-    wr_buf_char(page, '\0');
-}
-
 Test(docs, the_page_lists_what_the_tables_hold)
 {
-    struct wr_buf page = {0}, want = {0}, lists[4] = {0};
-    slurp(&page);
-    wr_buf_str(&want, page.data);
-    wr_buf_char(&want, '\0');
+    struct wr_buf lists[4] = {0};
     print_functions(&lists[0]);
     print_aggregates(&lists[1], true);
     print_aggregates(&lists[2], false);
     print_refused(&lists[3]);
-    static const char *const marks[] = {"functions", "aggregates on streams", "aggregates of queries",
-                                        "refused functions"};
-    for (int i = 0; i < 4; i++)
-        cr_assert(put_between(&want, marks[i], &lists[i]), "docs/kql.md has no <!-- %s -->", marks[i]);
-    if (getenv("WR_WRITE_DOCS")) {
-        FILE *f = fopen(PAGE, "wb");
-        cr_assert_not_null(f);
-        fwrite(want.data, 1, strlen(want.data), f);
-        fclose(f);
-    } else {
-        cr_expect(strcmp(page.data, want.data) == 0,
-                  "docs/kql.md is older than the tables: run this test with WR_WRITE_DOCS=1");
-    }
+    static const char *const marks[] = {"functions", "aggregates on streams",
+                                        "aggregates of queries", "refused functions"};
+    docs_page_holds(marks, lists, 4);
     for (int i = 0; i < 4; i++)
         wr_buf_fini(&lists[i]);
-    wr_buf_fini(&page);
-    wr_buf_fini(&want);
 }
