@@ -57,11 +57,22 @@ static bool set_ends(const struct wr_flow *flow, struct wr_batch *batch, uint32_
            set_addr(batch, WR_FLOWS_destinationIPAddress, r, v6, flow->dst);
 }
 
+static void set_ports(const struct wr_flow *flow, struct wr_batch *batch, uint32_t r)
+{
+    bool icmp = flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6;
+    if (flow->flags & WR_FLOW_NO_PORTS)
+        return;
+    wr_batch_set_i64(batch, icmp ? WR_FLOWS_icmpType : WR_FLOWS_sourceTransportPort, r,
+                     icmp ? flow->dport >> 8 : flow->sport);
+    wr_batch_set_i64(batch, icmp ? WR_FLOWS_icmpCode : WR_FLOWS_destinationTransportPort, r,
+                     icmp ? flow->dport & 255 : flow->dport);
+}
+
 bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch *batch)
 {
     uint32_t r = wr_batch_row(batch);
     bool v6 = flow->flags & WR_FLOW_V6, counters = flow->flags & WR_FLOW_COUNTERS;
-    const char *kind = counters ? "counters" : "flow";
+    const char *kind = counters ? "counters" : flow->flags & WR_FLOW_DISCARD ? "discard" : "flow";
     if ((!counters && !set_ends(flow, batch, r, v6)) ||
         !wr_batch_set_str(batch, WR_FLOWS_recordType, r, kind, strlen(kind)) ||
         !set_exporter(batch, r, flow->exporter) || !set_who(batch, r, who)) {
@@ -73,8 +84,7 @@ bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch 
     wr_batch_set_i64(batch, WR_FLOWS_observationDomainId, r, flow->domain);
     if (counters)
         return true;
-    wr_batch_set_i64(batch, WR_FLOWS_sourceTransportPort, r, flow->sport);
-    wr_batch_set_i64(batch, WR_FLOWS_destinationTransportPort, r, flow->dport);
+    set_ports(flow, batch, r);
     wr_batch_set_i64(batch, WR_FLOWS_protocolIdentifier, r, flow->proto);
     if (flow->flags & WR_FLOW_HAS_TCP_FLAGS)
         wr_batch_set_i64(batch, WR_FLOWS_tcpControlBits, r, flow->tcp_flags);

@@ -110,7 +110,7 @@ static enum wr_err give(struct wr_core *core, enum wr_table table, struct wr_bat
 
 static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
 {
-    bool connects = core->wants.conn && !(flow->flags & WR_FLOW_COUNTERS);
+    bool connects = core->wants.conn && !(flow->flags & WR_FLOW_ASIDE);
     enum wr_err err = connects ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
     struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
     if (err || !flows)

@@ -39,7 +39,9 @@ struct wr_packet {
     bool v6;
     uint8_t src[16], dst[16]; /* as in struct wr_flow */
     uint8_t proto, tcp_flags;
-    uint16_t sport, dport;
+    uint16_t sport, dport;  /* of ICMP 0: it has none */
+    bool has_ports;         /* or, of ICMP, `icmp` */
+    uint16_t icmp;          /* type * 256 + code */
     uint32_t ip_octets;     /* IP total length, as exporters count */
     const uint8_t *payload; /* borrowed; TCP or UDP payload, may be cut by the snap length */
     size_t payload_len;

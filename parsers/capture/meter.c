@@ -27,7 +27,8 @@ struct entry {
     struct key key;
     uint32_t chain, prev, next;
     uint8_t list, src /* index in key: the initiator */, flags[2];
-    bool known, ended;
+    bool known, ended, has_ports;
+    uint16_t icmp; /* of its first packet */
     int64_t start, last;
     uint64_t octets[2], packets[2];
 };
@@ -120,14 +121,14 @@ static enum wr_err emit(const struct wr_meter *m, const struct entry *e, uint8_t
     memcpy(f->src, e->key.addr[s], 16);
     memcpy(f->dst, e->key.addr[!s], 16);
     f->sport = e->key.port[s];
-    f->dport = e->key.port[!s];
+    f->dport = e->icmp ? e->icmp : e->key.port[!s];
     f->proto = e->key.proto;
     f->tcp_flags = e->flags[s];
     f->end_reason = reason;
     f->direction = 255;
     f->flags = WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | (e->key.v6 ? WR_FLOW_V6 : 0u) |
                (e->key.proto == TCP ? WR_FLOW_HAS_TCP_FLAGS : 0u) |
-               (e->known ? WR_FLOW_INITIATOR_KNOWN : 0u);
+               (e->known ? WR_FLOW_INITIATOR_KNOWN : 0u) | (e->has_ports ? 0u : WR_FLOW_NO_PORTS);
     f->sampling = 1;
     f->start_ns = e->start;
     f->end_ns = e->last;
@@ -268,6 +269,8 @@ enum wr_err wr_meter_packet(struct wr_meter *meter, const struct wr_packet *pack
         if (err)
             return err;
         meter->entries[i].src = sender;
+        meter->entries[i].icmp = packet->icmp;
+        meter->entries[i].has_ports = packet->has_ports;
     }
     struct entry *e = &meter->entries[i];
     count(e, packet, sender, meter->now);

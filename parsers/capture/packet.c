@@ -29,7 +29,7 @@ enum {
     TYPE_MPLS_MULTICAST = 0x8848,
     TYPE_PPPOE = 0x8864
 };
-enum { TCP = 6, UDP = 17, DCCP = 33, AH = 51, SCTP = 132, UDPLITE = 136 };
+enum { ICMP = 1, TCP = 6, UDP = 17, DCCP = 33, AH = 51, ICMPV6 = 58, SCTP = 132, UDPLITE = 136 };
 enum { MAX_TAGS = 4, MAX_LABELS = 16, MAX_EXTENSIONS = 16 };
 
 /* What is left of a frame while its headers are taken off. */
@@ -52,12 +52,18 @@ static bool skip(struct cursor *c, size_t n)
 /* Ports, flags and payload; `c` is the IP payload. Other protocols have no ports: 0. */
 static bool decode_transport(struct cursor *c, struct wr_packet *p)
 {
+    if ((p->proto == ICMP || p->proto == ICMPV6) && c->len >= 2) {
+        p->icmp = (uint16_t)wr_be(c->at, 2);
+        p->has_ports = true;
+        return true;
+    }
     bool ports = p->proto == TCP || p->proto == UDP || p->proto == SCTP || p->proto == DCCP ||
                  p->proto == UDPLITE;
     if (!ports)
         return true;
     if (c->len < 8)
         return false;
+    p->has_ports = true;
     p->sport = (uint16_t)wr_be(c->at, 2);
     p->dport = (uint16_t)wr_be(c->at + 2, 2);
     size_t header = 8, room = c->len;

@@ -48,7 +48,8 @@ struct wr_flow_stats {
     uint64_t type_records_ignored; /* RFC 5610: unsound, contradicting, or too many */
     uint64_t sets_held, sets_released, sets_dropped;
     uint64_t set_no_record, unknown_ie, field_len_illegal, sampling_unknown, clock_future;
-    uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow nor counters */
+    uint64_t counter_samples, other_samples; /* sFlow: of interfaces; what is neither flow, discard nor counters */
+    uint64_t discards;                       /* sFlow: packets that exporters say they dropped */
     uint64_t templates, templates_changed, templates_expired, seq_lost, seq_dup, seq_reset;
 };
 

@@ -17,12 +17,15 @@ enum {
     WR_FLOW_TIME_APPROX = 1 << 5, /* the record had no usable time: export time stands in */
     WR_FLOW_DENIED = 1 << 6,      /* firewall says dropped or denied */
     WR_FLOW_INITIATOR_KNOWN = 1 << 7, /* src is the initiator: the record says so (239, NSEL) */
-    WR_FLOW_COUNTERS = 1 << 8 /* of an interface (sFlow): no flow at all, only what `who` says */
+    WR_FLOW_COUNTERS = 1 << 8, /* of an interface (sFlow): no flow at all, only what `who` says */
+    WR_FLOW_NO_PORTS = 1 << 9, /* the record has neither ports nor ICMP's type: sport and dport mean nothing */
+    WR_FLOW_DISCARD = 1 << 10, /* a packet that the exporter itself threw away (sFlow) */
+    WR_FLOW_ASIDE = WR_FLOW_COUNTERS | WR_FLOW_DISCARD /* no traffic of a connection */
 };
 
 struct wr_flow {
     uint8_t src[16], dst[16]; /* network order; an IPv4 address in the first 4 bytes, rest 0 */
-    uint16_t sport, dport;    /* host order */
+    uint16_t sport, dport;    /* host order; of ICMP: 0 and type * 256 + code, as v5 has them */
     uint8_t proto, tcp_flags;
     uint8_t end_reason; /* element 136, 0 unknown */
     uint8_t direction;  /* element 61, 255 unknown */

@@ -1,6 +1,7 @@
 /* What the loaded values of a record mean together: volume, direction, verdict, time, sampling. */
 #include "parsers/flow/state.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 /* The first of `a`, `b` that the template has and that is not zero. */
@@ -41,6 +42,11 @@ static void set_volume(const struct wr_plan *plan, const uint64_t *v, struct wr_
         flow->flags |= WR_FLOW_BIFLOW;
 }
 
+static bool is_icmp(const struct wr_flow *flow)
+{
+    return flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6;
+}
+
 static void swap16(uint8_t *a, uint8_t *b)
 {
     uint8_t t[16];
@@ -53,9 +59,11 @@ static void swap16(uint8_t *a, uint8_t *b)
 static void reverse_flow(struct wr_flow *flow)
 {
     swap16(flow->src, flow->dst);
-    uint16_t port = flow->sport;
-    flow->sport = flow->dport;
-    flow->dport = port;
+    if (!is_icmp(flow)) { /* whose type stays where it is */
+        uint16_t port = flow->sport;
+        flow->sport = flow->dport;
+        flow->dport = port;
+    }
     uint64_t n = flow->octets[0];
     flow->octets[0] = flow->octets[1];
     flow->octets[1] = n;
@@ -85,6 +93,22 @@ static void set_verdicts(const struct wr_plan *plan, const uint64_t *v, struct w
     }
 }
 
+/* ICMP has a type and a code where others have ports. v5 and v9 put them into the destination port, IPFIX has elements
+ * for both together (32, 139), or one each (176 to 179: ASA, whose port is an identifier). */
+static void set_icmp(const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow)
+{
+    const bool icmp = is_icmp(flow);
+    uint16_t both = plan->have & WR_T(ICMP) ? (uint16_t)v[WR_T_ICMP] : 0;
+    if (icmp && plan->have & WR_T(ICMP_TYPE)) {
+        uint64_t code = plan->have & WR_T(ICMP_CODE) ? v[WR_T_ICMP_CODE] : 0;
+        flow->dport = (uint16_t)((v[WR_T_ICMP_TYPE] & 255) << 8 | (code & 255));
+    } else if (icmp && both) {
+        flow->dport = both;
+    }
+    const bool has = plan->has_dport || (icmp && plan->have & (WR_T(ICMP) | WR_T(ICMP_TYPE)));
+    flow->flags |= has ? 0 : WR_FLOW_NO_PORTS;
+}
+
 void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow)
 {
     flow->point = msg->stream->point[flow->direction < 2 ? flow->direction : 2];
@@ -99,6 +123,8 @@ void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint
         flow->tcp_flags = (uint8_t)v[WR_T_TCP_FLAGS];
         flow->flags |= WR_FLOW_HAS_TCP_FLAGS;
     }
+    if (!plan->no_icmp)
+        set_icmp(plan, v, flow);
     if (!plan->no_verdict)
         set_verdicts(plan, v, flow);
     wr_times_set(msg, plan, v, flow);

@@ -65,8 +65,7 @@ static int place_of_value(const struct wr_step *s)
     case WR_T_TCP_FLAGS:
         return WR_AT_FLAGS;
     default:
-        return -1; /* means nothing to a plan with delta_only, no_verdict, no_rate and its own times
-                    */
+        return -1; /* means nothing to a plan with delta_only, no_verdict, no_rate, no_icmp and its own times */
     }
 }
 
@@ -90,7 +89,7 @@ void wr_plain_compile(struct wr_plan *plan)
 {
     struct place p[WR_NPLACES] = {0};
     bool v4 = false, v6 = false;
-    if (!plan->is_flow || !plan->delta_only || !plan->no_verdict || !plan->no_rate ||
+    if (!plan->is_flow || !plan->delta_only || !plan->no_verdict || !plan->no_rate || !plan->no_icmp ||
         plan->times == WR_TIMES_ANY)
         return;
     for (uint32_t i = 0; i < plan->nsteps; i++) {

@@ -73,6 +73,12 @@ static const struct target targets[] = {
     {0, 89, WR_T_FORWARDING},
     {0, 239, WR_T_BIFLOW_DIRECTION},
     {0, 6, WR_T_TCP_FLAGS},
+    {0, 32, WR_T_ICMP},
+    {0, 139, WR_T_ICMP},
+    {0, 176, WR_T_ICMP_TYPE},
+    {0, 178, WR_T_ICMP_TYPE},
+    {0, 177, WR_T_ICMP_CODE},
+    {0, 179, WR_T_ICMP_CODE},
 };
 
 /* Elements copied straight into the flow, worst rank first. */
@@ -158,6 +164,7 @@ static void compile_direct(struct compiler *c, const struct direct *d)
         if (d->pen == 9 && is_address(d->op))
             plan->client_server = true;
         if (d->op == WR_OP_PORT) {
+            plan->has_dport |= d->dst == DST(dport);
             if (plan->nports < WR_PLAN_PORTS && s.len >= 2)
                 plan->ports[plan->nports++] = s;
             else
@@ -224,6 +231,7 @@ static void set_shortcuts(struct wr_plan *plan)
     plan->no_verdict = !plan->client_server && !(plan->have & verdicts);
     plan->no_rate = !(plan->have & (WR_T(RATE) | WR_T(INTERVAL) | WR_T(SIZE) | WR_T(POPULATION) |
                                     WR_T(PROBABILITY) | WR_T(SAMPLER)));
+    plan->no_icmp = plan->has_dport && !(plan->have & (WR_T(ICMP) | WR_T(ICMP_TYPE)));
     if ((plan->have & times) == (WR_T(START_MS) | WR_T(END_MS)))
         plan->times = WR_TIMES_MS;
     else if ((plan->have & times) == (WR_T(START_UP) | WR_T(END_UP)))

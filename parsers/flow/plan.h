@@ -55,6 +55,9 @@ enum wr_target {
     WR_T_FORWARDING,       /* 89 */
     WR_T_BIFLOW_DIRECTION, /* 239 */
     WR_T_TCP_FLAGS,        /* 6 */
+    WR_T_ICMP,             /* 32, 139: type * 256 + code */
+    WR_T_ICMP_TYPE,        /* 176, 178 */
+    WR_T_ICMP_CODE,        /* 177, 179 */
     WR_NTARGETS
 };
 #define WR_T(t) (UINT64_C(1) << WR_T_##t)
@@ -116,11 +119,12 @@ struct wr_plan {
     bool is_flow;                /* has an address, and is no mere NAT mapping */
     bool ports_exact;            /* ports[] are all there is to test */
     bool two_ports;              /* ports[] are two, of two octets each */
-    bool has_flags, client_server;
+    bool has_flags, client_server, has_dport;
     /* What most templates are, so that their records need no questions: */
     bool delta_only;  /* 1 and 2, no other counters */
     bool no_verdict;  /* nothing about initiator, firewall, forwarding */
     bool no_rate;     /* nothing about sampling */
+    bool no_icmp;     /* ICMP's type, if there is one, is in the port */
     uint8_t times;    /* enum wr_plan_times */
     uint8_t is_plain; /* enum wr_plain_kind: `plain` says all there is to read */
     struct wr_plain plain;

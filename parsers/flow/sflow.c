@@ -12,19 +12,32 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { FLOW_SAMPLE = 1, COUNTER_SAMPLE = 2, FLOW_EXPANDED = 3, COUNTER_EXPANDED = 4 };
-enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4, EXTENDED_SWITCH = 1001, EXTENDED_USER = 1004 };
-enum { GENERIC_COUNTERS = 1, VXLAN_PORT = 4789 };
+enum { FLOW_SAMPLE = 1, COUNTER_SAMPLE = 2, FLOW_EXPANDED = 3, COUNTER_EXPANDED = 4, DISCARDED_PACKET = 5 };
+enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4, EXTENDED_SWITCH = 1001, EXTENDED_ROUTER = 1002,
+       EXTENDED_GATEWAY = 1003, EXTENDED_USER = 1004, EGRESS_QUEUE = 1036 };
+enum { VXLAN_PORT = 4789, MAX_PATH = 16 };
 enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* of wr_packet_decode */
 enum { PROTOCOL_ETHERNET = 1, PROTOCOL_IPV4 = 11, PROTOCOL_IPV6 = 12 };
 
-/* One flow sample. */
+struct hop {
+    uint8_t at[16];
+    bool v6, known;
+};
+
+/* One flow sample, or one packet that was dropped. */
 struct sample {
     uint32_t rate, input, output, nrecords;
     struct wr_wire records;
     uint32_t frame_len;
-    bool is_ip, has_vlan;
+    bool is_ip, has_vlan, has_router, has_gateway, has_queue, discarded;
     uint32_t vlan[2];          /* in, out */
+    uint32_t reason, missed;   /* of a discard: why; how many more the agent could not report */
+    uint32_t queue;
+    struct hop router, gateway; /* the next, by routing and by BGP */
+    uint32_t prefix[2];        /* lengths: of the source, of the destination */
+    uint32_t as[3];            /* of the router, the source, the source's peer */
+    uint32_t path[MAX_PATH], npath; /* to the destination, nearest first */
+    uint32_t local_pref;
     const uint8_t *user;       /* borrowed; of the source, else of the destination */
     uint32_t user_len;
     struct wr_packet packet;
@@ -32,7 +45,7 @@ struct sample {
 
 static bool is_flow_sample(uint32_t format)
 {
-    return format == FLOW_SAMPLE || format == FLOW_EXPANDED;
+    return format == FLOW_SAMPLE || format == FLOW_EXPANDED || format == DISCARDED_PACKET;
 }
 
 /* A format and a body of the stated length; false past the end. */
@@ -47,10 +60,27 @@ static bool next_block(struct wr_wire *w, uint32_t *ret_format, struct wr_wire *
     return true;
 }
 
+/* sflow.org/sflow_drops.txt: every packet that was dropped is told, unless there are too many; nothing is sampled. */
+static bool open_discard(struct wr_wire w, struct sample *s)
+{
+    s->discarded = true;
+    s->rate = 1;
+    wr_wire_take(&w, 12); /* sequence, source */
+    s->missed = wr_wire_u32(&w);
+    s->input = wr_wire_u32(&w);
+    s->output = wr_wire_u32(&w);
+    s->reason = wr_wire_u32(&w);
+    s->nrecords = wr_wire_u32(&w);
+    s->records = w;
+    return !w.err;
+}
+
 static bool open_sample(uint32_t format, struct wr_wire w, struct sample *s)
 {
     bool expanded = format == FLOW_EXPANDED;
     *s = (struct sample){0};
+    if (format == DISCARDED_PACKET)
+        return open_discard(w, s);
     wr_wire_take(&w, expanded ? 12 : 8); /* sequence, source */
     s->rate = wr_wire_u32(&w);
     wr_wire_take(&w, 8); /* pool, drops */
@@ -144,6 +174,49 @@ static void read_switch(struct wr_wire w, struct sample *s)
     s->has_vlan = !w.err;
 }
 
+/* Type 1 IPv4, 2 IPv6, 0 none. */
+static struct hop read_hop(struct wr_wire *w)
+{
+    struct hop hop = {0};
+    uint32_t type = wr_wire_u32(w), width = type == 1 ? 4 : type == 2 ? 16 : 0;
+    const uint8_t *at = width ? wr_wire_take(w, width) : NULL;
+    if (at)
+        memcpy(hop.at, at, width);
+    hop.v6 = type == 2;
+    hop.known = at;
+    return hop;
+}
+
+static void read_router(struct wr_wire w, struct sample *s)
+{
+    s->router = read_hop(&w);
+    s->prefix[0] = wr_wire_u32(&w);
+    s->prefix[1] = wr_wire_u32(&w);
+    s->has_router = !w.err;
+}
+
+/* Next hop, AS of the router, the source, its peer; the path in segments of a kind and AS numbers; communities;
+ * local preference. */
+static void read_gateway(struct wr_wire w, struct sample *s)
+{
+    s->gateway = read_hop(&w);
+    for (int i = 0; i < 3; i++)
+        s->as[i] = wr_wire_u32(&w);
+    s->npath = 0;
+    for (uint32_t segments = wr_wire_u32(&w); segments && !w.err; segments--) {
+        wr_wire_u32(&w); /* a set or a sequence */
+        for (uint32_t n = wr_wire_u32(&w); n && !w.err; n--) {
+            uint32_t as = wr_wire_u32(&w);
+            s->npath += s->npath < MAX_PATH;
+            s->path[s->npath - 1] = as; /* a longer one keeps its last: the destination */
+        }
+    }
+    for (uint32_t n = wr_wire_u32(&w); n && !w.err; n--)
+        wr_wire_u32(&w); /* a community */
+    s->local_pref = wr_wire_u32(&w);
+    s->has_gateway = !w.err;
+}
+
 static void read_sampled_ip(struct wr_wire w, bool v6, struct sample *s)
 {
     uint32_t width = v6 ? 16 : 4;
@@ -154,6 +227,8 @@ static void read_sampled_ip(struct wr_wire w, bool v6, struct sample *s)
     p->sport = (uint16_t)wr_wire_u32(&w);
     p->dport = (uint16_t)wr_wire_u32(&w);
     p->tcp_flags = (uint8_t)wr_wire_u32(&w);
+    p->has_ports = true;
+    p->icmp = p->dport;
     if (!src || !dst || w.err) {
         *p = (struct wr_packet){0};
         return;
@@ -178,7 +253,20 @@ static void read_sample(uint32_t format, struct wr_wire body, struct sample *s)
             read_switch(w, s);
         else if (kind == EXTENDED_USER)
             read_user(w, s);
+        else if (kind == EXTENDED_ROUTER)
+            read_router(w, s);
+        else if (kind == EXTENDED_GATEWAY)
+            read_gateway(w, s);
+        else if (kind == EGRESS_QUEUE) {
+            s->queue = wr_wire_u32(&w);
+            s->has_queue = !w.err;
+        }
     }
+}
+
+static bool is_icmp(const struct wr_packet *p)
+{
+    return p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 }
 
 static bool wanted(const struct wr_flow_decoder *dec, const struct wr_packet *p)
@@ -197,6 +285,66 @@ static void write_address(struct wr_buf *out, const char *end, const uint8_t *ad
     wr_buf_fmt(out, ",\"%s%sAddress\":\"%s\"", end, v6 ? "IPv6" : "IPv4", text);
 }
 
+static void write_hop(struct wr_buf *out, const char *what, const struct hop *hop)
+{
+    if (hop->known)
+        write_address(out, what, hop->at, hop->v6);
+}
+
+static void write_routing(struct wr_buf *out, const struct sample *s)
+{
+    if (s->has_router) {
+        write_hop(out, "ipNextHop", &s->router);
+        wr_buf_fmt(out, ",\"source%sPrefixLength\":%" PRIu32, s->router.v6 ? "IPv6" : "IPv4", s->prefix[0]);
+        wr_buf_fmt(out, ",\"destination%sPrefixLength\":%" PRIu32, s->router.v6 ? "IPv6" : "IPv4", s->prefix[1]);
+    }
+    if (!s->has_gateway)
+        return;
+    write_hop(out, "bgpNextHop", &s->gateway);
+    wr_buf_fmt(out, ",\"bgpRouterAsNumber\":%" PRIu32 ",\"bgpSourceAsNumber\":%" PRIu32, s->as[0], s->as[1]);
+    wr_buf_fmt(out, ",\"bgpPrevAdjacentAsNumber\":%" PRIu32, s->as[2]);
+    if (s->npath) {
+        wr_buf_fmt(out, ",\"bgpNextAdjacentAsNumber\":%" PRIu32, s->path[0]);
+        wr_buf_fmt(out, ",\"bgpDestinationAsNumber\":%" PRIu32, s->path[s->npath - 1]);
+        wr_json_key(out, "bgpAsPath");
+        for (uint32_t i = 0; i < s->npath; i++)
+            wr_buf_fmt(out, "%c%" PRIu32, i ? ',' : '[', s->path[i]);
+        wr_buf_char(out, ']');
+    }
+    wr_buf_fmt(out, ",\"bgpLocalPreference\":%" PRIu32, s->local_pref);
+}
+
+/* Names of sflow.org/sflow_drops.txt: ICMP's codes of "unreachable" from 0, others from 256. */
+static const char *const unreachable[] = {
+    "net_unreachable",      "host_unreachable",      "protocol_unreachable",      "port_unreachable",
+    "frag_needed",          "src_route_failed",      "dst_net_unknown",           "dst_host_unknown",
+    "src_host_isolated",    "dst_net_prohibited",    "dst_host_prohibited",       "dst_net_tos_unreachable",
+    "dst_host_tos_unreacheable", "comm_admin_prohibited", "host_precedence_violation", "precedence_cutoff"};
+static const char *const dropped[] = {
+    "unknown",             "ttl_exceeded",         "acl",                     "no_buffer_space",
+    "red",                 "traffic_shaping",      "pkt_too_big",             "src_mac_is_multicast",
+    "vlan_tag_mismatch",   "ingress_vlan_filter",  "ingress_spanning_tree_filter", "port_list_is_empty",
+    "port_loopback_filter", "blackhole_route",     "non_ip",                  "uc_dip_over_mc_dmac",
+    "dip_is_loopback_address", "sip_is_mc",        "sip_is_loopback_address", "ip_header_corrupted",
+    "ipv4_sip_is_limited_bc", "ipv6_mc_dip_reserved_scope", "ipv6_mc_dip_interface_local_scope", "unresolved_neigh",
+    "mc_reverse_path_forwarding", "non_routable_packet", "decap_error",       "overlay_smac_is_mc",
+    "unknown_l2",          "unknown_l3",           "unknown_l3_exception",    "unknown_buffer",
+    "unknown_tunnel",      "unknown_l4"};
+enum { NUNREACHABLE = sizeof unreachable / sizeof *unreachable, NDROPPED = sizeof dropped / sizeof *dropped };
+
+static void write_discard(struct wr_buf *out, const struct sample *s)
+{
+    uint32_t other = s->reason - 256;
+    wr_json_key(out, "dropReason");
+    if (s->reason < NUNREACHABLE || other < NDROPPED)
+        wr_json_cstr(out, s->reason < NUNREACHABLE ? unreachable[s->reason] : dropped[other]);
+    else
+        wr_buf_fmt(out, "%" PRIu32, s->reason);
+    wr_buf_fmt(out, ",\"dropsNotReported\":%" PRIu32, s->missed);
+    if (s->has_queue)
+        wr_buf_fmt(out, ",\"egressQueue\":%" PRIu32, s->queue);
+}
+
 /* The members of an object. */
 static void write_fields(struct wr_buf *out, const struct sample *s)
 {
@@ -213,9 +361,16 @@ static void write_fields(struct wr_buf *out, const struct sample *s)
     if (s->is_ip) {
         write_address(out, "source", p->src, p->v6);
         write_address(out, "destination", p->dst, p->v6);
-        wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
+        if (is_icmp(p))
+            wr_buf_fmt(out, ",\"%s\":%u", p->v6 ? "icmpTypeCodeIPv6" : "icmpTypeCodeIPv4", p->icmp);
+        else
+            wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
         wr_buf_fmt(out, ",\"protocolIdentifier\":%u,\"tcpControlBits\":%u", p->proto, p->tcp_flags);
     }
+    if (s->has_router || s->has_gateway)
+        write_routing(out, s);
+    if (s->discarded)
+        write_discard(out, s);
 }
 
 static void say_who(struct wr_msg *msg, const struct sample *s, struct wr_flow *flow)
@@ -250,12 +405,13 @@ static void write_row(struct wr_msg *msg, const struct sample *s)
     memcpy(flow->dst, p->dst, 16);
     memcpy(flow->exporter, msg->exporter->addr, 16);
     flow->sport = p->sport;
-    flow->dport = p->dport;
+    flow->dport = is_icmp(p) ? p->icmp : p->dport;
     flow->proto = p->proto;
     flow->tcp_flags = p->tcp_flags;
     flow->direction = 255;
     flow->flags = WR_FLOW_HAS_BYTES | WR_FLOW_TIME_APPROX | (p->v6 ? WR_FLOW_V6 : 0) |
-                  (p->proto == IPPROTO_TCP ? WR_FLOW_HAS_TCP_FLAGS : 0);
+                  (p->proto == IPPROTO_TCP ? WR_FLOW_HAS_TCP_FLAGS : 0) | (p->has_ports ? 0 : WR_FLOW_NO_PORTS) |
+                  (s->discarded ? WR_FLOW_DISCARD : 0);
     flow->point = msg->stream->point[2];
     flow->sampling = 1;
     flow->domain = msg->domain;
@@ -270,42 +426,75 @@ static void write_row(struct wr_msg *msg, const struct sample *s)
 
 static void write_line(struct wr_msg *msg, const struct sample *s)
 {
-    wr_json_open(msg, 0, "sample");
+    wr_json_open(msg, 0, s->discarded ? "discard" : "sample");
     write_fields(msg->json, s);
     wr_buf_str(msg->json, "}\n");
     WR_COUNT(msg, not_flows, 1);
 }
 
-/* ---- interface counters: the generic record, RFC 2863's counters -------------------------------------- */
+/* ---- counters: of an interface (RFC 2863), of Ethernet (RFC 3635), of a VLAN, of the processor ------------ */
 
 static const struct counter {
     const char *name;
     uint8_t len;
-} counters[] = {
+} generic[] = {
     {"ifIndex", 4},          {"ifType", 4},           {"ifSpeed", 8},         {"ifDirection", 4},
     {"ifStatus", 4},         {"ifInOctets", 8},       {"ifInUcastPkts", 4},   {"ifInMulticastPkts", 4},
     {"ifInBroadcastPkts", 4}, {"ifInDiscards", 4},    {"ifInErrors", 4},      {"ifInUnknownProtos", 4},
     {"ifOutOctets", 8},      {"ifOutUcastPkts", 4},   {"ifOutMulticastPkts", 4}, {"ifOutBroadcastPkts", 4},
     {"ifOutDiscards", 4},    {"ifOutErrors", 4},      {"ifPromiscuousMode", 4},
+}, ethernet[] = {
+    {"dot3StatsAlignmentErrors", 4},         {"dot3StatsFCSErrors", 4},
+    {"dot3StatsSingleCollisionFrames", 4},   {"dot3StatsMultipleCollisionFrames", 4},
+    {"dot3StatsSQETestErrors", 4},           {"dot3StatsDeferredTransmissions", 4},
+    {"dot3StatsLateCollisions", 4},          {"dot3StatsExcessiveCollisions", 4},
+    {"dot3StatsInternalMacTransmitErrors", 4}, {"dot3StatsCarrierSenseErrors", 4},
+    {"dot3StatsFrameTooLongs", 4},           {"dot3StatsInternalMacReceiveErrors", 4},
+    {"dot3StatsSymbolErrors", 4},
+}, vlan[] = {
+    {"vlanId", 4}, {"vlanOctets", 8}, {"vlanUcastPkts", 4}, {"vlanMulticastPkts", 4}, {"vlanBroadcastPkts", 4},
+    {"vlanDiscards", 4},
+}, processor[] = {
+    {"cpu5sPercentage", 4}, {"cpu1mPercentage", 4}, {"cpu5mPercentage", 4}, {"totalMemory", 8}, {"freeMemory", 8},
 };
+#define COUNTERS(format, list)                                                                                         \
+    {                                                                                                                  \
+        format, sizeof list / sizeof *list, list                                                                       \
+    }
+static const struct {
+    uint32_t format, n;
+    const struct counter *list;
+} counters[] = {COUNTERS(1, generic), COUNTERS(2, ethernet), COUNTERS(5, vlan), COUNTERS(1001, processor)};
+enum { NCOUNTERS = sizeof counters / sizeof *counters };
 
-/* The members of an object; false: the sample has no such record. */
+static uint32_t width_of(uint32_t which)
+{
+    uint32_t width = 0;
+    for (uint32_t k = 0; k < counters[which].n; k++)
+        width += counters[which].list[k].len;
+    return width;
+}
+
+/* The members of an object, each kind of counters once; false: the sample has none that is known. */
 static bool write_counters(struct wr_buf *out, struct wr_wire w, bool expanded)
 {
     struct wr_wire body;
     uint32_t kind;
     wr_wire_take(&w, expanded ? 12 : 8); /* sequence, source */
-    uint32_t n = wr_wire_u32(&w);
+    uint32_t n = wr_wire_u32(&w), seen = 0;
     for (uint32_t i = 0; i < n && next_block(&w, &kind, &body); i++) {
-        if (kind != GENERIC_COUNTERS || wr_wire_left(&body) < 88)
+        uint32_t c = 0;
+        while (c < NCOUNTERS && counters[c].format != kind)
+            c++;
+        if (c == NCOUNTERS || seen >> c & 1 || wr_wire_left(&body) < width_of(c))
             continue;
-        for (size_t k = 0; k < sizeof counters / sizeof *counters; k++) {
-            wr_json_key(out, counters[k].name);
-            wr_buf_fmt(out, "%" PRIu64, counters[k].len == 8 ? wr_wire_u64(&body) : wr_wire_u32(&body));
+        seen |= UINT32_C(1) << c;
+        for (uint32_t k = 0; k < counters[c].n; k++) {
+            wr_json_key(out, counters[c].list[k].name);
+            wr_buf_fmt(out, "%" PRIu64, counters[c].list[k].len == 8 ? wr_wire_u64(&body) : wr_wire_u32(&body));
         }
-        return true;
     }
-    return false;
+    return seen;
 }
 
 /* A row without ends: what it says stands in its fields. */
@@ -360,6 +549,7 @@ static void apply_samples(struct wr_msg *msg, struct wr_wire w, uint32_t n)
         read_sample(format, body, &s);
         msg->records++;
         WR_COUNT(msg, records, 1);
+        WR_COUNT(msg, discards, s.discarded);
         if (msg->json)
             write_line(msg, &s);
         else

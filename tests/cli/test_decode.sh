@@ -30,6 +30,13 @@ is got "9 2.2.2.11"
 run 0 "$WEIR" decode "$LOGSTASH/netflow9_test_cisco_asa_1_data.dat"
 has err "data sets have no template in the input"
 
+# ICMP's type and code: NetFlow v5 has them in the port, sFlow in the packet, IPFIX where it likes.
+for file in graylog-plugin-netflow/netflow5.pcap=8 ipfixcol/01-odid0.ipfix=135 telegraf/sflow_issue_15918/message.bin=143; do
+    run 0 "$WEIR" query -i "$FLOW/${file%=*}" -f csv 'Flows | where protocolIdentifier in (1, 58) | take 1
+        | project icmpType, icmpCode, isnull(sourceTransportPort), isnull(destinationTransportPort)'
+    has out "${file#*=},0,true,true"
+done
+
 # From standard input, and a reader that goes away.
 "$WEIR" decode - <"$FLOW/graylog-plugin-netflow/netflow5.pcap" >"$TMP/out" || fail "standard input"
 run 0 "$WEIR" decode "$FLOW/graylog-plugin-netflow/netflow5.pcap"

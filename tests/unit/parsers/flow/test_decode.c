@@ -198,7 +198,7 @@ Test(decode, firewall_events)
     set_end(&m);
     cr_assert(bench_send(&b, &m));
     cr_assert_eq(b.vec.n, 2);
-    cr_expect_eq(b.vec.at[0].flags, WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN);
+    cr_expect_eq(b.vec.at[0].flags, WR_FLOW_HAS_BYTES | WR_FLOW_BIFLOW | WR_FLOW_INITIATOR_KNOWN | WR_FLOW_NO_PORTS);
     cr_expect_eq(b.vec.at[1].flags, b.vec.at[0].flags | WR_FLOW_DENIED);
     cr_expect_eq(b.vec.at[0].octets[1], 20);
     cr_expect_eq(b.vec.at[0].start_ns, EXPORT_NS - 5 * MS);
@@ -353,6 +353,46 @@ Test(decode, sampling_that_options_state)
     b.peer = peer_of(2, 2055); /* another exporter */
     cr_expect_eq(rate_of(&b, 9, 3, 11), 1);
     bench_end(&b);
+}
+
+/* ICMP's type and code stand in dport as v5 has them, wherever the exporter puts them. */
+static uint16_t icmp_of(uint16_t version, uint8_t proto, const uint32_t *fields, const uint32_t *values, unsigned n)
+{
+    uint32_t all[2 * 8] = {8, 4, 12, 4, 4, 1, 1, 4};
+    struct bench b = bench_new();
+    memcpy(all + 8, fields, 2 * n * sizeof *all);
+    begin(&m, version, 0, 1);
+    add_template(&m, 256, all, 4 + n);
+    set(&m, 256);
+    put(&m, 1, 4), put(&m, 2, 4), put(&m, proto, 1), put(&m, 84, 4);
+    for (unsigned i = 0; i < n; i++)
+        put(&m, values[i], fields[2 * i + 1]);
+    set_end(&m);
+    uint16_t dport = only(&b)->dport;
+    dport = b.vec.at[0].flags & WR_FLOW_NO_PORTS ? UINT16_MAX : dport;
+    bench_end(&b);
+    return dport;
+}
+#define ICMP(version, proto, n, fields, ...) icmp_of(version, proto, fields, (const uint32_t[]){__VA_ARGS__}, n)
+
+Test(decode, icmp_type_and_code_from_every_place)
+{
+    static const uint32_t ports[] = {7, 2, 11, 2}, both4[] = {32, 2}, both6[] = {139, 2};
+    static const uint32_t apart4[] = {176, 1, 177, 1, 11, 2}, apart6[] = {11, 2, 178, 1, 179, 1};
+    static const uint32_t ports_and_both[] = {7, 2, 11, 2, 32, 2};
+    for (uint16_t version = 9; version <= 10; version++) {
+        cr_expect_eq(ICMP(version, 1, 2, ports, 0, 0x0800), 0x0800);
+        cr_expect_eq(ICMP(version, 1, 1, both4, 0x0301), 0x0301);
+        cr_expect_eq(ICMP(version, 58, 1, both6, 0x8000), 0x8000);
+        cr_expect_eq(ICMP(version, 1, 3, apart4, 3, 13, 4711), 0x030d, "the port is an identifier");
+        cr_expect_eq(ICMP(version, 1, 3, apart4, 0, 0, 4711), 0, "an echo reply");
+        cr_expect_eq(ICMP(version, 58, 3, apart6, 4711, 129, 0), 0x8100);
+        cr_expect_eq(ICMP(version, 1, 3, ports_and_both, 0, 0, 0x0b00), 0x0b00);
+        cr_expect_eq(ICMP(version, 1, 3, ports_and_both, 0, 0x0800, 0), 0x0800);
+        cr_expect_eq(ICMP(version, 6, 3, ports_and_both, 3000, 25, 0x0b00), 25, "not of ICMP");
+        cr_expect_eq(ICMP(version, 6, 1, both4, 0), UINT16_MAX, "neither ports nor ICMP");
+        cr_expect_eq(ICMP(version, 1, 0, ports, 0), UINT16_MAX);
+    }
 }
 
 Test(decode, a_scan_keeps_what_either_port_matches)

@@ -31,7 +31,7 @@ Test(sflow, samples_become_rows)
     const struct wr_flow *r = b.vec.at;
     cr_expect(row_is(&r[0], "192.168.227.2", 49469, "192.168.101.2", 2055, 17, 1286 * 200));
     cr_expect(row_is(&r[1], "142.250.200.99", 443, "192.168.100.104", 52851, 17, 563 * 200));
-    cr_expect(row_is(&r[2], "fe80::f3a8:9738:cab4:2286", 0, "ff02::16", 0, 58, 114 * 200));
+    cr_expect(row_is(&r[2], "fe80::f3a8:9738:cab4:2286", 0, "ff02::16", 143 << 8, 58, 114 * 200));
     cr_expect(row_is(&r[3], "192.168.153.106", 64969, "142.250.185.14", 443, 17, 77 * 200));
     cr_expect(row_is(&r[4], "142.250.185.14", 443, "192.168.153.106", 64969, 17, 719 * 200));
     cr_expect(row_is(&r[5], "fe80::f3a8:9738:cab4:2286", 49770, "ff02::1:3", 5355, 17, 93 * 200));
@@ -50,7 +50,8 @@ Test(sflow, counters_and_drops_are_counted)
     feed_file("telegraf/sflow_issue_15375/sflow_drop_1036.bin", 'd', feed_bench, &b);
     feed_file("tcpdump/sflow-print-v6.pcap", 'p', feed_bench, &b);
     cr_expect_eq(wr_flow_decoder_stats(b.dec)->counter_samples, 49);
-    cr_expect_eq(wr_flow_decoder_stats(b.dec)->other_samples, 1);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->discards, 1);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->other_samples, 0);
     bench_end(&b);
 }
 
@@ -223,10 +224,151 @@ Test(sflow, counters_are_rows_for_those_who_read_whole_records)
         if (!(b.vec.at[i].flags & WR_FLOW_COUNTERS))
             continue;
         rows++;
-        cr_expect(len > 20 && memcmp(text, "{\"ifIndex\":", 11) == 0, "%.*s", (int)len, text);
+        cr_expect(text[0] == '{' && memmem(text, len, "\"ifIndex\":", 10), "%.*s", (int)len, text);
         cr_expect(text[len - 1] == '}');
     }
     cr_expect_gt(rows, 0);
+    bench_end(&b);
+}
+
+static bool json_has(struct bench *b, const char *text)
+{
+    struct wr_buf out = {0};
+    cr_assert(wr_flow_decode_json(b->dec, &b->peer, m.at, m.len, b->now_ns, &out));
+    wr_buf_char(&out, 0);
+    bool has = strstr(out.data, text);
+    cr_expect(has, "no %s in %s", text, out.data);
+    wr_buf_fini(&out);
+    return has;
+}
+
+#define ICMP_UNREACHABLE 3, 13, 0, 0, 0, 0, 0, 0
+
+/* A packet that the switch threw away, with its header and the queue it was meant for. */
+static void discard(uint32_t reason)
+{
+    static const uint8_t frame[] = {ETHERNET(0x0800), IPV4(1, 6, 40), TCP_SYN};
+    unsigned len = sizeof frame, padded = (len + 3) & ~3u;
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4);
+    put(&m, 1, 4);
+    put(&m, 5, 4), put(&m, 32 + 24 + padded + 12, 4);
+    put(&m, 1, 4), put(&m, 0, 4), put(&m, 9, 4), put(&m, 12, 4), put(&m, 3, 4), put(&m, 4, 4), put(&m, reason, 4);
+    put(&m, 2, 4);
+    put(&m, 1, 4), put(&m, 16 + padded, 4);
+    put(&m, 1, 4), put(&m, 1000, 4), put(&m, 4, 4), put(&m, len, 4);
+    for (unsigned i = 0; i < padded; i++)
+        put(&m, i < len ? frame[i] : 0, 1);
+    put(&m, 1036, 4), put(&m, 4, 4), put(&m, 42, 4);
+}
+
+Test(sflow, dropped_packets_are_rows_beside_the_connections)
+{
+    struct bench b = bench_new();
+    discard(258);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    const struct wr_flow *r = b.vec.at;
+    cr_expect(row_is(r, "10.0.0.1", 1234, "10.0.0.2", 25, 6, 1000));
+    cr_expect(r->flags & WR_FLOW_DISCARD && r->flags & WR_FLOW_ASIDE);
+    cr_expect(r->packets[0] == 1 && r->sampling == 1);
+    cr_expect(json_has(&b, "\"_kind\":\"discard\""));
+    cr_expect(json_has(&b, "\"dropReason\":\"acl\",\"dropsNotReported\":12,\"egressQueue\":42}"));
+    discard(13);
+    cr_expect(json_has(&b, "\"dropReason\":\"comm_admin_prohibited\""));
+    discard(289);
+    cr_expect(json_has(&b, "\"dropReason\":\"unknown_l4\""));
+    for (uint32_t reason = 16; reason < 256; reason += 239) {
+        discard(reason);
+        cr_expect(json_has(&b, reason == 16 ? "\"dropReason\":16," : "\"dropReason\":255,"));
+    }
+    discard(290);
+    cr_expect(json_has(&b, "\"dropReason\":290,"));
+    size_t whole = m.len;
+    for (size_t n = 28; n < whole; n++) { /* cut anywhere: refused whole */
+        uint8_t *copy = malloc(n);
+        memcpy(copy, m.at, n);
+        cr_expect_not(wr_flow_decode(b.dec, &b.peer, copy, n, NOW_NS, &b.vec), "%zu octets", n);
+        free(copy);
+    }
+    bench_end(&b);
+}
+
+Test(sflow, icmp_has_type_and_code)
+{
+    struct bench b = bench_new();
+    SENT(ETHERNET(0x0800), IPV4(1, 1, 28), ICMP_UNREACHABLE);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    cr_expect(b.vec.at[0].proto == 1 && b.vec.at[0].dport == 0x030d && b.vec.at[0].sport == 0);
+    cr_expect_not(b.vec.at[0].flags & WR_FLOW_NO_PORTS);
+    cr_expect(json_has(&b, "\"icmpTypeCodeIPv4\":781,"));
+    SENT(ETHERNET(0x0800), IPV4(1, 47, 28), 0, 0, 8, 0, 0, 0, 0, 0); /* GRE */
+    cr_assert(bench_send(&b, &m));
+    cr_expect(b.vec.at[1].flags & WR_FLOW_NO_PORTS);
+    bench_end(&b);
+}
+
+/* Routing of a sample: next hop and prefixes, the BGP path, in a record of `extra` octets more than it needs. */
+static void routed(uint32_t path)
+{
+    uint32_t len = 8 + 6 * 4 + 4 * path + 3 * 4;
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4);
+    put(&m, 1, 4);
+    put(&m, 1, 4), put(&m, 32 + 40 + 8 + 16 + 8 + len, 4);
+    put(&m, 1, 4), put(&m, 9, 4), put(&m, 10, 4), put(&m, 0, 8), put(&m, 3, 4), put(&m, 4, 4), put(&m, 3, 4);
+    put(&m, 3, 4), put(&m, 32, 4);
+    put(&m, 100, 4), put(&m, 6, 4), put(&m, 0x0a000001, 4), put(&m, 0x0a000002, 4);
+    put(&m, 1234, 4), put(&m, 25, 4), put(&m, 0x12, 4), put(&m, 0, 4);
+    put(&m, 1002, 4), put(&m, 16, 4), put(&m, 1, 4), put(&m, 0xc0000209, 4), put(&m, 24, 4), put(&m, 16, 4);
+    put(&m, 1003, 4), put(&m, len, 4);
+    put(&m, 1, 4), put(&m, 0xc000020a, 4), put(&m, 64500, 4), put(&m, 64501, 4), put(&m, 64502, 4);
+    put(&m, 1, 4), put(&m, 2, 4), put(&m, path, 4);
+    for (uint32_t i = 0; i < path; i++)
+        put(&m, 65000 + i, 4);
+    put(&m, 1, 4), put(&m, 0xfde80001, 4), put(&m, 100, 4);
+}
+
+Test(sflow, routing_is_told)
+{
+    struct bench b = bench_new();
+    routed(3);
+    cr_expect(json_has(&b, "\"ipNextHopIPv4Address\":\"192.0.2.9\",\"sourceIPv4PrefixLength\":24,"
+                           "\"destinationIPv4PrefixLength\":16,\"bgpNextHopIPv4Address\":\"192.0.2.10\","
+                           "\"bgpRouterAsNumber\":64500,\"bgpSourceAsNumber\":64501,"
+                           "\"bgpPrevAdjacentAsNumber\":64502,\"bgpNextAdjacentAsNumber\":65000,"
+                           "\"bgpDestinationAsNumber\":65002,\"bgpAsPath\":[65000,65001,65002],"
+                           "\"bgpLocalPreference\":100}"));
+    routed(40);
+    cr_expect(json_has(&b, "\"bgpDestinationAsNumber\":65039,"));
+    routed(0);
+    m.at[m.len - 13] = 9; /* a path of nine that is not there: the record tells nothing of BGP */
+    cr_expect(json_has(&b, "\"destinationIPv4PrefixLength\":16}"));
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_truncated), 0);
+    bench_end(&b);
+}
+
+Test(sflow, counters_of_ethernet_vlan_and_processor)
+{
+    struct bench b = bench_new();
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4), put(&m, 1, 4);
+    put(&m, 2, 4), put(&m, 12 + 8 + 52 + 8 + 28 + 8 + 28 + 8 + 28, 4);
+    put(&m, 1, 4), put(&m, 9, 4), put(&m, 4, 4);
+    put(&m, 2, 4), put(&m, 52, 4);
+    for (uint32_t i = 0; i < 13; i++)
+        put(&m, 100 + i, 4);
+    put(&m, 5, 4), put(&m, 28, 4), put(&m, 42, 4), put(&m, 1, 8), put(&m, 2, 4), put(&m, 3, 4), put(&m, 4, 4);
+    put(&m, 5, 4);
+    for (unsigned twice = 0; twice < 2; twice++) { /* the second says nothing new */
+        put(&m, 1001, 4), put(&m, 28, 4);
+        put(&m, 1000 + twice, 4), put(&m, 2000, 4), put(&m, 3000, 4), put(&m, 1u << 30, 8), put(&m, 1u << 29, 8);
+    }
+    cr_expect(json_has(&b, "\"dot3StatsAlignmentErrors\":100,\"dot3StatsFCSErrors\":101,"));
+    cr_expect(json_has(&b, "\"dot3StatsSymbolErrors\":112,\"vlanId\":42,\"vlanOctets\":1,"));
+    cr_expect(json_has(&b, "\"vlanDiscards\":5,\"cpu5sPercentage\":1000,\"cpu1mPercentage\":2000,"
+                           "\"cpu5mPercentage\":3000,\"totalMemory\":1073741824,\"freeMemory\":536870912}"));
     bench_end(&b);
 }
 
