@@ -1,14 +1,15 @@
-/* series_*() that say something about a whole array: statistics, the straight line through it, outliers. Source: Kusto
- * "series_stats()", "series_fit_line()", "series_outliers()". */
+/* series_*() that say something about a whole array: statistics, the straight line through it,
+ * outliers. Source: Kusto "series_stats()", "series_fit_line()", "series_outliers()". */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 #include "rules/fn/series.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-#define KERNEL(name)                                                                                         \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+#define KERNEL(name)                                                                               \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,      \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 /* ---- statistics ---- */
@@ -50,7 +51,8 @@ static struct stats stats_of(const struct wr_series *s, bool finite)
     return r;
 }
 
-static bool stats_at(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, uint32_t row, struct stats *ret)
+static bool stats_at(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,
+                     uint32_t row, struct stats *ret)
 {
     struct wr_series s;
     if (!wr_series_at(ev, &args[0], row, &s))
@@ -59,21 +61,21 @@ static bool stats_at(struct wr_eval *ev, const struct wr_ex *call, const struct 
     return ret->some;
 }
 
-#define STAT_REAL(name, field)                                                                               \
-    KERNEL(series_stats_##name)                                                                              \
-    {                                                                                                        \
-        struct stats st;                                                                                     \
-        WR_EACH (sel, row)                                                                                   \
-            if (stats_at(ev, call, args, row, &st))                                                          \
-                wr_put_r(out, row, st.field);                                                                \
+#define STAT_REAL(name, field)                                                                     \
+    KERNEL(series_stats_##name)                                                                    \
+    {                                                                                              \
+        struct stats st;                                                                           \
+        WR_EACH(sel, row)                                                                          \
+        if (stats_at(ev, call, args, row, &st))                                                    \
+            wr_put_r(out, row, st.field);                                                          \
     }
-#define STAT_LONG(name, field)                                                                               \
-    KERNEL(series_stats_##name)                                                                              \
-    {                                                                                                        \
-        struct stats st;                                                                                     \
-        WR_EACH (sel, row)                                                                                   \
-            if (stats_at(ev, call, args, row, &st))                                                          \
-                wr_put_i(out, row, st.field);                                                                \
+#define STAT_LONG(name, field)                                                                     \
+    KERNEL(series_stats_##name)                                                                    \
+    {                                                                                              \
+        struct stats st;                                                                           \
+        WR_EACH(sel, row)                                                                          \
+        if (stats_at(ev, call, args, row, &st))                                                    \
+            wr_put_i(out, row, st.field);                                                          \
     }
 STAT_REAL(min, min)
 STAT_LONG(min_idx, min_at)
@@ -95,7 +97,8 @@ static void member(struct wr_buf *out, const char *key, double v)
 KERNEL(series_stats_dynamic)
 {
     struct stats st;
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         if (!stats_at(ev, call, args, row, &st))
             continue;
         struct wr_buf text = {0};
@@ -120,9 +123,11 @@ KERNEL(series_stats_dynamic)
 
 /* ---- two arrays ---- */
 
-static bool two(struct wr_eval *ev, const struct wr_vec *args, uint32_t row, struct wr_series *x, struct wr_series *y)
+static bool two(struct wr_eval *ev, const struct wr_vec *args, uint32_t row, struct wr_series *x,
+                struct wr_series *y)
 {
-    return wr_series_at(ev, &args[0], row, x) && wr_series_at(ev, &args[1], row, y) && x->n == y->n && x->n;
+    return wr_series_at(ev, &args[0], row, x) && wr_series_at(ev, &args[1], row, y) &&
+           x->n == y->n && x->n;
 }
 
 static double dot(const struct wr_series *x, const struct wr_series *y)
@@ -137,28 +142,29 @@ KERNEL(series_dot_product)
 {
     (void)call;
     struct wr_series x, y;
-    WR_EACH (sel, row)
-        if (two(ev, args, row, &x, &y) && isfinite(dot(&x, &y)))
-            wr_put_r(out, row, dot(&x, &y));
+    WR_EACH(sel, row)
+    if (two(ev, args, row, &x, &y) && isfinite(dot(&x, &y)))
+        wr_put_r(out, row, dot(&x, &y));
 }
 
 KERNEL(series_cosine_similarity)
 {
     (void)call;
     struct wr_series x, y;
-    WR_EACH (sel, row)
-        if (two(ev, args, row, &x, &y)) {
-            double v = dot(&x, &y) / (sqrt(dot(&x, &x)) * sqrt(dot(&y, &y)));
-            if (isfinite(v))
-                wr_put_r(out, row, v);
-        }
+    WR_EACH(sel, row)
+    if (two(ev, args, row, &x, &y)) {
+        double v = dot(&x, &y) / (sqrt(dot(&x, &x)) * sqrt(dot(&y, &y)));
+        if (isfinite(v))
+            wr_put_r(out, row, v);
+    }
 }
 
 KERNEL(series_pearson_correlation)
 {
     (void)call;
     struct wr_series x, y;
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         if (!two(ev, args, row, &x, &y))
             continue;
         double mx = 0, my = 0, xy = 0, xx = 0, yy = 0;
@@ -178,10 +184,12 @@ KERNEL(series_pearson_correlation)
 }
 
 /* One number of one array. */
-static void fold(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out, int what)
+static void fold(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel,
+                 struct wr_vec *out, int what)
 {
     struct wr_series s;
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         if (!wr_series_at(ev, &args[0], row, &s))
             continue;
         double v = what == 1;
@@ -258,14 +266,14 @@ static bool line_at(struct wr_eval *ev, const struct wr_vec *args, uint32_t row,
     return true;
 }
 
-#define LINE(name, field)                                                                                    \
-    KERNEL(series_fit_line_##name)                                                                           \
-    {                                                                                                        \
-        (void)call;                                                                                          \
-        struct line l;                                                                                       \
-        WR_EACH (sel, row)                                                                                   \
-            if (line_at(ev, args, row, &l) && isfinite(l.field))                                             \
-                wr_put_r(out, row, l.field);                                                                 \
+#define LINE(name, field)                                                                          \
+    KERNEL(series_fit_line_##name)                                                                 \
+    {                                                                                              \
+        (void)call;                                                                                \
+        struct line l;                                                                             \
+        WR_EACH(sel, row)                                                                          \
+        if (line_at(ev, args, row, &l) && isfinite(l.field))                                       \
+            wr_put_r(out, row, l.field);                                                           \
     }
 LINE(rsquare, rsquare)
 LINE(slope, slope)
@@ -277,9 +285,9 @@ KERNEL(series_fit_line_line_fit)
 {
     (void)call;
     struct line l;
-    WR_EACH (sel, row)
-        if (line_at(ev, args, row, &l))
-            wr_series_put(ev, out, row, &l.fit, false);
+    WR_EACH(sel, row)
+    if (line_at(ev, args, row, &l))
+        wr_series_put(ev, out, row, &l.fit, false);
 }
 
 /* ---- outliers ---- */
@@ -298,37 +306,94 @@ static double quantile(const double *sorted, uint32_t n, double q)
     return i + 1 < n ? sorted[i] + (sorted[i + 1] - sorted[i]) * (at - i) : sorted[i];
 }
 
-/* How far each value lies outside of the fences, in ranges between the two percentiles (ctukey: 10 and 90, tukey: 25 and 75). */
+/* One side's scale: the quartiles of what lies within the percentile of that side; the far one of
+ * them is where the score begins to count. Where they are alike, the range between the two
+ * percentiles. */
+struct side {
+    double from, range;
+};
+
+static struct side side_of(const double *sorted, uint32_t n, bool up, double otherwise)
+{
+    double q1 = n ? quantile(sorted, n, 0.25) : 0, q3 = n ? quantile(sorted, n, 0.75) : 0;
+    double least =
+        1e-12 *
+        (fabs(q1) + fabs(q3)); /* computed values differ from true ones in their last digits */
+    return (struct side){up ? q3 : q1, q3 - q1 > least     ? q3 - q1
+                                       : otherwise > least ? otherwise
+                                                           : 0};
+}
+
+static double step_over(const struct side *side, double v)
+{
+    double over = v - side->from;
+    if (side->range > 0)
+        return over / side->range;
+    return fabs(over) > 1e-12 * (fabs(v) + fabs(side->from)) ? copysign(DBL_MAX, over) : 0;
+}
+
+/* The page says no more than "percentiles 10 and 90, customized". Its example, up to 2020, had
+ * numbers: [30,28,5,27,31,38,29,80,25,37,30]:
+ * [0,0,-3.2069,-0.1724,0,2.6667,0,16.6667,-0.4483,2.3333,0] They are what Tukey's test gives when
+ * it is run for each side without that side's outermost: rises against the quartiles of what is
+ * below percentile 90 (27 and 30), declines against those of what is not below percentile 10 (28.25
+ * and 35.5), and 0 between the quartiles of all (27.5, 34). Without percentiles (tukey) both sides
+ * are measured against all. */
+enum wr_err wr_series_outliers(struct wr_series *s, double low, double high, double skip)
+{
+    double *sorted = malloc((s->n + 1u) * sizeof *sorted);
+    uint32_t n = 0, begin = 0, end;
+    if (!sorted)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (isfinite(s->v[i]) && s->v[i] != skip)
+            sorted[n++] = s->v[i];
+    qsort(sorted, n, sizeof *sorted, ascending);
+    struct side all[2] = {side_of(sorted, n, false, 0), side_of(sorted, n, true, 0)},
+                side[2] = {all[0], all[1]};
+    if (n && low < high) {
+        double a = quantile(sorted, n, low), b = quantile(sorted, n, high);
+        for (end = n; end && sorted[end - 1] >= b;)
+            end--;
+        while (begin < n && sorted[begin] < a)
+            begin++;
+        side[0] = side_of(sorted + begin, n - begin, false, b - a);
+        side[1] = end ? side_of(sorted, end, true, b - a) : all[1];
+    }
+    free(sorted);
+    for (uint32_t i = 0; i < s->n; i++) {
+        bool counts = isfinite(s->v[i]) && s->v[i] != skip;
+        if (counts && s->v[i] > all[1].from)
+            s->v[i] = fmax(step_over(&side[1], s->v[i]), 0);
+        else if (counts && s->v[i] < all[0].from)
+            s->v[i] = fmin(step_over(&side[0], s->v[i]), 0);
+        else
+            s->v[i] = 0;
+    }
+    return WR_OK;
+}
+
 KERNEL(series_outliers)
 {
     struct wr_series s;
     const struct wr_str tukey = WR_STR_LIT("tukey");
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         if (!wr_series_at(ev, &args[0], row, &s) || !s.n)
             continue;
-        bool quartiles = call->nargs > 1 && wr_str_eq_nocase(&args[1].s[row], &tukey);
-        double low = quartiles ? 0.25 : 0.1, high = quartiles ? 0.75 : 0.9;
+        bool plain = call->nargs > 1 && wr_str_eq_nocase(&args[1].s[row], &tukey);
+        double low = 0.1, high = 0.9;
         double skip = call->nargs > 2 && wr_vec_valid(&args[2], row) ? args[2].r[row] : NAN;
-        if (call->nargs > 4 && wr_vec_valid(&args[3], row) && wr_vec_valid(&args[4], row)) {
+        if (call->nargs > 3 && wr_vec_valid(&args[3], row))
             low = args[3].r[row] / 100;
+        if (call->nargs > 4 && wr_vec_valid(&args[4], row))
             high = args[4].r[row] / 100;
-        }
-        struct wr_series sorted = {.v = wr_arena_alloc(ev->arena, s.n * sizeof *sorted.v)};
-        if (!sorted.v) {
-            ev->err = WR_ENOMEM;
+        if (!plain && !(low >= 0.02 && high <= 0.98 && low < high))
+            continue; /* out of what the page allows */
+        ev->err =
+            plain ? wr_series_outliers(&s, 0, 0, skip) : wr_series_outliers(&s, low, high, skip);
+        if (ev->err)
             return;
-        }
-        for (uint32_t i = 0; i < s.n; i++)
-            if (isfinite(s.v[i]) && s.v[i] != skip)
-                sorted.v[sorted.n++] = s.v[i];
-        if (!sorted.n || !(low >= 0 && high <= 1 && low < high))
-            continue;
-        qsort(sorted.v, sorted.n, sizeof *sorted.v, ascending);
-        double a = quantile(sorted.v, sorted.n, low), b = quantile(sorted.v, sorted.n, high), range = b - a;
-        for (uint32_t i = 0; i < s.n; i++) {
-            double over = s.v[i] > b ? s.v[i] - b : s.v[i] < a ? s.v[i] - a : 0;
-            s.v[i] = !isfinite(s.v[i]) || s.v[i] == skip || over == 0 ? 0 : range > 0 ? over / range : copysign(INFINITY, over);
-        }
         wr_series_put(ev, out, row, &s, false);
     }
 }

@@ -1,4 +1,5 @@
-/* Functions with several results: each is a column. functions.def has one row for each result, NAME.RESULT. */
+/* Functions with several results: each is a column. functions.def has one row for each result,
+ * NAME.RESULT. */
 #include "rules/plan/bind.h"
 
 #include <stdio.h>
@@ -9,7 +10,13 @@ static const struct {
     const char *results[8];
 } multi[] = {
     {"series_stats", {"min", "min_idx", "max", "max_idx", "avg", "stdev", "variance", NULL}},
-    {"series_fit_line", {"rsquare", "slope", "variance", "rvariance", "interception", "line_fit", NULL}},
+    {"series_fit_line",
+     {"rsquare", "slope", "variance", "rvariance", "interception", "line_fit", NULL}},
+    {"series_periods_detect", {"periods", "scores", NULL}},
+    {"series_periods_validate", {"periods", "scores", NULL}},
+    {"series_decompose", {"baseline", "seasonal", "trend", "residual", NULL}},
+    {"series_decompose_anomalies", {"ad_flag", "ad_score", "baseline", NULL}},
+    {"series_decompose_forecast", {"baseline", "seasonal", "trend", "residual", NULL}},
 };
 
 static const char *const *results_of(const struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -27,7 +34,8 @@ static const char *const *results_of(const struct wr_binder *b, const struct wr_
 bool wr_is_sort(const struct wr_kql_ex *ast)
 {
     return ast->kind == WR_KQL_CALL && !ast->is_op && ast->nargs > 1 &&
-           (strcmp(ast->name.text, "array_sort_asc") == 0 || strcmp(ast->name.text, "array_sort_desc") == 0);
+           (strcmp(ast->name.text, "array_sort_asc") == 0 ||
+            strcmp(ast->name.text, "array_sort_desc") == 0);
 }
 
 struct wr_ex *wr_bind_sort_all(struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -46,7 +54,8 @@ struct wr_ex *wr_bind_sort_all(struct wr_binder *b, const struct wr_kql_ex *ast)
         return NULL;
     }
     bool down = strcmp(ast->name.text, "array_sort_desc") == 0;
-    return wr_ex_call(b, down ? "array_sort_desc.all" : "array_sort_asc.all", args, ast->nargs, ast->span);
+    return wr_ex_call(b, down ? "array_sort_desc.all" : "array_sort_asc.all", args, ast->nargs,
+                      ast->span);
 }
 
 bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -56,13 +65,14 @@ bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast)
 
 bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols)
 {
-    enum { MAX_ARGS = 8 };
+    enum { MAX_ARGS = 17 }; /* series_periods_validate: a series, 16 periods */
     const char *const *results = results_of(b, ast);
     const struct wr_kql_ex *call = ast->kind == WR_KQL_NAMED ? ast->args[0] : ast;
     struct wr_ex *args[MAX_ARGS];
     bool ok = call->nargs && call->nargs <= MAX_ARGS;
     if (!ok)
-        wr_bind_error(b, call->span, "'%s' takes an array", call->name.text);
+        wr_bind_error(b, call->span, "'%s' takes an array, and 17 arguments at most",
+                      call->name.text);
     for (uint32_t i = 0; i < call->nargs && ok; i++)
         ok = (args[i] = wr_bind_ex(b, call->args[i])) != NULL;
     const char *of = ok ? wr_name_of(b, call->args[0]) : NULL;
@@ -71,7 +81,8 @@ bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_c
         bool named = ast->kind == WR_KQL_NAMED && i < ast->nnames;
         snprintf(fn, sizeof fn, "%s.%s", call->name.text, results[i]);
         snprintf(name, sizeof name, "%s_%.200s_%s", call->name.text, of ? of : "", results[i]);
-        struct wr_ex *ex = wr_ex_call(b, wr_arena_strndup(b->arena, fn, strlen(fn)), args, call->nargs, call->span);
+        struct wr_ex *ex = wr_ex_call(b, wr_arena_strndup(b->arena, fn, strlen(fn)), args,
+                                      call->nargs, call->span);
         const char *column = named ? ast->names[i].text : name;
         uint32_t at = named ? wr_cols_find(cols, column) : UINT32_MAX;
         ok = ex != NULL;

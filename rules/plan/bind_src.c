@@ -165,6 +165,10 @@ struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
         const struct wr_kql_ex *value = ast->args[i];
         bool named = value->kind == WR_KQL_NAMED;
         char position[24];
+        if (wr_is_multi(b, value)) {
+            ok = wr_bind_multi(b, value, &cols) && ok;
+            continue;
+        }
         snprintf(position, sizeof position, "print_%u", i);
         struct wr_ex *ex = wr_bind_ex(b, named ? value->args[0] : value);
         ok = ex &&
