@@ -47,6 +47,7 @@ CONF
 # Debian lets only one of rsyslog and syslog-ng be installed: the second is unpacked beside the test.
 start_syslog_ng() {
     ng=${WEIR_SYSLOG_NG:?folder with the unpacked syslog-ng}
+    [ -x "$ng/usr/sbin/syslog-ng" ] || live_fail "no syslog-ng in $ng: sh tests/run.sh unpacks it there"
     case $1 in
     udp) to="network(\"127.0.0.1\" port($syslog) transport(\"udp\"))" ;;
     tcp) to="network(\"127.0.0.1\" port($syslog) transport(\"tcp\"))" ;;
@@ -74,7 +75,7 @@ syslog-ng-*) start_syslog_ng "${variant#syslog-ng-}" ;;
 esac
 events=$(wc -l <"$lab/lab-endpoint.jsonl")
 arrived() { [ "$(live_metric weir_log_frames_total)" -ge "$events" ]; }
-live_until 20 arrived || { cat "$dir/sender.log"; kill "$sender"; live_fail "$variant: $(live_metric weir_log_frames_total) of $events events arrived"; }
+live_until 20 arrived || { cat "$dir/sender.log"; kill "$sender" || true; live_fail "$variant: $(live_metric weir_log_frames_total) of $events events arrived"; }
 kill "$sender" && wait "$sender" 2>/dev/null || true
 softflowd -r "$dir/lab/lab.pcap" -n "127.0.0.1:$flow" -v 10 -A milli -p none -c none >/dev/null
 

@@ -72,13 +72,13 @@ live_healthy() {
 live_metric() {
     live_get /metrics | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { n += $2 } END { printf "%d\n", n }'
 }
-# live_until SECONDS COMMAND...: tries ten times a second.
+# live_until SECONDS COMMAND...: tries up to ten times a second, at least twice.
 live_until() {
-    tries=$(($1 * 10)); shift
-    while [ $tries -gt 0 ]; do
-        "$@" && return 0
+    until=$(($(date +%s) + $1)); shift
+    "$@" && return 0
+    while :; do
         sleep 0.1
-        tries=$((tries - 1))
+        "$@" && return 0
+        [ "$(date +%s)" -le "$until" ] || return 1
     done
-    return 1
 }
