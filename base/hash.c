@@ -50,6 +50,50 @@ uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+#define XX1 UINT64_C(0x9e3779b185ebca87)
+#define XX2 UINT64_C(0xc2b2ae3d27d4eb4f)
+#define XX3 UINT64_C(0x165667b19e3779f9)
+#define XX4 UINT64_C(0x85ebca77c2b2ae63)
+#define XX5 UINT64_C(0x27d4eb2f165667c5)
+
+static uint64_t xx_round(uint64_t acc, const uint8_t *p)
+{
+    uint64_t lane;
+    memcpy(&lane, p, 8);
+    return rotl(acc + lane * XX2, 31) * XX1;
+}
+
+uint64_t wr_xxh64(uint64_t seed, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    size_t left = len;
+    uint64_t h = seed + XX5;
+    if (len >= 32) {
+        uint64_t v[4] = {seed + XX1 + XX2, seed + XX2, seed, seed - XX1};
+        for (; left >= 32; left -= 32)
+            for (int i = 0; i < 4; i++, p += 8)
+                v[i] = xx_round(v[i], p);
+        h = rotl(v[0], 1) + rotl(v[1], 7) + rotl(v[2], 12) + rotl(v[3], 18);
+        for (int i = 0; i < 4; i++)
+            h = (h ^ rotl(v[i] * XX2, 31) * XX1) * XX1 + XX4;
+    }
+    h += len;
+    for (; left >= 8; p += 8, left -= 8)
+        h = rotl(h ^ xx_round(0, p), 27) * XX1 + XX4;
+    if (left >= 4) {
+        uint32_t lane;
+        memcpy(&lane, p, 4);
+        h = rotl(h ^ lane * XX1, 23) * XX2 + XX3;
+        p += 4;
+        left -= 4;
+    }
+    for (; left; p++, left--)
+        h = rotl(h ^ *p * XX5, 11) * XX1;
+    h = (h ^ h >> 33) * XX2;
+    h = (h ^ h >> 29) * XX3;
+    return h ^ h >> 32;
+}
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 __attribute__((target("sse4.2"))) static uint32_t crc_hw(uint32_t crc, const uint8_t *p, size_t n)

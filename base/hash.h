@@ -13,6 +13,10 @@ uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len);
 /* A fresh key from the system's random numbers. */
 struct wr_hash_key wr_hash_key_random(void);
 
+/* xxHash64: what Kusto's hash() and hash_xxhash64() give. Anyone can make values that collide: no key of a table.
+ * Source: the xxHash specification 0.1.1, "XXH64". */
+uint64_t wr_xxh64(uint64_t seed, const void *data, size_t len);
+
 /* CRC-32C (Castagnoli), as in RFC 3720 appendix B.4; `crc` continues an earlier result, 0 starts. */
 uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len);
 

@@ -1,4 +1,5 @@
-/* Functions over property bags. The first of equal keys holds. Source: Kusto "bag-pack function" and its kin. */
+/* Functions over property bags. The first of equal keys holds. Source: Kusto "bag-pack function"
+ * and its kin. */
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
@@ -6,8 +7,8 @@
 
 enum { ITEMS_MAX = 1 << 20 };
 
-#define KERNEL(name)                                                                                         \
-    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,                \
+#define KERNEL(name)                                                                               \
+    void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,      \
                      const struct wr_sel *sel, struct wr_vec *out)
 
 static struct wr_slice slice_at(const struct wr_vec *v, uint32_t row)
@@ -27,7 +28,8 @@ static void finish(struct wr_eval *ev, struct wr_buf *buf)
     wr_buf_fini(buf);
 }
 
-static void put_json(struct wr_eval *ev, const struct wr_buf *json, struct wr_vec *out, uint32_t row)
+static void put_json(struct wr_eval *ev, const struct wr_buf *json, struct wr_vec *out,
+                     uint32_t row)
 {
     if (!json->err)
         wr_put_text(ev, out, row, json->data, json->len);
@@ -61,11 +63,54 @@ static void add_member(struct wr_buf *json, struct wr_slice key, struct wr_slice
     wr_buf_add(json, value.p, value.len);
 }
 
+/* One step of a path: .name, ['name'], ["name"], [3]; false when it is none of them. */
+static bool step_into(const char **p, const char *end, struct wr_slice *value)
+{
+    const char *at = *p + 1, *stop = at;
+    if (**p == '.') {
+        while (stop < end && *stop != '.' && *stop != '[')
+            stop++;
+        *p = stop;
+        return stop > at && wr_json_member(*value, at, (size_t)(stop - at), value);
+    }
+    if (**p != '[' || !(stop = memchr(at, ']', (size_t)(end - at))))
+        return false;
+    *p = stop + 1;
+    int64_t index;
+    if (stop - at > 1 && (*at == '\'' || *at == '"') && stop[-1] == *at)
+        return wr_json_member(*value, at + 1, (size_t)(stop - at - 2), value);
+    return wr_text_to_long(at, (size_t)(stop - at), &index) &&
+           wr_json_element(*value, index, value);
+}
+
+/* The member that a key, or a path as in "$.a.b", names: `ret_key` with its quotes, and its value.
+ */
+static bool locate(struct wr_slice bag, struct wr_slice path, struct wr_slice *ret_key,
+                   struct wr_slice *ret_value)
+{
+    struct wr_slice parent = bag, found = bag;
+    const char *p = path.p, *end = path.p + path.len, *at = NULL;
+    if (path.len > 1 && p[0] == '$' && (p[1] == '.' || p[1] == '[')) {
+        for (p++; p < end;) {
+            parent = found;
+            if (!step_into(&p, end, &found))
+                return false;
+        }
+    } else if (!wr_json_member(bag, path.p, path.len, &found)) {
+        return false;
+    }
+    while (is_bag(parent) && wr_json_next_member(parent, &at, ret_key, ret_value))
+        if (ret_value->p == found.p)
+            return true;
+    return false;
+}
+
 /* bag_pack(key, value, ...) */
 KERNEL(bag_pack)
 {
     struct wr_buf json = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         wr_buf_reset(&json);
         wr_buf_char(&json, '{');
         for (uint32_t a = 0; a + 1 < call->nargs; a += 2) {
@@ -90,7 +135,8 @@ KERNEL(bag_keys)
 {
     (void)call;
     struct wr_buf json = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         struct wr_slice bag = slice_at(&args[0], row), key, value;
         const char *at = NULL;
         if (!is_bag(bag))
@@ -110,10 +156,12 @@ KERNEL(bag_keys)
 KERNEL(bag_has_key)
 {
     (void)ev, (void)call;
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         struct wr_slice bag = slice_at(&args[0], row);
+        struct wr_slice key, value;
         if (is_bag(bag))
-            wr_put_i(out, row, holds(bag, slice_at(&args[1], row)));
+            wr_put_i(out, row, locate(bag, slice_at(&args[1], row), &key, &value));
     }
 }
 
@@ -121,7 +169,8 @@ KERNEL(bag_has_key)
 KERNEL(bag_merge)
 {
     struct wr_buf json = {0}, name = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         bool any = false;
         wr_buf_reset(&json);
         wr_buf_char(&json, '{');
@@ -146,45 +195,49 @@ KERNEL(bag_merge)
     finish(ev, &name);
 }
 
-static bool listed(struct wr_slice list, struct wr_slice text, struct wr_buf *scratch)
+/* `json` without the member, and without one of the commas around it. */
+static void cut(struct wr_buf *json, struct wr_slice key, struct wr_slice value)
 {
-    const char *at = NULL;
-    struct wr_slice item;
-    while (wr_json_next(list, &at, &item)) {
-        struct wr_slice have = key_text(item, scratch);
-        if (have.len == text.len && memcmp(have.p, text.p, text.len) == 0)
-            return true;
-    }
-    return false;
+    size_t from = (size_t)(key.p - json->data), to = (size_t)(value.p + value.len - json->data);
+    if (json->data[to] == ',')
+        to++;
+    else if (json->data[from - 1] == ',')
+        from--;
+    memmove(json->data + from, json->data + to, json->len - to);
+    json->len -= to - from;
 }
 
+/* Keys, or paths as in "$.a.b". */
 KERNEL(bag_remove_keys)
 {
     (void)call;
-    struct wr_buf json = {0}, name = {0}, other = {0};
-    WR_EACH (sel, row) {
-        struct wr_slice bag = slice_at(&args[0], row), key, value;
+    enum { KEYS_MAX = 1024 }; /* each one reads the bag */
+    struct wr_buf json = {0}, name = {0};
+    WR_EACH(sel, row)
+    {
+        struct wr_slice bag = slice_at(&args[0], row), keys = slice_at(&args[1], row), item, key,
+                        value;
         const char *at = NULL;
-        if (!is_bag(bag))
+        if (!is_bag(bag) || wr_json_count(keys) > KEYS_MAX)
             continue;
         wr_buf_reset(&json);
-        wr_buf_char(&json, '{');
-        while (wr_json_next_member(bag, &at, &key, &value))
-            if (!listed(slice_at(&args[1], row), key_text(key, &name), &other))
-                add_member(&json, key, value);
-        wr_buf_char(&json, '}');
+        if (!wr_json_compact(bag.p, bag.len, &json) || json.err)
+            continue;
+        while (wr_json_next(keys, &at, &item))
+            if (locate((struct wr_slice){json.data, json.len}, key_text(item, &name), &key, &value))
+                cut(&json, key, value);
         put_json(ev, &json, out, row);
     }
     finish(ev, &json);
     finish(ev, &name);
-    finish(ev, &other);
 }
 
 KERNEL(bag_set_key)
 {
     (void)call;
     struct wr_buf json = {0}, name = {0}, cell = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         struct wr_slice bag = slice_at(&args[0], row), want = slice_at(&args[1], row), key, value;
         const char *at = NULL;
         bool set = false;
@@ -220,11 +273,13 @@ KERNEL(bag_zip)
 {
     (void)call;
     struct wr_buf json = {0};
-    WR_EACH (sel, row) {
-        struct wr_slice keys = slice_at(&args[0], row), values = slice_at(&args[1], row), key, value;
+    WR_EACH(sel, row)
+    {
+        struct wr_slice keys = slice_at(&args[0], row), values = slice_at(&args[1], row), key,
+                        value;
         const char *k = NULL, *v = NULL;
-        if (wr_json_count(keys) < 0 || wr_json_count(values) < 0)
-            continue;
+        if (wr_json_count(keys) < 0)
+            continue; /* values that are no array are none */
         wr_buf_reset(&json);
         wr_buf_char(&json, '{');
         while (wr_json_next(keys, &k, &key)) {
@@ -243,8 +298,10 @@ static void put_range(struct wr_eval *ev, const struct wr_ex *call, const struct
                       const struct wr_sel *sel, struct wr_vec *out, int64_t step)
 {
     struct wr_buf json = {0};
-    WR_EACH (sel, row) {
-        int64_t by = call->nargs > 2 ? args[2].i[row] : step, x = args[0].i[row], to = args[1].i[row];
+    WR_EACH(sel, row)
+    {
+        int64_t by = call->nargs > 2 ? args[2].i[row] : step, x = args[0].i[row],
+                to = args[1].i[row];
         struct wr_vec one = {.type = args[0].type, .i = &x};
         if (by == 0)
             continue;
@@ -275,8 +332,10 @@ KERNEL(range_time)
 KERNEL(range_real)
 {
     struct wr_buf json = {0};
-    WR_EACH (sel, row) {
-        double by = call->nargs > 2 ? args[2].r[row] : 1, from = args[0].r[row], to = args[1].r[row];
+    WR_EACH(sel, row)
+    {
+        double by = call->nargs > 2 ? args[2].r[row] : 1, from = args[0].r[row],
+               to = args[1].r[row];
         if (!(by > 0 || by < 0))
             continue;
         wr_buf_reset(&json);
@@ -294,31 +353,13 @@ KERNEL(range_real)
     finish(ev, &json);
 }
 
-/* One step of a path: .name, ['name'], ["name"], [3]; false when it is none of them. */
-static bool step_into(const char **p, const char *end, struct wr_slice *value)
-{
-    const char *at = *p + 1, *stop = at;
-    if (**p == '.') {
-        while (stop < end && *stop != '.' && *stop != '[')
-            stop++;
-        *p = stop;
-        return stop > at && wr_json_member(*value, at, (size_t)(stop - at), value);
-    }
-    if (**p != '[' || !(stop = memchr(at, ']', (size_t)(end - at))))
-        return false;
-    *p = stop + 1;
-    int64_t index;
-    if (stop - at > 1 && (*at == '\'' || *at == '"') && stop[-1] == *at)
-        return wr_json_member(*value, at + 1, (size_t)(stop - at - 2), value);
-    return wr_text_to_long(at, (size_t)(stop - at), &index) && wr_json_element(*value, index, value);
-}
-
 /* extract_json("$.a[0]", text): the value as text, "" when there is none. */
 KERNEL(extract_json)
 {
     (void)call;
     struct wr_buf text = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         struct wr_slice path = slice_at(&args[0], row), value = slice_at(&args[1], row);
         const char *p = path.p, *end = path.p + path.len;
         wr_buf_reset(&text);

@@ -273,3 +273,24 @@ KERNEL(bin_at)
     WR_EACH (sel, row)
         put_bin(args, &args[2], row, out);
 }
+
+/* around(x, center, delta): both ends are in. */
+KERNEL(around)
+{
+    (void)ev, (void)call;
+    WR_EACH (sel, row) {
+        if (args[0].r) {
+            wr_put_i(out, row, fabs(args[0].r[row] - args[1].r[row]) <= args[2].r[row]);
+            continue;
+        }
+        __int128_t d = (__int128_t)args[0].i[row] - args[1].i[row];
+        wr_put_i(out, row, (d < 0 ? -d : d) <= args[2].i[row]);
+    }
+}
+
+KERNEL(ceiling_whole)
+{
+    (void)ev, (void)call;
+    WR_EACH (sel, row)
+        wr_put_i(out, row, args[0].i[row]);
+}

@@ -201,6 +201,11 @@ KERNEL(jaccard_index)
         uint32_t both = 0;
         for (uint32_t i = 0; i < x.n; i++)
             both += *slot_of(&y, &x.key[i]) != 0;
-        wr_put_r(out, row, x.n + y.n ? (double)both / (double)(x.n + y.n - both) : NAN);
+        struct wr_buf json = {0}; /* a dynamic number, as Kusto's binder has it; null for two empty sets */
+        if (x.n + y.n)
+            wr_json_real(&json, (double)both / (double)(x.n + y.n - both));
+        if (json.len && !json.err)
+            wr_put_text(ev, out, row, json.data, json.len);
+        wr_buf_fini(&json);
     }
 }

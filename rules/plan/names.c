@@ -128,10 +128,29 @@ static const char *agg_prefix(const char *agg)
 {
     static const struct {
         const char *agg, *prefix;
-    } other[] = {{"make_set", "set_"},    {"make_list", "list_"},    {"make_bag", "bag_"},
-                 {"make_bag_if", "bag_"},  {"take_anyif", ""},
-                 {"make_set_if", "set_"}, {"make_list_if", "list_"}, {"makeset", "set_"},
-                 {"makelist", "list_"},   {"take_any", ""},          {"arg_max", "max_"},
+    } other[] = {{"make_set", "set_"},
+                 {"make_list", "list_"},
+                 {"make_bag", "bag_"},
+                 {"make_bag_if", "bag_"},
+                 {"take_anyif", ""},
+                 {"make_list_with_nulls", "list_"},
+                 {"make_dictionary", "dictionary_"},
+                 {"buildschema", "schema_"},
+                 {"tdigest_merge", "merge_tdigests_"},
+                 {"merge_tdigest", "merge_tdigests_"},
+                 {"percentilew", "percentile_"},
+                 {"percentilesw", "percentiles_"},
+                 {"percentiles_array", "percentiles_"},
+                 {"percentilesw_array", "percentiles_"},
+                 {"binary_all_and", ""},
+                 {"binary_all_or", ""},
+                 {"binary_all_xor", ""},
+                 {"make_set_if", "set_"},
+                 {"make_list_if", "list_"},
+                 {"makeset", "set_"},
+                 {"makelist", "list_"},
+                 {"take_any", ""},
+                 {"arg_max", "max_"},
                  {"arg_min", "min_"}};
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         if (strcmp(other[i].agg, agg) == 0)
@@ -146,9 +165,12 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
         prefix = join(b, ast->name.text, "_");
     const char *arg = ast->nargs ? path_name(b, ast->args[0]) : NULL;
     const char *name = prefix ? join(b, prefix, arg ? arg : "") : NULL;
-    if (!name || strcmp(ast->name.text, "percentile") != 0 || ast->nargs < 2 || ast->args[1]->kind != WR_KQL_LITERAL)
+    uint32_t at = strcmp(ast->name.text, "percentile") == 0    ? 1
+                  : strcmp(ast->name.text, "percentilew") == 0 ? 2
+                                                               : 0;
+    if (!name || !at || ast->nargs <= at || ast->args[at]->kind != WR_KQL_LITERAL)
         return name;
-    const struct wr_value *p = &ast->args[1]->value; /* percentile_x_99_9 */
+    const struct wr_value *p = &ast->args[at]->value; /* percentile_x_99_9 */
     char text[32];
     snprintf(text, sizeof text, "_%g", p->type == WR_REAL ? p->r : (double)p->i);
     for (char *dot = text; *dot; dot++)
@@ -156,14 +178,44 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     return join(b, name, text);
 }
 
+/* Functions whose result is named after them: prefix_x, or a name of their own. */
+static const char *function_name(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    static const struct {
+        const char *fn, *prefix, *fixed;
+    } named[] = {
+        {"strlen", "strlen_", NULL},
+        {"string_size", "string_size_", NULL},
+        {"gettype", "type_", NULL},
+        {"repeat", "repeat_", NULL},
+        {"treepath", "tree_", NULL},
+        {"dcount_hll", "dcount_hll_", NULL},
+        {"percentile_tdigest", "percentile_tdigest_", NULL},
+        {"percentiles_array_tdigest", "percentile_tdigest_", NULL},
+        {"hll_merge", NULL, "hll_merged_result"},
+        {"tdigest_merge", NULL, "tdigests_merge_result"},
+        {"merge_tdigest", NULL, "tdigests_merge_result"},
+    };
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        if (strcmp(ast->name.text, named[i].fn) != 0)
+            continue;
+        const char *inner = named[i].fixed ? named[i].fixed : path_name(b, ast->args[0]);
+        return inner && named[i].prefix ? join(b, named[i].prefix, inner) : inner;
+    }
+    return NULL;
+}
+
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
-    static const char takes_first[] = " bin floor bin_at startofday startofweek startofmonth "
-                                      "startofyear endofday split tostring toint tolong toreal "
-                                      "todouble tobool todatetime totimespan todecimal toguid "
-                                      "tohex parse_json todynamic parse_xml parse_csv "
-                                      "format_datetime format_timespan format_bytes round abs "
-                                      "ceiling sqrt pow exp log log2 log10 ";
+    static const char takes_first[] =
+        " abs acos asin atan atan2 bin bin_at bin_auto binary_and binary_not binary_or "
+        "binary_shift_left binary_shift_right binary_xor bitset_count_ones ceiling cos erf "
+        "erfc exp exp10 exp2 floor format_bytes format_datetime format_timespan gamma log "
+        "log10 log2 loggamma parse_csv parse_json parse_xml parsejson pow rand round "
+        "series_fill_backward series_fill_const series_fill_forward series_fill_linear "
+        "series_fir series_iir series_outliers sin split sqrt startofday tan tobool toboolean "
+        "todatetime todecimal todouble todynamic toguid tohex toint tolong toobject toreal "
+        "tostring totime totimespan ";
     const char *path = path_name(b, ast);
     if (path || ast->kind != WR_KQL_CALL || ast->is_op)
         return path;
@@ -178,8 +230,5 @@ const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
         const struct wr_str *s = &ast->args[0]->value.s;
         return wr_arena_strndup(b->arena, wr_str_data(s), s->len);
     }
-    const char *inner =
-        one_of(name, " strlen string_size gettype ") ? path_name(b, ast->args[0]) : NULL;
-    return inner ? join(b, strcmp(name, "gettype") == 0 ? "type_" : join(b, name, "_"), inner)
-                 : NULL;
+    return function_name(b, ast);
 }

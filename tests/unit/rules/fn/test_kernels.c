@@ -400,7 +400,7 @@ Test(kernels, sets_keep_the_first_of_equals)
     CHECK("set_has_element", "y*:b", "True", J("[\"mail\",2]"), L(2));
     CHECK("set_has_element", "y*:b", "False", J("[\"mail\"]"), S("MAIL"));
     CHECK("set_has_element", "y*:b", "null", N(WR_DYNAMIC), S("a"));
-    CHECK("jaccard_index", "yy:r", "0.5", J("[1,2]"), J("[1,2,3,4]"));
+    CHECK("jaccard_index", "yy:y", "0.5", J("[1,2]"), J("[1,2,3,4]"));
 }
 
 Test(kernels, bags)
