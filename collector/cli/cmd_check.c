@@ -11,7 +11,9 @@
 #include "rules/rules.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct wr_opt options[] = {
@@ -100,6 +102,31 @@ static void check_path(const struct wr_yaml *file, const struct wr_yaml_node *no
         wr_yaml_diag(file, node, WR_ERROR, "%s: cannot read '%s': %s", setting, node->text, strerror(errno));
 }
 
+/* A file that is read while it grows, or a pattern of such: it may come later, but what is there must be readable. */
+static void check_tail(const struct wr_yaml *file, const struct wr_yaml_node *node)
+{
+    glob_t g;
+    if (!node || node->kind != WR_YAML_SCALAR || node->text[0] != '/')
+        return;
+    bool pattern = strpbrk(node->text, "*?[") != NULL;
+    if (glob(node->text, 0, NULL, &g) != 0) {
+        bool hidden = !pattern && access(node->text, F_OK) != 0 && errno == EACCES;
+        wr_yaml_diag(file, node, hidden ? WR_ERROR : WR_WARNING, "files: %s '%s'%s", pattern ? "nothing matches" : "there is no",
+                     node->text, hidden ? ", or a directory of it may not be searched" : " yet: weir reads it when it comes");
+        return;
+    }
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        struct stat st;
+        if (stat(g.gl_pathv[i], &st) == 0 && !S_ISREG(st.st_mode)) {
+            if (!pattern)
+                wr_yaml_diag(file, node, WR_ERROR, "files: '%s' is no file; what is in a directory is DIRECTORY/*", g.gl_pathv[i]);
+        } else if (access(g.gl_pathv[i], R_OK) != 0) {
+            wr_yaml_diag(file, node, WR_ERROR, "files: cannot read '%s': %s", g.gl_pathv[i], strerror(errno));
+        }
+    }
+    globfree(&g);
+}
+
 /* Files and directories that a configuration names and that nothing has opened yet: one or a list. */
 static void check_paths(const struct wr_config *config, const char *name, const char *text, size_t len,
                         struct wr_diags *diags)
@@ -116,6 +143,10 @@ static void check_paths(const struct wr_config *config, const char *name, const 
         for (uint32_t k = 0; node && node->kind == WR_YAML_SEQUENCE && k < node->n; k++)
             check_path(file, node->items[k], lists[i]);
     }
+    const struct wr_yaml_node *tail = wr_yaml_get(root, "files");
+    check_tail(file, tail);
+    for (uint32_t k = 0; tail && tail->kind == WR_YAML_SEQUENCE && k < tail->n; k++)
+        check_tail(file, tail->items[k]);
     const struct wr_yaml_node *listen_tls = wr_yaml_get(root, "tls"), *cert = wr_yaml_get(listen_tls, "cert");
     for (size_t i = 0; i < sizeof listeners / sizeof *listeners; i++)
         check_path(file, wr_yaml_get(listen_tls, listeners[i]), listeners[i]);

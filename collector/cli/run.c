@@ -417,7 +417,7 @@ static void say_ready(const struct run *run)
 {
     const struct wr_config *c = &run->start.config;
     struct wr_buf line = {0};
-    for (int kind = 0; kind <= WR_LISTEN_STDIN; kind++) {
+    for (int kind = 0; kind < WR_LISTEN_NALL; kind++) {
         const char *before = line.len ? "; " : "";
         for (uint32_t i = 0; i < c->nlisten; i++) {
             if ((int)c->listen[i].kind != kind)

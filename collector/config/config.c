@@ -16,7 +16,7 @@ static const int64_t SECOND_NS = 1000000000;
 const char *wr_listen_kind_name(enum wr_listen_kind kind)
 {
     static const char *const names[] = {"flow_udp",   "flow_tcp", "syslog_udp", "syslog_tcp",
-                                        "forward", "flow_tls", "syslog_tls", "stdin"};
+                                        "forward", "flow_tls", "syslog_tls", "stdin", "files"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 
@@ -89,6 +89,19 @@ const char *wr_config_listen_stdin(struct wr_config *config)
     if (config->nlisten == WR_CONFIG_MAX_LISTEN)
         return "more than 64 listeners";
     config->listen[config->nlisten++] = (struct wr_listen){.kind = WR_LISTEN_STDIN, .text = "-"};
+    return NULL;
+}
+
+const char *wr_config_listen_files(struct wr_config *config, const char *pattern)
+{
+    if (*pattern != '/')
+        return "a file is named by its whole path, from / on";
+    for (uint32_t i = 0; i < config->nlisten; i++)
+        if (config->listen[i].kind == WR_LISTEN_FILES && strcmp(config->listen[i].text, pattern) == 0)
+            return "this file is listed twice";
+    if (config->nlisten == WR_CONFIG_MAX_LISTEN)
+        return "more than 64 listeners, files included";
+    config->listen[config->nlisten++] = (struct wr_listen){.kind = WR_LISTEN_FILES, .text = pattern};
     return NULL;
 }
 

@@ -27,8 +27,14 @@ enum wr_listen_kind {
     WR_LISTEN_FLOW_TLS, /* as the two of TCP, within TLS; no default */
     WR_LISTEN_SYSLOG_TLS,
     WR_LISTEN_NKINDS,                   /* kinds with an address */
-    WR_LISTEN_STDIN = WR_LISTEN_NKINDS /* standard input, read like a stream of SYSLOG_TCP */
+    WR_LISTEN_STDIN = WR_LISTEN_NKINDS, /* standard input, read like a stream of SYSLOG_TCP */
+    WR_LISTEN_FILES,                    /* files that grow, by a path or a pattern (glob(7)) */
+    WR_LISTEN_NALL
 };
+static inline bool wr_listen_is_port(enum wr_listen_kind kind)
+{
+    return kind < WR_LISTEN_NKINDS;
+}
 static inline bool wr_listen_is_udp(enum wr_listen_kind kind)
 {
     return kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_SYSLOG_UDP;
@@ -50,7 +56,7 @@ struct wr_listen {
     bool any; /* bare port: [::] dual-stack, else 0.0.0.0 */
     struct sockaddr_storage addr;
     socklen_t addr_len;
-    const char *text; /* as it was written, "2055" or "127.0.0.1:2055"; "-" of standard input */
+    const char *text; /* as it was written, "2055" or "127.0.0.1:2055"; "-" of standard input; a file's pattern */
 };
 
 /* A Fluent Forward receiver (`forward:` list). NULL strings are not set. */
@@ -101,6 +107,7 @@ struct wr_config {
     struct wr_arena *arena;
     struct wr_listen listen[WR_CONFIG_MAX_LISTEN];
     uint32_t nlisten; /* the defaults, less the kinds that the file sets */
+    bool files_from_end; /* what stands in files at the very first start is not read */
     struct wr_listen tee[WR_CONFIG_MAX_TEE]; /* where flow datagrams are sent on; `kind`, `any` unused */
     uint32_t ntee;
     struct wr_forward_listen forward_listen;
@@ -158,6 +165,8 @@ enum wr_err wr_config_load(struct wr_config *config, const char *name, const cha
 const char *wr_config_listen(struct wr_config *config, enum wr_listen_kind kind, const char *text);
 /* Standard input as one; again: nothing. NULL, or what is wrong. */
 const char *wr_config_listen_stdin(struct wr_config *config);
+/* Files that grow as one; `pattern` must outlive the configuration. NULL, or what is wrong. */
+const char *wr_config_listen_files(struct wr_config *config, const char *pattern);
 /* Adds a collector that flow datagrams are sent on to; the same. */
 const char *wr_config_tee(struct wr_config *config, const char *text);
 /* Takes every listener of a kind out. */

@@ -94,6 +94,25 @@ static void read_listen(struct load *load, const struct wr_yaml_node *root)
     }
 }
 
+static const char *take_files(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    return wr_config_listen_files(load->config, text);
+}
+
+static void read_files(struct load *load, const struct wr_yaml_node *root)
+{
+    const struct wr_yaml_node *files = wr_yaml_get(root, "files");
+    const char *from = "start";
+    if (files && !is_off(files))
+        read_texts(load, files, take_files, 0);
+    if (!wr_yaml_str(load->file, root, "files_from", &from) || !from)
+        return;
+    load->config->files_from_end = strcmp(from, "end") == 0;
+    if (!load->config->files_from_end && strcmp(from, "start") != 0)
+        wr_yaml_diag(load->file, wr_yaml_get(root, "files_from"), WR_ERROR, "files_from is start or end, not '%s'", from);
+}
+
 /* The first line of a file with a secret; NULL after a message. */
 static const char *secret_of(struct load *load, const struct wr_yaml_node *map, const char *key, const char *path)
 {
@@ -371,6 +390,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
         "mappings",   "lists",        "elements",        "tls",         "tee",
+        "files",      "files_from",
         NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
@@ -380,6 +400,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     (void)wr_yaml_only(load->file, root, known, WR_ERROR);
     read_scalars(load, root);
     read_listen(load, root);
+    read_files(load, root);
     read_forward_input(load, root);
     read_tls(load, root);
     read_http(load, root);

@@ -445,6 +445,8 @@ void wr_ingest_framing_sum(const struct wr_worker *worker, struct wr_framing *re
     add_framing(ret_sum, &worker->framing_total);
     for (const struct wr_stream *s = worker->streams; s; s = s->next)
         add_framing(ret_sum, &s->framing);
+    if (worker->tail)
+        wr_tail_framing_sum(worker->tail, ret_sum);
 }
 
 /* False when this peer or all peers together have too many connections. */

@@ -10,10 +10,20 @@ enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, MAIL_BYTES = 1 << 20, RESU
 
 static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t len, int64_t now_ns)
 {
+    if (w->unit) {
+        wr_buf_u32(w->unit, type);
+        wr_buf_blob(w->unit, bytes, (uint32_t)len);
+        return !w->unit->err;
+    }
     struct wr_input in = {.type = type, .len = (uint32_t)len, .arrival_ns = now_ns, .bytes = bytes};
     bool ok = len <= wr_ring_max(w->ring) && wr_ring_push(w->ring, &in);
     w->pushed |= ok;
     return ok;
+}
+
+bool wr_worker_push(struct wr_worker *worker, uint32_t type, const void *bytes, size_t len)
+{
+    return push(worker, type, bytes, len, worker->io->wall_ns(worker->io->ctx));
 }
 
 static void count_sent(struct wr_worker *w, bool ok, uint32_t n)
@@ -212,6 +222,8 @@ static void on_wake(uv_async_t *wake)
     wr_ingest_streams_close(w);
     wr_worker_flush(w);
     close_listeners(w);
+    if (w->tail)
+        wr_tail_stop(w->tail);
     pthread_mutex_unlock(&w->lock);
     uv_close((uv_handle_t *)&w->resume, NULL);
     uv_close((uv_handle_t *)&w->sweep, NULL);
@@ -223,6 +235,8 @@ static void on_resume(uv_timer_t *timer)
     struct wr_worker *w = timer->data;
     pthread_mutex_lock(&w->lock);
     wr_ingest_streams_resume(w); /* one that is still held back starts the timer again */
+    if (w->tail)
+        wr_tail_resume(w->tail);
     wr_worker_flush(w);
     wr_worker_tell(w);
     pthread_mutex_unlock(&w->lock);
@@ -277,6 +291,16 @@ void wr_worker_tls(struct wr_worker *worker, const struct wr_tls_server *server)
     pthread_mutex_unlock(&worker->lock);
 }
 
+enum wr_err wr_worker_files(struct wr_worker *worker, const struct wr_fileposs *known)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < worker->nlisteners && worker->index == 0; i++)
+        any |= worker->listeners[i].at->kind == WR_LISTEN_FILES;
+    if (any)
+        worker->tail = wr_tail_new(worker, known);
+    return any && !worker->tail ? WR_ENOMEM : WR_OK;
+}
+
 static enum wr_err cannot_listen(const struct wr_listen *at, int rc, struct wr_buf *error)
 {
     if (at->kind == WR_LISTEN_STDIN) {
@@ -296,22 +320,22 @@ static enum wr_err open_listeners(struct wr_worker *w, struct wr_buf *error)
     /* The first worker looks for strangers; the others share its ports on purpose. */
     for (uint32_t i = 0; w->index == 0 && i < w->config->nlisten; i++) {
         const struct wr_listen *at = &w->config->listen[i];
-        if (at->kind != WR_LISTEN_STDIN &&
+        if (wr_listen_is_port(at->kind) &&
             wr_socket_taken(is_udp(at) ? SOCK_DGRAM : SOCK_STREAM, &at->addr, at->addr_len))
             return cannot_listen(at, -EADDRINUSE, error);
     }
     for (uint32_t i = 0; i < w->config->nlisten; i++) {
         struct wr_listener *l = &w->listeners[w->nlisteners++];
         *l = (struct wr_listener){.worker = w, .at = &w->config->listen[i], .udp = {.fd = -1}};
-        bool input = l->at->kind == WR_LISTEN_STDIN;
         int rc = 0;
-        if (!input)
+        l->open = wr_listen_is_port(l->at->kind);
+        if (l->open)
             rc = is_udp(l->at) ? wr_ingest_udp_open(l) : wr_ingest_tcp_open(l);
-        else if (w->index == 0) /* there is one */
+        else if (l->at->kind == WR_LISTEN_STDIN && w->index == 0) /* there is one */
             rc = wr_ingest_stdin_open(l);
+        l->open &= rc == 0;
         if (rc != 0)
             return cannot_listen(l->at, rc, error);
-        l->open = !input;
     }
     return WR_OK;
 }
@@ -434,6 +458,7 @@ void wr_worker_fini(struct wr_worker *worker)
     wr_flow_decoder_free(worker->decoder);
     wr_log_free(worker->log);
     wr_tee_free(worker->tee);
+    wr_tail_free(worker->tail);
     wr_flow_vec_fini(&worker->flows);
     wr_rows_free(&worker->rows);
     wr_buf_fini(&worker->packed);

@@ -13,6 +13,7 @@
 #define WR_COLLECTOR_INGEST_WORKER_H
 
 #include "collector/config/config.h"
+#include "collector/ingest/tail.h"
 #include "collector/ingest/tee.h"
 #include "collector/io/io.h"
 #include "collector/io/tls.h"
@@ -33,13 +34,14 @@
     X(decoded, "of them, decoded")                                                                           \
     X(kernel_dropped, "datagrams the kernel had no room for (SO_RXQ_OVFL)")                                  \
     X(receive_errors, "failed receive calls")                                                                \
-    X(connections, "stream connections accepted")                                                            \
+    X(connections, "stream connections accepted, files opened")                                                            \
     X(connections_refused, "stream connections closed at once: a limit was reached")                         \
     X(connections_broken, "stream connections closed because of their content or silence")                   \
     X(tls_failed, "TLS handshakes and sessions that failed")                                                  \
     X(tls_refused, "of them, the client's certificate was refused or missing")                               \
     X(tls_timeout, "TLS handshakes given up after 10 s")                                                      \
-    X(paused, "times a stream was not read because the ring was full")
+    X(paused, "times a stream or file was not read because the ring was full")                              \
+    X(overwritten, "files that were cut, or written anew, in place: read from their begin again")
 
 /* Reasons of syslog listeners; flow listeners have WR_FLOW_REJECTS. */
 #define WR_LINE_REJECTS(X) X(empty) X(json) X(limit) X(missing_field) X(oversize) X(no_memory) X(not_forward)
@@ -101,6 +103,8 @@ struct wr_worker {
     struct wr_flow_decoder *decoder;
     struct wr_log *log;
     struct wr_tee *tee; /* NULL: none */
+    struct wr_tail *tail; /* NULL: no files */
+    struct wr_buf *unit;  /* while a file is worked on: its rows gather here, not in the ring */
     const struct wr_tls_server *tls; /* of new connections; the owner's */
     struct wr_flow_vec flows;
     struct wr_rows rows; /* a batch for each table that some rule reads */
@@ -137,7 +141,11 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
 /* Owner: certificates for connections from now on; before the start, too. It keeps `server`. */
 void wr_worker_tls(struct wr_worker *worker, const struct wr_tls_server *server);
 
+/* Before the start: files are read on from where they are known to have been read to. */
+enum wr_err wr_worker_files(struct wr_worker *worker, const struct wr_fileposs *known) WR_MUST_CHECK;
+
 /* Inside the worker, with `lock` held. */
+bool wr_worker_push(struct wr_worker *worker, uint32_t type, const void *bytes, size_t len); /* into the ring; false: no room */
 void wr_worker_flush(struct wr_worker *worker);        /* what was decoded goes into the ring */
 void wr_worker_tell(struct wr_worker *worker);         /* the owner, when something did */
 void wr_worker_resume_later(struct wr_worker *worker); /* a stream is held back */

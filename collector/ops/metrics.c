@@ -70,6 +70,7 @@ struct sums {
     struct wr_flow_stats flow;
     struct wr_log_stats log;
     struct wr_framing framing;
+    uint64_t files[WR_CONFIG_MAX_LISTEN], behind_bytes[WR_CONFIG_MAX_LISTEN];
     uint64_t rows_sent, rows_dropped, ring_bytes, streams;
 };
 
@@ -90,6 +91,8 @@ static void add_worker(struct sums *s, struct wr_worker *w)
         if (l->udp.receive_buffer && (!s->receive_buffer[i] || l->udp.receive_buffer < s->receive_buffer[i]))
             s->receive_buffer[i] = l->udp.receive_buffer;
     }
+    for (uint32_t i = 0; w->tail && i < w->nlisteners; i++)
+        wr_tail_behind(w->tail, w->listeners[i].at, &s->files[i], &s->behind_bytes[i]);
     for (uint32_t i = 0; w->tee && i < w->config->ntee; i++)
         add_u64s(&s->tee[i], wr_tee_stats(w->tee, i), sizeof s->tee[i]);
     add_u64s(&s->flow, wr_flow_decoder_stats(w->decoder), sizeof s->flow);
@@ -172,6 +175,27 @@ static void listeners(const struct wr_owner *o, const struct sums *s, struct wr_
         wr_buf_str(out, "weir_listener_receive_buffer_bytes");
         listener_labels(out, &o->config->listen[i]);
         wr_buf_fmt(out, "%" PRIu32 "\n", s->receive_buffer[i]);
+    }
+}
+
+static void files(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
+{
+    static const struct {
+        const char *name, *help;
+    } family[] = {{"weir_files_open", "files of this pattern that are read"},
+                  {"weir_files_behind_bytes", "bytes in them that were not read yet, a line without its end included"}};
+    bool any = false;
+    for (uint32_t i = 0; i < o->config->nlisten; i++)
+        any |= o->config->listen[i].kind == WR_LISTEN_FILES;
+    for (int k = 0; any && k < 2; k++) {
+        head(out, family[k].name, "gauge", family[k].help);
+        for (uint32_t i = 0; i < o->config->nlisten; i++) {
+            if (o->config->listen[i].kind != WR_LISTEN_FILES)
+                continue;
+            wr_buf_str(out, family[k].name);
+            listener_labels(out, &o->config->listen[i]);
+            wr_buf_fmt(out, "%" PRIu64 "\n", k ? s->behind_bytes[i] : s->files[i]);
+        }
     }
 }
 
@@ -366,6 +390,7 @@ void wr_owner_metrics(struct wr_owner *o, struct wr_buf *out)
     one(out, "weir_workers", "gauge", "worker threads", o->nworkers);
     one(out, "process_resident_memory_bytes", "gauge", "resident memory", resident_bytes());
     listeners(o, &s, out);
+    files(o, &s, out);
     tees(o, &s, out);
     flow_decoder(&s.flow, out);
     exporters(o, out);

@@ -15,6 +15,7 @@ struct wr_core {
     struct wr_batch *made[WR_CONN_TABLES]; /* rows of wr_conn_tables on their way to the rules */
     struct wr_batch *event;         /* one endpoint event being unpacked */
     struct wr_batch *gather[WR_NTABLES]; /* rows until the turn; NULL: nobody reads them, or by way of connections */
+    struct wr_fileposs files;
     int64_t now_ns;
 };
 
@@ -82,6 +83,7 @@ static void free_parts(struct wr_core *core)
     wr_conn_free(core->conn);
     wr_engine_free(core->engine);
     wr_wants_fini(&core->wants);
+    wr_fileposs_fini(&core->files);
     wr_ruleset_unref(core->rules);
 }
 
@@ -189,6 +191,41 @@ static enum wr_err turn(struct wr_core *core)
     return err ? err : wr_engine_advance(core->engine, ticks(core));
 }
 
+/* One of the inputs that a file's position comes with; false: there is none, or rd->err. */
+static bool next_of_file(struct wr_rd *rd, int64_t arrival_ns, struct wr_input *ret)
+{
+    if (rd->at == rd->end)
+        return false;
+    *ret = (struct wr_input){.type = wr_rd_u32(rd), .arrival_ns = arrival_ns};
+    ret->bytes = wr_rd_blob(rd, &ret->len);
+    if (!rd->err && (ret->type < WR_INPUT_ROW || ret->type >= wr_input_row(WR_NTABLES)))
+        rd->err = WR_ECORRUPT;
+    return !rd->err;
+}
+
+static enum wr_err apply_file(struct wr_core *core, const struct wr_input *input)
+{
+    struct wr_rd rd = wr_rd_init(input->bytes, input->len);
+    struct wr_filepos pos;
+    struct wr_input in;
+    const char *path;
+    uint32_t path_len;
+    if (!wr_filepos_get(&rd, &pos, &path, &path_len))
+        return WR_ECORRUPT;
+    struct wr_rd look = rd;
+    while (next_of_file(&look, input->arrival_ns, &in))
+        ;
+    if (look.err)
+        return WR_ECORRUPT;
+    enum wr_err err = WR_OK;
+    while (next_of_file(&rd, input->arrival_ns, &in)) {
+        enum wr_err one = apply_row(core, (enum wr_table)(in.type - WR_INPUT_ROW), &in);
+        err = err ? err : one;
+    }
+    enum wr_err set = wr_fileposs_set(&core->files, &pos, path, path_len);
+    return err ? err : set;
+}
+
 enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
 {
     if (input->arrival_ns > core->now_ns)
@@ -198,6 +235,8 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
         return apply_flows(core, input);
     case WR_INPUT_FLOW_WHO:
         return apply_flow_who(core, input);
+    case WR_INPUT_FILE:
+        return apply_file(core, input);
     case WR_INPUT_TURN:
         return turn(core);
     default:
@@ -253,6 +292,8 @@ enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules, const
     }
     struct wr_core old = *core;
     *core = *fresh;
+    core->files = old.files;
+    old.files = (struct wr_fileposs){0};
     *fresh = old;
     wr_core_free(fresh);
     return WR_OK;
@@ -300,6 +341,17 @@ void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf
         wr_conn_save(core->conn, conn);
     if (engine)
         wr_engine_save(core->engine, engine);
+}
+
+const struct wr_fileposs *wr_core_files(const struct wr_core *core)
+{
+    return &core->files;
+}
+
+enum wr_err wr_core_load_files(struct wr_core *core, const void *bytes, size_t len)
+{
+    wr_fileposs_fini(&core->files);
+    return wr_fileposs_load(&core->files, bytes, len);
 }
 
 enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len,

@@ -11,6 +11,7 @@
 
 #include "collector/pipeline/input.h"
 #include "collector/pipeline/wants.h"
+#include "collector/state/filepos.h"
 #include "parsers/conn/conn.h"
 #include "rules/rules.h"
 
@@ -59,6 +60,9 @@ struct wr_core_counts wr_core_counts(const struct wr_core *core);
 /* State as bytes, appended, valid right after a turn; NULL leaves one out. WR_ECORRUPT: they are
  * damaged or another version's. Windows of rules that are gone or changed are left out. */
 void wr_core_save(const struct wr_core *core, struct wr_buf *conn, struct wr_buf *engine);
+/* How far files were read: part of the state. Borrowed. */
+const struct wr_fileposs *wr_core_files(const struct wr_core *core);
+enum wr_err wr_core_load_files(struct wr_core *core, const void *bytes, size_t len) WR_MUST_CHECK;
 enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn, size_t conn_len,
                          const void *engine, size_t engine_len) WR_MUST_CHECK;
 

@@ -9,6 +9,9 @@
 enum wr_input_type {
     WR_INPUT_FLOWS = 1, /* struct wr_flow, one or more */
     WR_INPUT_FLOW_WHO = 5, /* one struct wr_flow, then what it says of process and host (parsers/flow/who.h) */
+    /* How far a file was read (collector/state/filepos.h), then what came of it: u32 type, u32 length, bytes, of rows.
+     * One input, so that no crash can part them. */
+    WR_INPUT_FILE = 6,
     WR_INPUT_TURN = 4, /* no bytes: everything before is worked through, time moves on to `arrival_ns` */
     WR_INPUT_ROW = 256 /* and above: packed row (wr_row_pack) of the table whose number stands above it */
 };

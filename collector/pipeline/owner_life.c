@@ -43,8 +43,8 @@ static enum wr_err recover_reset(void *arg)
 static enum wr_err recover_load(void *arg, const struct wr_snapshot *snapshot)
 {
     struct recover *r = arg;
-    const uint8_t *conn = NULL, *engine = NULL, *bytes;
-    size_t conn_len = 0, engine_len = 0, at = 0, len;
+    const uint8_t *conn = NULL, *engine = NULL, *files = NULL, *bytes;
+    size_t conn_len = 0, engine_len = 0, files_len = 0, at = 0, len;
     enum wr_section kind;
     while (wr_snapshot_next(snapshot, &at, &kind, &bytes, &len)) {
         if (kind == WR_SECTION_CONN) {
@@ -53,13 +53,17 @@ static enum wr_err recover_load(void *arg, const struct wr_snapshot *snapshot)
         } else if (kind == WR_SECTION_ENGINE) {
             engine = bytes;
             engine_len = len;
+        } else if (kind == WR_SECTION_FILES) {
+            files = bytes;
+            files_len = len;
         } else if (kind == WR_SECTION_TEMPLATES && len <= UINT32_MAX) {
             wr_buf_blob(&r->templates, bytes, (uint32_t)len);
         }
     }
     if (!conn || !engine)
         return WR_ECORRUPT;
-    return wr_core_load(r->owner->core, snapshot->now_ns, conn, conn_len, engine, engine_len);
+    enum wr_err err = files ? wr_core_load_files(r->owner->core, files, files_len) : WR_OK; /* older ones have none */
+    return err ? err : wr_core_load(r->owner->core, snapshot->now_ns, conn, conn_len, engine, engine_len);
 }
 
 static bool recover_apply(void *arg, const struct wr_input *input)
@@ -233,6 +237,9 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
             return err;
         wr_worker_tls(&o->workers[i], o->tls);
         o->nworkers++;
+        err = wr_worker_files(&o->workers[i], wr_core_files(o->core));
+        if (err)
+            return err;
     }
     say_tee(o);
     int rc = wr_workers_steer(o->workers, o->nworkers);

@@ -196,7 +196,7 @@ static size_t next_frame(struct wr_framing *f, struct input *in)
         return n;
     }
     size_t count = 0, head = 0;
-    enum look look = count_at(in->data, in->len, &count, &head);
+    enum look look = f->no_counts ? LOOK_NO : count_at(in->data, in->len, &count, &head);
     if (look == LOOK_MORE && !in->eof)
         return 0;
     if (look == LOOK_YES && (f->text_only || f->not_json))

@@ -71,6 +71,7 @@ const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
     X(filler_bytes) X(octet_count_wrong) X(oversize_frames) X(skipped_bytes) X(truncated_frames)
 struct wr_framing {
     size_t max_frame; /* bytes; 0 = 1 MiB. An oversize frame comes as its first max_frame bytes */
+    bool no_counts;   /* a file: digits at a line's begin are text */
     bool text_only;   /* after repeated wrong counts */
     bool not_json;    /* the pending frame starts with a bracket and is text all the same */
     uint32_t wrong_counts, frames_seen;

@@ -45,6 +45,25 @@ grep -q "paths.yaml:4:[0-9]*: error:" "$TMP/out" || fail "no error with its plac
 has out "error: tls_key: cannot read '$TMP/no-key.pem'"
 grep -q "paths.yaml:4:[0-9]*: error:" "$TMP/out" || fail "no error with its place on line 4"
 has out "4 errors"
+mkdir "$TMP/logs"
+: >"$TMP/logs/a.log"
+cat >"$TMP/files.yaml" <<YAML
+files:
+  - $TMP/logs/a.log
+  - $TMP/logs/later.log
+  - $TMP/logs
+  - "$TMP/logs/*.json"
+YAML
+run 1 "$WEIR" check "$TMP/files.yaml"
+has out "files.yaml:3:5: warning: files: there is no '$TMP/logs/later.log' yet: weir reads it when it comes"
+has out "files.yaml:4:5: error: files: '$TMP/logs' is no file; what is in a directory is DIRECTORY/*"
+has out "files.yaml:5:5: warning: files: nothing matches '$TMP/logs/*.json' yet"
+has out "1 error, 2 warnings"
+chmod 0 "$TMP/logs/a.log"
+if [ ! -r "$TMP/logs/a.log" ]; then # not as root
+    run 1 "$WEIR" check "$TMP/files.yaml"
+    has out "files.yaml:2:5: error: files: cannot read '$TMP/logs/a.log': Permission denied"
+fi
 [ -f "$SRC/deploy/weir.yaml" ] && run 0 "$WEIR" check "$SRC/deploy/weir.yaml"
 printf 'listen: [\n' >"$TMP/broken.yaml"
 run 1 "$WEIR" check "$TMP/broken.yaml"

@@ -186,7 +186,7 @@ Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
     cr_assert_eq(load(bare.data), WR_OK, "%s", said());
     struct wr_config before = config;
     cr_assert_eq(load(open.data), WR_OK, "%s", said());
-    cr_assert_eq(config.nlisten, before.nlisten + 2, "those of TLS have no default");
+    cr_assert_eq(config.nlisten, before.nlisten + 4, "those of TLS and files have no default");
     cr_assert_eq(config.memory_bytes, before.memory_bytes);
     cr_assert_eq(config.receive_buffer_bytes, before.receive_buffer_bytes);
     cr_assert_eq(config.max_connections, before.max_connections);
@@ -203,6 +203,22 @@ Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
     cr_assert_eq(config.nforward, 1);
     wr_buf_fini(&bare);
     wr_buf_fini(&open);
+}
+
+Test(config, reads_files_that_grow)
+{
+    uint32_t before = config.nlisten;
+    cr_assert_eq(load("files: [/var/log/a.log, \"/var/log/*/b.log\"]\nfiles_from: end\n"), WR_OK, "%s", said());
+    cr_assert_eq(config.nlisten, before + 2);
+    cr_assert_eq(config.listen[before + 1].kind, WR_LISTEN_FILES);
+    cr_assert_str_eq(config.listen[before + 1].text, "/var/log/*/b.log");
+    cr_assert(config.files_from_end);
+    cr_assert_eq(load("files: /var/log/a.log\n"), WR_EINVAL);
+    cr_assert(strstr(said(), "weir.yaml:1:8: error: this file is listed twice"), "%s", said());
+    cr_assert_eq(load("files: log/x\n"), WR_EINVAL);
+    cr_assert(strstr(said(), "whole path"), "%s", said());
+    cr_assert_eq(load("files_from: middle\n"), WR_EINVAL);
+    cr_assert_eq(load("files: off\n"), WR_OK);
 }
 
 Test(config, reads_the_collectors_that_flows_are_sent_on_to)
