@@ -10,116 +10,185 @@ static size_t cost(size_t size)
     return size ? (size + 8 + 15) & ~(size_t)15 : 0;
 }
 
-static size_t block_size(const struct wr_stream *s, uint32_t craw, uint32_t key_len)
+/* ---- the index ----------------------------------------------------------------------------------- */
+
+static inline uint32_t home_of(const struct wr_stream *s, uint32_t hash)
 {
-    size_t words = (key_len + 7) / 8 + (size_t)craw * s->raw_words;
-    return sizeof(struct group) + (words + (craw > FEW ? MANY_WORDS + s->key_words : 0)) * 8;
+    return (uint32_t)((uint64_t)hash * s->nlines >> 32);
 }
 
-static void index_put(struct wr_stream *s, uint32_t hash, uint32_t at)
+static inline uint8_t tag_of(uint32_t hash)
 {
-    uint32_t mask = s->nindex - 1, i = hash & mask;
-    while (s->index[i].at)
-        i = (i + 1) & mask;
-    s->index[i] = (struct slot){hash, at + 1};
+    uint8_t tag = (uint8_t)hash;
+    return tag ? tag : 1;
 }
 
-static uint32_t index_find(const struct wr_stream *s, const struct group *g)
+/* Bit 8i + 7: byte i of `word` may be `tag`; none is missed. */
+static inline uint64_t match(uint64_t word, uint8_t tag)
 {
-    uint32_t mask = s->nindex - 1, i = g->hash & mask;
-    while (s->index[i].at != g->at + 1)
-        i = (i + 1) & mask;
-    return i;
+    uint64_t x = word ^ tag * UINT64_C(0x0101010101010101);
+    return (x - UINT64_C(0x0101010101010101)) & ~x & UINT64_C(0x8080808080808080);
 }
 
-/* Takes one out and moves those behind it up, so that every probe still ends right. */
+/* A bit for each place of the line that may hold the tag. */
+static inline uint32_t places(const struct line *l, uint8_t tag)
+{
+    uint64_t low, high;
+    memcpy(&low, l->tag, 8);
+    memcpy(&high, l->tag + 4, 8); /* bytes 4 to 11 */
+    low = match(low, tag);
+    high = match(high, tag) >> 32;
+    const uint64_t gather = UINT64_C(0x0002040810204081); /* bits 7, 15, .. 63 to the top byte */
+    return (uint32_t)((low * gather >> 56) | (high * gather >> 56 & 15) << 8);
+}
+
+static inline uint32_t next_line(const struct wr_stream *s, uint32_t i)
+{
+    return i + 1 == s->nlines ? 0 : i + 1;
+}
+
+static void index_put(struct wr_stream *s, uint32_t hash, uint32_t ref)
+{
+    uint32_t i = home_of(s, hash), free = 0;
+    while (!(free = places(&s->index[i], 0))) {
+        s->index[i].over++;
+        i = next_line(s, i);
+    }
+    uint32_t k = (uint32_t)__builtin_ctz(free); /* the first is never wrong */
+    s->index[i].tag[k] = tag_of(hash);
+    s->index[i].ref[k] = ref;
+}
+
+/* Where the group stands: its line and the place in it. */
+static uint32_t *index_find(const struct wr_stream *s, const struct group *g, uint32_t *ret_line)
+{
+    uint8_t tag = tag_of(g->hash);
+    for (uint32_t i = home_of(s, g->hash);; i = next_line(s, i))
+        for (uint32_t m = places(&s->index[i], tag); m; m &= m - 1) {
+            uint32_t k = (uint32_t)__builtin_ctz(m);
+            if (s->index[i].tag[k] == tag && group_at(s, s->index[i].ref[k]) == g) {
+                *ret_line = i;
+                return &s->index[i].ref[k];
+            }
+        }
+}
+
 static void index_remove(struct wr_stream *s, const struct group *g)
 {
-    uint32_t mask = s->nindex - 1, hole = index_find(s, g);
-    for (uint32_t i = (hole + 1) & mask; s->index[i].at; i = (i + 1) & mask) {
-        uint32_t home = s->index[i].hash & mask;
-        if (((i - home) & mask) < ((i - hole) & mask))
-            continue;
-        s->index[hole] = s->index[i];
-        hole = i;
-    }
-    s->index[hole] = (struct slot){0};
+    uint32_t at, *ref = index_find(s, g, &at);
+    for (uint32_t i = home_of(s, g->hash); i != at; i = next_line(s, i))
+        s->index[i].over--;
+    s->index[at].tag[ref - s->index[at].ref] = 0;
+    *ref = 0;
 }
 
+struct group *wr_group_next(const struct wr_stream *s, uint64_t *cursor)
+{
+    uint32_t ref = wr_statepool_next(&s->groups, cursor);
+    return ref ? group_at(s, ref) : NULL;
+}
+
+/* Room for one more: at most ten of twelve places are taken. */
 static bool index_room(struct wr_stream *s)
 {
-    if (4 * ((uint64_t)s->ngroups + 1) <= 3 * (uint64_t)s->nindex)
+    if ((uint64_t)s->ngroups + 1 <= (uint64_t)s->nlines * (LINE_REFS - 2))
         return true;
-    uint32_t n = s->nindex ? 2 * s->nindex : 64;
-    struct slot *index = calloc(n, sizeof *index);
+    uint32_t n = s->nlines ? 2 * s->nlines : 2;
+    struct line *index = aligned_alloc(sizeof *index, n * sizeof *index);
     if (!index)
         return false;
+    memset(index, 0, n * sizeof *index);
     free(s->index);
-    s->bytes += (n - s->nindex) * sizeof *index;
+    s->moved++;
+    s->bytes += (n - s->nlines) * sizeof *index;
     s->index = index;
-    s->nindex = n;
-    for (uint32_t i = 0; i < s->ngroups; i++)
-        index_put(s, s->dense[i]->hash, i);
+    s->nlines = n;
+    uint64_t cursor = 0;
+    for (uint32_t ref; (ref = wr_statepool_next(&s->groups, &cursor)) != 0;)
+        index_put(s, group_at(s, ref)->hash, ref);
     return true;
 }
 
-static bool dense_room(struct wr_stream *s)
+void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash)
 {
-    if (s->ngroups < s->cgroups)
-        return true;
-    uint32_t cap = s->cgroups ? s->cgroups + s->cgroups / 4 : 64;
-    struct group **dense = realloc(s->dense, cap * sizeof(struct group *));
-    if (!dense)
-        return false;
-    s->bytes += (cap - s->cgroups) * sizeof(struct group *);
-    s->dense = dense;
-    s->cgroups = cap;
-    return true;
+    if (s->nlines)
+        __builtin_prefetch(&s->index[home_of(s, hash)]);
 }
 
-static bool is_group(const struct wr_stream *s, struct group *g, const struct wanted *want)
+const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash)
 {
-    if (g->craw > FEW && memcmp(words_of(g), want->words, s->key_words * sizeof *want->words) != 0)
-        return false;
-    if (g->craw > FEW && !(want->words[0] >> 63))
-        return true;
-    return wr_key_equal(key_of(g), want->keys, s->summarize->nkeys, want->row);
+    static const uint32_t none;
+    if (!s->nlines)
+        return &none;
+    const struct line *l = &s->index[home_of(s, hash)];
+    uint32_t m = places(l, tag_of(hash));
+    if (!m)
+        return &none;
+    const uint32_t *place = &l->ref[__builtin_ctz(m)];
+    const char *g = wr_statepool_at(&s->groups, *place);
+    __builtin_prefetch(g);
+    __builtin_prefetch(g + 64);
+    __builtin_prefetch(g + 128);
+    return place;
 }
 
-struct group *wr_group_find(struct wr_stream *s, struct wanted want)
+static inline bool is_key(const struct group *g, uint32_t hash, const uint8_t *key, uint32_t len)
 {
-    if (!s->nindex)
-        return NULL;
-    uint32_t mask = s->nindex - 1, hash = want.hash;
-    for (uint32_t i = hash & mask; s->index[i].at; i = (i + 1) & mask) {
-        if (s->index[i].hash != hash)
-            continue;
-        struct group *g = s->dense[s->index[i].at - 1];
-        if (is_group(s, g, &want))
-            return g;
+    return g->hash == hash && g->key_len == len && memcmp(g->tail, key, len) == 0;
+}
+
+static struct group *find(const struct wr_stream *s, uint32_t hash, const uint8_t *key, uint32_t len)
+{
+    uint8_t tag = tag_of(hash);
+    for (uint32_t i = home_of(s, hash);; i = next_line(s, i)) {
+        const struct line *l = &s->index[i];
+        for (uint32_t m = places(l, tag); m; m &= m - 1) {
+            uint32_t k = (uint32_t)__builtin_ctz(m);
+            struct group *g = l->tag[k] == tag ? group_at(s, l->ref[k]) : NULL;
+            if (g && is_key(g, hash, key, len))
+                return g;
+        }
+        if (!l->over)
+            return NULL;
     }
-    return NULL;
 }
 
-struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err *ret_err)
+struct group *wr_group_find(const struct wr_stream *s, uint32_t at, const uint32_t *place)
 {
-    *ret_err = WR_ENOMEM;
-    wr_buf_reset(&s->key);
-    wr_key_pack(want.keys, s->summarize->nkeys, want.row, &s->key);
-    if (s->key.err || !index_room(s) || !dense_room(s))
+    uint32_t hash = s->keys.hash[at], len = s->keys.len[at], ref = place ? *place : 0;
+    const uint8_t *key = s->keys.data + s->keys.at[at];
+    struct group *g = ref ? group_at(s, ref) : NULL;
+    if (g && is_key(g, hash, key, len))
+        return g;
+    return s->nlines ? find(s, hash, key, len) : NULL;
+}
+
+/* ---- groups --------------------------------------------------------------------------------------- */
+
+/* What a group with few knows of its cell. */
+static void set_room(const struct wr_stream *s, struct group *g, uint32_t ref)
+{
+    size_t words = wr_statepool_room(&s->groups, ref) / 8;
+    if (!g->many)
+        g->room = (uint8_t)(words < UINT8_MAX ? words : UINT8_MAX);
+}
+
+struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, enum wr_err *ret_err)
+{
+    uint32_t len = s->keys.len[at];
+    *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
+    if (*ret_err == WR_ELIMIT || !index_room(s))
         return NULL;
-    size_t len = s->key.len, size = block_size(s, 1, (uint32_t)len);
-    struct group *g = len > UINT16_MAX ? NULL : malloc(size);
-    if (!g) {
-        *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
+    uint32_t ref = wr_statepool_alloc(&s->groups, sizeof(struct group) + len + rows_bytes);
+    if (!ref)
         return NULL;
-    }
-    *g = (struct group){.hash = want.hash, .at = s->ngroups, .key_len = (uint16_t)len, .craw = 1};
-    if (len)
-        memcpy(g->tail, s->key.data, len);
-    s->bytes += cost(size);
-    s->dense[s->ngroups++] = g;
-    index_put(s, want.hash, g->at);
+    struct group *g = group_at(s, ref);
+    *g = (struct group){.hash = s->keys.hash[at], .key_len = (uint16_t)len};
+    set_room(s, g, ref);
+    memcpy(g->tail, s->keys.data + s->keys.at[at], len);
+    s->bytes += wr_statepool_room(&s->groups, ref);
+    index_put(s, g->hash, ref);
+    s->ngroups++;
     s->created++;
     *ret_err = WR_OK;
     return g;
@@ -131,37 +200,24 @@ void wr_group_key(struct wr_stream *s, const uint8_t *key)
     wr_key_unpack(key, s->key_row, s->summarize->nkeys, 0);
 }
 
-/* `new` has many rows from here on, `old` had few. */
-static void few_to_many(struct wr_stream *s, struct group *old, struct group *new)
+struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
 {
-    uint16_t zero = 0;
-    struct wr_sel first = {&zero, 1};
-    uint32_t hash;
-    struct many *m = many_of(new);
-    wr_group_key(s, key_of(new));
-    wr_keys_read(&s->opts.secret, s->key_row, s->summarize->nkeys, &first, words_of(new), &hash);
-    *m = (struct many){.stale = INT64_MIN, .floor = INT64_MIN}; /* the next look finds what is oldest */
-    if (old->nraw)
-        memcpy(raw_at(s, new, 0), raw_at(s, old, 0), (size_t)old->nraw * s->raw_words * 8);
-}
-
-struct group *wr_group_grow(struct wr_stream *s, struct group *g)
-{
-    uint32_t craw = 2u * g->craw > s->raw_max ? s->raw_max : 2u * g->craw;
-    size_t old = block_size(s, g->craw, g->key_len), size = block_size(s, craw, g->key_len);
-    bool cross = g->craw <= FEW && craw > FEW;
-    struct group *new = cross ? malloc(size) : realloc(g, size);
-    if (!new)
+    uint32_t line, *place = index_find(s, g, &line), old = *place;
+    size_t room = wr_statepool_room(&s->groups, old);
+    if (size <= room)
+        return g;
+    uint32_t ref = wr_statepool_alloc(&s->groups, size);
+    if (!ref)
         return NULL;
-    if (cross)
-        memcpy(new, g, sizeof *g + key_room(g) * sizeof *g->tail);
-    new->craw = (uint8_t)craw;
-    if (cross) {
-        few_to_many(s, g, new);
-        free(g);
-    }
-    s->bytes += cost(size) - cost(old);
-    s->dense[new->at] = new;
+    g = group_at(s, old);
+    struct group *new = group_at(s, ref);
+    memcpy(new, g, room);
+    *place = ref;
+    set_room(s, new, ref);
+    if (new->ext && ext_of(s, new)->heap)
+        s->heap[ext_of(s, new)->heap - 1].ref = ref;
+    s->bytes += wr_statepool_room(&s->groups, ref) - room;
+    wr_statepool_free(&s->groups, old);
     return new;
 }
 
@@ -169,15 +225,17 @@ bool wr_group_ext(struct wr_stream *s, struct group *g)
 {
     if (g->ext)
         return true;
-    struct ext *x = calloc(1, sizeof *x);
-    if (!x)
+    uint32_t ref = wr_statepool_alloc(&s->exts, sizeof(struct ext));
+    if (!ref)
         return false;
+    struct ext *x = wr_statepool_at(&s->exts, ref);
+    *x = (struct ext){0};
     if (s->layout.ndsets && !(x->dsets = calloc(s->layout.ndsets, sizeof *x->dsets))) {
-        free(x);
+        wr_statepool_free(&s->exts, ref);
         return false;
     }
-    s->bytes += cost(sizeof *x) + cost(s->layout.ndsets * sizeof *x->dsets);
-    g->ext = x;
+    s->bytes += sizeof *x + cost(s->layout.ndsets * sizeof *x->dsets);
+    g->ext = ref;
     return true;
 }
 
@@ -190,12 +248,11 @@ static void ext_free(struct wr_stream *s, struct ext *x)
         s->bytes -= wr_dset_bytes(&x->dsets[d]);
         wr_dset_fini(&x->dsets[d], s->layout.agg[a].in);
     }
-    s->bytes -= cost(sizeof *x) + cost(s->layout.ndsets * sizeof *x->dsets) + x->cpanes * s->pane_words * 8;
+    s->bytes -= sizeof *x + cost(s->layout.ndsets * sizeof *x->dsets) + x->cpanes * s->pane_words * 8;
     s->npanes -= x->npanes;
     wr_firing_free(s, x->firing);
     free(x->panes);
     free(x->dsets);
-    free(x);
 }
 
 /* ---- heap of times ---- */
@@ -203,22 +260,20 @@ static void ext_free(struct wr_stream *s, struct ext *x)
 static void heap_set(struct wr_stream *s, uint32_t i, struct due d)
 {
     s->heap[i] = d;
-    s->dense[d.at]->heap = i + 1;
+    ext_of(s, group_at(s, d.ref))->heap = i + 1;
 }
 
-int wr_group_compare(const struct wr_stream *s, const struct group *a, const struct group *b)
+int wr_group_compare(const struct group *a, const struct group *b)
 {
-    (void)s;
     uint32_t n = a->key_len < b->key_len ? a->key_len : b->key_len;
     int cmp = n ? memcmp(key_of(a), key_of(b), n) : 0;
     return cmp ? cmp : (a->key_len > b->key_len) - (a->key_len < b->key_len);
 }
 
-/* Equal times in order of keys: places change when groups are swept, which depends on how rows came in
- * batches. */
+/* Equal times in order of keys: places depend on how rows came in batches. */
 static bool before(const struct wr_stream *s, struct due a, struct due b)
 {
-    return a.t < b.t || (a.t == b.t && wr_group_compare(s, s->dense[a.at], s->dense[b.at]) < 0);
+    return a.t < b.t || (a.t == b.t && wr_group_compare(group_at(s, a.ref), group_at(s, b.ref)) < 0);
 }
 
 static void heap_fix(struct wr_stream *s, uint32_t i)
@@ -241,10 +296,11 @@ static void heap_fix(struct wr_stream *s, uint32_t i)
 
 static void heap_remove(struct wr_stream *s, struct group *g)
 {
-    if (!g->heap)
+    struct ext *x = ext_of(s, g);
+    if (!x || !x->heap)
         return;
-    uint32_t i = g->heap - 1;
-    g->heap = 0;
+    uint32_t i = x->heap - 1;
+    x->heap = 0;
     struct due last = s->heap[--s->nheap];
     if (i == s->nheap)
         return;
@@ -258,7 +314,9 @@ bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t)
         heap_remove(s, g);
         return true;
     }
-    if (!g->heap) {
+    if (!wr_group_ext(s, g))
+        return false;
+    if (!ext_of(s, g)->heap) {
         if (s->nheap == s->cheap) {
             uint32_t cap = s->cheap ? 2 * s->cheap : 32;
             struct due *heap = realloc(s->heap, cap * sizeof *heap);
@@ -268,10 +326,12 @@ bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t)
             s->heap = heap;
             s->cheap = cap;
         }
-        heap_set(s, s->nheap++, (struct due){t, g->at});
+        uint32_t line;
+        heap_set(s, s->nheap++, (struct due){t, *index_find(s, g, &line)});
     }
-    s->heap[g->heap - 1].t = t;
-    heap_fix(s, g->heap - 1);
+    uint32_t i = ext_of(s, g)->heap - 1;
+    s->heap[i].t = t;
+    heap_fix(s, i);
     return true;
 }
 
@@ -279,36 +339,37 @@ bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t)
 
 void wr_group_free(struct wr_stream *s, struct group *g)
 {
+    uint32_t line, ref = *index_find(s, g, &line);
     heap_remove(s, g);
     index_remove(s, g);
-    uint32_t at = g->at;
-    struct group *last = s->dense[--s->ngroups];
-    if (last != g) {
-        uint32_t i = index_find(s, last);
-        s->dense[at] = last;
-        last->at = at;
-        s->index[i].at = at + 1;
-        if (last->heap) {
-            s->heap[last->heap - 1].at = at;
-            heap_fix(s, last->heap - 1);
-        }
+    s->ngroups--;
+    if (g->ext) {
+        ext_free(s, ext_of(s, g));
+        wr_statepool_free(&s->exts, g->ext);
     }
-    if (g->ext)
-        ext_free(s, g->ext);
-    s->bytes -= cost(block_size(s, g->craw, g->key_len));
-    free(g);
+    s->bytes -= wr_statepool_room(&s->groups, ref);
+    wr_statepool_free(&s->groups, ref);
+}
+
+/* The next group in the hand's way, round and round; there is one. */
+static struct group *under_hand(struct wr_stream *s)
+{
+    struct group *g = wr_group_next(s, &s->hand);
+    if (!g) {
+        s->hand = 0;
+        g = wr_group_next(s, &s->hand);
+    }
+    return g;
 }
 
 void wr_groups_sweep(struct wr_stream *s, uint32_t n)
 {
-    for (uint32_t i = 0; i < n && s->ngroups && s->window; i++) {
-        if (s->hand >= s->ngroups)
-            s->hand = 0;
-        struct group *g = s->dense[s->hand];
-        if (wr_rows_newest(s, g) <= edge(s, s->now) && !(g->ext && g->ext->firing) && !g->heap)
+    n = n < s->ngroups ? n : s->ngroups;
+    for (uint32_t i = 0; i < n && s->window; i++) {
+        struct group *g = under_hand(s);
+        const struct ext *x = ext_of(s, g);
+        if (wr_rows_newest(s, g) <= edge(s, s->now) && !(x && (x->firing || x->heap)))
             wr_group_free(s, g);
-        else
-            s->hand++;
     }
 }
 
@@ -316,11 +377,9 @@ void wr_groups_sweep(struct wr_stream *s, uint32_t n)
 static struct group *victim(struct wr_stream *s)
 {
     struct group *best = NULL;
-    for (uint32_t i = 0; i < 16 && i < s->ngroups; i++, s->hand++) {
-        if (s->hand >= s->ngroups)
-            s->hand = 0;
-        struct group *g = s->dense[s->hand];
-        bool fires = g->ext && g->ext->firing, best_fires = best && best->ext && best->ext->firing;
+    for (uint32_t i = 0; i < 16 && i < s->ngroups; i++) {
+        struct group *g = under_hand(s);
+        bool fires = firing_of(s, g) != NULL, best_fires = best && firing_of(s, best);
         if (!best || (best_fires && !fires) ||
             (best_fires == fires && wr_rows_newest(s, g) < wr_rows_newest(s, best)))
             best = g;
@@ -334,7 +393,7 @@ enum wr_err wr_groups_make_room(struct wr_stream *s)
         struct group *g = victim(s);
         s->stats.evicted++;
         s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
-        enum wr_err err = g->ext && g->ext->firing ? wr_group_resolve(s, g, s->now) : WR_OK;
+        enum wr_err err = firing_of(s, g) ? wr_group_resolve(s, g, s->now) : WR_OK;
         if (err)
             return err;
         wr_group_free(s, g);
@@ -344,9 +403,12 @@ enum wr_err wr_groups_make_room(struct wr_stream *s)
 
 void wr_groups_fini(struct wr_stream *s)
 {
-    while (s->ngroups)
-        wr_group_free(s, s->dense[s->ngroups - 1]);
-    free(s->dense);
+    uint64_t cursor = 0;
+    for (struct group *g; (g = wr_group_next(s, &cursor)) != NULL;)
+        if (g->ext)
+            ext_free(s, ext_of(s, g));
+    wr_statepool_fini(&s->groups);
+    wr_statepool_fini(&s->exts);
     free(s->index);
     free(s->heap);
 }

@@ -3,6 +3,8 @@
 #include "base/buf.h"
 #include "rules/fn/kernel.h"
 
+#include <stdlib.h>
+
 static uint64_t fold(uint64_t a, uint64_t b)
 {
     __uint128_t r = (__uint128_t)a * b;
@@ -78,69 +80,6 @@ void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, ui
     }
 }
 
-uint32_t wr_key_words(const struct wr_vec *keys, uint32_t nkeys)
-{
-    uint32_t n = 1;
-    for (uint32_t k = 0; k < nkeys; k++)
-        n += keys[k].s ? 2 : 1;
-    return n;
-}
-
-static inline void text_words(const struct wr_hash_key *secret, const struct wr_str *s, uint64_t *first,
-                              uint64_t *w)
-{
-    memcpy(w, s, 2 * sizeof *w);
-    if (s->len > WR_STR_INLINE) {
-        w[1] = text_bytes(secret, 0, wr_str_data(s), s->len);
-        *first |= UINT64_C(1) << 63;
-    }
-}
-
-/* Words of one column, from `to` on, `stride` apart; `null` is its bit in the row's first word, which stands
- * `back` words before. */
-static void column_words(const struct wr_hash_key *secret, const struct wr_vec *v, const struct wr_sel *sel,
-                         uint64_t *to, uint32_t stride, uint32_t back, uint64_t null)
-{
-    if (v->s && !v->valid) {
-        for (uint32_t k = 0; k < sel->n; k++, to += stride)
-            text_words(secret, &v->s[sel->row[k]], to - back, to);
-        return;
-    }
-    for (uint32_t k = 0; k < sel->n; k++, to += stride) {
-        uint32_t row = sel->row[k];
-        if (!wr_vec_valid(v, row)) {
-            to[0] = 0;
-            if (v->s)
-                to[1] = 0;
-            *(to - back) |= null;
-        } else if (v->s) {
-            text_words(secret, &v->s[row], to - back, to);
-        } else {
-            to[0] = v->r ? real_bits(v->r[row]) : (uint64_t)v->i[row];
-        }
-    }
-}
-
-void wr_keys_read(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
-                  const struct wr_sel *sel, uint64_t *words, uint32_t *hash)
-{
-    uint32_t n = wr_key_words(keys, nkeys), at = 1;
-    for (uint32_t k = 0; k < sel->n; k++)
-        words[(size_t)k * n] = 0;
-    for (uint32_t k = 0; k < nkeys; k++) {
-        column_words(secret, &keys[k], sel, words + at, n, at, UINT64_C(1) << (k < 63 ? k : 63));
-        at += keys[k].s ? 2 : 1;
-    }
-    for (uint32_t k = 0; k < sel->n; k++, words += n) {
-        uint64_t h = secret->k1;
-        for (uint32_t i = 0; i + 1 < n; i += 2)
-            h = fold(words[i] ^ secret->k0, words[i + 1] ^ h);
-        if (n % 2)
-            h = fold(words[n - 1] ^ secret->k0, h);
-        hash[k] = (uint32_t)(h >> 32);
-    }
-}
-
 static void put_varint(struct wr_buf *out, uint64_t v)
 {
     for (; v >= 0x80; v >>= 7)
@@ -189,59 +128,133 @@ void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct
     }
 }
 
-/* memcmp for the short texts that keys are made of, without a call: overlapping words. */
-static bool same_bytes(const void *a, const void *b, size_t n)
+/* ---- a block of rows ---------------------------------------------------------------------------- */
+
+enum { ALIGN = 16, KEY_MOST = WR_STR_INLINE + 1 }; /* bytes that a key takes unless it is a long text */
+
+static inline uint8_t *varint_at(uint8_t *p, uint64_t v)
 {
-    const char *p = a, *q = b;
-    uint64_t x, y, z, w;
-    uint32_t c, d, e, f;
-    if (n > 16)
-        return memcmp(p, q, n) == 0;
-    if (n >= 8) {
-        memcpy(&x, p, 8);
-        memcpy(&y, q, 8);
-        memcpy(&z, p + n - 8, 8);
-        memcpy(&w, q + n - 8, 8);
-        return ((x ^ y) | (z ^ w)) == 0;
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (uint8_t)(v | 0x80);
+    *p++ = (uint8_t)v;
+    return p;
+}
+
+/* Room for `more` bytes from `p` on; the place may move. NULL when out of memory. */
+static uint8_t *room_at(struct wr_packed_keys *keys, uint8_t *p, size_t more)
+{
+    size_t at = keys->data ? (size_t)(p - keys->data) : 0;
+    if (at + more <= keys->cap)
+        return p;
+    size_t cap = at + more + keys->cap;
+    uint8_t *data = realloc(keys->data, cap);
+    if (!data)
+        return NULL;
+    keys->data = data;
+    keys->cap = cap;
+    return data + at;
+}
+
+static uint8_t *long_text(struct wr_packed_keys *out, uint8_t *p, const struct wr_str *s, uint32_t nkeys)
+{
+    p = room_at(out, p, s->len + 2 * ALIGN + (nkeys + 1) * KEY_MOST);
+    if (!p)
+        return NULL;
+    p = varint_at(p, s->len);
+    memcpy(p, wr_str_data(s), s->len);
+    return p + s->len;
+}
+
+static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t row)
+{
+    if (!v->r)
+        return varint_at(p, zigzag(v->i[row]));
+    uint64_t bits = real_bits(v->r[row]);
+    memcpy(p, &bits, 8);
+    return p + 8;
+}
+
+/* The form of wr_key_pack, from `p` on; its end, or NULL when out of memory. */
+static inline uint8_t *pack_row(struct wr_packed_keys *out, const struct wr_vec *keys, uint32_t nkeys, uint32_t row,
+                                uint8_t *p)
+{
+    size_t nulls = (size_t)(p - out->data);
+    for (uint32_t k = 0; k < nkeys; k += 8)
+        *p++ = 0;
+    for (uint32_t k = 0; k < nkeys; k++) {
+        const struct wr_vec *v = &keys[k];
+        if (v->valid && !(v->valid[row / 64] >> (row % 64) & 1)) {
+            out->data[nulls + k / 8] |= (uint8_t)(1u << (k % 8));
+            continue;
+        }
+        const struct wr_str *s = v->s ? &v->s[row] : NULL;
+        if (!s) {
+            p = number_at(p, v, row);
+        } else if (s->len <= WR_STR_INLINE) {
+            uint64_t low;
+            uint32_t high;
+            memcpy(&low, s->inl, sizeof low);
+            memcpy(&high, s->inl + 8, sizeof high);
+            *p = (uint8_t)s->len;
+            memcpy(p + 1, &low, sizeof low);
+            memcpy(p + 9, &high, sizeof high);
+            p += 1 + s->len;
+        } else if (!(p = long_text(out, p, s, nkeys))) {
+            return NULL;
+        }
     }
-    if (n >= 4) {
-        memcpy(&c, p, 4);
-        memcpy(&d, q, 4);
-        memcpy(&e, p + n - 4, 4);
-        memcpy(&f, q + n - 4, 4);
-        return ((c ^ d) | (e ^ f)) == 0;
+    return p;
+}
+
+/* Zeros stand behind `p` up to a multiple of 16. */
+static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8_t *p, size_t len)
+{
+    uint64_t h = secret->k1, w[2];
+    for (size_t i = 0; i < len; i += ALIGN) {
+        memcpy(w, p + i, sizeof w);
+        h = fold(w[0] ^ secret->k0, w[1] ^ h);
     }
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != q[i])
+    return (uint32_t)(h >> 32);
+}
+
+uint32_t wr_key_hash_packed(const struct wr_hash_key *secret, const uint8_t *packed, size_t len)
+{
+    uint64_t h = secret->k1, w[2];
+    for (size_t i = 0; i < len; i += ALIGN) {
+        memset(w, 0, sizeof w);
+        memcpy(w, packed + i, len - i < ALIGN ? len - i : ALIGN);
+        h = fold(w[0] ^ secret->k0, w[1] ^ h);
+    }
+    return (uint32_t)(h >> 32);
+}
+
+bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
+                  uint32_t first, struct wr_packed_keys *out)
+{
+    size_t each = (size_t)(nkeys + 1) * KEY_MOST + nkeys / 8 + 3 * ALIGN, at = 0;
+    if (first)
+        at = (out->at[first - 1] + out->len[first - 1] + ALIGN) & ~(size_t)(ALIGN - 1);
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint8_t *p = out->data ? out->data + at : NULL;
+        if (at + each > out->cap && !(p = room_at(out, p, each * (sel->n - k))))
             return false;
+        p = pack_row(out, keys, nkeys, sel->row[k], p);
+        if (!p)
+            return false;
+        memset(p, 0, ALIGN);
+        uint32_t len = (uint32_t)((size_t)(p - out->data) - at);
+        out->at[first + k] = at;
+        out->len[first + k] = len;
+        out->hash[first + k] = hash_padded(secret, out->data + at, len);
+        at = (at + len + ALIGN) & ~(size_t)(ALIGN - 1);
+    }
     return true;
 }
 
-bool wr_key_equal(const uint8_t *packed, const struct wr_vec *keys, uint32_t nkeys, uint32_t row)
+void wr_keys_fini(struct wr_packed_keys *keys)
 {
-    const uint8_t *p = packed + (nkeys + 7) / 8;
-    for (uint32_t k = 0; k < nkeys; k++) {
-        const struct wr_vec *v = &keys[k];
-        bool null = packed[k / 8] >> (k % 8) & 1;
-        if (null != !wr_vec_valid(v, row))
-            return false;
-        if (null)
-            continue;
-        if (v->s) {
-            uint64_t len = get_varint(&p);
-            if (len != v->s[row].len || !same_bytes(p, wr_str_data(&v->s[row]), len))
-                return false;
-            p += len;
-        } else if (v->r) {
-            uint64_t bits = real_bits(v->r[row]);
-            if (memcmp(p, &bits, 8) != 0)
-                return false;
-            p += 8;
-        } else if (get_varint(&p) != zigzag(v->i[row])) {
-            return false;
-        }
-    }
-    return true;
+    free(keys->data);
+    *keys = (struct wr_packed_keys){0};
 }
 
 void wr_key_unpack(const uint8_t *packed, struct wr_vec *out, uint32_t nkeys, uint32_t row)

@@ -1,4 +1,5 @@
-/* Keys of groups: hashed from columns, packed once per group, compared with a row without packing it.
+/* Keys of groups: packed and hashed a block of rows at a time, compared as bytes: two rows have the same keys when their
+ * packed forms are equal.
  *
  *   packed = null bits (one byte per 8 keys), then each non-null key:
  *            text: varint length, bytes; integer: zigzag varint; real: 8 bytes
@@ -11,13 +12,23 @@
 #include "base/batch.h"
 #include "base/hash.h"
 
-/* The keys of a row as words: [nulls; bit 63: a long text, or a null beyond 63 keys] then two a text (length,
- * bytes; of a long one length, prefix, hash) and one of anything else. Rows with the same keys have the same
- * words; with bit 63 the keys themselves must be compared, too. */
-uint32_t wr_key_words(const struct wr_vec *keys, uint32_t nkeys);
-/* Those of the selected rows one after the other in `words`, and a hash of each in `hash`. */
-void wr_keys_read(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
-                  const struct wr_sel *sel, uint64_t *words, uint32_t *hash);
+enum { WR_KEY_BLOCK = 128 }; /* rows whose keys are read together */
+
+/* Keys of a block of rows, packed, each at a multiple of 16 bytes with zeros behind it. All zero is empty. */
+struct wr_packed_keys {
+    uint8_t *data;
+    size_t cap;
+    size_t at[WR_KEY_BLOCK]; /* in `data` */
+    uint32_t len[WR_KEY_BLOCK], hash[WR_KEY_BLOCK];
+};
+
+/* Packs and hashes the keys of at most WR_KEY_BLOCK - `first` selected rows, from place `first` on (0: anew). False when
+ * out of memory. */
+bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
+                  uint32_t first, struct wr_packed_keys *out) WR_MUST_CHECK;
+void wr_keys_fini(struct wr_packed_keys *keys);
+/* The hash that it gives for a packed key. */
+uint32_t wr_key_hash_packed(const struct wr_hash_key *secret, const uint8_t *packed, size_t len);
 
 /* hash[row] for every selected row. */
 void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,
@@ -25,7 +36,6 @@ void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, ui
 uint64_t wr_key_hash_text(const struct wr_hash_key *secret, const char *text, size_t len);
 uint64_t wr_key_hash_word(const struct wr_hash_key *secret, uint64_t word);
 void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct wr_buf *out);
-bool wr_key_equal(const uint8_t *packed, const struct wr_vec *keys, uint32_t nkeys, uint32_t row);
 /* Writes the keys into row `row` of `out`; texts are borrowed from `packed`. */
 void wr_key_unpack(const uint8_t *packed, struct wr_vec *out, uint32_t nkeys, uint32_t row);
 /* True when `len` bytes are exactly one packed key of these types: for state from disk. */

@@ -9,6 +9,7 @@ static int64_t pane_of(const struct wr_stream *s, int64_t ts)
     return q - (t % s->pane < 0);
 }
 
+/* Of many. */
 static int64_t raw_ts(const struct wr_stream *s, struct group *g, uint32_t n)
 {
     return (int64_t)raw_at(s, g, n)[0];
@@ -54,7 +55,7 @@ static uint64_t *pane_get(struct wr_stream *s, struct ext *x, int64_t id)
 
 static void pane_drop(struct wr_stream *s, struct group *g, uint32_t n)
 {
-    struct ext *x = g->ext;
+    struct ext *x = ext_of(s, g);
     uint64_t *p = pane_at(s, x, n);
     struct many *m = many_of(g);
     m->pane_rows -= p[PANE_N];
@@ -66,7 +67,7 @@ static void pane_drop(struct wr_stream *s, struct group *g, uint32_t n)
 
 static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
 {
-    uint64_t *p = wr_group_ext(s, g) ? pane_get(s, g->ext, pane_of(s, ts)) : NULL;
+    uint64_t *p = wr_group_ext(s, g) ? pane_get(s, ext_of(s, g), pane_of(s, ts)) : NULL;
     if (!p)
         return WR_ENOMEM;
     struct many *m = many_of(g);
@@ -94,24 +95,25 @@ static enum wr_err fold_half(struct wr_stream *s, struct group *g)
             return err;
     }
     memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
-    g->nraw = (uint8_t)(g->nraw - n);
+    g->nraw = (uint8_t)((g->nraw - n) & 127);
     return WR_OK;
 }
 
-enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, uint64_t rowid,
-                           const union wr_slot *slots)
+static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint64_t *row)
 {
     struct group *to = *g;
     struct many *m = many_of(to);
-    if (m && ts <= m->floor) /* late: to its pane */
+    int64_t ts = (int64_t)row[0];
+    const union wr_slot *slots = (const union wr_slot *)(row + s->raw_slots);
+    if (ts <= m->floor) /* late: to its pane */
         return fold(s, to, ts, slots);
-    if (to->nraw == to->craw && to->craw < s->raw_max) {
-        to = wr_group_grow(s, to);
+    if (to->nraw == to->room && to->room < s->raw_max) {
+        to = wr_many_grow(s, to);
         if (!to)
             return WR_ENOMEM;
         *g = to;
         m = many_of(to);
-    } else if (to->nraw == to->craw) {
+    } else if (to->nraw == to->room) {
         if (ts < raw_ts(s, to, 0))
             return fold(s, to, ts, slots);
         enum wr_err err = fold_half(s, to);
@@ -126,21 +128,30 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, ui
     uint64_t *raw = raw_at(s, to, i);
     if (i < to->nraw)
         memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
-    if (m && ts < m->stale)
+    if (ts < m->stale)
         m->stale = ts;
-    raw[0] = (uint64_t)ts;
-    if (s->amends)
-        raw[1] = rowid;
-    for (uint32_t k = 0; k < s->layout.nslots; k++)
-        raw[s->raw_slots + k] = slots[k].u;
-    to->nraw++;
+    for (uint32_t k = 0; k < s->raw_words; k++)
+        raw[k] = row[k];
+    to->nraw = (uint8_t)((to->nraw + 1u) & 127);
     return WR_OK;
+}
+
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g)
+{
+    struct group *to = *g;
+    if (to->many)
+        return insert_many(s, g, s->row);
+    to = to->nraw < FEW ? wr_few_insert(s, to, s->row) : wr_few_to_many(s, to);
+    if (!to)
+        return WR_ENOMEM;
+    *g = to;
+    return to->many ? insert_many(s, g, s->row) : WR_OK;
 }
 
 static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *old,
                        const union wr_slot *new)
 {
-    struct ext *x = g->ext;
+    struct ext *x = ext_of(s, g);
     int64_t id = pane_of(s, ts);
     for (uint32_t i = x->npanes; i-- > 0;) {
         uint64_t *p = pane_at(s, x, i);
@@ -161,30 +172,50 @@ static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const u
     return false;
 }
 
-bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t rowid, const union wr_slot *old,
-                   const union wr_slot *new)
+/* The raw row of that time, or UINT32_MAX. */
+static uint32_t raw_find(const struct wr_stream *s, const uint64_t *rows, uint32_t n, int64_t ts, uint64_t rowid)
 {
-    for (uint32_t i = g->nraw; i-- > 0;) {
-        uint64_t *raw = raw_at(s, g, i);
-        if ((int64_t)raw[0] != ts || (s->amends && raw[1] != rowid))
-            continue;
-        if (new) {
-            if (s->layout.nslots)
-                memcpy(raw + s->raw_slots, new, s->layout.nslots * sizeof *new);
-            return true;
-        }
-        memmove(raw, raw + s->raw_words, (size_t)(g->nraw - i - 1u) * s->raw_words * 8);
-        g->nraw--;
-        return true;
+    while (n-- > 0) {
+        const uint64_t *raw = rows + (size_t)n * s->raw_words;
+        if ((int64_t)raw[0] == ts && (!s->amends || raw[1] == rowid))
+            return n;
     }
-    return g->ext && amend_pane(s, g, ts, old, new);
+    return UINT32_MAX;
 }
 
-/* The oldest time that the group still holds. */
+enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, const union wr_slot *old,
+                          const union wr_slot *new, bool *ret_there)
+{
+    struct group *in = *g;
+    int64_t ts = s->ts[at];
+    uint64_t *rows = raw_rows(s, in);
+    uint32_t n = in->nraw, i = raw_find(s, rows, n, ts, s->rowid[at]);
+    *ret_there = true;
+    if (i == UINT32_MAX) {
+        *ret_there = in->ext && amend_pane(s, in, ts, old, new);
+        return WR_OK;
+    }
+    uint64_t *raw = rows + (size_t)i * s->raw_words;
+    if (new && s->layout.nslots)
+        memcpy(raw + s->raw_slots, new, s->layout.nslots * sizeof *new);
+    if (!new)
+        memmove(raw, raw + s->raw_words, (size_t)(--n - i) * s->raw_words * 8);
+    if (in->many) {
+        in->nraw = (uint8_t)(n & 127);
+        return WR_OK;
+    }
+    in = wr_few_write(s, in, n);
+    if (!in)
+        return WR_ENOMEM;
+    *g = in;
+    return WR_OK;
+}
+
+/* The oldest time that a group still holds. */
 static int64_t oldest(const struct wr_stream *s, struct group *g)
 {
-    const struct ext *x = g->ext;
-    int64_t t = g->nraw ? raw_ts(s, g, 0) : INT64_MAX;
+    const struct ext *x = ext_of(s, g);
+    int64_t t = !g->many ? wr_few_oldest(s, g) : g->nraw ? raw_ts(s, g, 0) : INT64_MAX;
     if (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] < t)
         t = (int64_t)pane_at(s, x, 0)[PANE_LAST];
     for (uint32_t d = 0; x && d < s->layout.ndsets; d++)
@@ -193,23 +224,25 @@ static int64_t oldest(const struct wr_stream *s, struct group *g)
     return t;
 }
 
-void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
+static void prune_raw(struct wr_stream *s, struct group *g, int64_t bound)
 {
-    int64_t bound = edge(s, t);
+    uint64_t *rows = raw_rows(s, g);
     uint32_t n = 0;
-    struct many *m = many_of(g);
-    if (!s->window || (m ? m->stale : g->ext ? INT64_MIN : g->nraw ? raw_ts(s, g, 0) : INT64_MAX) > bound)
-        return;
-    while (n < g->nraw && raw_ts(s, g, n) <= bound)
+    while (n < g->nraw && (int64_t)rows[(size_t)n * s->raw_words] <= bound)
         n++;
-    if (n) {
-        memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
-        g->nraw = (uint8_t)(g->nraw - n);
-    }
-    struct ext *x = g->ext;
-    while (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] <= bound)
-        pane_drop(s, g, 0);
-    for (uint32_t a = 0; x && a < s->layout.naggs; a++) {
+    if (!n)
+        return;
+    uint32_t left = g->nraw - n;
+    memmove(rows, rows + (size_t)n * s->raw_words, (size_t)left * s->raw_words * 8);
+    if (g->many)
+        g->nraw = (uint8_t)(left & 127);
+    else
+        (void)wr_few_write(s, g, left); /* fewer: where they are */
+}
+
+static void prune_sets(struct wr_stream *s, struct ext *x, int64_t bound)
+{
+    for (uint32_t a = 0; a < s->layout.naggs; a++) {
         uint8_t d = s->layout.agg[a].dset;
         if (d != WR_NO_DSET && x->dsets[d].n && x->dsets[d].oldest <= bound) {
             s->bytes -= wr_dset_bytes(&x->dsets[d]);
@@ -217,6 +250,20 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
             s->bytes += wr_dset_bytes(&x->dsets[d]);
         }
     }
+}
+
+void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
+{
+    int64_t bound = edge(s, t);
+    struct many *m = many_of(g);
+    if (!s->window || (m ? m->stale : oldest(s, g)) > bound)
+        return;
+    prune_raw(s, g, bound);
+    struct ext *x = ext_of(s, g);
+    while (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] <= bound)
+        pane_drop(s, g, 0);
+    if (x && s->layout.ndsets)
+        prune_sets(s, x, bound);
     if (m)
         m->stale = oldest(s, g);
 }
@@ -235,8 +282,9 @@ uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firin
     *ret_first = INT64_MAX;
     *ret_last = INT64_MIN;
     memset(s->sum_slots, 0, (s->layout.nslots + 1) * sizeof *s->sum_slots);
-    for (uint32_t i = 0; g->ext && i < g->ext->npanes; i++) {
-        uint64_t *p = pane_at(s, g->ext, i);
+    const struct ext *x = ext_of(s, g);
+    for (uint32_t i = 0; x && i < x->npanes; i++) {
+        uint64_t *p = pane_at(s, x, i);
         if (!pane_counts(p, bound, firing))
             continue;
         n += p[PANE_N];
@@ -246,12 +294,13 @@ uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firin
         if ((int64_t)p[PANE_LAST] > *ret_last)
             *ret_last = (int64_t)p[PANE_LAST];
     }
-    for (uint32_t i = 0; i < g->nraw; i++) {
-        int64_t ts = raw_ts(s, g, i);
+    uint64_t *raw = raw_rows(s, g);
+    for (uint32_t i = 0; i < g->nraw; i++, raw += s->raw_words) {
+        int64_t ts = (int64_t)raw[0];
         if (ts <= bound && s->window)
             continue;
         n++;
-        wr_agg_merge(&s->layout, s->sum_slots, raw_state(s, raw_at(s, g, i)));
+        wr_agg_merge(&s->layout, s->sum_slots, raw_state(s, raw));
         if (ts < *ret_first)
             *ret_first = ts;
         if (ts > *ret_last)
@@ -266,14 +315,14 @@ static void sooner(int64_t *best, int64_t t, int64_t now)
         *best = t;
 }
 
-int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool firing)
+int64_t wr_rows_next(struct wr_stream *s, struct group *g, int64_t t, bool firing)
 {
     int64_t next = INT64_MAX;
     if (!s->window)
         return next;
     if (g->nraw)
-        sooner(&next, raw_ts(s, g, 0) + s->window, t);
-    const struct ext *x = g->ext;
+        sooner(&next, (g->many ? raw_ts(s, g, 0) : wr_few_oldest(s, g)) + s->window, t);
+    const struct ext *x = ext_of(s, g);
     for (uint32_t i = 0; x && i < x->npanes && i < 2; i++) {
         const uint64_t *p = pane_at(s, x, i);
         sooner(&next, (int64_t)(firing ? p[PANE_LAST] : p[PANE_FIRST]) + s->window, t);
@@ -286,7 +335,7 @@ int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool
 
 int64_t wr_rows_newest(const struct wr_stream *s, struct group *g)
 {
-    if (g->nraw)
-        return raw_ts(s, g, g->nraw - 1u);
-    return g->craw > FEW ? many_of(g)->floor : INT64_MIN;
+    if (!g->many)
+        return wr_few_newest(s, g);
+    return g->nraw ? raw_ts(s, g, g->nraw - 1u) : many_of(g)->floor;
 }

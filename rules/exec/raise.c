@@ -35,7 +35,7 @@ static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint
     else
         wr_agg_final(&s->row_ev, &s->layout, a, s->sum_slots, n,
                      p->dset == WR_NO_DSET ? NULL
-                     : g->ext              ? &g->ext->dsets[p->dset]
+                     : g->ext              ? &ext_of(s, g)->dsets[p->dset]
                                            : &none,
                      out, 0);
 }
@@ -94,10 +94,11 @@ static void alert_times(struct wr_stream *s, struct group *g, const struct firin
     a->window_end = s->window ? t : 0;
     a->first_seen = first == INT64_MAX ? 0 : first;
     a->last_seen = last == INT64_MIN ? 0 : last;
-    a->exact = !g->ext->approx && t >= s->inexact_until;
+    a->exact = !ext_of(s, g)->approx && t >= s->inexact_until;
+    const uint64_t *rows = raw_rows(s, g);
     for (uint32_t i = g->nraw; s->amends && i-- > 0 && a->nsamples < 5;)
-        if (raw_at(s, g, i)[1])
-            a->sample_rows[a->nsamples++] = raw_at(s, g, i)[1];
+        if (rows[(size_t)i * s->raw_words + 1])
+            a->sample_rows[a->nsamples++] = rows[(size_t)i * s->raw_words + 1];
 }
 
 static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
@@ -118,7 +119,7 @@ static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_c
         return WR_ENOMEM;
     }
     s->bytes += sizeof *f + f->cells.cap;
-    g->ext->firing = f;
+    ext_of(s, g)->firing = f;
     alert_times(s, g, f, t, first, last, a);
     emit(s, a);
     return WR_OK;
@@ -127,7 +128,7 @@ static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_c
 static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
                           enum why why, int64_t first, int64_t last)
 {
-    struct firing *f = g->ext->firing;
+    struct firing *f = firing_of(s, g);
     bool may_early = why == WHY_EARLY && !f->early;
     if (why == WHY_ROW || why == WHY_EARLY)
         f->dirty = true;
@@ -158,7 +159,7 @@ static enum wr_err update(struct wr_stream *s, struct group *g, const struct wr_
 
 enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t)
 {
-    struct firing *f = g->ext->firing;
+    struct firing *f = firing_of(s, g);
     struct wr_alert *a = alert_new(s, WR_ALERT_RESOLVED, f->id, f->seq + 1, &f->cells);
     if (!a)
         return WR_ENOMEM;
@@ -167,13 +168,13 @@ enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t)
     alert_times(s, g, f, t, first, last, a);
     emit(s, a);
     wr_firing_free(s, f);
-    g->ext->firing = NULL;
+    ext_of(s, g)->firing = NULL;
     return WR_OK;
 }
 
 enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, int64_t t_cross, enum why why)
 {
-    struct firing *f = g->ext ? g->ext->firing : NULL;
+    struct firing *f = firing_of(s, g);
     struct wr_chunk chunk;
     int64_t first, last;
     enum wr_err err = WR_OK;
@@ -188,7 +189,7 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
         err = wr_group_resolve(s, g, t);
     if (err)
         return err;
-    f = g->ext ? g->ext->firing : NULL;
+    f = firing_of(s, g);
     int64_t next = f || !s->rising ? wr_rows_next(s, g, t, f != NULL) : INT64_MAX;
     if (f && f->dirty && wr_firing_due(s, f) < next)
         next = wr_firing_due(s, f);
@@ -223,7 +224,7 @@ enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk
 
 static struct wr_alert *firing_alert(struct wr_stream *s, struct group *g)
 {
-    struct firing *f = g->ext->firing;
+    struct firing *f = firing_of(s, g);
     struct wr_chunk chunk;
     int64_t first, last;
     if (!wr_group_row(s, g, s->now, true, &chunk, &first, &last))
@@ -242,8 +243,8 @@ static struct wr_alert *firing_alert(struct wr_stream *s, struct group *g)
 static int by_crossing(const void *x, const void *y, void *arg)
 {
     const struct group *a = *(struct group *const *)x, *b = *(struct group *const *)y;
-    int64_t ta = a->ext->firing->raised_at, tb = b->ext->firing->raised_at;
-    return ta != tb ? (ta > tb) - (ta < tb) : wr_group_compare(arg, a, b);
+    int64_t ta = firing_of(arg, a)->raised_at, tb = firing_of(arg, b)->raised_at;
+    return ta != tb ? (ta > tb) - (ta < tb) : wr_group_compare(a, b);
 }
 
 struct wr_alert *wr_stream_firing(struct wr_stream *stream)
@@ -251,9 +252,10 @@ struct wr_alert *wr_stream_firing(struct wr_stream *stream)
     struct wr_alert *list = NULL, **end = &list;
     struct group **firing = malloc((stream->ngroups + 1) * sizeof(struct group *));
     uint32_t n = 0;
-    for (uint32_t i = 0; firing && i < stream->ngroups; i++)
-        if (stream->dense[i]->ext && stream->dense[i]->ext->firing)
-            firing[n++] = stream->dense[i];
+    uint64_t cursor = 0;
+    for (struct group *g; firing && (g = wr_group_next(stream, &cursor)) != NULL;)
+        if (firing_of(stream, g))
+            firing[n++] = g;
     if (n)
         qsort_r(firing, n, sizeof(struct group *), by_crossing, stream);
     for (uint32_t i = 0; i < n; i++) {

@@ -1,20 +1,24 @@
 /* State of one streaming rule, private to rules/exec/stream*.c.
  *
- *   index: hash -> place      group (24 bytes)   key      many rows: times, key as words   raw rows, oldest first
- *   [tag, place] ───────────► ext hash ...       packed   (key.h)                          [ts, row id, slots] ...
- *                              │
- *                              └► panes [id, n, first, last, slots] ..., distinct sets, alert
+ *   index: 12 tags, 12 refs a cache line    group (12 bytes)    key       few rows: coded, oldest first
+ *   [tags | overflow | refs] ─────────────► hash ext lengths    packed    [widths, time, row id, slots] ...
+ *                                                │              (key.h)   many rows: as words
+ *                                                │                        [stale, floor, rows in panes] [time, row id, slots] ...
+ *                                                └► panes [id, n, first, last, slots] ..., distinct sets, alert
+ *
+ * Groups and what hangs on them lie in cells of chunks (statepool.h), named by 32 bits. Of a group with few rows each number
+ * takes as many bytes as it needs; times count from the stream's first row.
  *
  * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact
  * at every instant. When the raw block is full its older half folds into panes of `pane` ticks: left-open
  * intervals (p*g, (p+1)*g], because the window's bound is strict. A pane that the window's edge cuts (between
  * its first row and its last) is left out when asking whether a group begins to fire and kept when asking
- * whether it still does; elsewhere, so at every pane-aligned instant, both are exact. Groups lie in order of
- * arrival; nothing that shows depends on the hash.
+ * whether it still does; elsewhere, so at every pane-aligned instant, both are exact. Nothing that shows depends
+ * on the hash.
  *
- * Rows are read a block at a time, a column at a time: the words of their keys, hashes, their own states. Most then
- * touch the group's head and the end of its raw rows only; every few rows one fold goes to the panes.
- * Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count
+ * Rows are read a block at a time: keys packed and hashed, times, their own states a column at a time. Most then
+ * touch a line of the index, the group's head and the end of its raw rows only; every few rows one fold goes to the
+ * panes. Cost of a row with 6 keys: tests/bench/bench_rules.c. Bad at: rules that can fire because rows leave (count
  * < k, averages): every group of theirs is in the heap, and each row is evaluated. */
 #ifndef WR_RULES_EXEC_STATE_H
 #define WR_RULES_EXEC_STATE_H
@@ -22,6 +26,7 @@
 #include "rules/exec/agg.h"
 #include "rules/exec/eval.h"
 #include "rules/exec/key.h"
+#include "rules/exec/statepool.h"
 #include "rules/exec/stream.h"
 
 #include "base/ticks.h"
@@ -29,7 +34,6 @@
 enum {
     RAW_MIN = 12,       /* rows; half of them stay after a fold: enough for the samples of an alert */
     NEED_MAX = 64,      /* thresholds up to here are exact at every instant */
-    BLOCK = 128,        /* rows whose keys are read together */
     DISTINCT_MAX = 4096 /* values a group's set keeps */
 };
 #define FUTURE_MAX (5 * WR_TICKS_MINUTE)
@@ -46,38 +50,43 @@ struct firing {
 
 struct ext {
     uint64_t *panes; /* npanes * pane_words, ascending by id */
-    uint32_t npanes, cpanes;
     struct wr_dset *dsets;
     struct firing *firing;
-    bool approx; /* something could not be undone, or values were given up */
+    uint32_t npanes, cpanes;
+    uint32_t heap; /* place in the heap + 1 */
+    bool approx;   /* something could not be undone, or values were given up */
 };
 
 /* Most groups of a busy network hold few rows: they carry nothing but these, their key and their rows. */
 struct group {
-    struct ext *ext;
     uint32_t hash;
-    uint32_t at;   /* place in `dense` */
-    uint32_t heap; /* place in the heap + 1 */
+    uint32_t ext; /* in s->exts; 0: none */
     uint16_t key_len;
-    uint8_t nraw, craw;
-    uint64_t tail[]; /* the key, up to a multiple of 8; struct many and the key's words when craw > FEW; raw rows */
+    uint8_t nraw : 7, many : 1; /* few: coded; many: as words */
+    uint8_t room;               /* many: rows that there is room for; few: words of the cell, UINT8_MAX: or more */
+    uint8_t tail[];             /* the key; few: coded rows; many: from a multiple of 8 on struct many, then rows */
 };
 
-/* Of a group with room for more than FEW raw rows: what keeps a row from touching more of it. */
+/* Of a group with rows as words: what keeps a row from touching more of it. */
 struct many {
     int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
     int64_t floor; /* newest time in panes; raw rows are newer */
     uint64_t pane_rows;
 };
-enum { FEW = 4, MANY_WORDS = sizeof(struct many) / 8 };
+enum { FEW = 6, MANY_WORDS = sizeof(struct many) / 8 };
 
-struct slot {
-    uint32_t hash, at; /* at + 1; 0 empty */
+/* A cache line of the index. `over`: groups that would stand here and stand behind. */
+enum { LINE_REFS = 12 };
+struct line {
+    uint8_t tag[LINE_REFS]; /* 0: empty */
+    uint32_t over;
+    uint32_t ref[LINE_REFS];
 };
+_Static_assert(sizeof(struct line) == 64, "a line of the index is a cache line");
 
 struct due {
     int64_t t;
-    uint32_t at;
+    uint32_t ref;
 };
 
 /* count > k and the like: fewer rows or values than `min` cannot pass. */
@@ -95,7 +104,7 @@ struct wr_stream {
     const struct wr_op *summarize; /* NULL: stateless */
     const struct wr_schema *out_schema;
     struct wr_agg_layout layout;
-    uint32_t key_words, raw_words, pane_words, raw_slots, pane_slots, raw_max;
+    uint32_t raw_words, pane_words, raw_slots, raw_max;
     const struct wr_amends *amends; /* NULL: rows never change */
     bool rising;
     struct quick quick[16];
@@ -107,13 +116,13 @@ struct wr_stream {
 
     int64_t now, inexact_until;
     uint64_t stateless_rows;
-    struct group **dense;
-    uint32_t ngroups, cgroups;
-    struct slot *index;
-    uint32_t nindex;
+    struct wr_statepool groups, exts;
+    struct line *index;
+    uint32_t nlines, ngroups, moved; /* moved: how often the index was made anew */
     struct due *heap;
     uint32_t nheap, cheap;
-    uint32_t hand;
+    uint64_t hand; /* where the sweep goes on */
+    int64_t epoch; /* coded times count from here: the first row's */
     size_t bytes;
     uint64_t npanes;
 
@@ -121,10 +130,12 @@ struct wr_stream {
     struct wr_eval ev, row_ev;
     union wr_slot *sum_slots;
     /* Of a block of rows; of the old and the new version of an amended row. */
-    uint64_t *words;
-    uint32_t *hash;
+    struct wr_packed_keys keys;
     union wr_slot *slots;
-    struct wr_buf key;
+    int64_t ts[WR_KEY_BLOCK];
+    uint64_t rowid[WR_KEY_BLOCK];
+    uint64_t *few, *row; /* rows of a group with few, as words; a row to come */
+    uint8_t *coded;      /* those of few, coded */
     struct wr_vec *key_row; /* one row of keys, and its cells and valid bits */
     struct wr_str *key_cells;
     uint64_t *key_valid;
@@ -134,31 +145,41 @@ struct wr_stream {
 
 enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
 
-static inline uint32_t key_room(const struct group *g)
+static inline struct group *group_at(const struct wr_stream *s, uint32_t ref)
 {
-    return (g->key_len + 7u) / 8;
+    return wr_statepool_at(&s->groups, ref);
+}
+
+static inline struct ext *ext_of(const struct wr_stream *s, const struct group *g)
+{
+    return g->ext ? wr_statepool_at(&s->exts, g->ext) : NULL;
+}
+
+static inline struct firing *firing_of(const struct wr_stream *s, const struct group *g)
+{
+    return g->ext ? ext_of(s, g)->firing : NULL;
+}
+
+static inline size_t many_from(uint32_t key_len)
+{
+    return (sizeof(struct group) + key_len + 7) & ~(size_t)7;
 }
 
 /* NULL: it has few rows and no panes. */
 static inline struct many *many_of(struct group *g)
 {
-    return g->craw > FEW ? (struct many *)(g->tail + key_room(g)) : NULL;
+    return g->many ? (struct many *)((char *)g + many_from(g->key_len)) : NULL;
 }
 
-static inline uint64_t *words_of(struct group *g)
-{
-    return g->tail + key_room(g) + MANY_WORDS;
-}
-
+/* Of many. */
 static inline uint64_t *raw_at(const struct wr_stream *s, struct group *g, uint32_t n)
 {
-    uint32_t many = g->craw > FEW ? MANY_WORDS + s->key_words : 0;
-    return g->tail + key_room(g) + many + (size_t)n * s->raw_words;
+    return (uint64_t *)(many_of(g) + 1) + (size_t)n * s->raw_words;
 }
 
 static inline const uint8_t *key_of(const struct group *g)
 {
-    return (const uint8_t *)g->tail;
+    return g->tail;
 }
 
 static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, uint32_t n)
@@ -168,7 +189,7 @@ static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, 
 
 static inline uint64_t group_rows(struct group *g)
 {
-    return g->nraw + (g->craw > FEW ? many_of(g)->pane_rows : 0);
+    return g->nraw + (g->many ? many_of(g)->pane_rows : 0);
 }
 
 /* First tick that is still outside of the window at `t`. */
@@ -179,44 +200,70 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 
 /* groups.c: where groups lie */
 
-/* What finds a row's group. */
-struct wanted {
-    const struct wr_vec *keys;
-    const uint64_t *words;
-    uint32_t hash, row;
-};
-struct group *wr_group_find(struct wr_stream *s, struct wanted want);
-/* A new group; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
-struct group *wr_group_new(struct wr_stream *s, struct wanted want, enum wr_err *ret_err);
+/* Touches the line of the index where the group of a hash would stand; later, the group itself. */
+void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash);
+/* ... and says where its ref most likely stands: good until s->moved changes. */
+const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash);
+/* The group of the key at place `at` of s->keys, or NULL. `place`: where to look first, or NULL. */
+struct group *wr_group_find(const struct wr_stream *s, uint32_t at, const uint32_t *place);
+/* A new group for it, with room for coded rows; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
+struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, enum wr_err *ret_err);
 /* Its key as a row: s->key_row. */
 void wr_group_key(struct wr_stream *s, const uint8_t *key);
-/* Room for one more raw row; the group may move. */
-struct group *wr_group_grow(struct wr_stream *s, struct group *g);
+/* A cell of at least `size` bytes for the group, with what it held; it may move. NULL when out of memory. */
+struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size);
 void wr_group_free(struct wr_stream *s, struct group *g);
 /* Order of keys: the same on every run. */
-int wr_group_compare(const struct wr_stream *s, const struct group *a, const struct group *b);
+int wr_group_compare(const struct group *a, const struct group *b);
 bool wr_group_ext(struct wr_stream *s, struct group *g);
 /* When to look at the group again; INT64_MAX: never. */
 bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t);
 /* Frees groups whose rows have all left, a few at a time; evicts while memory is over the bound. */
 void wr_groups_sweep(struct wr_stream *s, uint32_t n);
 enum wr_err wr_groups_make_room(struct wr_stream *s);
+/* The next group from *cursor on; NULL at the end. Start with 0. */
+struct group *wr_group_next(const struct wr_stream *s, uint64_t *cursor);
 void wr_groups_fini(struct wr_stream *s);
 
+/* few.c: rows of a group with few */
+/* As words, in s->few. */
+void wr_few_read(struct wr_stream *s, const struct group *g);
+/* The other way, `n` rows (at most FEW); the group may move. NULL when out of memory. */
+struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n);
+/* One row more, in order of time; fewer than FEW are there. The group may move. NULL when out of memory. */
+struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t *row);
+/* Time of the oldest row, INT64_MAX when there is none; of the newest, INT64_MIN. */
+int64_t wr_few_oldest(const struct wr_stream *s, const struct group *g);
+int64_t wr_few_newest(const struct wr_stream *s, const struct group *g);
+/* From few to many; room for more rows of many. The group may move. NULL when out of memory. */
+struct group *wr_few_to_many(struct wr_stream *s, struct group *g);
+struct group *wr_many_grow(struct wr_stream *s, struct group *g);
+/* Bytes of a row, coded; of any row at most. */
+size_t wr_few_size(const struct wr_stream *s, const uint64_t *row);
+size_t wr_few_size_most(const struct wr_stream *s);
+
+/* The group's raw rows as words: its own, or a copy until the next call. */
+static inline uint64_t *raw_rows(struct wr_stream *s, struct group *g)
+{
+    if (g->many)
+        return raw_at(s, g, 0);
+    wr_few_read(s, g);
+    return s->few;
+}
+
 /* panes.c: rows of one group */
-/* Adds one row's state; *g may move. WR_ENOMEM. */
-enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, int64_t ts, uint64_t rowid,
-                           const union wr_slot *slots);
-/* Changes the row of that time: from `old` to `new` (NULL: it goes). False when it is not there any more. */
-bool wr_rows_amend(struct wr_stream *s, struct group *g, int64_t ts, uint64_t rowid, const union wr_slot *old,
-                   const union wr_slot *new);
+/* Adds s->row; *g may move. WR_ENOMEM. */
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g);
+/* Changes the row of that time: from `old` to `new` (NULL: it goes). *ret_there: it was there. *g may move. WR_ENOMEM. */
+enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, const union wr_slot *old,
+                          const union wr_slot *new, bool *ret_there);
 /* Drops what left the window at `t`. */
 void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t);
 /* Sum of all that is in the window at `t`: rows, first and last time; state in s->sum_slots. */
 uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firing, int64_t *ret_first,
                      int64_t *ret_last);
 /* Next time at which that sum can change without a row; INT64_MAX: never. */
-int64_t wr_rows_next(const struct wr_stream *s, struct group *g, int64_t t, bool firing);
+int64_t wr_rows_next(struct wr_stream *s, struct group *g, int64_t t, bool firing);
 int64_t wr_rows_newest(const struct wr_stream *s, struct group *g);
 
 /* raise.c: whether a group fires, and what is said about it */

@@ -41,17 +41,11 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
     return wr_summarize_eval(&s->ev, s->summarize, &v->chunk, &v->keys, &v->args);
 }
 
-/* Keys and states of at most BLOCK rows, from place `at` of the stream's scratch on. */
-static void read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
+/* Keys and states of at most WR_KEY_BLOCK rows, from place `at` of the stream's scratch on. */
+static bool read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
 {
-    wr_keys_read(&s->opts.secret, v->keys, s->summarize->nkeys, sel, s->words + (size_t)at * s->key_words,
-                 s->hash + at);
     wr_agg_rows(&s->layout, s->slots + (size_t)at * s->layout.nslots, v->args, sel);
-}
-
-static inline struct wanted wanted(const struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row)
-{
-    return (struct wanted){v->keys, s->words + (size_t)at * s->key_words, s->hash[at], row};
+    return wr_keys_pack(&s->opts.secret, v->keys, s->summarize->nkeys, sel, at, &s->keys);
 }
 
 /* Which rows passed, by number. */
@@ -107,13 +101,39 @@ static inline bool row_time(struct wr_stream *s, const struct wr_batch *b, uint3
     return true;
 }
 
+#define GONE INT64_MIN /* the time of a row that is in no window any more */
+
+static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
+    return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+}
+
+/* Times and numbers of the rows whose keys are read. */
+static void read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel)
+{
+    const struct wr_vec *time = s->plan->time_col == WR_NO_COL ? NULL : &b->col[s->plan->time_col];
+    int64_t low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0, high = s->now + FUTURE_MAX;
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint32_t row = sel->row[k];
+        if (time && time->i && wr_vec_valid(time, row) && time->i[row] > low && time->i[row] <= high)
+            s->ts[k] = time->i[row];
+        else if (!row_time(s, b, row, &s->ts[k]))
+            s->ts[k] = GONE;
+    }
+    for (uint32_t k = 0; s->amends && k < sel->n; k++)
+        s->rowid[k] = rowid_of(s, b, sel->row[k]);
+    if (!s->epoch && sel->n)
+        s->epoch = s->now;
+}
+
 /* Cheap and on the safe side: not enough rows or values for the predicate. */
 static bool cannot_fire(const struct wr_stream *s, struct group *g)
 {
     uint64_t rows = group_rows(g);
     for (uint32_t q = 0; q < s->nquick; q++) {
         uint8_t d = s->layout.agg[s->quick[q].agg].dset;
-        uint64_t have = d != WR_NO_DSET && g->ext ? g->ext->dsets[d].n : rows;
+        uint64_t have = d != WR_NO_DSET && g->ext ? ext_of(s, g)->dsets[d].n : rows;
         if (s->quick[q].min > 0 && have < (uint64_t)s->quick[q].min)
             return true;
     }
@@ -123,7 +143,7 @@ static bool cannot_fire(const struct wr_stream *s, struct group *g)
 /* After a row came into a group: does it begin or cease to fire, is there something to say? */
 static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
 {
-    struct firing *f = g->ext ? g->ext->firing : NULL;
+    struct firing *f = firing_of(s, g);
     if (!s->rising)
         return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
     if (!f)
@@ -131,7 +151,9 @@ static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
     if (s->now >= wr_firing_due(s, f))
         return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
     /* Said later. A late row may leave before all others. */
-    int64_t t = s->window ? ts + s->window : INT64_MAX, due = g->heap ? s->heap[g->heap - 1].t : INT64_MAX;
+    int64_t t = s->window ? ts + s->window : INT64_MAX, due = INT64_MAX;
+    if (ext_of(s, g)->heap)
+        due = s->heap[ext_of(s, g)->heap - 1].t;
     t = t < due ? t : due;
     if (!f->dirty && wr_firing_due(s, f) < t)
         t = wr_firing_due(s, f);
@@ -147,46 +169,51 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
         if (s->layout.agg[a].dset == WR_NO_DSET)
             continue;
-        struct wr_dset *set = &g->ext->dsets[s->layout.agg[a].dset];
+        struct ext *x = ext_of(s, g);
+        struct wr_dset *set = &x->dsets[s->layout.agg[a].dset];
         s->bytes -= wr_dset_bytes(set);
         enum wr_err err =
             wr_agg_distinct_add(&s->layout, a, v->args, row, set, &s->opts.secret, ts, DISTINCT_MAX);
         s->bytes += wr_dset_bytes(set);
         if (err)
             return err;
-        g->ext->approx |= set->lost;
+        x->approx |= set->lost;
     }
     return WR_OK;
 }
 
-static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+/* The row at place `at` of what was read, as words, in s->row. */
+static inline void stage(struct wr_stream *s, uint32_t at)
 {
-    const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
-    return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+    const union wr_slot *slots = s->slots + (size_t)at * s->layout.nslots;
+    uint64_t *row = s->row;
+    *row++ = (uint64_t)s->ts[at];
+    if (s->amends)
+        *row++ = s->rowid[at];
+    for (uint32_t k = 0; k < s->layout.nslots; k++)
+        *row++ = slots[k].u;
 }
 
 /* A row that was read to place `at`. */
-static enum wr_err insert(struct wr_stream *s, const struct wr_batch *b, const struct view *v, uint32_t at,
-                          uint32_t row)
+static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, const uint32_t *place)
 {
-    int64_t ts;
-    if (!row_time(s, b, row, &ts))
+    int64_t ts = s->ts[at];
+    if (ts == GONE)
         return WR_OK;
     enum wr_err err = s->bytes > s->opts.memory_bytes ? wr_groups_make_room(s) : WR_OK;
-    struct wanted want = wanted(s, v, at, row);
-    struct group *g = err ? NULL : wr_group_find(s, want);
-    if (!g && !err) {
-        g = wr_group_new(s, want, &err);
-        if (!g && err == WR_ELIMIT) {
-            s->stats.evicted++; /* a key this long is not kept */
-            s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
-            return WR_OK;
-        }
+    if (err)
+        return err;
+    stage(s, at);
+    struct group *g = wr_group_find(s, at, place);
+    if (!g && !(g = wr_group_new(s, at, wr_few_size(s, s->row), &err))) {
+        if (err != WR_ELIMIT)
+            return err;
+        s->stats.evicted++; /* a key this long is not kept */
+        s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
+        return WR_OK;
     }
-    if (!g)
-        return err ? err : WR_ENOMEM;
     wr_rows_prune(s, g, s->now);
-    err = wr_rows_insert(s, &g, ts, rowid_of(s, b, row), s->slots + (size_t)at * s->layout.nslots);
+    err = wr_rows_insert(s, &g);
     if (!err && s->layout.ndsets)
         err = add_distinct(s, g, v, row, ts);
     s->stats.rows_aggregated++;
@@ -206,70 +233,70 @@ static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, 
     return false;
 }
 
-/* Reads the new version of an amended row to place 0, the old one to place 1. */
+/* An amended row of a group that is there: its new version is read to place 0 (when it passes), the old one to place 1. */
+static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struct wr_batch *b, const struct view *new,
+                               uint32_t row)
+{
+    bool same = new->in[row], there; /* no key reads what amendments change (rules/plan/stream.c) */
+    wr_rows_prune(s, g, s->now);
+    enum wr_err err = wr_rows_amend(s, &g, 0, s->slots + s->layout.nslots, same ? s->slots : NULL, &there);
+    if (err)
+        return err;
+    bool sets = g->ext && s->layout.ndsets;
+    uint64_t before = sets ? ext_of(s, g)->dsets[0].n : 0;
+    if (there && same && s->layout.ndsets)
+        err = add_distinct(s, g, new, row, s->ts[0]);
+    if (sets && (!same || ext_of(s, g)->dsets[0].n != before))
+        ext_of(s, g)->approx = true; /* a value's last sighting cannot be taken back */
+    if (!err && there && (firing_of(s, g) || !s->rising || !cannot_fire(s, g))) /* counts may have fallen, too */
+        err = wr_group_evaluate(s, g, s->now, s->ts[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
+    return err;
+}
+
 static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const struct view *new,
                          const struct view *old, uint32_t row)
 {
     uint16_t r = (uint16_t)row;
     struct wr_sel one = {&r, 1};
-    if (new->in[row])
-        read_rows(s, new, &one, 0);
-    if (!old->in[row])
-        return new->in[row] ? insert(s, b, new, 0, row) : WR_OK;
-    read_rows(s, old, &one, 1);
-    int64_t ts;
-    if (!row_time(s, b, row, &ts))
+    if (!new->in[row] && !old->in[row])
         return WR_OK;
-    struct group *g = wr_group_find(s, wanted(s, old, 1, row));
-    bool same = new->in[row]; /* no key reads what amendments change (rules/plan/stream.c) */
-    if (g) {
-        const union wr_slot *was = s->slots + s->layout.nslots;
-        wr_rows_prune(s, g, s->now);
-        bool there = wr_rows_amend(s, g, ts, rowid_of(s, b, row), was, same ? s->slots : NULL);
-        uint64_t before = g->ext && s->layout.ndsets ? g->ext->dsets[0].n : 0;
-        enum wr_err err = there && same && s->layout.ndsets ? add_distinct(s, g, new, row, ts) : WR_OK;
-        if (g->ext && s->layout.ndsets && (!same || g->ext->dsets[0].n != before))
-            g->ext->approx = true; /* a value's last sighting cannot be taken back */
-        bool fires = g->ext && g->ext->firing;
-        if (!err && there && (fires || !s->rising || !cannot_fire(s, g))) /* counts may have fallen, too */
-            err = wr_group_evaluate(s, g, s->now, ts, bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
-        if (err || same)
-            return err;
-    }
-    return WR_OK;
+    read_times(s, b, &one);
+    if (!read_rows(s, new->in[row] ? new : old, &one, 0))
+        return WR_ENOMEM;
+    if (!old->in[row])
+        return insert(s, new, 0, row, NULL);
+    if (!read_rows(s, old, &one, 1))
+        return WR_ENOMEM;
+    struct group *g = s->ts[0] == GONE ? NULL : wr_group_find(s, 1, NULL);
+    return g ? amend_group(s, g, b, new, row) : WR_OK;
 }
 
-/* Touches what row `k` of the block will need: its slot, some rows later the place, then the group. Three cache
- * misses in the dark instead of three in a row. */
-static inline void prefetch(const struct wr_stream *s, uint32_t k, uint32_t n)
-{
-    uint32_t mask = s->nindex - 1;
-    if (k + 12 < n)
-        __builtin_prefetch(&s->index[s->hash[k + 12] & mask]);
-    if (k + 8 < n) {
-        uint32_t at = s->index[s->hash[k + 8] & mask].at;
-        if (at)
-            __builtin_prefetch(&s->dense[at - 1]);
-    }
-    if (k + 4 < n) {
-        uint32_t at = s->index[s->hash[k + 4] & mask].at;
-        const char *g = at ? (const char *)s->dense[at - 1] : NULL;
-        __builtin_prefetch(g);
-        __builtin_prefetch(g + 64);
-        __builtin_prefetch(g + 128);
-        __builtin_prefetch(g + 192);
-    }
-}
+/* Lines of the index are touched LINES rows ahead, groups GROUPS rows ahead: two cache misses in the dark instead of two
+ * in a row. */
+enum { GROUPS = 8, LINES = 16 };
 
 static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, const struct view *v,
                                 const struct wr_sel *sel)
 {
-    enum wr_err err = WR_OK;
-    read_rows(s, v, sel, 0);
-    for (uint32_t k = 0; k < sel->n && !err; k++) {
-        if (s->nindex)
-            prefetch(s, k, sel->n);
-        err = insert(s, b, v, k, sel->row[k]);
+    enum wr_err err = read_rows(s, v, sel, 0) ? WR_OK : WR_ENOMEM;
+    const uint32_t *place[GROUPS] = {0};
+    uint32_t n = sel->n, moved = s->moved;
+    read_times(s, b, sel);
+    for (uint32_t k = 0; k < LINES && k < n && !err; k++)
+        wr_group_prefetch_line(s, s->keys.hash[k]);
+    for (uint32_t k = 0; k < GROUPS && k < n && !err; k++)
+        place[k] = wr_group_prefetch(s, s->keys.hash[k]);
+    for (uint32_t k = 0; k < n && !err; k++) {
+        if (s->moved != moved) {
+            memset(place, 0, sizeof place);
+            moved = s->moved;
+        }
+        const uint32_t *at = place[k % GROUPS];
+        if (k + LINES < n)
+            wr_group_prefetch_line(s, s->keys.hash[k + LINES]);
+        if (k + GROUPS < n)
+            place[k % GROUPS] = wr_group_prefetch(s, s->keys.hash[k + GROUPS]);
+        err = insert(s, v, k, sel->row[k], at);
     }
     return err;
 }
@@ -330,8 +357,8 @@ static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b, const str
         return amended_rows(s, b, given, &new, &amends);
     enum wr_err err = WR_OK;
     const struct wr_sel *sel = &new.chunk.sel;
-    for (uint32_t k = 0; s->summarize && k < sel->n && !err; k += BLOCK) {
-        struct wr_sel block = {sel->row + k, sel->n - k < BLOCK ? sel->n - k : BLOCK};
+    for (uint32_t k = 0; s->summarize && k < sel->n && !err; k += WR_KEY_BLOCK) {
+        struct wr_sel block = {sel->row + k, sel->n - k < WR_KEY_BLOCK ? sel->n - k : WR_KEY_BLOCK};
         err = insert_block(s, b, &new, &block);
     }
     for (uint32_t k = 0; !s->summarize && k < sel->n && !err; k++) {
@@ -349,12 +376,12 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
         now = s->now;
     while (s->nheap && s->heap[0].t <= now) {
         int64_t t = s->heap[0].t;
-        struct group *g = s->dense[s->heap[0].at];
+        struct group *g = group_at(s, s->heap[0].ref);
         wr_rows_prune(s, g, t);
         enum wr_err err = wr_group_evaluate(s, g, t, t, WHY_TIME);
         if (err)
             return err;
-        if (!group_rows(g) && !(g->ext && g->ext->firing))
+        if (!group_rows(g) && !firing_of(s, g))
             wr_group_free(s, g);
     }
     s->now = now;
@@ -453,10 +480,11 @@ enum wr_err wr_stream_rows(struct wr_stream *stream, struct wr_rows *rows)
 {
     uint16_t zero = 0;
     struct wr_sel first = {&zero, 1};
-    for (uint32_t i = 0; i < stream->ngroups; i++) {
+    uint64_t cursor = 0;
+    for (struct group *g; (g = wr_group_next(stream, &cursor)) != NULL;) {
         struct wr_chunk chunk;
         int64_t a, b;
-        if (!wr_group_row(stream, stream->dense[i], stream->now, false, &chunk, &a, &b))
+        if (!wr_group_row(stream, g, stream->now, false, &chunk, &a, &b))
             continue;
         enum wr_err err = wr_rows_add(rows, chunk.col, &first);
         if (err)

@@ -32,7 +32,7 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHE
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream);
 struct wr_alert *wr_stream_firing(struct wr_stream *stream);
 void wr_stream_stats(const struct wr_stream *stream, struct wr_engine_stats *sum);
-void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out);
+void wr_stream_save(struct wr_stream *stream, struct wr_buf *out);
 /* Into a new stream only. WR_ECORRUPT: free it. */
 enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t len) WR_MUST_CHECK;
 /* Result of every group at its last time, as the plan's rows, whether it fires or not: for tests against a

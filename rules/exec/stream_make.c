@@ -119,7 +119,7 @@ static void analyse(struct wr_stream *s)
             s->need_rows = s->quick[q].min;
     s->least_rows = s->rising ? (uint64_t)s->need_rows : 0;
     uint32_t keep = s->need_rows <= NEED_MAX ? 2 * (uint32_t)s->need_rows : 0;
-    s->raw_max = keep > RAW_MIN ? keep : RAW_MIN;
+    s->raw_max = keep > RAW_MIN ? keep < 127 ? keep : 127 : RAW_MIN;
     /* A divisor of the window near min(300 s, window / 16), so that aligned times fall between panes. */
     int64_t want = s->window / 16 < 300 * WR_TICKS_SECOND ? s->window / 16 : 300 * WR_TICKS_SECOND;
     int64_t n = want > 0 ? (s->window + want - 1) / want : 1;
@@ -158,17 +158,15 @@ static bool set_up(struct wr_stream *s)
         return false;
     shorten(s);
     analyse(s);
-    s->key_words = 1;
-    for (uint32_t k = 0; k < s->summarize->nkeys; k++)
-        s->key_words += 1u + wr_type_is_str(s->summarize->cols[k]->type);
     s->raw_slots = 1u + (s->amends != NULL);
     s->raw_words = s->raw_slots + s->layout.nslots;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
-    s->slots = malloc(BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
-    s->words = malloc(BLOCK * s->key_words * sizeof *s->words);
-    s->hash = malloc(BLOCK * sizeof *s->hash);
-    return s->sum_slots && s->slots && s->words && s->hash && make_key_row(s);
+    s->slots = malloc(WR_KEY_BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
+    s->few = malloc((size_t)FEW * s->raw_words * sizeof *s->few);
+    s->row = malloc(s->raw_words * sizeof *s->row);
+    s->coded = malloc(FEW * wr_few_size_most(s) + 8);
+    return s->sum_slots && s->slots && s->few && s->row && s->coded && make_key_row(s);
 }
 
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts)
@@ -199,11 +197,12 @@ void wr_stream_free(struct wr_stream *stream)
     wr_arena_free(stream->row_arena);
     free(stream->sum_slots);
     free(stream->slots);
-    free(stream->words);
-    free(stream->hash);
+    wr_keys_fini(&stream->keys);
+    free(stream->few);
+    free(stream->row);
+    free(stream->coded);
     free(stream->key_row);
     free(stream->key_cells);
     free(stream->key_valid);
-    wr_buf_fini(&stream->key);
     free(stream);
 }

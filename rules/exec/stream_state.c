@@ -1,7 +1,7 @@
 /* State of one rule as bytes, and back. What comes from disk is checked as a whole before the stream is used:
  * every length, order and type. Layout: little-endian; the engine's part has a CRC.
  *
- *   u64 now, inexact until, stateless rows; u32 hand, groups; each group:
+ *   u64 now, inexact until, stateless rows; u32 groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
 #include "rules/exec/cells.h"
 #include "rules/exec/key.h"
@@ -55,22 +55,21 @@ static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_b
     wr_buf_blob(out, f->cells.data, (uint32_t)f->cells.len);
 }
 
-void wr_stream_save(const struct wr_stream *stream, struct wr_buf *out)
+void wr_stream_save(struct wr_stream *stream, struct wr_buf *out)
 {
-    const struct wr_stream *s = stream;
+    struct wr_stream *s = stream;
     wr_buf_u64(out, (uint64_t)s->now);
     wr_buf_u64(out, (uint64_t)s->inexact_until);
     wr_buf_u64(out, s->stateless_rows);
-    wr_buf_u32(out, s->hand);
     wr_buf_u32(out, s->ngroups);
-    for (uint32_t i = 0; i < s->ngroups; i++) {
-        struct group *g = s->dense[i];
+    uint64_t cursor = 0;
+    for (struct group *g; (g = wr_group_next(s, &cursor)) != NULL;) {
         wr_buf_blob(out, key_of(g), g->key_len);
         wr_buf_u32(out, g->nraw);
-        save_words(out, raw_at(s, g, 0), (size_t)g->nraw * s->raw_words);
-        wr_buf_u8(out, g->ext != NULL);
+        save_words(out, raw_rows(s, g), (size_t)g->nraw * s->raw_words);
+        wr_buf_u8(out, g->ext != 0);
         if (g->ext)
-            save_ext(s, g->ext, out);
+            save_ext(s, ext_of(s, g), out);
     }
 }
 
@@ -155,7 +154,7 @@ static enum wr_err load_firing(struct wr_stream *s, struct wr_rd *rd, struct ext
 
 static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group *g)
 {
-    struct ext *x = g->ext;
+    struct ext *x = ext_of(s, g);
     uint32_t n = wr_rd_u32(rd);
     if (rd->err || n > (size_t)(rd->end - rd->at) / (8 * s->pane_words))
         return WR_ECORRUPT;
@@ -189,45 +188,70 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
     return wr_rd_u8(rd) ? load_firing(s, rd, x) : rd->err ? WR_ECORRUPT : WR_OK;
 }
 
-static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types)
+/* The raw rows: few coded, more of them as words. *g may move. */
+static enum wr_err load_rows(struct wr_stream *s, struct wr_rd *rd, struct group **g, uint32_t n)
 {
-    const struct wr_op *op = s->summarize;
+    struct group *to = *g;
+    if (n > FEW)
+        to = wr_few_to_many(s, to);
+    while (to && to->many && to->room < n)
+        to = wr_many_grow(s, to);
+    if (!to)
+        return WR_ENOMEM;
+    uint64_t *rows = to->many ? raw_at(s, to, 0) : s->few;
+    *g = to;
+    if (!load_words(rd, rows, (size_t)n * s->raw_words))
+        return WR_ECORRUPT;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t t = (int64_t)rows[(size_t)i * s->raw_words];
+        if (!is_time(t) || (i && t < (int64_t)rows[(size_t)(i - 1) * s->raw_words]))
+            return WR_ECORRUPT;
+    }
+    if (to->many)
+        to->nraw = (uint8_t)(n & 127);
+    else
+        to = wr_few_write(s, to, n);
+    *g = to;
+    return to ? WR_OK : WR_ENOMEM;
+}
+
+/* Reads the key to place 0 of s->keys; the one form that equal keys have. */
+static bool load_key(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types)
+{
     uint16_t zero = 0;
     struct wr_sel first = {&zero, 1};
-    uint32_t key_len;
-    const uint8_t *key = wr_rd_blob(rd, &key_len);
-    if (rd->err || !wr_key_check(key, key_len, types, op->nkeys))
-        return WR_ECORRUPT;
+    uint32_t len, nkeys = s->summarize->nkeys;
+    const uint8_t *key = wr_rd_blob(rd, &len);
+    if (rd->err || !wr_key_check(key, len, types, nkeys))
+        return false;
     wr_group_key(s, key);
-    wr_keys_read(&s->opts.secret, s->key_row, op->nkeys, &first, s->words, s->hash);
-    struct wanted want = {s->key_row, s->words, s->hash[0], 0};
+    return wr_keys_pack(&s->opts.secret, s->key_row, nkeys, &first, 0, &s->keys) && s->keys.len[0] == len &&
+           memcmp(s->keys.data, key, len) == 0;
+}
+
+static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types)
+{
+    if (!load_key(s, rd, types))
+        return WR_ECORRUPT;
     uint32_t nraw = wr_rd_u32(rd);
-    if (rd->err || nraw > s->raw_max || wr_group_find(s, want))
+    if (rd->err || nraw > s->raw_max || wr_group_find(s, 0, NULL))
         return WR_ECORRUPT;
     enum wr_err err;
-    struct group *g = wr_group_new(s, want, &err);
+    struct group *g = wr_group_new(s, 0, 0, &err);
     if (!g)
         return err == WR_ELIMIT ? WR_ECORRUPT : err;
-    while (g->craw < nraw)
-        if (!(g = wr_group_grow(s, g)))
-            return WR_ENOMEM;
-    if (!load_words(rd, raw_at(s, g, 0), (size_t)nraw * s->raw_words))
-        return WR_ECORRUPT;
-    g->nraw = (uint8_t)nraw;
-    for (uint32_t i = 0; i < nraw; i++)
-        if (!is_time((int64_t)raw_at(s, g, i)[0]) ||
-            (i && (int64_t)raw_at(s, g, i)[0] < (int64_t)raw_at(s, g, i - 1)[0]))
-            return WR_ECORRUPT;
+    err = load_rows(s, rd, &g, nraw);
+    if (err)
+        return err;
     if (!wr_rd_u8(rd))
         return rd->err || s->layout.ndsets ? WR_ECORRUPT : WR_OK;
     struct wr_rd ahead = *rd;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
-    for (bool panes = wr_rd_u32(&ahead) > 0; panes && g->craw <= FEW;) /* panes stand with many rows only */
-        if (!(g = wr_group_grow(s, g)))
-            return WR_ENOMEM;
+    if (wr_rd_u32(&ahead) > 0 && !g->many && !(g = wr_few_to_many(s, g))) /* panes stand with many rows only */
+        return WR_ENOMEM;
     err = load_ext(s, rd, g);
-    const struct firing *f = g->ext->firing;
+    const struct firing *f = firing_of(s, g);
     if (err || (!f && s->rising))
         return err;
     int64_t next = wr_rows_next(s, g, s->now, f != NULL);
@@ -243,13 +267,13 @@ enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t l
     s->now = (int64_t)wr_rd_u64(&rd);
     s->inexact_until = (int64_t)wr_rd_u64(&rd);
     s->stateless_rows = wr_rd_u64(&rd);
-    s->hand = wr_rd_u32(&rd);
     uint32_t n = wr_rd_u32(&rd);
     if (rd.err || s->now < 0 || s->now > WR_TICKS_MAX || (!s->summarize && n))
         return WR_ECORRUPT;
     if (!s->summarize)
         return rd.at == rd.end ? WR_OK : WR_ECORRUPT;
     const struct wr_op *op = s->summarize;
+    s->epoch = s->now;
     s->row_ev = (struct wr_eval){.arena = s->row_arena, .nrows = 1};
     wr_arena_reset(s->row_arena);
     enum wr_type *types = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *types);

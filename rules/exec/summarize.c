@@ -8,8 +8,8 @@
 enum { DISTINCT_MAX = 1 << 20 };
 
 struct group {
-    uint64_t hash;
-    const uint8_t *key;
+    uint32_t hash, key_len;
+    const uint8_t *key; /* packed (key.h) */
     uint64_t nrows;
     union wr_slot *slots;
     struct wr_dset *dsets;
@@ -25,7 +25,7 @@ struct wr_groups {
     uint32_t *index; /* group + 1 */
     uint32_t nindex;
     size_t dset_bytes;
-    struct wr_buf key;
+    struct wr_packed_keys keys; /* of a block of rows */
 };
 
 struct wr_groups *wr_groups_new(const struct wr_op *op, const struct wr_hash_key *secret)
@@ -56,7 +56,7 @@ void wr_groups_free(struct wr_groups *groups)
     wr_arena_free(groups->arena);
     free(groups->group);
     free(groups->index);
-    wr_buf_fini(&groups->key);
+    wr_keys_fini(&groups->keys);
     free(groups);
 }
 
@@ -110,7 +110,7 @@ static bool grow(struct wr_groups *g)
     if (!index)
         return false;
     for (uint32_t i = 0; i < g->n; i++) {
-        uint64_t h = g->group[i].hash;
+        uint32_t h = g->group[i].hash;
         while (index[h & (n - 1)])
             h++;
         index[h & (n - 1)] = i + 1;
@@ -121,35 +121,36 @@ static bool grow(struct wr_groups *g)
     return true;
 }
 
-static struct group *group_new(struct wr_groups *g, uint64_t hash, const struct wr_vec *keys, uint32_t row)
+static struct group *group_new(struct wr_groups *g, uint32_t hash, const uint8_t *key, uint32_t len)
 {
     if (!grow(g))
         return NULL;
     struct group *new = &g->group[g->n];
-    wr_buf_reset(&g->key);
-    wr_key_pack(keys, g->op->nkeys, row, &g->key);
-    char *key = wr_arena_bytes_alloc(g->arena, g->key.len + 1);
-    *new = (struct group){.hash = hash, .key = (const uint8_t *)key};
+    char *copy = wr_arena_bytes_alloc(g->arena, len + 1u);
+    *new = (struct group){.hash = hash, .key = (const uint8_t *)copy, .key_len = len};
     new->slots = wr_arena_alloc(g->arena, (g->layout.nslots + 1) * sizeof *new->slots);
     new->dsets = wr_arena_alloc(g->arena, (g->layout.ndsets + 1) * sizeof *new->dsets);
-    if (!key || g->key.err || !new->slots || !new->dsets)
+    if (!copy || !new->slots || !new->dsets)
         return NULL;
-    if (g->key.len)
-        memcpy(key, g->key.data, g->key.len);
+    if (len)
+        memcpy(copy, key, len);
     while (g->index[hash & (g->nindex - 1)])
         hash++;
     g->index[hash & (g->nindex - 1)] = ++g->n;
     return new;
 }
 
-static struct group *group_of(struct wr_groups *g, uint64_t hash, const struct wr_vec *keys, uint32_t row)
+/* Of the key at place `at` of the block. */
+static struct group *group_of(struct wr_groups *g, uint32_t at)
 {
-    for (uint64_t h = hash;; h++) {
-        uint32_t at = g->index[h & (g->nindex - 1)];
-        if (!at)
-            return group_new(g, hash, keys, row);
-        struct group *have = &g->group[at - 1];
-        if (have->hash == hash && wr_key_equal(have->key, keys, g->op->nkeys, row))
+    const uint8_t *key = g->keys.data + g->keys.at[at];
+    uint32_t hash = g->keys.hash[at], len = g->keys.len[at];
+    for (uint32_t h = hash;; h++) {
+        uint32_t n = g->index[h & (g->nindex - 1)];
+        if (!n)
+            return group_new(g, hash, key, len);
+        struct group *have = &g->group[n - 1];
+        if (have->hash == hash && have->key_len == len && memcmp(have->key, key, len) == 0)
             return have;
     }
 }
@@ -179,20 +180,19 @@ void wr_groups_add(struct wr_groups *groups, struct wr_eval *ev, const struct wr
     struct wr_agg_args *args;
     if (!wr_summarize_eval(ev, groups->op, chunk, &keys, &args))
         return;
-    uint64_t *hash = wr_arena_alloc(ev->arena, (chunk->nrows + 1) * sizeof *hash);
-    if (!hash) {
-        ev->err = WR_ENOMEM;
-        return;
-    }
-    wr_key_hash(groups->secret, keys, groups->op->nkeys, &chunk->sel, hash);
-    WR_EACH (&chunk->sel, row) {
-        struct group *to = group_of(groups, hash[row], keys, row);
-        enum wr_err err = to ? add_row(groups, to, args, row) : WR_ENOMEM;
-        if (err) {
-            ev->err = err;
-            return;
+    enum wr_err err = WR_OK;
+    const struct wr_sel *sel = &chunk->sel;
+    for (uint32_t from = 0; from < sel->n && !err; from += WR_KEY_BLOCK) {
+        struct wr_sel block = {sel->row + from, sel->n - from < WR_KEY_BLOCK ? sel->n - from : WR_KEY_BLOCK};
+        if (!wr_keys_pack(groups->secret, keys, groups->op->nkeys, &block, 0, &groups->keys))
+            err = WR_ENOMEM;
+        for (uint32_t k = 0; k < block.n && !err; k++) {
+            struct group *to = group_of(groups, k);
+            err = to ? add_row(groups, to, args, block.row[k]) : WR_ENOMEM;
         }
     }
+    if (err)
+        ev->err = err;
 }
 
 enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struct wr_rows *rows)
