@@ -112,11 +112,14 @@ static void read_field(const struct wr_model *model, uint16_t version, bool scop
 /* Chains the fields of one element. Hashed, since a hostile template has 1,024 fields. */
 static void link_repeats(struct wr_tmpl *t)
 {
-    enum { SLOTS = 2 * WR_FLOW_MAX_FIELDS };
-    uint16_t last[SLOTS] = {0}; /* 1 + the newest field of an element */
+    uint16_t last[2 * WR_FLOW_MAX_FIELDS]; /* 1 + the newest field of an element */
+    uint32_t slots = 16;
+    while (slots < 2u * t->nfields)
+        slots *= 2;
+    memset(last, 0, slots * sizeof *last);
     for (uint32_t i = 0; i < t->nfields; i++) {
         struct wr_field *f = &t->fields[i];
-        uint32_t at = ((f->pen * UINT32_C(2654435761)) ^ (f->id * UINT32_C(40503))) % SLOTS;
+        uint32_t at = ((f->pen * UINT32_C(2654435761)) ^ (f->id * UINT32_C(40503))) & (slots - 1);
         while (last[at]) {
             struct wr_field *before = &t->fields[last[at] - 1];
             if (before->id == f->id && before->pen == f->pen) {
@@ -124,7 +127,7 @@ static void link_repeats(struct wr_tmpl *t)
                 f->repeat = true;
                 break;
             }
-            at = (at + 1) % SLOTS;
+            at = (at + 1) & (slots - 1);
         }
         last[at] = (uint16_t)(i + 1);
     }

@@ -381,8 +381,8 @@ bool wr_mail_may(const struct wr_tmpl *tmpl)
         const struct wr_field *f = &tmpl->fields[i];
         if (f->ie.type >= WR_IE_TEMPLATE_LIST)
             return true;
-        for (size_t k = 0; k < sizeof leaves / sizeof *leaves; k++)
-            if (leaves[k].pen && leaves[k].pen == f->pen && leaves[k].id == f->id)
+        for (size_t k = 0; f->pen && k < sizeof leaves / sizeof *leaves; k++)
+            if (leaves[k].pen == f->pen && leaves[k].id == f->id)
                 return true;
     }
     return false;

@@ -13,103 +13,126 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct target {
+/* What elements are for; by (pen, id), since it is searched. DIRECT: copied straight into the flow; of several for one
+ * member the one of the greatest rank counts. TARGET: into v[]. */
+struct known {
     uint32_t pen;
     uint16_t id;
-    uint8_t target;
-};
-
-static const struct target targets[] = {
-    {0, 1, WR_T_OCTETS},
-    {0, 2, WR_T_PACKETS},
-    {0, 23, WR_T_POST_OCTETS},
-    {0, 24, WR_T_POST_PACKETS},
-    {0, 85, WR_T_TOTAL_OCTETS},
-    {0, 86, WR_T_TOTAL_PACKETS},
-    {0, 352, WR_T_L2_OCTETS},
-    {0, 231, WR_T_INIT_OCTETS},
-    {0, 232, WR_T_RESP_OCTETS},
-    {0, 298, WR_T_INIT_PACKETS},
-    {0, 299, WR_T_RESP_PACKETS},
-    {9, 8338, WR_T_INIT_OCTETS},
-    {9, 8337, WR_T_RESP_OCTETS},
-    {9, 12347, WR_T_INIT_OCTETS},
-    {9, 12346, WR_T_RESP_OCTETS},
-    {WR_PEN_REVERSE, 1, WR_T_REV_OCTETS},
-    {WR_PEN_REVERSE, 85, WR_T_REV_TOTAL_OCTETS},
-    {WR_PEN_REVERSE, 2, WR_T_REV_PACKETS},
-    {WR_PEN_REVERSE, 86, WR_T_REV_TOTAL_PACKETS},
-    {0, 150, WR_T_START_S},
-    {0, 151, WR_T_END_S},
-    {0, 152, WR_T_START_MS},
-    {0, 153, WR_T_END_MS},
-    {0, 154, WR_T_START_US},
-    {0, 155, WR_T_END_US},
-    {0, 156, WR_T_START_NS},
-    {0, 157, WR_T_END_NS},
-    {0, 22, WR_T_START_UP},
-    {0, 21, WR_T_END_UP},
-    {0, 158, WR_T_START_DELTA},
-    {0, 159, WR_T_END_DELTA},
-    {0, 161, WR_T_DURATION_MS},
-    {0, 162, WR_T_DURATION_US},
-    {0, 160, WR_T_INIT_MS},
-    {0, 322, WR_T_EVENT_S},
-    {0, 323, WR_T_EVENT_MS},
-    {0, 324, WR_T_EVENT_US},
-    {0, 325, WR_T_EVENT_NS},
-    {0, 34, WR_T_RATE},
-    {0, 50, WR_T_RATE},
-    {0, 305, WR_T_INTERVAL},
-    {0, 306, WR_T_SPACE},
-    {0, 309, WR_T_SIZE},
-    {0, 310, WR_T_POPULATION},
-    {0, 311, WR_T_PROBABILITY},
-    {0, 48, WR_T_SAMPLER},
-    {0, 302, WR_T_SAMPLER},
-    {0, 10, WR_T_INTERFACE},
-    {0, 233, WR_T_FW_EVENT},
-    {WR_PEN_V9, 40005 - 32768, WR_T_FW_EVENT},
-    {0, 89, WR_T_FORWARDING},
-    {0, 239, WR_T_BIFLOW_DIRECTION},
-    {0, 6, WR_T_TCP_FLAGS},
-    {0, 32, WR_T_ICMP},
-    {0, 139, WR_T_ICMP},
-    {0, 176, WR_T_ICMP_TYPE},
-    {0, 178, WR_T_ICMP_TYPE},
-    {0, 177, WR_T_ICMP_CODE},
-    {0, 179, WR_T_ICMP_CODE},
-};
-
-/* Elements copied straight into the flow, worst rank first. */
-struct direct {
-    uint32_t pen;
-    uint16_t id;
-    uint8_t op, dst;
+    uint8_t op, dst, rank; /* op WR_OP_VN: a target */
 };
 #define DST(member) (uint8_t) offsetof(struct wr_flow, member)
-static const struct direct directs[] = {
-    {0, 27, WR_OP_ADDR6, DST(src)},      {0, 28, WR_OP_ADDR6, DST(dst)},
-    {0, 8, WR_OP_ADDR4, DST(src)},       {0, 12, WR_OP_ADDR4, DST(dst)},
-    {9, 12238, WR_OP_ADDR6, DST(src)},   {9, 12239, WR_OP_ADDR6, DST(dst)},
-    {9, 12236, WR_OP_ADDR4, DST(src)},   {9, 12237, WR_OP_ADDR4, DST(dst)},
-    {6876, 883, WR_OP_ADDR6, DST(src)},  {6876, 884, WR_OP_ADDR6, DST(dst)},
-    {6876, 881, WR_OP_ADDR4, DST(src)},  {6876, 882, WR_OP_ADDR4, DST(dst)},
-    {0, 180, WR_OP_PORT, DST(sport)},    {0, 181, WR_OP_PORT, DST(dport)},
-    {0, 182, WR_OP_PORT, DST(sport)},    {0, 183, WR_OP_PORT, DST(dport)},
-    {0, 7, WR_OP_PORT, DST(sport)},      {0, 11, WR_OP_PORT, DST(dport)},
-    {9, 12240, WR_OP_PORT, DST(sport)},  {9, 12241, WR_OP_PORT, DST(dport)},
-    {6876, 886, WR_OP_PORT, DST(sport)}, {6876, 887, WR_OP_PORT, DST(dport)},
-    {0, 4, WR_OP_U8, DST(proto)},        {6876, 880, WR_OP_U8, DST(proto)},
-    {0, 136, WR_OP_U8, DST(end_reason)}, {0, 61, WR_OP_U8, DST(direction)},
+#define DIRECT(pen, id, op, member, rank) {pen, id, WR_OP_##op, DST(member), rank}
+#define TARGET(pen, id, target) {pen, id, WR_OP_VN, WR_T_##target, 0}
+/* clang-format off */
+static const struct known known[] = {
+    TARGET(0, 1, OCTETS),
+    TARGET(0, 2, PACKETS),
+    DIRECT(0, 4, U8, proto, 22),
+    TARGET(0, 6, TCP_FLAGS),
+    DIRECT(0, 7, PORT, sport, 16),
+    DIRECT(0, 8, ADDR4, src, 2),
+    TARGET(0, 10, INTERFACE),
+    DIRECT(0, 11, PORT, dport, 17),
+    DIRECT(0, 12, ADDR4, dst, 3),
+    TARGET(0, 21, END_UP),
+    TARGET(0, 22, START_UP),
+    TARGET(0, 23, POST_OCTETS),
+    TARGET(0, 24, POST_PACKETS),
+    DIRECT(0, 27, ADDR6, src, 0),
+    DIRECT(0, 28, ADDR6, dst, 1),
+    TARGET(0, 32, ICMP),
+    TARGET(0, 34, RATE),
+    TARGET(0, 48, SAMPLER),
+    TARGET(0, 50, RATE),
+    DIRECT(0, 61, U8, direction, 25),
+    TARGET(0, 85, TOTAL_OCTETS),
+    TARGET(0, 86, TOTAL_PACKETS),
+    TARGET(0, 89, FORWARDING),
+    DIRECT(0, 136, U8, end_reason, 24),
+    TARGET(0, 139, ICMP),
+    TARGET(0, 150, START_S),
+    TARGET(0, 151, END_S),
+    TARGET(0, 152, START_MS),
+    TARGET(0, 153, END_MS),
+    TARGET(0, 154, START_US),
+    TARGET(0, 155, END_US),
+    TARGET(0, 156, START_NS),
+    TARGET(0, 157, END_NS),
+    TARGET(0, 158, START_DELTA),
+    TARGET(0, 159, END_DELTA),
+    TARGET(0, 160, INIT_MS),
+    TARGET(0, 161, DURATION_MS),
+    TARGET(0, 162, DURATION_US),
+    TARGET(0, 176, ICMP_TYPE),
+    TARGET(0, 177, ICMP_CODE),
+    TARGET(0, 178, ICMP_TYPE),
+    TARGET(0, 179, ICMP_CODE),
+    DIRECT(0, 180, PORT, sport, 12),
+    DIRECT(0, 181, PORT, dport, 13),
+    DIRECT(0, 182, PORT, sport, 14),
+    DIRECT(0, 183, PORT, dport, 15),
+    TARGET(0, 231, INIT_OCTETS),
+    TARGET(0, 232, RESP_OCTETS),
+    TARGET(0, 233, FW_EVENT),
+    TARGET(0, 239, BIFLOW_DIRECTION),
+    TARGET(0, 298, INIT_PACKETS),
+    TARGET(0, 299, RESP_PACKETS),
+    TARGET(0, 302, SAMPLER),
+    TARGET(0, 305, INTERVAL),
+    TARGET(0, 306, SPACE),
+    TARGET(0, 309, SIZE),
+    TARGET(0, 310, POPULATION),
+    TARGET(0, 311, PROBABILITY),
+    TARGET(0, 322, EVENT_S),
+    TARGET(0, 323, EVENT_MS),
+    TARGET(0, 324, EVENT_US),
+    TARGET(0, 325, EVENT_NS),
+    TARGET(0, 352, L2_OCTETS),
+    TARGET(9, 8337, RESP_OCTETS),
+    TARGET(9, 8338, INIT_OCTETS),
+    DIRECT(9, 12236, ADDR4, src, 6),
+    DIRECT(9, 12237, ADDR4, dst, 7),
+    DIRECT(9, 12238, ADDR6, src, 4),
+    DIRECT(9, 12239, ADDR6, dst, 5),
+    DIRECT(9, 12240, PORT, sport, 18),
+    DIRECT(9, 12241, PORT, dport, 19),
+    TARGET(9, 12346, RESP_OCTETS),
+    TARGET(9, 12347, INIT_OCTETS),
+    DIRECT(6876, 880, U8, proto, 23),
+    DIRECT(6876, 881, ADDR4, src, 10),
+    DIRECT(6876, 882, ADDR4, dst, 11),
+    DIRECT(6876, 883, ADDR6, src, 8),
+    DIRECT(6876, 884, ADDR6, dst, 9),
+    DIRECT(6876, 886, PORT, sport, 20),
+    DIRECT(6876, 887, PORT, dport, 21),
+    TARGET(WR_PEN_REVERSE, 1, REV_OCTETS),
+    TARGET(WR_PEN_REVERSE, 2, REV_PACKETS),
+    TARGET(WR_PEN_REVERSE, 85, REV_TOTAL_OCTETS),
+    TARGET(WR_PEN_REVERSE, 86, REV_TOTAL_PACKETS),
+    TARGET(WR_PEN_V9, 40005 - 32768, FW_EVENT),
 };
-enum { NDIRECT = sizeof directs / sizeof *directs, NTARGET = sizeof targets / sizeof *targets };
+/* clang-format on */
+enum { NKNOWN = sizeof known / sizeof *known, NDIRECT = 26 /* ranks */ };
+
+static const struct known *known_of(const struct wr_field *f)
+{
+    uint32_t lo = 0, hi = NKNOWN;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (known[mid].pen < f->pen || (known[mid].pen == f->pen && known[mid].id < f->id))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < NKNOWN && known[lo].pen == f->pen && known[lo].id == f->id ? &known[lo] : NULL;
+}
 
 struct compiler {
     const struct wr_tmpl *tmpl;
     struct wr_plan *plan;
     uint16_t *anchor; /* per field: where it starts */
     uint32_t *off;
+    const struct known **known; /* per field: its target */
 };
 
 static void place_fields(struct compiler *c)
@@ -151,36 +174,20 @@ static bool is_address(uint8_t op)
     return op == WR_OP_ADDR4 || op == WR_OP_ADDR6;
 }
 
-static void compile_direct(struct compiler *c, const struct direct *d)
+static void add_direct(struct compiler *c, const struct known *d, uint32_t i)
 {
     struct wr_plan *plan = c->plan;
-    for (uint32_t i = 0; i < c->tmpl->nfields; i++) {
-        const struct wr_field *f = &c->tmpl->fields[i];
-        if (f->id != d->id || f->pen != d->pen || !loadable(f) || f->repeat)
-            continue;
-        struct wr_step s = step_of(c, i, d->op, d->dst);
-        if (is_address(d->op))
-            plan->is_flow = true;
-        if (d->pen == 9 && is_address(d->op))
-            plan->client_server = true;
-        if (d->op == WR_OP_PORT) {
-            plan->has_dport |= d->dst == DST(dport);
-            if (plan->nports < WR_PLAN_PORTS && s.len >= 2)
-                plan->ports[plan->nports++] = s;
-            else
-                plan->ports_exact = false;
-        }
-        plan->steps[plan->nsteps++] = s;
-        return; /* a repeated address or port: the first is the flow's */
+    struct wr_step s = step_of(c, i, d->op, d->dst);
+    plan->is_flow |= is_address(d->op);
+    plan->client_server |= d->pen == 9 && is_address(d->op);
+    if (d->op == WR_OP_PORT) {
+        plan->has_dport |= d->dst == DST(dport);
+        if (plan->nports < WR_PLAN_PORTS && s.len >= 2)
+            plan->ports[plan->nports++] = s;
+        else
+            plan->ports_exact = false;
     }
-}
-
-static const struct target *target_of(const struct wr_field *f)
-{
-    for (uint32_t i = 0; i < NTARGET; i++)
-        if (targets[i].id == f->id && targets[i].pen == f->pen)
-            return &targets[i];
-    return NULL;
+    plan->steps[plan->nsteps++] = s;
 }
 
 static uint8_t value_op(const struct wr_plan *plan, const struct wr_field *f, uint8_t target)
@@ -192,17 +199,36 @@ static uint8_t value_op(const struct wr_plan *plan, const struct wr_field *f, ui
     return (uint8_t)(f->len == 4 ? WR_OP_V4 : f->len == 8 ? WR_OP_V8 : WR_OP_VN);
 }
 
-static void compile_values(struct compiler *c)
+static void add_value(struct compiler *c, const struct known *k, uint32_t i)
 {
+    const struct wr_field *f = &c->tmpl->fields[i];
     struct wr_plan *plan = c->plan;
+    if (f->len > 8)
+        return;
+    plan->steps[plan->nsteps++] = step_of(c, i, value_op(plan, f, k->dst), k->dst);
+    plan->have |= UINT64_C(1) << k->dst;
+}
+
+/* Direct ones first, by rank; of a repeated address or port the first is the flow's. */
+static void compile_fields(struct compiler *c)
+{
+    const struct known *direct[NDIRECT] = {0};
+    uint16_t at[NDIRECT];
     for (uint32_t i = 0; i < c->tmpl->nfields; i++) {
         const struct wr_field *f = &c->tmpl->fields[i];
-        const struct target *t = loadable(f) ? target_of(f) : NULL;
-        if (!t || f->len > 8)
+        const struct known *k = loadable(f) ? known_of(f) : NULL;
+        c->known[i] = k && k->op == WR_OP_VN ? k : NULL;
+        if (!k || k->op == WR_OP_VN || f->repeat)
             continue;
-        plan->steps[plan->nsteps++] = step_of(c, i, value_op(plan, f, t->target), t->target);
-        plan->have |= UINT64_C(1) << t->target;
+        direct[k->rank] = k;
+        at[k->rank] = (uint16_t)i;
     }
+    for (uint32_t r = 0; r < NDIRECT; r++)
+        if (direct[r])
+            add_direct(c, direct[r], at[r]);
+    for (uint32_t i = 0; i < c->tmpl->nfields; i++)
+        if (c->known[i])
+            add_value(c, c->known[i], i);
 }
 
 static void count_fields(struct wr_plan *plan, const struct wr_tmpl *tmpl)
@@ -248,7 +274,8 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     struct compiler c = {.tmpl = tmpl, .plan = plan};
     c.anchor = calloc(tmpl->nfields + 1u, sizeof *c.anchor);
     c.off = calloc(tmpl->nfields + 1u, sizeof *c.off);
-    if (!plan || !c.anchor || !c.off) {
+    c.known = calloc(tmpl->nfields + 1u, sizeof *c.known);
+    if (!plan || !c.anchor || !c.off || !c.known) {
         free(plan);
         plan = NULL;
         goto done;
@@ -256,9 +283,7 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     plan->gaps = (uint16_t *)(void *)((uint8_t *)plan + size);
     plan->ports_exact = true;
     place_fields(&c);
-    for (uint32_t i = 0; i < NDIRECT; i++)
-        compile_direct(&c, &directs[i]);
-    compile_values(&c);
+    compile_fields(&c);
     count_fields(plan, tmpl);
     plan->has_flags = plan->have & WR_T(TCP_FLAGS);
     plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
@@ -271,5 +296,6 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
 done:
     free(c.anchor);
     free(c.off);
+    free(c.known);
     return plan;
 }
