@@ -155,7 +155,7 @@ static int set_option(struct settings *set, const struct wr_args *args, int key)
         set->config.state_dir = args->value;
         return 0;
     case OPT_WORKERS:
-        return wr_args_number(args, 1, 64, &set->config.workers) ? 0 : WR_EXIT_USAGE;
+        return wr_args_number(args, 1, WR_MAX_WORKERS, &set->config.workers) ? 0 : WR_EXIT_USAGE;
     case OPT_BATCH_ROWS:
         return wr_args_number(args, 1, 65535, &set->config.batch_rows) ? 0 : WR_EXIT_USAGE;
     case OPT_LISTEN:

@@ -94,6 +94,7 @@ struct wr_forward_listen {
 
 enum {
     WR_CONFIG_MAX_LISTEN = 64,
+    WR_MAX_WORKERS = 64,
     WR_CONFIG_MAX_FORWARD = 16,
     WR_CONFIG_MAX_TEE = 8,
     WR_CONFIG_MAX_FILES = 16,

@@ -366,7 +366,7 @@ static void read_scalars(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml *f = load->file;
     const int64_t second = 1000000000;
     read_str(load, root, "state", &c->state_dir);
-    read_u32(load, root, "workers", 1, 64, &c->workers);
+    read_u32(load, root, "workers", 1, WR_MAX_WORKERS, &c->workers);
     read_u32(load, root, "batch_rows", 1, 65535, &c->batch_rows);
     read_u32(load, root, "connections", 1, 1 << 20, &c->max_connections);
     read_u32(load, root, "connections_per_peer", 1, 1 << 20, &c->max_connections_per_peer);

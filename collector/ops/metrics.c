@@ -71,6 +71,7 @@ struct sums {
     struct wr_log_stats log;
     struct wr_framing framing;
     uint64_t files[WR_CONFIG_MAX_LISTEN], behind_bytes[WR_CONFIG_MAX_LISTEN];
+    uint64_t received[WR_MAX_WORKERS]; /* by each worker */
     uint64_t rows_sent, rows_dropped, ring_bytes, streams;
 };
 
@@ -82,12 +83,13 @@ static void add_u64s(void *sum, const void *part, size_t bytes)
         to[i] += from[i];
 }
 
-static void add_worker(struct sums *s, struct wr_worker *w)
+static void add_worker(struct sums *s, uint32_t index, struct wr_worker *w)
 {
     pthread_mutex_lock(&w->lock);
     for (uint32_t i = 0; i < w->nlisteners; i++) {
         const struct wr_listener *l = &w->listeners[i];
         add_u64s(&s->listeners[i], &l->stats, sizeof l->stats);
+        s->received[index] += l->stats.received;
         if (l->udp.receive_buffer && (!s->receive_buffer[i] || l->udp.receive_buffer < s->receive_buffer[i]))
             s->receive_buffer[i] = l->udp.receive_buffer;
     }
@@ -234,7 +236,7 @@ static void flow_decoder(const struct wr_flow_stats *f, struct wr_buf *out)
 
 static void exporters(const struct wr_owner *o, struct wr_buf *out)
 {
-    struct wr_buf texts[64] = {0}; /* as many as there may be workers */
+    struct wr_buf texts[WR_MAX_WORKERS] = {0};
     for (uint32_t i = 0; i < o->nworkers; i++) {
         pthread_mutex_lock(&o->workers[i].lock);
         wr_flow_decoder_metrics(o->workers[i].decoder, &texts[i]);
@@ -384,10 +386,13 @@ void wr_owner_metrics(struct wr_owner *o, struct wr_buf *out)
 {
     struct sums s = {0};
     for (uint32_t i = 0; i < o->nworkers; i++)
-        add_worker(&s, &o->workers[i]);
+        add_worker(&s, i, &o->workers[i]);
     head(out, "weir_build_info", "gauge", "version of this weir");
     wr_buf_str(out, "weir_build_info{version=\"" WR_VERSION "\"} 1\n");
     one(out, "weir_workers", "gauge", "worker threads", o->nworkers);
+    head(out, "weir_worker_received_total", "counter", "datagrams and messages of each worker: how evenly senders are spread");
+    for (uint32_t i = 0; i < o->nworkers; i++)
+        wr_buf_fmt(out, "weir_worker_received_total{worker=\"%" PRIu32 "\"} %" PRIu64 "\n", i, s.received[i]);
     one(out, "process_resident_memory_bytes", "gauge", "resident memory", resident_bytes());
     listeners(o, &s, out);
     files(o, &s, out);

@@ -254,7 +254,8 @@ static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, con
 bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan)
 {
     return plan->is_plain && !msg->exporter->nsamplers &&
-           (plan->times != WR_TIMES_UPTIME || msg->version != WR_FLOW_IPFIX);
+           (plan->times != WR_TIMES_UPTIME || msg->version != WR_FLOW_IPFIX) &&
+           (plan->times != WR_TIMES_S || msg->now_ns < WR_FLOW_LATE_S * WR_SECOND_NS);
 }
 
 static inline __attribute__((always_inline)) void decode_times(struct wr_msg *msg, const struct wr_plan *plan,

@@ -59,6 +59,7 @@ enum {
 #define WR_FLOW_NAME_NS (30 * 86400 * WR_SECOND_NS) /* a name told longer ago than this is not believed */
 #define WR_FLOW_TMPL_NS (3600 * WR_SECOND_NS) /* a template lives as long at least, and three times its refresh */
 #define WR_FLOW_HELD_NS (60 * WR_SECOND_NS)
+#define WR_FLOW_LATE_S ((INT64_C(1) << 32) - 365 * 86400) /* a year before seconds of 32 bits begin anew */
 #define WR_FLOW_IDLE_NS (1800 * WR_SECOND_NS) /* an exporter or stream this quiet makes room for another */
 
 struct wr_field {

@@ -7,16 +7,25 @@
 #define NTP_1970 INT64_C(2208988800) /* seconds from 1900 to 1970 */
 #define MAX_SWAP_NS (INT64_C(0x7fffffff) * 1000000)
 
+/* Seconds of 32 bits begin anew in 2106 (RFC 7011 5.2): from a year before on they are the ones nearest to now. */
+static int64_t in_era(int64_t now_ns, uint32_t s)
+{
+    const int64_t wrap = INT64_C(1) << 32, now = now_ns / WR_SECOND_NS;
+    int64_t era = now < WR_FLOW_LATE_S ? 0 : (now - s + wrap / 2) / wrap;
+    return s + era * wrap;
+}
+
 /* An exporter whose clock was never set (before 2000) exports now. */
 void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs)
 {
     enum { YEAR_2000 = 946684800 };
-    msg->export_ns = secs >= YEAR_2000 ? secs * WR_SECOND_NS + nsecs : msg->now_ns;
+    int64_t s = in_era(msg->now_ns, secs);
+    msg->export_ns = s >= YEAR_2000 ? s * WR_SECOND_NS + nsecs : msg->now_ns;
 }
 
-static int64_t of_seconds(uint64_t s)
+static int64_t of_seconds(const struct wr_msg *msg, uint64_t s)
 {
-    return s <= UINT32_MAX ? (int64_t)s * WR_SECOND_NS : 0;
+    return s && s <= UINT32_MAX ? in_era(msg->now_ns, (uint32_t)s) * WR_SECOND_NS : 0;
 }
 
 static int64_t of_milliseconds(uint64_t ms)
@@ -75,7 +84,7 @@ static int64_t one_end(const struct wr_msg *msg, const struct wr_plan *plan, con
     if (!t && have & WR_T(START_US))
         t = of_ntp(v[WR_T_START_US + k], true);
     if (!t && have & WR_T(START_S))
-        t = of_seconds(v[WR_T_START_S + k]);
+        t = of_seconds(msg, v[WR_T_START_S + k]);
     if (!t && have & WR_T(START_UP))
         t = of_uptime(msg, plan, v, v[WR_T_START_UP + k], ret_guess);
     if (!t && have & WR_T(START_DELTA))
@@ -83,7 +92,7 @@ static int64_t one_end(const struct wr_msg *msg, const struct wr_plan *plan, con
     return t > 0 ? t : 0;
 }
 
-static int64_t event_time(const struct wr_plan *plan, const uint64_t *v)
+static int64_t event_time(const struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v)
 {
     int64_t t = 0;
     if (plan->have & WR_T(EVENT_MS))
@@ -93,7 +102,7 @@ static int64_t event_time(const struct wr_plan *plan, const uint64_t *v)
     if (!t && plan->have & WR_T(EVENT_US))
         t = of_ntp(v[WR_T_EVENT_US], true);
     if (!t && plan->have & WR_T(EVENT_S))
-        t = of_seconds(v[WR_T_EVENT_S]);
+        t = of_seconds(msg, v[WR_T_EVENT_S]);
     return t;
 }
 
@@ -134,7 +143,7 @@ static bool raw_times(const struct wr_msg *msg, const struct wr_plan *plan, cons
     *start = one_end(msg, plan, v, 0, &guess);
     *end = one_end(msg, plan, v, 1, &guess);
     if (!*end && plan->have & events)
-        *end = event_time(plan, v); /* a firewall's event: its start, if any, is the connection's */
+        *end = event_time(msg, plan, v); /* a firewall's event: its start, if any, is the connection's */
     return !guess;
 }
 

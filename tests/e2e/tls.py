@@ -122,6 +122,13 @@ def old_version():
         fail("TLS 1.1 was let in")
 
 
+def null_cipher():
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{syslog}", "-tls1_2", "-cipher", "eNULL:@SECLEVEL=0",
+                           "-cert", f"{folder}/client.pem", "-key", f"{folder}/client.key"], input="", capture_output=True, text=True)
+    if "no cipher match" in done.stderr or "Cipher is (NONE)" not in done.stdout:
+        fail(f"a cipher that hides nothing was taken, or s_client has none: {done.stderr}")
+
+
 def plain():
     with socket.create_connection(("127.0.0.1", syslog)) as s:
         s.sendall(line("never-plain"))
@@ -168,6 +175,7 @@ try:
         refused(client, try_client(client), True)
     refused("self-signed", try_client("strangers"), True)
     refused("TLS 1.1", old_version, False)
+    refused("no cipher", null_cipher, False)
     refused("plain text", plain, False)
     if any(h.startswith("never") for h in hosts()):
         fail("a refused client's line was taken")
