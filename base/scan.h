@@ -10,7 +10,8 @@
 enum wr_pred_op {
     WR_PRED_IN_INT, /* the integer column is one of ints[0..n); null is not */
     WR_PRED_IN_STR, /* the string column equals one of strs[0..n) */
-    WR_PRED_IN_STR_NOCASE
+    WR_PRED_IN_STR_NOCASE,
+    WR_PRED_SET /* the column has a value that is not empty */
 };
 
 struct wr_pred {

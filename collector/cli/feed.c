@@ -54,7 +54,7 @@ static bool make_outputs(struct wr_feed *f)
     for (int t = 0; t < WR_NTABLES; t++) {
         bool conn = wr_wants_is_conn((enum wr_table)t) || t == WR_TABLE_ASIM_NETWORK_SESSION_LOGS;
         const struct wr_colset *cols = conn          ? wr_wants_conn_cols(w, (enum wr_table)t)
-                                       : wants(f, t) ? &w->scan[t].wanted
+                                       : wr_wants_rows(w, (enum wr_table)t) ? &w->scan[t].wanted
                                                      : NULL;
         f->out[t] = cols ? wr_batch_new(wr_schema_of(t), cols, f->opts.batch_rows) : NULL;
         if (cols && !f->out[t])
@@ -113,7 +113,7 @@ static bool row_batches(const struct wr_feed *f, struct wr_rows *rows)
 {
     for (int t = 0; t < WR_NTABLES; t++) {
         bool events = t == WR_TABLE_DEVICE_NETWORK_EVENTS;
-        if (!events && (wr_wants_is_conn((enum wr_table)t) || t == WR_TABLE_FLOWS || !wants(f, t)))
+        if (!events && (wr_wants_is_conn((enum wr_table)t) || t == WR_TABLE_FLOWS || !wr_wants_rows(&f->wants, (enum wr_table)t)))
             continue;
         const struct wr_colset *cols = events                 ? &f->wants.event_cols
                                        : t == WR_TABLE_SYSLOG ? &f->line_cols
@@ -204,6 +204,8 @@ static void clock_to(struct wr_feed *f, int64_t time_ns)
 static enum wr_err take_packed(struct wr_feed *f, enum wr_table table, const void *row, size_t len)
 {
     enum wr_err err = wr_row_unpack(f->out[table], row, len);
+    if (!err && table == WR_TABLE_COMMON_SECURITY_LOG && f->conn)
+        err = wr_conn_firewall(f->conn, f->out[table], f->out[table]->nrows - 1, f->clock_ns);
     if (!err && f->out[table]->nrows == f->opts.batch_rows)
         err = emit(f, table);
     return err;
@@ -219,7 +221,7 @@ static enum wr_err take_flows(struct wr_feed *f)
         struct wr_who who = wr_flow_who(&f->flows, flow);
         if (f->conn && !(flow->flags & WR_FLOW_ASIDE))
             err = wr_conn_flow_who(f->conn, flow, who, f->clock_ns);
-        if (err || !wants(f, WR_TABLE_FLOWS))
+        if (err || !wants(f, WR_TABLE_FLOWS) || (flow->flags & WR_FLOW_NAT_EVENT))
             continue;
         if (!wr_flow_row(flow, who, f->out[WR_TABLE_FLOWS]))
             err = WR_ENOMEM;

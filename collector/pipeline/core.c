@@ -115,7 +115,7 @@ static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, 
     bool connects = core->wants.conn && !(flow->flags & WR_FLOW_ASIDE);
     enum wr_err err = connects ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
     struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
-    if (err || !flows)
+    if (err || !flows || (flow->flags & WR_FLOW_NAT_EVENT))
         return err;
     if (flows->nrows == flows->cap && (err = give(core, WR_TABLE_FLOWS, flows)))
         return err;
@@ -168,7 +168,10 @@ static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const st
         if (err)
             return err;
     }
-    return wr_row_unpack(batch, input->bytes, input->len);
+    enum wr_err err = wr_row_unpack(batch, input->bytes, input->len);
+    if (!err && table == WR_TABLE_COMMON_SECURITY_LOG && core->wants.conn)
+        err = wr_conn_firewall(core->conn, batch, batch->nrows - 1, core->now_ns);
+    return err;
 }
 
 static enum wr_err drain(struct wr_core *core)

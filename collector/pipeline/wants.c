@@ -86,6 +86,40 @@ static bool make_branches(struct wr_wants *wants, const struct wr_scan *const sc
     return true;
 }
 
+/* Who reads connections reads what firewalls tell of translations (conn/nat.c): of the ports that are wanted. */
+static bool add_firewalls(struct wr_wants *wants)
+{
+    static const uint16_t translated[2] = {WR_CSL_SourceTranslatedAddress, WR_CSL_DestinationTranslatedAddress};
+    static const uint16_t ports[2] = {WR_CSL_DestinationPort, WR_CSL_DestinationTranslatedPort};
+    struct wr_scan *scan = &wants->scan[WR_TABLE_COMMON_SECURITY_LOG];
+    const struct wr_scan *events = &wants->events;
+    uint32_t n = scan->nbranches;
+    struct wr_branch *branches = wr_arena_alloc(wants->arena, (n + 4u * events->nbranches) * sizeof *branches);
+    if (!branches)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        branches[i] = scan->branches[i];
+    for (uint32_t i = 0; i < 4 * events->nbranches; i++) {
+        const struct wr_branch *from = &events->branches[i / 4];
+        struct wr_pred *preds = wr_arena_alloc(wants->arena, 2 * sizeof *preds);
+        if (!preds)
+            return false;
+        preds[0] = (struct wr_pred){.col = translated[i & 1], .op = WR_PRED_SET};
+        branches[n] = (struct wr_branch){.preds = preds, .npreds = 1};
+        for (uint32_t k = 0; k < from->npreds; k++)
+            if (from->preds[k].col == WR_DNE_RemotePort && from->preds[k].op == WR_PRED_IN_INT) {
+                preds[1] = from->preds[k];
+                preds[1].col = ports[i >> 1 & 1];
+                branches[n].npreds = 2;
+            }
+        n++;
+    }
+    scan->branches = branches;
+    scan->nbranches = n;
+    wr_conn_firewall_cols(&scan->wanted);
+    return true;
+}
+
 bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTABLES])
 {
     const struct wr_scan *dne = scan[WR_TABLE_DEVICE_NETWORK_EVENTS],
@@ -114,8 +148,8 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
                                  (is_read(scan[WR_TABLE_HIDDEN_CONNECTION]) ? WR_ONE_SIDED_HIDDEN : 0) |
                                  (is_read(scan[WR_TABLE_AGENT_SILENT]) ? WR_ONE_SIDED_SILENT : 0));
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
-    bool made = make_branches(wants, scan);
-    wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) : 0) |
+    bool made = make_branches(wants, scan) && (!wants->conn || add_firewalls(wants));
+    wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) | wr_who_bit(WR_WHO_NAT) : 0) |
                  (wr_wants_rows(wants, WR_TABLE_FLOWS) ? wr_flow_row_who(&wants->scan[WR_TABLE_FLOWS].wanted) : 0);
     if (made)
         return true;

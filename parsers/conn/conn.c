@@ -99,6 +99,7 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     c->recents = (struct wr_pool){.size = sizeof(struct wr_recent), .free = WR_NONE};
     c->agents = (struct wr_pool){.size = sizeof(struct wr_agent), .free = WR_NONE};
     c->recent = c->agent = (struct wr_list){WR_NONE, WR_NONE};
+    wr_nats_init(&c->nat);
     c->first_heard = -1;
     c->next_id = 1;
     if (!make_scratch(c)) {
@@ -129,6 +130,7 @@ void wr_conn_free(struct wr_conn *conn)
     wr_batch_free(conn->one_sided);
     wr_observers_fini(&conn->observers);
     wr_labels_fini(&conn->labels);
+    wr_nats_fini(&conn->nat);
     wr_batch_free(conn->scratch);
     wr_batch_free(conn->session);
     wr_batch_free(conn->view);
@@ -189,6 +191,7 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
     int64_t done = longest(conn), quick = done;
     if ((conn->opts.expect_endpoint || conn->seen_event) && quick < ACTIVE_TIMEOUT)
         quick = ACTIVE_TIMEOUT; /* an event that is later than it should be still finds it */
+    wr_nats_expire(conn, quick);
     enum wr_err err = end_waits(conn, WR_WAIT_HOLD, conn->now);
     if (!err)
         err = end_waits(conn, WR_WAIT_PAIR, conn->now);
@@ -197,86 +200,6 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
     if (!err)
         err = expire(conn, WR_LRU_QUICK, quick);
     return err ? err : expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
-}
-
-/* A request waits for what the entry now shows. */
-static bool is_answered(const struct wr_conn *c, const struct wr_entry *e)
-{
-    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
-        const struct wr_crow *row = wr_crow_at(c, r);
-        if (row->packed && row->action == WR_ACTION_REQUEST && row->state == WR_ROW_HELD)
-            return (e->flags & WR_CONN_FLOW) && wr_row_action(c, e, row->side) == WR_ACTION_SUCCESS;
-    }
-    return false;
-}
-
-/* What a record means for the rows of its entry. */
-static enum wr_err react(struct wr_conn *c, uint32_t i)
-{
-    struct wr_entry *e = wr_entry_at(c, i);
-    if (e->rows != WR_NONE) {
-        if (!c->opts.final_only && is_answered(c, e))
-            return wr_row_settle(c, i);
-        wr_rows_changed(c, e);
-        return WR_OK;
-    }
-    if (c->opts.final_only)
-        return WR_OK;
-    uint8_t why;
-    bool hold = (c->opts.expect_endpoint || c->seen_event) &&
-                !wr_who_tells_process(c, e, wr_entry_initiator(e, &why));
-    if (!hold && wr_entry_decided(c, e))
-        return wr_row_orphan(c, i);
-    if (e->wait != WR_WAIT_NOT)
-        return WR_OK;
-    e->due = c->now + (hold ? c->opts.hold_ns : c->opts.pair_ns);
-    wr_table_wait(c, i, hold ? WR_WAIT_HOLD : WR_WAIT_PAIR);
-    return WR_OK;
-}
-
-/* Two entries turned out to be one connection; at most one of them has rows. Returns the one that
- * stays. */
-static enum wr_err merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *ret_i)
-{
-    uint32_t into = wr_entry_at(c, k)->rows != WR_NONE ? k : i, from = into == i ? k : i;
-    struct wr_entry *e = wr_entry_at(c, from);
-    enum wr_err err = wr_count_merge(c, wr_entry_at(c, into), e);
-    if (!err && e->label)
-        err = wr_label_learn(c, wr_entry_at(c, into), wr_label_text(c, e->label), strlen(wr_label_text(c, e->label)));
-    if (!err && e->who != WR_NONE)
-        err = wr_who_learn(c, wr_entry_at(c, into), e->who_side, wr_who_at(c, e->who));
-    if (err)
-        return err;
-    e->flags &= (uint8_t)~WR_CONN_FLOW; /* nothing left that would need a row */
-    c->stats.connections--;
-    *ret_i = into;
-    return wr_table_drop(c, from);
-}
-
-/* An event and the begin of its flow tell how far the device's clock is off. */
-static enum wr_err learn_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_t told)
-{
-    const struct wr_entry *e = wr_entry_at(c, i);
-    bool begins = !(e->flags & WR_CONN_TCP_FLAGS) || (e->flags & WR_CONN_SYN);
-    return begins && wr_match_is_alone(c, i) ? wr_clock_learn(c, device, told - e->start) : WR_OK;
-}
-
-/* The first record of what an event announced. */
-static enum wr_err matched(struct wr_conn *c, uint32_t i)
-{
-    struct wr_entry *e = wr_entry_at(c, i);
-    uint32_t r = e->rows; /* an event's, at most a session's before it */
-    while (!wr_crow_at(c, r)->packed)
-        r = wr_crow_at(c, r)->next;
-    const struct wr_crow *row = wr_crow_at(c, r);
-    int64_t opened = row->opened - row->skew;
-    c->stats.matched++;
-    if (opened - e->start > WR_OPEN_SLACK ||
-        (e->start - opened > WR_OPEN_SLACK && (e->flags & WR_CONN_SYN))) {
-        c->stats.ambiguous++;
-        e->flags |= WR_CONN_AMBIGUOUS;
-    }
-    return learn_clock(c, i, row->device, row->opened);
 }
 
 static enum wr_err learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who)
@@ -303,9 +226,23 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
     enum wr_err err = wr_conn_advance(conn, now_ns);
     if (err)
         return err;
+    if (who.len && (err = wr_nat_told(conn, flow, who)))
+        return err;
+    if (flow->flags & WR_FLOW_NAT_EVENT)
+        return WR_OK;
     conn->stats.flows++;
     wr_record_of(flow, &rec);
     note_lag(conn, rec.start);
+    struct wr_flow moved;
+    if (conn->nat.naliases || conn->nat.nblocks) {
+        if ((err = wr_nat_record(conn, &rec, flow)))
+            return err;
+        if (rec.nat & WR_NAT_MOVED) {
+            moved = *flow;
+            moved.point ^= WR_NAT_POINT;
+            flow = &moved;
+        }
+    }
     uint32_t second, i = wr_match_record(conn, &rec, flow, &second);
     if (i == WR_NONE) {
         err = wr_table_add(conn, &rec.key, rec.start, &i);
@@ -325,16 +262,19 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
         conn->stats.dup_record++;
         return WR_OK;
     }
-    if (first && e->rows != WR_NONE && (err = matched(conn, i)))
+    e->nat |= rec.nat;
+    if ((rec.nat & (WR_NAT_OUTPORT * 3)) && (err = wr_wild_add(conn, i, rec.nat & WR_NAT_OUTPORT ? 0 : 1)))
+        return err;
+    if (first && e->rows != WR_NONE && (err = wr_join_matched(conn, i)))
         return err;
     if (who.len && (err = learn(conn, e, rec.src, who)))
         return err;
-    if (second != WR_NONE && (err = merge(conn, i, second, &i)))
+    if (second != WR_NONE && (err = wr_join_merge(conn, i, second, &i)))
         return err;
     if (second != WR_NONE || e->start != start)
         wr_table_rechain(conn, i);
     wr_table_touch(conn, i);
-    return react(conn, i);
+    return wr_join_react(conn, i);
 }
 
 static bool text_is(const struct wr_str *s, const char *text)
@@ -391,18 +331,12 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
         !address_of(b, WR_DNE_RemoteIP, row, remote, &rv6) || lv6 != rv6 ||
         !wr_protocol_parse(wr_str_data(&proto->s[row]), proto->s[row].len, &ret_o->key.proto))
         return false;
-    int cmp = memcmp(local, remote, lv6 ? 16 : 4);
-    uint8_t side = cmp > 0 || (cmp == 0 && lport > rport);
+    uint8_t proto_number = ret_o->key.proto;
     const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
     ret_o->device = device->len ? wr_clock_device(wr_str_data(device), device->len) : 0;
     ret_o->skew = wr_clock_skew(c, ret_o->device);
     ret_o->opened -= ret_o->skew;
-    ret_o->side = side;
-    ret_o->key.v6 = lv6;
-    memcpy(ret_o->key.addr[side], local, 16);
-    memcpy(ret_o->key.addr[!side], remote, 16);
-    ret_o->key.port[side] = lport;
-    ret_o->key.port[!side] = rport;
+    ret_o->side = wr_key_make(&ret_o->key, local, lport, remote, rport, proto_number, lv6);
     return true;
 }
 
@@ -515,13 +449,14 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_ope
     crow->skew = open->skew;
     crow->device = open->device;
     crow->digest = open->digest;
+    crow->via = open->moved ? WR_VIA_NAT : WR_VIA_TUPLE;
     wr_table_unwait(c, i);
     crow->state = WR_ROW_HELD;
     if (e->flags & WR_CONN_FLOW)
         wr_table_touch(c, i);
     if (c->opts.final_only)
         return WR_OK; /* the session, too, comes at the end */
-    if (crow->action == WR_ACTION_REQUEST && !has.session && !is_answered(c, e)) {
+    if (crow->action == WR_ACTION_REQUEST && !has.session && !wr_join_is_answered(c, e)) {
         e->due = c->now + c->opts.hold_ns;
         wr_table_wait(c, i, WR_WAIT_HOLD);
         return WR_OK;
@@ -581,12 +516,19 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     }
     open.digest = wr_hash(&digest_key, conn->buf.data, conn->buf.len);
     conn->stats.openings++;
+    if (conn->nat.naliases || conn->nat.nblocks)
+        wr_nat_opening(conn, &open);
     switch (wr_match_opening(conn, &open, &i, &ambiguous)) {
     case WR_OPEN_AGAIN:
         conn->stats.dup_record++;
         return WR_OK;
     case WR_OPEN_NEW:
-        err = wr_table_add(conn, &open.key, open.opened, &i);
+        err = conn->nat.wild ? wr_nat_claim(conn, &open, &i) : WR_OK;
+        if (!err && i == WR_NONE) {
+            err = wr_table_add(conn, &open.key, open.opened, &i);
+            if (!err && conn->nat.wild)
+                err = wr_wild_add(conn, i, open.side);
+        }
         break;
     case WR_OPEN_BIND:
         break;
@@ -599,7 +541,7 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     if (is_capped(conn, batch, row))
         err = wr_recent_note(conn, &open.key, open.side, open.opened);
     if (!err && wr_entry_at(conn, i)->flags & WR_CONN_FLOW)
-        err = learn_clock(conn, i, open.device, open.opened + open.skew);
+        err = wr_join_clock(conn, i, open.device, open.opened + open.skew);
     if (err)
         return err;
     conn->stats.ambiguous += ambiguous;
@@ -615,6 +557,10 @@ static enum wr_err flush(struct wr_conn *conn)
         err = end_waits(conn, WR_WAIT_PAIR, INT64_MAX);
     if (!conn->opts.final_only)
         return err;
+    bool nat = conn->nat.naliases || conn->nat.nblocks;
+    for (uint32_t i = 0; nat && !err && i < conn->entries.n; i++)
+        if (wr_entry_at(conn, i)->lru != WR_LRU_NOT && wr_entry_at(conn, i)->rows == WR_NONE)
+            err = wr_nat_settle(conn, i, &(uint32_t){0});
     for (int list = 0; list < WR_NLRU; list++)
         for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE;
              i = wr_entry_at(conn, i)->lru_next) {

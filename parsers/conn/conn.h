@@ -77,6 +77,12 @@ struct wr_conn_stats {
     uint64_t unseen; /* connections that an endpoint reported and no exporter: with `matched` the coverage */
     uint64_t agents_dropped; /* addresses given up: more than 65,536 */
     uint64_t clocks_off;  /* devices whose clock is more than a minute off, now */
+    uint64_t nat_told;    /* events of translations, and records with both sides of one */
+    uint64_t nat_moved;   /* connections whose flows came first under their tuple on the other side */
+    uint64_t nat_late;    /* those for which it was too late: rules had the row */
+    uint64_t nat_exhausted; /* events that addresses, ports or a quota were used up */
+    uint64_t nat_dropped; /* translations given up: more than max_connections */
+    uint64_t nat_live;    /* translations known now */
 };
 
 /* The columns that event batches need: those wanted, those that name a connection, and what sessions are made of. */
@@ -100,6 +106,10 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
  * want wr_conn_event_cols(). */
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns) WR_MUST_CHECK;
+/* Row `row` of CommonSecurityLog: a firewall's line may tell of a translation. The batch has wr_conn_firewall_cols(). */
+enum wr_err wr_conn_firewall(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
+                             int64_t now_ns) WR_MUST_CHECK;
+void wr_conn_firewall_cols(struct wr_colset *set);
 /* Moves time on: holds end, idle connections go. */
 enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */

@@ -28,7 +28,8 @@ static int64_t clamp_time(int64_t ns)
     return ns < 0 ? 0 : ns > WR_TIME_MAX ? WR_TIME_MAX : ns;
 }
 
-static uint32_t fingerprint(const struct wr_flow *flow, uint8_t src)
+/* Not of the key's ends: a translation that becomes known may turn them round. */
+static uint32_t fingerprint(const struct wr_flow *flow)
 {
     uint64_t part[] = {(uint64_t)flow->start_ns,
                        (uint64_t)flow->end_ns,
@@ -37,32 +38,41 @@ static uint32_t fingerprint(const struct wr_flow *flow, uint8_t src)
                        flow->packets[0],
                        flow->packets[1],
                        flow->point,
-                       (uint64_t)flow->tcp_flags << 8 | src};
+                       (uint64_t)flow->tcp_flags << 32 | (uint64_t)flow->sport << 16 | flow->dport,
+                       flow->src[3] | (uint64_t)flow->dst[3] << 8};
     uint32_t hash = (uint32_t)wr_hash(&fingerprint_key, part, sizeof part);
     return hash ? hash : 1;
+}
+
+uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport,
+                    uint8_t proto, bool v6)
+{
+    size_t n = v6 ? 16 : 4;
+    *ret_key = (struct wr_conn_key){.proto = proto, .v6 = v6};
+    int cmp = memcmp(a, b, n);
+    uint8_t end = cmp > 0 || (cmp == 0 && aport > bport);
+    memcpy(ret_key->addr[end], a, n);
+    memcpy(ret_key->addr[!end], b, n);
+    ret_key->port[end] = aport;
+    ret_key->port[!end] = bport;
+    return end;
 }
 
 void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
 {
     struct wr_record *r = ret_rec;
     bool v6 = flow->flags & WR_FLOW_V6;
-    size_t n = v6 ? 16 : 4;
-    *r = (struct wr_record){.key = {.proto = flow->proto, .v6 = v6}};
+    *r = (struct wr_record){.nat = WR_NAT_DIRECT};
     /* exporters put ICMP's type and code into the ports, and a reply has another type than its
      * request */
     bool icmp = flow->proto == 1 || flow->proto == 58;
     uint16_t sport = icmp ? 0 : flow->sport, dport = icmp ? 0 : flow->dport;
-    int cmp = memcmp(flow->src, flow->dst, n);
-    r->src = cmp > 0 || (cmp == 0 && sport > dport);
-    memcpy(r->key.addr[r->src], flow->src, n);
-    memcpy(r->key.addr[!r->src], flow->dst, n);
-    r->key.port[r->src] = sport;
-    r->key.port[!r->src] = dport;
+    r->src = wr_key_make(&r->key, flow->src, sport, flow->dst, dport, flow->proto, v6);
     r->start = clamp_time(flow->start_ns);
     r->end = clamp_time(flow->end_ns);
     if (r->end < r->start)
         r->end = r->start;
-    r->fingerprint = fingerprint(flow, r->src);
+    r->fingerprint = fingerprint(flow);
     if (flow->proto == WR_TCP && (flow->flags & WR_FLOW_HAS_TCP_FLAGS) && flow->tcp_flags) {
         r->tcp_flags = true;
         r->syn = flow->tcp_flags & WR_SYN;

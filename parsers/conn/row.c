@@ -35,7 +35,9 @@ uint8_t wr_row_quality(const struct wr_conn *c, const struct wr_crow *row)
         return WR_MATCH_NONE;
     if (event->via != WR_VIA_TUPLE)
         return event->via == WR_VIA_NAT ? WR_MATCH_NAT : WR_MATCH_REMOTE;
-    return e->flags & WR_CONN_AMBIGUOUS ? WR_MATCH_AMBIGUOUS : WR_MATCH_EXACT;
+    if (e->flags & WR_CONN_AMBIGUOUS)
+        return WR_MATCH_AMBIGUOUS;
+    return (e->nat & (WR_NAT_MOVED | WR_NAT_DIRECT)) == WR_NAT_MOVED ? WR_MATCH_NAT : WR_MATCH_EXACT;
 }
 
 /* Who began, by the first rule that knows. */
@@ -249,6 +251,11 @@ static enum wr_err add_remote_row(struct wr_conn *c, uint32_t i, bool *ret_found
 
 enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i)
 {
+    enum wr_err err = WR_OK;
+    if (wr_entry_at(c, i)->rows == WR_NONE && (c->nat.naliases || c->nat.nblocks))
+        err = wr_nat_settle(c, i, &i);
+    if (err)
+        return err;
     if (wr_entry_at(c, i)->rows == WR_NONE)
         return wr_row_orphan(c, i);
     wr_table_unwait(c, i);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x394e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x414e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
@@ -265,6 +265,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
     wr_buf_u8(out, e->first_src);
     wr_buf_u8(out, e->bytes_known);
     wr_buf_u8(out, e->unchained);
+    wr_buf_u8(out, e->nat & WR_NAT_SAVED);
     struct wr_who who = wr_who_at(c, e->who);
     wr_buf_u16(out, e->label);
     wr_buf_u8(out, e->who_side);
@@ -278,7 +279,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
         put_row(out, c, wr_crow_at(c, r));
 }
 
-static bool key_is_canonical(const struct wr_conn_key *k)
+bool wr_key_is_canonical(const struct wr_conn_key *k)
 {
     static const uint8_t zero[12];
     int cmp = memcmp(k->addr[0], k->addr[1], 16);
@@ -312,6 +313,7 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     e->first_src = rd_u8_max(rd, 1);
     e->bytes_known = rd_u8_max(rd, 3);
     e->unchained = rd_u8_max(rd, 1);
+    e->nat = rd_u8_max(rd, WR_NAT_SAVED);
     e->label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
     e->who_side = rd_u8_max(rd, 1);
     struct wr_who who;
@@ -322,7 +324,7 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     if (err)
         return err;
     bool good =
-        !rd->err && e->last >= e->start && e->touched <= c->now && key_is_canonical(&e->key);
+        !rd->err && e->last >= e->start && e->touched <= c->now && wr_key_is_canonical(&e->key);
     return good ? WR_OK : WR_ECORRUPT;
 }
 
@@ -508,6 +510,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
         put_entry(out, conn, e);
     }
     put_lists(out, conn, number);
+    wr_nats_save(conn, out);
     free(number);
 }
 
@@ -583,6 +586,8 @@ static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)
     for (uint8_t table = 0; !err && table < WR_NDUE; table++)
         for (uint32_t n = wr_rd_u32(rd); !err && n; n--)
             err = load_due(c, rd, table);
+    if (!err)
+        err = wr_nats_load(c, rd);
     for (uint32_t i = 0; !err && i < c->entries.n; i++) {
         const struct wr_entry *e = wr_entry_at(c, i);
         bool idle = e->rows == WR_NONE && e->wait == WR_WAIT_NOT && !c->opts.final_only;

@@ -177,6 +177,94 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     WR_ASSERT(wr_table_link(c, i)); /* its slot has just become free */
 }
 
+static void swap_i64(int64_t v[2])
+{
+    int64_t t = v[0];
+    v[0] = v[1];
+    v[1] = t;
+}
+
+static void swap_u64(uint64_t v[2])
+{
+    uint64_t t = v[0];
+    v[0] = v[1];
+    v[1] = t;
+}
+
+static void swap_u32(uint32_t v[2])
+{
+    uint32_t t = v[0];
+    v[0] = v[1];
+    v[1] = t;
+}
+
+static uint8_t swap_bits(uint8_t v)
+{
+    return (uint8_t)((v & 1) << 1 | (v >> 1 & 1));
+}
+
+static void swap_ends(struct wr_conn *c, struct wr_entry *e)
+{
+    uint8_t t = e->tcp[0];
+    e->tcp[0] = e->tcp[1];
+    e->tcp[1] = t;
+    swap_i64(e->syn_start);
+    swap_u64(e->bytes);
+    e->lone_syn = swap_bits(e->lone_syn);
+    e->bytes_known = swap_bits(e->bytes_known);
+    e->initiator = !e->initiator;
+    e->first_src = !e->first_src;
+    e->who_side = !e->who_side;
+    for (struct wr_point *p = &e->point;; p = wr_point_at(c, p->next)) {
+        swap_u32(p->packets);
+        swap_u64(p->bytes);
+        if (p->total != WR_NONE) {
+            struct wr_total *total = wr_total_at(c, p->total);
+            swap_i64(total->start);
+            swap_u64(total->bytes);
+            swap_u32(total->packets);
+        }
+        if (p->next == WR_NONE)
+            break;
+    }
+}
+
+/* Its records had another tuple than this key: views of their own. */
+static enum wr_err rename_points(struct wr_conn *c, struct wr_entry *e)
+{
+    enum wr_err err = WR_OK;
+    for (struct wr_point *p = &e->point; !err; p = wr_point_at(c, p->next)) {
+        const uint8_t *known = wr_observer_find(c, p->id);
+        p->id ^= WR_NAT_POINT;
+        uint8_t addr[16];
+        if (known) {
+            memcpy(addr, known, sizeof addr); /* noting may move the list */
+            err = wr_observer_note(c, p->id, addr);
+        }
+        if (p->next == WR_NONE)
+            break;
+    }
+    return err;
+}
+
+enum wr_err wr_table_rekey(struct wr_conn *c, uint32_t i, const struct wr_conn_key *key, bool swap)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    WR_ASSERT(e->rows == WR_NONE && (e->flags & WR_CONN_FLOW));
+    wr_wild_del(c, i);
+    unchain(c, i);
+    if (swap)
+        swap_ends(c, e);
+    if (!(e->nat & WR_NAT_MOVED)) {
+        enum wr_err err = rename_points(c, e);
+        if (err)
+            return err;
+    }
+    e->nat = WR_NAT_MOVED;
+    e->key = *key;
+    return wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
+}
+
 _Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_crow) +
                        2 * sizeof(struct wr_slot) * 8 / 3 <=
                    WR_CONN_BYTES,
@@ -266,6 +354,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
     if (err)
         return err;
     wr_table_unwait(c, i);
+    wr_wild_del(c, i);
     unlist_lru(c, e);
     e->lru = WR_LRU_NOT;
     unchain(c, i);

@@ -95,8 +95,17 @@ enum {
     WR_CONN_AMBIGUOUS = 128
 };
 
+/* How an entry's key and its records come together. */
+enum {
+    WR_NAT_MOVED = 1,   /* some record had another tuple, translated to this key */
+    WR_NAT_DIRECT = 2,  /* some record had the key itself */
+    WR_NAT_OUTPORT = 4, /* << side: that end's address is the inside one, its port the outside one */
+    WR_NAT_SAVED = 15,
+    WR_NAT_WILD = 16 /* << side: stands in by_wild with that end's port left out */
+};
+
 struct wr_entry {
-    struct wr_conn_key key;
+    struct wr_conn_key key; /* the connection's own ends, behind translations that are known */
     int64_t start, last; /* of its records; of the opening while there is none */
     int64_t touched, due;
     uint64_t born;
@@ -106,7 +115,7 @@ struct wr_entry {
     struct wr_point point;
     uint32_t older, rows, lru_prev, lru_next, wait_prev, wait_next;
     uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src,
-        bytes_known /* bit per side */;
+        bytes_known /* bit per side */, nat /* WR_NAT_* */;
     uint8_t lru, wait, unchained, who_side /* index of the end it is about */;
     uint16_t label;
     uint32_t who; /* WR_NONE: nothing is known */
@@ -208,6 +217,33 @@ struct wr_labels {
     struct wr_index index;
 };
 
+/* A tuple on another side of a translation, and the connection's own. `to` is WR_TIME_MAX while it holds. */
+struct wr_alias {
+    struct wr_conn_key seen, inside;
+    int64_t from, to, touched;
+    uint32_t next, prev;
+    uint8_t swap /* end 0 of `seen` is end 1 of `inside` */, learned /* from a port block, by the time */,
+        guessed /* its end was told, not its begin */, list;
+};
+
+/* Ports of an outside address that an inside address has, whoever the peer is. */
+struct wr_block {
+    uint8_t outside[16], inside[16];
+    int64_t from, to, touched;
+    uint32_t next, prev;
+    uint16_t first, last, port; /* port: the inside one, when there is one for one */
+    uint8_t proto /* 0 any */, v6, exact, list;
+};
+
+enum { WR_NAT_OPEN, WR_NAT_ENDED, WR_NAT_NLISTS };
+struct wr_nats {
+    struct wr_pool aliases, blocks;
+    struct wr_index by_seen, by_block, by_wild;
+    struct wr_list alias[WR_NAT_NLISTS], block[WR_NAT_NLISTS]; /* by last use */
+    uint32_t naliases, nblocks;
+    bool wild; /* by_wild is kept: there have been blocks */
+};
+
 struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
@@ -221,6 +257,7 @@ struct wr_conn {
     struct wr_whos whos;
     struct wr_observers observers;
     struct wr_labels labels;
+    struct wr_nats nat;
     struct wr_list lru[WR_NLRU], wait[2], due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
@@ -266,6 +303,8 @@ void wr_table_unwait(struct wr_conn *c, uint32_t i);
 /* Puts an entry back where its start belongs: the chain is newest first. */
 void wr_table_rechain(struct wr_conn *c, uint32_t i);
 void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e);
+/* Another key for an entry without rows; `swap`: its end 0 becomes end 1. */
+enum wr_err wr_table_rekey(struct wr_conn *c, uint32_t i, const struct wr_conn_key *key, bool swap);
 /* Low-level, for loading. */
 bool wr_table_link(struct wr_conn *c, uint32_t i) WR_MUST_CHECK;
 void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list);
@@ -276,8 +315,13 @@ struct wr_record {
     int64_t start, end;
     uint32_t fingerprint;
     uint8_t src; /* index in key */
+    uint8_t nat; /* WR_NAT_* for its entry */
     bool tcp_flags, syn, closes;
 };
+/* Returns which end of the key `a` is. */
+uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport,
+                    uint8_t proto, bool v6);
+bool wr_key_is_canonical(const struct wr_conn_key *key); /* as wr_key_make makes them */
 void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec);
 /* *ret_second: another entry that this record shows to be the same connection, or WR_NONE. */
 uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
@@ -289,6 +333,7 @@ struct wr_opening {
     uint64_t digest;
     uint32_t device;
     uint8_t side;
+    bool moved; /* its tuple was translated */
 };
 enum wr_open_match { WR_OPEN_NEW, WR_OPEN_BIND, WR_OPEN_AGAIN };
 enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
@@ -306,6 +351,63 @@ enum wr_err wr_count_merge(struct wr_conn *c, struct wr_entry *into, struct wr_e
 uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int dir);
 /* Some of its figures are a sampled point's: scaled, an estimate. */
 bool wr_count_estimated(const struct wr_conn *c, const struct wr_entry *e);
+
+/* join.c: records and events come together */
+/* A request waits for what the entry now shows. */
+bool wr_join_is_answered(const struct wr_conn *c, const struct wr_entry *e);
+/* What a record means for the rows of its entry. */
+enum wr_err wr_join_react(struct wr_conn *c, uint32_t i);
+/* Two entries turned out to be one connection; at most one of them has rows. Returns the one that stays. */
+enum wr_err wr_join_merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *ret_i);
+/* The first record of what an event announced. */
+enum wr_err wr_join_matched(struct wr_conn *c, uint32_t i);
+/* An event and the begin of its flow tell how far the device's clock is off. */
+enum wr_err wr_join_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_t told);
+/* An entry of flows without rows has another key: it may be one with an entry there. Returns the one that stays. */
+enum wr_err wr_join_move(struct wr_conn *c, uint32_t i, const struct wr_conn_key *key, bool swap, uint32_t *ret_i);
+
+/* nat.c: translations of addresses, as events and flow records tell of them */
+#define WR_NAT_POINT UINT32_C(0x6e617400) /* xor: what one exporter sees on both sides of a translation are two views */
+enum wr_err wr_nat_told(struct wr_conn *c, const struct wr_flow *flow, struct wr_who who);
+/* The record's or event's tuple becomes the connection's own. */
+enum wr_err wr_nat_record(struct wr_conn *c, struct wr_record *rec, const struct wr_flow *flow);
+void wr_nat_opening(struct wr_conn *c, struct wr_opening *open);
+/* An entry of flows that only lacks the inside port of this event; WR_NONE: there is none. */
+enum wr_err wr_nat_claim(struct wr_conn *c, const struct wr_opening *open, uint32_t *ret_i);
+/* A last look before the entry becomes a row. */
+enum wr_err wr_nat_settle(struct wr_conn *c, uint32_t i, uint32_t *ret_i);
+
+/* nat_table.c */
+static inline struct wr_alias *wr_alias_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->nat.aliases, i);
+}
+static inline struct wr_block *wr_block_at(const struct wr_conn *c, uint32_t i)
+{
+    return wr_pool_at(&c->nat.blocks, i);
+}
+void wr_nats_init(struct wr_nats *nat);
+void wr_nats_fini(struct wr_nats *nat);
+/* The one that held at `when`, or the nearest within the slack of clocks. */
+uint32_t wr_alias_find(const struct wr_conn *c, const struct wr_conn_key *seen, int64_t when);
+uint32_t wr_block_find(const struct wr_conn *c, const uint8_t addr[16], bool v6, uint16_t port, uint8_t proto, int64_t when);
+void wr_alias_touch(struct wr_conn *c, uint32_t i);
+void wr_block_touch(struct wr_conn *c, uint32_t i);
+/* Adds what holds from `from` to `to`; one of the same ends that holds then is made longer. */
+enum wr_err wr_alias_add(struct wr_conn *c, const struct wr_alias *alias, uint32_t *ret_i);
+enum wr_err wr_block_add(struct wr_conn *c, const struct wr_block *block, uint32_t *ret_i);
+/* Ends it; false: it was not known. */
+bool wr_alias_end(struct wr_conn *c, const struct wr_alias *alias, int64_t to);
+bool wr_block_end(struct wr_conn *c, const struct wr_block *block, int64_t to);
+void wr_alias_drop(struct wr_conn *c, uint32_t i);
+void wr_nats_expire(struct wr_conn *c, int64_t ended_ns);
+/* Entries that match by all but one end's port. */
+enum wr_err wr_wild_begin(struct wr_conn *c);
+enum wr_err wr_wild_add(struct wr_conn *c, uint32_t i, uint8_t side);
+void wr_wild_del(struct wr_conn *c, uint32_t i);
+uint32_t wr_wild_hash(const struct wr_conn *c, const struct wr_conn_key *key, uint8_t side);
+void wr_nats_save(const struct wr_conn *c, struct wr_buf *out);
+enum wr_err wr_nats_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* clock.c */
 uint32_t wr_clock_device(const char *name, size_t len); /* never 0, which is no device */

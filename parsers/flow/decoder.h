@@ -42,7 +42,7 @@ enum wr_flow_reject {
 struct wr_flow_stats {
     uint64_t messages, ok, rejected_messages, rejected_whole[WR_FLOW_NREJECTS], rejected[WR_FLOW_NREJECTS];
     uint64_t records, rows, filtered_early, options_records;
-    uint64_t not_flows; /* data records without addresses, NAT mappings, records decoded to JSON */
+    uint64_t not_flows; /* data records without addresses, NAT mappings that nobody wants, records decoded to JSON */
     uint64_t no_memory, no_memory_names;
     uint64_t mail_rows;            /* rows of SmtpMessages */
     uint64_t type_records_ignored; /* RFC 5610: unsound, contradicting, or too many */

@@ -163,7 +163,8 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
         wr_tmpl_free(t);
         return NULL;
     }
-    if (!t->plan->is_flow)
+    wr_nat_compile(t);
+    if (!t->plan->is_flow && !t->plan->is_nat)
         wr_names_compile(t);
     t->may_mail = wr_mail_may(t);
     for (uint32_t i = 0; options && i < t->nfields; i++) /* privateEnterpriseNumber among them: RFC 5610 3.9 */

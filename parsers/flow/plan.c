@@ -247,6 +247,26 @@ static bool has_field(const struct wr_tmpl *tmpl, uint16_t id)
     return false;
 }
 
+/* Some leave natEvent out and say by the time alone what it was. */
+static bool tells_of_nat(const struct wr_tmpl *tmpl)
+{
+    return has_field(tmpl, 230) || has_field(tmpl, 225) || has_field(tmpl, 281) || has_field(tmpl, 361);
+}
+
+/* A session's event is wanted by its ports on either side of the translation; what names no peer always is. */
+static void set_nat(struct compiler *c)
+{
+    struct wr_plan *plan = c->plan;
+    plan->is_flow = false;
+    plan->is_nat = true;
+    plan->ports_exact &= has_field(c->tmpl, 11);
+    for (uint32_t i = 0; i < c->tmpl->nfields && plan->nports < WR_PLAN_PORTS; i++) {
+        const struct wr_field *f = &c->tmpl->fields[i];
+        if (f->pen == 0 && (f->id == 227 || f->id == 228) && loadable(f) && f->len >= 2)
+            plan->ports[plan->nports++] = step_of(c, i, WR_OP_PORT, 0);
+    }
+}
+
 static void set_shortcuts(struct wr_plan *plan)
 {
     const uint64_t volume = WR_T(OCTETS) | WR_T(PACKETS);
@@ -286,12 +306,14 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     compile_fields(&c);
     count_fields(plan, tmpl);
     plan->has_flags = plan->have & WR_T(TCP_FLAGS);
-    plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
     set_shortcuts(plan);
     uint64_t volume =
         WR_T(OCTETS) | WR_T(TOTAL_OCTETS) | WR_T(INIT_OCTETS) | WR_T(PACKETS) | WR_T(POST_OCTETS);
-    if (tmpl->options || (has_field(tmpl, 230) && !(plan->have & volume)))
-        plan->is_flow = false; /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
+    if (tmpl->options)
+        plan->is_flow = false;
+    else if (!(plan->have & (volume | WR_T(FW_EVENT))) && tells_of_nat(tmpl))
+        set_nat(&c); /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
+    plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
     wr_plain_compile(plan);
 done:
     free(c.anchor);

@@ -117,6 +117,7 @@ struct wr_plan {
     uint64_t inverse;            /* 2^32 / stride, rounded up */
     uint32_t nillegal, nunknown; /* fields whose length the type cannot have; fields nobody knows */
     bool is_flow;                /* has an address, and is no mere NAT mapping */
+    bool is_nat;                 /* a NAT mapping: events of translations, without traffic (nat.c) */
     bool ports_exact;            /* ports[] are all there is to test */
     bool two_ports;              /* ports[] are two, of two octets each */
     bool has_flags, client_server, has_dport;

@@ -419,6 +419,8 @@ static __attribute__((noinline)) uint32_t decode_wanted(struct wr_msg *msg, cons
         for (uint32_t k = 0; who && k < n; k++)
             wr_who_note(msg, tmpl, c->recs.at[k], c->plan->nvars ? c->recs.ends[k] : NULL,
                         &rows->at[rows->n + k]);
+        for (uint32_t k = 0; c->plan->is_nat && k < n; k++)
+            rows->at[rows->n + k].flags |= WR_FLOW_NAT_EVENT;
         rows->n += n;
     }
     return no_memory;
@@ -468,7 +470,8 @@ void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_
     struct wr_flow_decoder *dec = msg->dec;
     const uint64_t *ports = ports_for(dec, plan);
     uint32_t before = msg->rows->n, no_memory = 0;
-    if (plan->is_flow && !dec->keep_none && !(ports && !plan->nports)) {
+    const bool nat = plan->is_nat && (dec->who_wanted & wr_who_bit(WR_WHO_NAT));
+    if ((plan->is_flow || nat) && !dec->keep_none && !(ports && !plan->nports)) {
         if (boot_unknown(msg, plan))
             guess_boot(msg, tmpl, body, len);
         const uint8_t *from = body;

@@ -419,7 +419,7 @@ static void write_row(struct wr_msg *msg, const struct sample *s)
     flow->octets[0] = s->frame_len;
     flow->packets[0] = 1;
     wr_scale(flow, s->rate ? s->rate : 1);
-    if (msg->dec->who_wanted)
+    if (msg->dec->who_wanted & ~wr_who_bit(WR_WHO_NAT))
         say_who(msg, s, flow);
     WR_COUNT(msg, rows, 1);
 }

@@ -78,6 +78,13 @@ struct wr_who_step {
     uint16_t anchor, off, len, order;
 };
 
+/* Where a template has what a translation is made of (nat.c). */
+enum { WR_NAT_FIELDS = 12 };
+struct wr_nat_step {
+    uint8_t what;
+    uint16_t anchor, off, len;
+};
+
 /* Records of this template say what `key` is called. */
 struct wr_teach {
     uint8_t kind; /* enum wr_name_kind */
@@ -104,6 +111,8 @@ struct wr_tmpl {
     uint16_t nwho, nteach;
     uint32_t who_kinds;
     struct wr_teach teach[WR_FLOW_TEACHES];
+    uint8_t nnat;
+    struct wr_nat_step nat[WR_NAT_FIELDS];
 };
 
 /* The sequence numbers of one stream; see sequence.c. */
@@ -452,6 +461,12 @@ void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *
 void wr_who_sample(struct wr_msg *msg, struct wr_flow *flow, const uint8_t *user, uint32_t len,
                    const struct wr_buf *fields);
 void wr_who_fields(struct wr_msg *msg, struct wr_flow *flow, const char *json, uint32_t len);
+/* nat.c: translated addresses */
+struct wr_nat;
+void wr_nat_compile(struct wr_tmpl *tmpl);
+/* What the record of `flow` says of a translation; false: nothing, or that there is none. */
+bool wr_nat_read(const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors, const struct wr_flow *flow,
+                 struct wr_nat *ret_nat);
 void wr_names_compile(struct wr_tmpl *tmpl);
 bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
                    const char *text, uint32_t len, int64_t told_ns);

@@ -1,6 +1,7 @@
 /* Who did it: process, account, host, application, as far as a record's elements tell. A template that has such
  * elements gets steps, worst element first: a later one that is not empty takes the place of an earlier one.
  * Sources of the elements: IANA's registry and the vendors' lists, docs/exporters.md. */
+#include "parsers/flow/nat.h"
 #include "parsers/flow/state.h"
 
 #include <inttypes.h>
@@ -354,6 +355,16 @@ static void take_fields(struct gather *g, const struct wr_tmpl *tmpl, const uint
         g->text->len = at;
 }
 
+static void take_nat(struct gather *g, const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors,
+                     const struct wr_flow *flow)
+{
+    struct wr_nat nat;
+    if (!wr_nat_read(tmpl, rec, anchors, flow, &nat))
+        return;
+    g->got[WR_WHO_NAT] = (struct slice){.at = g->text->len, .len = sizeof nat};
+    wr_buf_add(g->text, &nat, sizeof nat);
+}
+
 /* Writes what was gathered; what memory has no room for is not said. */
 static void write_list(const struct gather *g, struct wr_flow *flow, struct wr_buf *out)
 {
@@ -392,6 +403,8 @@ void wr_who_note(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *
         if (len)
             take(&g, s, p, len);
     }
+    if (tmpl->nnat && (g.wanted & wr_who_bit(WR_WHO_NAT)))
+        take_nat(&g, tmpl, rec, anchors, flow);
     if (g.wanted & wr_who_bit(WR_WHO_FIELDS))
         take_fields(&g, tmpl, rec);
     if (g.text->err)

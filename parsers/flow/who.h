@@ -31,6 +31,7 @@ enum wr_who_kind {
     WR_WHO_IN_VRF,
     WR_WHO_OUT_VRF,
     WR_WHO_FIELDS, /* the whole record as a JSON object */
+    WR_WHO_NAT,    /* no text: a struct wr_nat (nat.h) as it is in memory */
     WR_WHO_NKINDS
 };
 

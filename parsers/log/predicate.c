@@ -41,6 +41,8 @@ static bool decided_later(enum wr_table table, uint16_t col)
 static bool copy_pred(struct wr_arena *arena, struct wr_pred *dst, const struct wr_pred *src)
 {
     *dst = *src;
+    if (src->op == WR_PRED_SET)
+        return true;
     if (src->op == WR_PRED_IN_INT) {
         int64_t *ints = wr_arena_alloc(arena, src->n * sizeof *ints);
         if (!ints)
@@ -125,6 +127,8 @@ static bool in_strs(const struct wr_pred *p, const char *text, size_t len)
 
 static bool pred_accepts(const struct wr_pred *p, struct wr_event *ev)
 {
+    if (p->op == WR_PRED_SET)
+        return wr_event_has(ev, p->col) && !(ev->val[p->col].type == WR_JSON_STR && !ev->val[p->col].len);
     if (p->op == WR_PRED_IN_INT)
         return in_ints(p, ev);
     const char *text = "";

@@ -2,6 +2,7 @@
  * loader under any bytes (even). Whatever it took, it must save, load and save the same. */
 #include "base/err.h"
 #include "parsers/conn/conn.h"
+#include "parsers/flow/nat.h"
 
 #include <string.h>
 
@@ -54,6 +55,26 @@ static struct wr_flow flow_of(const uint8_t *o, int64_t now)
     return f;
 }
 
+/* The flow with both sides of a translation, or the event of one. */
+static void give_nat(struct wr_conn *c, struct wr_flow *f, const uint8_t *o, int64_t now)
+{
+    struct wr_nat nat = {.event = o[11] % (WR_NAT_NEVENTS + 1), .first = o[4] & 3, .last = o[4] >> 2 & 3};
+    struct wr_buf who = {0};
+    nat.addr[0][0] = nat.addr[1][0] = o[3] & 64 ? 0 : 10;
+    nat.addr[0][3] = o[3] & 1 ? 1 + o[3] / 2 % 3 : 0;
+    nat.addr[1][3] = o[3] & 8 ? 1 + o[3] / 16 % 3 : 0;
+    nat.v6 = o[3] >> 7;
+    nat.port[0] = o[8] & 3;
+    nat.port[1] = o[8] >> 2 & 3;
+    f->flags |= o[10] & 2 ? WR_FLOW_NAT_EVENT : 0;
+    if (o[8] & 128)
+        memset(f->dst, 0, sizeof f->dst);
+    wr_who_add(&who, WR_WHO_NAT, (const char *)&nat, o[8] & 64 ? sizeof nat - 1 : sizeof nat);
+    struct wr_who list = {.at = (const uint8_t *)who.data, .len = (uint32_t)who.len};
+    WR_ASSERT(wr_conn_flow_who(c, f, list, now) == WR_OK);
+    wr_buf_fini(&who);
+}
+
 static void drain(struct wr_conn *c, const struct wr_conn_opts *opts)
 {
     for (int t = 0; t < WR_CONN_TABLES; t++) {
@@ -101,7 +122,10 @@ static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const
             drain(c, opts);
             break;
         default:
-            WR_ASSERT(wr_conn_flow(c, &f, now) == WR_OK);
+            if (o[10] & 1)
+                give_nat(c, &f, o, now);
+            else
+                WR_ASSERT(wr_conn_flow(c, &f, now) == WR_OK);
             break;
         }
     }

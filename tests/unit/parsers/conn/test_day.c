@@ -1,14 +1,18 @@
 /* A generated day with every complication at once: three exporters (kept starts and 30 min slices;
  * restarted starts and 5 min slices as biflows; 1:1000 sampled), records out of order and twice,
  * exporters that see one direction, ports used again, endpoint events that are late, never come,
- * come of clocks 90 s off, or of a sensor that caps. Whatever the order, sessions are as many as
+ * come of clocks 90 s off, or of a sensor that caps; a third of the hosts behind a translation that two of the exporters
+ * stand outside of, with ports of its pool used again, events of it late, and some of their ends never told. Whatever the order, sessions are as many as
  * connections were, and have their bytes.
  *
  * 10,000 connections; WR_DAY_CONNECTIONS=100000 for the full day. */
 #include "conn_kit.h"
 
+#include "parsers/flow/nat.h"
+
 #include <stdlib.h>
 
+enum { POOL = 2, POOL_PORT = 20000, POOL_REST_S = 20 };
 enum { HOSTS = 2000, SERVERS = 50, EXPORTERS = 3, DAY_S = 86400 };
 enum { SEES_UP = 1, SEES_DOWN = 2 };
 
@@ -19,12 +23,15 @@ struct truth {
     uint16_t host, sport;
     uint8_t server, port;
     bool estimated;
+    uint8_t pool;   /* outside address; 0: not translated */
+    uint16_t nport; /* and port */
 };
 
 struct item {
     int64_t arrives;
     uint32_t conn;
-    bool is_event;
+    bool is_event, is_nat;
+    uint8_t nat; /* enum wr_nat_event */
     struct wr_flow flow;
 };
 
@@ -77,6 +84,14 @@ static bool is_capping(uint16_t host)
     return host % 5 == 1;
 }
 
+/* Exporters 2 and 3 stand outside. */
+static void translate(const struct truth *t, int dir, struct wr_flow *f)
+{
+    const uint8_t outside[4] = {198, 51, 100, t->pool};
+    memcpy(dir ? f->dst : f->src, outside, 4);
+    *(dir ? &f->dport : &f->sport) = t->nport;
+}
+
 static struct wr_flow record(const struct truth *t, int dir, uint32_t point, int64_t start,
                              int64_t end)
 {
@@ -91,6 +106,8 @@ static struct wr_flow record(const struct truth *t, int dir, uint32_t point, int
     f.flags = WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS;
     f.start_ns = start;
     f.end_ns = end;
+    if (t->pool && point > 1)
+        translate(t, dir, &f);
     return f;
 }
 
@@ -169,6 +186,35 @@ static void report(struct world *w, uint32_t i, const bool *told)
     it->arrives = t->start + (int64_t)(rnd(50) == 0 ? 900 + rnd(600) : rnd(300)) * SEC + 1;
 }
 
+/* A translation's begin and end as events, up to 20 s late; one in five ends is never told. */
+static void tell_nat(struct world *w, uint32_t i)
+{
+    const struct truth *t = &w->conn[i];
+    for (int end = 0; t->pool && end < 2; end++) {
+        if (end && rnd(5) == 0)
+            continue;
+        struct item *it = push(w);
+        it->is_nat = true;
+        it->nat = end ? WR_NAT_DELETE : WR_NAT_CREATE;
+        it->conn = i;
+        it->flow = record(t, 0, 1, end ? t->end : t->start, end ? t->end : t->start);
+        it->flow.flags |= WR_FLOW_NAT_EVENT;
+        it->arrives = (end ? t->end : t->start) + (int64_t)rnd(20000) * MS;
+    }
+}
+
+/* The lowest port of the pool that is free again. */
+static void give_port(struct truth *t, int64_t free_at[POOL + 1][65536])
+{
+    t->pool = t->host % 3 == 2 ? (uint8_t)(1 + t->host % POOL) : 0;
+    if (!t->pool)
+        return;
+    t->nport = POOL_PORT;
+    while (free_at[t->pool][t->nport] > t->start)
+        t->nport++;
+    free_at[t->pool][t->nport] = t->end + POOL_REST_S * SEC;
+}
+
 static int by_start(const void *a, const void *b)
 {
     const struct truth *x = a, *y = b;
@@ -197,7 +243,8 @@ static struct world make_day(uint32_t n)
     struct world w = {.conn = calloc(n, sizeof *w.conn), .n = n};
     bool *told = calloc((size_t)HOSTS * SERVERS * 4, sizeof *told);
     int64_t *free_at = calloc((size_t)HOSTS * 65536, sizeof *free_at);
-    cr_assert(w.conn && told && free_at);
+    int64_t(*pool)[65536] = calloc(POOL + 1, sizeof *pool);
+    cr_assert(w.conn && told && free_at && pool);
     for (uint32_t i = 0; i < n; i++) {
         struct truth *t = &w.conn[i];
         t->start = T0 + (int64_t)rnd(DAY_S * UINT64_C(1000)) * MS;
@@ -218,6 +265,8 @@ static struct world make_day(uint32_t n)
             t->sport++;
         free_at[(size_t)t->host * 65536 + t->sport] = t->end + rest;
         t->key = key_of(t->host, t->server, t->sport, ports[t->port]);
+        give_port(t, pool);
+        tell_nat(&w, i);
         bool *was = &told[((size_t)t->host * SERVERS + t->server) * 4 + t->port];
         export_conn(&w, i);
         report(&w, i, was);
@@ -226,6 +275,7 @@ static struct world make_day(uint32_t n)
     qsort(w.item, w.nitems, sizeof *w.item, by_arrival);
     free(told);
     free(free_at);
+    free(pool);
     return w;
 }
 
@@ -312,6 +362,17 @@ static void drain_day(struct wr_conn *c, struct wr_batch *b, struct wr_batch *ro
             cr_assert(wr_batch_reset(rows));
 }
 
+static void give_nat(struct wr_conn *c, const struct world *w, const struct item *it)
+{
+    const struct truth *t = &w->conn[it->conn];
+    struct wr_nat nat = {.event = it->nat, .addr = {{198, 51, 100, t->pool}}, .port = {t->nport}};
+    struct wr_buf who = {0};
+    wr_who_add(&who, WR_WHO_NAT, (const char *)&nat, sizeof nat);
+    struct wr_who list = {.at = (const uint8_t *)who.data, .len = (uint32_t)who.len};
+    cr_assert_eq(wr_conn_flow_who(c, &it->flow, list, it->arrives), WR_OK);
+    wr_buf_fini(&who);
+}
+
 static struct seen_day run_day(const struct world *w, uint32_t max, struct wr_conn_stats *ret_stats)
 {
     struct wr_conn_opts opts = {.expect_endpoint = true, .max_connections = max};
@@ -330,6 +391,8 @@ static struct seen_day run_day(const struct world *w, uint32_t max, struct wr_co
             struct wr_batch *event = event_of(&w->conn[it->conn], &cols);
             cr_assert_eq(wr_conn_event(c, event, 0, it->arrives), WR_OK);
             wr_batch_free(event);
+        } else if (it->is_nat) {
+            give_nat(c, w, it);
         } else {
             cr_assert_eq(wr_conn_flow(c, &it->flow, it->arrives), WR_OK);
         }
@@ -364,6 +427,8 @@ Test(day, counts_and_bytes_are_the_generators, .timeout = 600)
     cr_expect_gt(stats.late_bind, 0);
     cr_expect_gt(stats.remote, 0);
     cr_expect_gt(stats.clocks_off, 0);
+    cr_expect_gt(stats.nat_moved, 0);
+    cr_expect_eq(stats.nat_dropped, 0);
     cr_expect_gt(s.named, w.n / 2);
     qsort(s.row, s.n, sizeof *s.row, by_key);
     qsort(w.conn, w.n, sizeof *w.conn, by_key);

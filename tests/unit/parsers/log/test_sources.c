@@ -119,6 +119,21 @@ Test(sources, each_becomes_a_row_of_its_table)
     }
 }
 
+Test(sources, ecs_of_a_device_that_translates_is_also_a_firewalls_row)
+{
+    struct fixture f = open_rows(false, 2);
+    feed_alone(&f, "{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"event\":{\"category\":[\"network\"]},\"network\":{\"transport\":\"tcp\"},"
+                   "\"source\":{\"ip\":\"10.1.2.3\",\"port\":51514,\"nat\":{\"ip\":\"198.51.100.9\",\"port\":61000}},"
+                   "\"destination\":{\"ip\":\"203.0.113.25\",\"port\":587}}");
+    const struct wr_batch *b = f.rows.of[CSL];
+    cr_assert_eq(b->nrows, 1);
+    cr_expect_str_eq(cell_of(b, "SourceTranslatedAddress"), "198.51.100.9");
+    cr_expect_str_eq(cell_of(b, "SourceTranslatedPort"), "61000");
+    cr_expect_str_eq(cell_of(b, "DestinationPort"), "587");
+    cr_expect_eq(f.events->nrows, 1);
+    close_rows(&f);
+}
+
 Test(sources, crowdstrike_connections_know_the_process_that_was_told_of_before)
 {
     struct fixture f = open_rows(false, 2);
