@@ -133,9 +133,13 @@ enum wr_err wr_expand(struct wr_eval *ev, const struct wr_op *op, const struct w
             uint16_t *sel = wr_arena_alloc(arena, (batch_rows + 1) * sizeof *sel);
             n = cols && sel ? fill(ev, op, chunk, chunk->sel.row[s], cursors, &index, batch_rows, cols) : 0;
             err = !cols || !sel || ev->err ? WR_ENOMEM : WR_OK;
-            for (uint32_t i = 0; !err && i < n; i++)
+            uint32_t *from = wr_arena_alloc(arena, (batch_rows + 1) * sizeof *from);
+            err = err || from ? err : WR_ENOMEM;
+            for (uint32_t i = 0; !err && i < n; i++) {
                 sel[i] = (uint16_t)i;
-            struct wr_chunk out = {.schema = op->schema, .col = cols, .nrows = n, .sel = {sel, n}};
+                from[i] = chunk->sel.row[s];
+            }
+            struct wr_chunk out = {.schema = op->schema, .col = cols, .nrows = n, .sel = {sel, n}, .from = from};
             if (!err && n)
                 emit(arg, &out);
             wr_arena_reset(arena);

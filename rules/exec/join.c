@@ -196,7 +196,7 @@ static enum wr_err flush(struct wr_join *join, struct wr_eval *ev, struct pairs 
     }
     for (uint32_t i = 0; ok && i < p->n; i++)
         sel[i] = (uint16_t)i;
-    struct wr_chunk chunk = {.schema = schema, .col = cols, .nrows = p->n, .sel = {sel, p->n}};
+    struct wr_chunk chunk = {.schema = schema, .col = cols, .nrows = p->n, .sel = {sel, p->n}, .from = p->l};
     if (ok)
         emit(arg, &chunk);
     wr_arena_reset(join->arena);
@@ -236,7 +236,7 @@ static enum wr_err probe_row(struct wr_join *join, struct wr_eval *ev, struct pa
         p->r[p->n++] = at ? at - 1 : NONE;
         if (at) {
             join->met[at - 1] = 1;
-            at = match(join, join->next[at - 1], hash, keys, row);
+            at = join->op->first_only ? 0 : match(join, join->next[at - 1], hash, keys, row);
         }
         enum wr_err err = p->n == p->cap ? flush(join, ev, p, emit, arg) : WR_OK;
         if (err)

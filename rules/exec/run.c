@@ -13,7 +13,7 @@ void wr_run_fail(struct wr_run *run, const struct node *node, enum wr_err err, c
         return;
     run->err = err;
     run->why = why;
-    if (node->op)
+    if (node && node->op)
         run->span = node->op->span;
 }
 
@@ -115,11 +115,11 @@ struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *op
     }
     bool ok = run->nodes && run->scratch &&
               getrandom(&run->secret, sizeof run->secret, 0) == (ssize_t)sizeof run->secret;
-    if (!ok || !sub_trees(run, opts) || !(run->sink = tree(run, root))) {
+    if (!ok || !sub_trees(run, opts) || (root && !(run->sink = tree(run, root)))) {
         wr_run_free(run);
         return NULL;
     }
-    run->root = run->sink->input;
+    run->root = root ? run->sink->input : NULL;
     return run;
 }
 
@@ -519,7 +519,7 @@ static void run_subs(struct wr_run *run)
     wr_arena_reset(run->sub_arena);
     run->ev.subs = wr_arena_alloc(run->sub_arena, (run->nsubs + 1) * sizeof *run->ev.subs);
     if (!run->ev.subs)
-        wr_run_fail(run, run->sink, WR_ENOMEM, "out of memory");
+        wr_run_fail(run, NULL, WR_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < run->nsubs && !run->err; i++) {
         struct node *sink = run->sub_sinks[i];
         struct wr_rows *rows = &sink->kept;
@@ -539,8 +539,7 @@ static void run_subs(struct wr_run *run)
     }
 }
 
-enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
-                      struct wr_span *ret_span)
+static void begin(struct wr_run *run, int64_t now)
 {
     node_reset(run->sink);
     wr_arena_reset(run->scratch);
@@ -549,6 +548,20 @@ enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **re
     run->work = run->outer_subs ? run->work : 0;
     run->span = (struct wr_span){0};
     run->ev = (struct wr_eval){.arena = run->scratch, .now = now, .subs = run->outer_subs};
+}
+
+enum wr_err wr_run_subs(struct wr_run *run, int64_t now, struct wr_sub_result **ret_subs)
+{
+    begin(run, now);
+    run_subs(run);
+    *ret_subs = run->ev.subs;
+    return run->err;
+}
+
+enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
+                      struct wr_span *ret_span)
+{
+    begin(run, now);
     if (!run->outer_subs)
         run_subs(run);
     if (!run->err)

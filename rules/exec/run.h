@@ -18,7 +18,7 @@ struct wr_run_opts {
     size_t memory_bytes; /* of everything that operators keep; 0: 1 GiB */
 };
 
-/* Borrows the tree. NULL when out of memory. */
+/* Borrows the tree. NULL when out of memory. Without a root it has nothing but the queries that run first. */
 struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *opts);
 void wr_run_free(struct wr_run *run);
 /* Keeps a copy of the selected rows. WR_ENOMEM, WR_ELIMIT. */
@@ -27,6 +27,8 @@ enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr
  * WR_ELIMIT and others `ret_why` says in words what stopped it, and at which operator. */
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span) WR_MUST_CHECK;
+/* Only the queries that run first. What they gave belongs to the run, until its next call. Errors as for wr_run_go. */
+enum wr_err wr_run_subs(struct wr_run *run, int64_t now, struct wr_sub_result **ret_subs) WR_MUST_CHECK;
 /* A piece of a query (WR_OP_APPLY), over these rows, within the run whose `outer` it is. */
 enum wr_err wr_run_go_over(struct wr_run *run, const struct wr_eval *outer, const struct wr_rows *given,
                            const struct wr_rows **ret_rows, const char **ret_why,

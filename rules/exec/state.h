@@ -26,6 +26,7 @@
 #include "rules/exec/agg.h"
 #include "rules/exec/eval.h"
 #include "rules/exec/key.h"
+#include "rules/exec/lists.h"
 #include "rules/exec/statepool.h"
 #include "rules/exec/stream.h"
 
@@ -128,6 +129,7 @@ struct wr_stream {
 
     struct wr_arena *batch_arena, *row_arena;
     struct wr_eval ev, row_ev;
+    struct wr_lists *lists; /* NULL: it reads none */
     union wr_slot *sum_slots;
     /* Of a block of rows; of the old and the new version of an amended row. */
     struct wr_packed_keys keys;
@@ -278,6 +280,16 @@ enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t);
  * some forty times. */
 int64_t wr_firing_due(const struct wr_stream *s, const struct firing *f);
 void wr_firing_free(struct wr_stream *s, struct firing *f);
+/* stateless.c: rows of `chunk`, those of the batch, through the operators from `at` on, and out. */
+enum wr_err wr_stateless_rows(struct wr_stream *s, const struct wr_batch *b, struct wr_chunk *chunk, uint32_t at);
+/* True when one row can become several. */
+bool wr_op_multiplies(const struct wr_op *op);
+/* An operator of the prefix that does not multiply. */
+enum wr_err wr_stream_apply(struct wr_stream *s, const struct wr_op *op, struct wr_chunk *chunk);
+/* stream.c: the row's place in time; false when it is in no window any more. */
+bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts);
+/* Its number; 0: it has none. */
+uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t row);
 enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,
                                uint64_t rowid);
 

@@ -17,6 +17,7 @@ bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table)
 /* What one look at a batch gives: the rows that passed, their keys and arguments. */
 struct view {
     struct wr_chunk chunk;
+    uint32_t at; /* operators of the prefix that it went through: all but what multiplies rows, and what follows */
     struct wr_vec *keys;
     struct wr_agg_args *args;
     bool *in;             /* only when there are amendments */
@@ -32,10 +33,9 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
     memcpy(v->chunk.sel.row, sel->row, sel->n * sizeof *sel->row);
     v->chunk.sel.n = sel->n;
     s->ev.nrows = b->nrows;
-    for (uint32_t i = 0; i < s->nprefix && v->chunk.sel.n && !s->ev.err; i++)
-        wr_op_apply(&s->ev, s->prefix[i], &v->chunk);
-    if (s->ev.err)
-        return false;
+    for (; v->at < s->nprefix && v->chunk.sel.n && !wr_op_multiplies(s->prefix[v->at]); v->at++)
+        if (wr_stream_apply(s, s->prefix[v->at], &v->chunk))
+            return false;
     if (!s->summarize || !v->chunk.sel.n)
         return true;
     return wr_summarize_eval(&s->ev, s->summarize, &v->chunk, &v->keys, &v->args);
@@ -107,6 +107,16 @@ static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch
 {
     const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
     return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+}
+
+bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
+{
+    return row_time(s, b, row, ret_ts);
+}
+
+uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+{
+    return rowid_of(s, b, row);
 }
 
 /* Times and numbers of the rows whose keys are read. */
@@ -310,18 +320,19 @@ static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, c
     if (!cols || !look(s, b, cols, amends, &old) || !mark(s, b, &old) || !mark(s, b, new))
         return WR_ENOMEM;
     enum wr_err err = WR_OK;
+    uint32_t fresh = 0;
     for (uint32_t k = 0; k < sel->n && !err; k++) {
         uint32_t row = sel->row[k];
-        int64_t ts;
         bool amended = is_amend(s, b, row);
         if (s->summarize && amended)
             err = amend(s, b, new, &old, row);
         else if (s->summarize && new->in[row])
             err = insert_block(s, b, new, &(struct wr_sel){&sel->row[k], 1});
-        else if (!s->summarize && new->in[row] && !(amended && old.in[row]) && row_time(s, b, row, &ts))
-            err = wr_stateless_raise(s, &new->chunk, row, ts, rowid_of(s, b, row));
+        else if (!s->summarize && new->in[row] && !(amended && old.in[row]))
+            new->chunk.sel.row[fresh++] = (uint16_t)row;
     }
-    return err;
+    new->chunk.sel.n = fresh;
+    return err || s->summarize ? err : wr_stateless_rows(s, b, &new->chunk, new->at);
 }
 
 /* Rows of the batch that are amendments. */
@@ -361,12 +372,7 @@ static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b, const str
         struct wr_sel block = {sel->row + k, sel->n - k < WR_KEY_BLOCK ? sel->n - k : WR_KEY_BLOCK};
         err = insert_block(s, b, &new, &block);
     }
-    for (uint32_t k = 0; !s->summarize && k < sel->n && !err; k++) {
-        int64_t ts;
-        if (row_time(s, b, sel->row[k], &ts))
-            err = wr_stateless_raise(s, &new.chunk, sel->row[k], ts, rowid_of(s, b, sel->row[k]));
-    }
-    return err;
+    return err || s->summarize ? err : wr_stateless_rows(s, b, &new.chunk, new.at);
 }
 
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
@@ -440,6 +446,15 @@ enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_bat
     wr_arena_reset(s->batch_arena);
     s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows};
     struct wr_batch few;
+    if (s->lists) {
+        err = wr_lists_now(s->lists, s->now, &s->ev.subs);
+        if (err == WR_ENOMEM)
+            return err;
+        if (!s->ev.subs) {
+            s->stats.evicted += given->n; /* a list beyond the bounds: nothing can be said of these rows */
+            return WR_OK;
+        }
+    }
     if (given->n >= batch->nrows / 4)
         err = rows(s, batch, given);
     else

@@ -151,6 +151,11 @@ static bool make_key_row(struct wr_stream *s)
 static bool set_up(struct wr_stream *s)
 {
     s->amends = wr_table_amends(s->table);
+    bool joins = false;
+    for (uint32_t i = 0; i < s->nprefix; i++)
+        joins |= s->prefix[i]->kind == WR_OP_JOIN;
+    if ((joins || s->plan->nsubs) && !(s->lists = wr_lists_new(s->plan, &s->opts.secret, s->opts.memory_bytes)))
+        return false;
     s->window = s->plan->window <= 0 ? 0 : s->plan->window < WR_TICKS_MAX ? s->plan->window : WR_TICKS_MAX;
     if (!s->summarize)
         return true;
@@ -192,6 +197,7 @@ void wr_stream_free(struct wr_stream *stream)
     if (!stream)
         return;
     wr_groups_fini(stream);
+    wr_lists_free(stream->lists);
     wr_alerts_free(stream->alerts);
     wr_arena_free(stream->batch_arena);
     wr_arena_free(stream->row_arena);

@@ -316,6 +316,11 @@ void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
         else
             wr_buf_str(out, "none given\n");
     }
+    bool lists = plan->nsubs != 0;
+    for (const struct wr_op *op = plan->stream; op; op = op->input)
+        lists |= op->kind == WR_OP_JOIN;
+    if (lists && plan->mode == WR_MODE_STATELESS)
+        wr_buf_str(out, "lists: each row is judged by them as they are when it comes, times in them to the minute\n");
     print_subs(plan, out);
     print_tree(plan->root, 2, out);
     for (int t = 0; t < WR_NTABLES; t++)

@@ -121,6 +121,7 @@ struct wr_op {
     const struct wr_whole *whole;    /* WHOLE */
     const void *data;                /* PARSE, APPLY, SERIAL; WHOLE: what its function made of the arguments; arena of the plan */
     const struct wr_external_table *external; /* EXTERNAL; schema is its own */
+    bool first_only;                 /* JOIN: a left row meets the first of its right rows only */
     enum wr_join_kind join;          /* JOIN: cols are 2 * nkeys columns, of the left side and then of the right */
 };
 
@@ -153,6 +154,7 @@ struct wr_plan {
      * runs and is left out of `stream`. */
     struct wr_op *stream;      /* root without the window conjunct; same shape otherwise */
     struct wr_op *summarize;   /* in `stream`; NULL when stateless */
+    bool lists_ask_clock;      /* stateless: what it reads of lists names now() */
     int64_t window;            /* ticks; 0 = no bound given */
     const char *window_from;   /* "ago(24h) at line 3", "queryPeriod", "default" */
     uint16_t time_col;         /* of the scan: what the window is about; WR_NO_COL: arrival, or windowed */

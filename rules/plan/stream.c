@@ -1,6 +1,7 @@
 /* How a plan can run on a stream: its window, and what stands in the way.
  *
- *   SCAN, (WHERE|MAP)*                              stateless: each row that passes is a result
+ *   SCAN, (WHERE|MAP)*                              stateless: each row that passes is a result; queries
+ *                                                   inside of its expressions may read lists
  *   SCAN, (WHERE|MAP)*, SUMMARIZE, (WHERE|MAP|SORT|TAKE)*   incremental: panes of partial
  * aggregates
  *
@@ -51,6 +52,12 @@ static bool names_now(const struct wr_ex *ex)
         if (names_now(ex->args[i]))
             return true;
     return false;
+}
+
+static bool asks_clock(const struct wr_ex *ex, void *arg)
+{
+    (void)arg;
+    return names_now(ex);
 }
 
 static bool names_mutable(const struct stream *s, const struct wr_ex *ex)
@@ -178,16 +185,80 @@ static bool strip_window(struct stream *s, struct wr_ex *pred, struct wr_ex **re
  * ----------------------------------------------------------------------------------------------------
  */
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static bool reads_a_table(const struct wr_op *op)
+{
+    bool any = op->kind == WR_OP_SCAN || (op->input && reads_a_table(op->input));
+    for (uint32_t i = 0; i < op->ninputs && !any; i++)
+        any = reads_a_table(op->inputs[i]);
+    return any;
+}
+
+/* What a row comes through: a join's left side where the right one reads lists only. */
+static const struct wr_op *before(const struct wr_op *op)
+{
+    return op->kind != WR_OP_JOIN ? op->input : reads_a_table(op->inputs[1]) ? NULL : op->inputs[0];
+}
+
+/* List | join (events): as events that look up the list, with the columns put back. innerunique takes the first of the list's
+ * rows that have a key, and each event. NULL: not such a join, or no memory. */
+static const struct wr_op *turned(struct wr_binder *b, const struct wr_op *op)
+{
+    bool inner = op->join == WR_JOIN_INNER || op->join == WR_JOIN_INNERUNIQUE;
+    if (op->kind != WR_OP_JOIN || reads_a_table(op->inputs[0]) || !reads_a_table(op->inputs[1]) ||
+        (!inner && op->join != WR_JOIN_RIGHTOUTER))
+        return NULL;
+    uint16_t nlist = op->inputs[0]->schema->ncols, nevent = op->inputs[1]->schema->ncols, n = op->schema->ncols;
+    struct wr_op *join = wr_arena_alloc(b->arena, sizeof *join), *map = wr_arena_alloc(b->arena, sizeof *map);
+    struct wr_op **inputs = wr_arena_alloc(b->arena, 2 * sizeof(struct wr_op *));
+    struct wr_ex **keys = wr_arena_alloc(b->arena, (2 * op->nkeys + 1) * sizeof(struct wr_ex *));
+    struct wr_ex **back = wr_arena_alloc(b->arena, (n + 1u) * sizeof(struct wr_ex *));
+    struct wr_schema *schema = wr_arena_alloc(b->arena, sizeof *schema);
+    struct wr_coldef *cols = wr_arena_alloc(b->arena, (n + 1u) * sizeof *cols);
+    if (!join || !map || !inputs || !keys || !back || !schema || !cols || n != nlist + nevent)
+        return NULL;
+    for (uint16_t i = 0; i < n; i++) {
+        uint16_t at = i < nlist ? (uint16_t)(nevent + i) : (uint16_t)(i - nlist);
+        cols[at] = op->schema->cols[i];
+        cols[at].store = at;
+    }
+    *schema = (struct wr_schema){.name = "", .cols = cols, .ncols = n};
+    for (uint16_t i = 0; i < n; i++) {
+        back[i] = wr_ex_new(b, WR_EX_COL, op->schema->cols[i].type, op->span);
+        if (!back[i])
+            return NULL;
+        back[i]->col = i < nlist ? (uint16_t)(nevent + i) : (uint16_t)(i - nlist);
+    }
+    for (uint32_t k = 0; k < op->nkeys; k++) {
+        keys[k] = op->cols[op->nkeys + k];
+        keys[op->nkeys + k] = op->cols[k];
+    }
+    inputs[0] = op->inputs[1];
+    inputs[1] = op->inputs[0];
+    *join = *op;
+    join->inputs = inputs;
+    join->cols = keys;
+    join->schema = schema;
+    join->join = inner ? WR_JOIN_INNER : WR_JOIN_LEFTOUTER;
+    join->first_only = op->join == WR_JOIN_INNERUNIQUE;
+    *map = (struct wr_op){.kind = WR_OP_MAP, .span = op->span, .input = join, .schema = op->schema, .cols = back};
+    return map;
+}
+
 static bool collect(struct stream *s, const struct wr_op *root)
 {
-    uint32_t n = 0;
-    for (const struct wr_op *op = root; op; op = op->input)
-        n++;
-    if (n > MAX_CHAIN)
-        return in_the_way(s, "it has too many operators");
-    s->n = n;
-    for (const struct wr_op *op = root; op; op = op->input)
-        s->chain[--n] = op;
+    for (const struct wr_op *op = root; op; op = before(op)) {
+        const struct wr_op *other = turned(s->b, op);
+        op = other ? other : op;
+        if (s->n == MAX_CHAIN)
+            return in_the_way(s, "it has too many operators");
+        s->chain[s->n++] = op;
+    }
+    for (uint32_t i = 0; i < s->n / 2; i++) {
+        const struct wr_op *op = s->chain[i];
+        s->chain[i] = s->chain[s->n - 1 - i];
+        s->chain[s->n - 1 - i] = op;
+    }
     if (s->chain[0]->kind == WR_OP_UNION)
         return in_the_way(s, "a union of tables has no panes");
     if (s->chain[0]->kind == WR_OP_JOIN)
@@ -201,12 +272,26 @@ static bool collect(struct stream *s, const struct wr_op *root)
     return true;
 }
 
+/* Rows of the left side against a list: each by itself. */
+static bool join_fits(struct stream *s, const struct wr_op *op)
+{
+    if (s->sum < s->n)
+        return in_the_way(s, "rows that were counted would have to be judged again when a list changes");
+    if (op->join == WR_JOIN_INNERUNIQUE)
+        return in_the_way(s, "a join of kind innerunique keeps the first row of each key");
+    if (op->join == WR_JOIN_RIGHTOUTER || op->join == WR_JOIN_FULLOUTER)
+        return in_the_way(s, "a join asks for the list's rows that no event met");
+    return true;
+}
+
 static bool shape_fits(struct stream *s)
 {
     for (uint32_t i = 1; i < s->n; i++) {
         enum wr_op_kind kind = s->chain[i]->kind;
-        if (kind == WR_OP_EXPAND)
+        if (kind == WR_OP_EXPAND && s->sum < s->n)
             return in_the_way(s, "mv-expand has no panes");
+        if (kind == WR_OP_JOIN && !join_fits(s, s->chain[i]))
+            return false;
         if (kind == WR_OP_APPLY)
             return in_the_way(s, "a piece of it runs for each row or part");
         if (kind == WR_OP_SERIAL)
@@ -251,6 +336,19 @@ static void through_parse(struct stream *s, const struct wr_op *op)
         in_the_way(s, "parse reads bytes that still grow");
     for (uint16_t i = op->input->schema->ncols; i < op->schema->ncols; i++)
         s->time[i] = 0;
+}
+
+/* Columns of the left side stay where they are; those behind them are the list's, or the item's number. */
+static void through_wider(struct stream *s, const struct wr_op *op, uint16_t kept)
+{
+    for (uint32_t i = 0; i < op->nkeys; i++)
+        if (names_mutable(s, op->cols[i]))
+            in_the_way(s, "a join or mv-expand reads bytes that still grow");
+    for (uint16_t i = 0; i < WR_MAX_COLS; i++)
+        if (i >= kept || (op->kind == WR_OP_EXPAND && wr_colset_has(&op->expanded, i))) {
+            s->time[i] = 0;
+            s->mutable_cols.bits[i / 64] &= ~(UINT64_C(1) << i % 64);
+        }
 }
 
 static bool aggregates_fit(struct stream *s, const struct wr_op *op)
@@ -302,6 +400,8 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
         through_map(s, op);
     } else if (op->kind == WR_OP_PARSE && i < s->sum) {
         through_parse(s, op);
+    } else if (op->kind == WR_OP_JOIN || op->kind == WR_OP_EXPAND) {
+        through_wider(s, op, s->chain[i - 1]->schema->ncols);
     } else if (op->kind == WR_OP_SUMMARIZE) {
         if (!aggregates_fit(s, op))
             return false;
@@ -325,6 +425,14 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
     return true;
 }
 
+static bool subs_read_a_table(const struct wr_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->nsubs; i++)
+        if (reads_a_table(plan->subs[i].root))
+            return true;
+    return false;
+}
+
 static bool stream(struct wr_binder *b)
 {
     struct stream *s = wr_arena_alloc(b->arena, sizeof *s);
@@ -335,7 +443,7 @@ static bool stream(struct wr_binder *b)
     uint32_t errors = b->diags->nerrors;
     plan->mode = WR_MODE_BATCH;
     plan->time_col = WR_NO_COL;
-    if (plan->nsubs && !in_the_way(s, "a query inside of an expression runs before it"))
+    if (subs_read_a_table(plan) && !in_the_way(s, "a query inside of an expression reads events"))
         return true;
     if (!collect(s, plan->root) || !shape_fits(s))
         return true;
@@ -351,6 +459,13 @@ static bool stream(struct wr_binder *b)
             return b->diags->nerrors == errors;
     if (s->uses_now && s->sum < s->n)
         in_the_way(s, "now() or ago() is read outside of the window's lower bound");
+    for (uint32_t i = 0; i < plan->nsubs; i++)
+        plan->lists_ask_clock |= wr_tree_any_ex(plan->subs[i].root, asks_clock, NULL);
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->chain[i]->kind == WR_OP_JOIN)
+            plan->lists_ask_clock |= wr_tree_any_ex(s->chain[i]->inputs[1], asks_clock, NULL);
+    if (plan->nsubs && s->sum < s->n)
+        in_the_way(s, "rows that were counted would have to be judged again when a list changes");
     if (plan->why)
         return true;
     plan->stream = top;
@@ -371,15 +486,6 @@ static bool look_back(const struct wr_ex *ex, void *arg)
     for (uint32_t i = 0; i < ex->nargs; i++)
         (void)look_back(ex->args[i], arg);
     return false;
-}
-
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
-static bool reads_a_table(const struct wr_op *op)
-{
-    bool any = op->kind == WR_OP_SCAN || (op->input && reads_a_table(op->input));
-    for (uint32_t i = 0; i < op->ninputs && !any; i++)
-        any = reads_a_table(op->inputs[i]);
-    return any;
 }
 
 bool wr_plan_stream(struct wr_binder *b)

@@ -92,19 +92,26 @@ wait_for() { # pattern, file
     done
 }
 wait_for '"ready"\|msg=ready\|ready' "$TMP/log.run"
-python3 - "$port" <<'P'
+lines() { # each host sends one
+    python3 - "$port" "$@" <<'P'
 import datetime, socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-s.sendall(f"<13>1 {now} web-1 app - - - one\n<13>1 {now} db-2 app - - - two\n".encode())
+for host in sys.argv[2:]:
+    s.sendall(f"<13>1 {now} {host} app - - - x\n".encode())
 time.sleep(0.2)
 P
+}
+lines web-1 db-2
 wait_for '"web-1"' "$TMP/alerts"
 grep -q '"db-2"' "$TMP/alerts" && fail "db-2 stands in no list yet"
 printf 'SearchKey,Owner\n"db-2,ops\n' >"$TMP/rules/tuning/hosts.csv"
 wait_for 'its old content stays' "$TMP/log.run"
 printf 'SearchKey,Owner\ndb-2,ops\n' >"$TMP/rules/tuning/hosts.csv"
+wait_for 'lists were read again' "$TMP/log.run"
+lines db-2 web-1 # a line is judged by the list as it is when it comes
 wait_for '"db-2"' "$TMP/alerts"
+[ "$(grep -c '"web-1"' "$TMP/alerts")" -eq 1 ] || fail "web-1 stands in no list any more"
 kill "$pid"
 wait "$pid"
 
