@@ -11,7 +11,7 @@
  * maximum 2 + 2. */
 static uint16_t slots_of(const struct wr_agg_place *p)
 {
-    if (p->dset != WR_NO_DSET || p->by_key || p->of_time)
+    if (p->dset != WR_NO_DSET || p->by_key || p->of_time || p->hashed)
         return 0;
     switch (p->kind) {
     case WR_AGG_COUNT:
@@ -58,6 +58,10 @@ void wr_agg_layout_place(struct wr_agg_layout *layout)
         if (n)
             layout->kept[layout->nkept++] = (uint8_t)a;
     }
+    layout->nrow = layout->nslots;
+    for (uint32_t a = 0; a < layout->naggs; a++)
+        if (layout->agg[a].hashed)
+            layout->agg[a].first = (uint16_t)layout->nrow++;
 }
 
 bool wr_agg_layout_init(struct wr_agg_layout *layout, const struct wr_op *summarize)
@@ -237,7 +241,7 @@ bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const 
 static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots,
                           const struct wr_vec *v, const struct wr_sel *sel)
 {
-    uint32_t stride = layout->nslots, first = layout->agg[a].first;
+    uint32_t stride = layout->nrow, first = layout->agg[a].first;
     bool extreme = layout->agg[a].kind == WR_AGG_MIN || layout->agg[a].kind == WR_AGG_MAX;
     for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
         uint32_t row = sel->row[k];
@@ -248,10 +252,26 @@ static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union 
     }
 }
 
-void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
-                 const struct wr_sel *sel)
+/* 47 bits, never 0: six bytes where a row is coded. */
+static void rows_of_hashes(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots,
+                           const struct wr_agg_args *args, const struct wr_sel *sel, const struct wr_hash_key *secret)
 {
-    memset(slots, 0, (size_t)sel->n * layout->nslots * sizeof *slots);
+    const struct wr_vec *v = &args->arg[a][0];
+    slots += layout->agg[a].first;
+    for (uint32_t k = 0; k < sel->n; k++, slots += layout->nrow) {
+        uint64_t hash = 0;
+        if (wr_agg_distinct_row(layout, a, args, sel->row[k])) {
+            hash = wr_dset_hash(secret, v, sel->row[k]) >> 17;
+            hash = hash ? hash : 1;
+        }
+        slots->u = hash;
+    }
+}
+
+void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
+                 const struct wr_sel *sel, const struct wr_hash_key *secret)
+{
+    memset(slots, 0, (size_t)sel->n * layout->nrow * sizeof *slots);
     for (uint32_t i = 0; i < layout->nkept; i++) {
         uint32_t a = layout->kept[i];
         const struct wr_agg_place *p = &layout->agg[a];
@@ -261,8 +281,11 @@ void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const
             continue;
         }
         for (uint32_t k = 0; k < sel->n; k++)
-            (void)add_one(p, a, slots + (size_t)k * layout->nslots, args->arg[a], sel->row[k], NULL);
+            (void)add_one(p, a, slots + (size_t)k * layout->nrow, args->arg[a], sel->row[k], NULL);
     }
+    for (uint32_t a = 0; layout->nrow > layout->nslots && a < layout->naggs; a++)
+        if (layout->agg[a].hashed)
+            rows_of_hashes(layout, a, slots, args, sel, secret);
 }
 
 static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst,
@@ -398,6 +421,8 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
     enum wr_agg_kind kind = layout->agg[a].kind;
     if (!wr_agg_distinct_row(layout, a, args, row))
         return WR_OK;
+    if (kind == WR_AGG_DCOUNT || kind == WR_AGG_DCOUNTIF)
+        return wr_dset_add_hash(set, wr_dset_hash(secret, v, row), seen, limit);
     if (kind != WR_AGG_MAKE_SET || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
         wr_str_data(&v->s[row])[0] != '[')
         return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST && kind != WR_AGG_PERCENTILE, limit);

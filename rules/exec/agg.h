@@ -3,7 +3,16 @@
  *
  *   slots: [valid bits, if min/max/avg/... are there] [slots of aggregate 0] [of aggregate 1] ...
  *
- * count() needs no slot (every state comes with its number of rows); distinct values live beside (dset.h). */
+ * count() needs no slot (every state comes with its number of rows); distinct values live beside (dset.h). Of a row of
+ * a stream dcount's value is a slot more, behind the others: its hash; a row that folds into a pane gives it to the set.
+ *
+ * What an aggregate does, from its row to its result, stands in the functions below, a case a kind:
+ *
+ *   wr_agg_layout_place   slots that it needs, of a row and of a pane (slots_of)
+ *   wr_agg_rows           states of rows, a column at a time (all zero: nothing seen); wr_agg_add: one row into a state
+ *   wr_agg_merge          a state into another of the same kind
+ *   wr_agg_amend          one row's part of a state, changed; false: not possible exactly
+ *   wr_agg_final          the result */
 #ifndef WR_RULES_EXEC_AGG_H
 #define WR_RULES_EXEC_AGG_H
 
@@ -26,10 +35,12 @@ struct wr_agg_place {
     uint8_t dset;    /* number of its distinct set, or WR_NO_DSET */
     uint8_t by_key;  /* engine: dcount over the group's own key is 0 or 1: its number + 1, else 0 */
     uint8_t of_time; /* engine: min or max of the window's own time: taken from the rows' times */
+    bool hashed;     /* engine: dcount; `first` is the slot of a row's hash */
 };
 
 struct wr_agg_layout {
     uint32_t naggs, nslots, ndsets;
+    uint32_t nrow; /* slots of a row: nslots and the hashes */
     bool has_valid;
     uint8_t nkept, kept[WR_AGGS_MAX]; /* aggregates that have slots */
     struct wr_agg_place agg[WR_AGGS_MAX];
@@ -49,9 +60,9 @@ struct wr_agg_args {
  * memory ran out. Distinct sets are not touched. */
 bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
                 uint32_t row, struct wr_arena *arena);
-/* The state of each selected row, alone, one after the other. Kinds that copy texts are not for it. */
+/* The state of each selected row, alone, nrow slots one after the other. Kinds that copy texts are not for it. */
 void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
-                 const struct wr_sel *sel);
+                 const struct wr_sel *sel, const struct wr_hash_key *secret);
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
 /* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not
  * exact: an old minimum, maximum or deviation cannot be undone. */

@@ -98,7 +98,7 @@ void wr_agg_put_bag(struct wr_eval *ev, const struct wr_agg_call *call, const st
     uint32_t max = wanted(call, UINT32_MAX);
     wr_buf_char(&json, '{');
     for (uint32_t i = 0; i < set->n && !ev->err; i++) {
-        const struct wr_str *s = &set->val[i].s;
+        const struct wr_str *s = &set->cell[i].s;
         struct wr_slice bag = {wr_str_data(s), s->len}, key, value;
         const char *at = NULL;
         while (keys.n < max && wr_json_next_member(bag, &at, &key, &value)) {
@@ -142,7 +142,7 @@ void wr_agg_put_percentile(struct wr_eval *ev, const struct wr_agg_call *call, e
         return;
     }
     for (uint32_t i = 0; i < set->n; i++)
-        v[i] = set->val[i].i; /* the bits of a real too */
+        v[i] = set->cell[i].i; /* the bits of a real too */
     qsort(v, set->n, sizeof *v, in == WR_REAL ? by_real : by_int);
     double rank = ceil(p->value.r / 100 * set->n);
     uint32_t at = rank < 1 ? 0 : rank > set->n ? set->n - 1 : (uint32_t)rank - 1;

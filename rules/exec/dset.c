@@ -3,17 +3,18 @@
 #include "rules/exec/key.h"
 #include "rules/fn/kernel.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { FEW = 8 }; /* looked through one by one */
 
-static uint64_t hash_of(const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row)
+uint64_t wr_dset_hash(const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row)
 {
     if (vec->s)
         return wr_key_hash_text(secret, wr_str_data(&vec->s[row]), vec->s[row].len);
     uint64_t w;
     if (vec->r) {
-        double r = vec->r[row] == 0 ? 0 : vec->r[row];
+        double r = vec->r[row] == 0 ? 0 : vec->r[row] != vec->r[row] ? NAN : vec->r[row];
         memcpy(&w, &r, sizeof w);
     } else {
         w = (uint64_t)vec->i[row];
@@ -21,21 +22,25 @@ static uint64_t hash_of(const struct wr_hash_key *secret, const struct wr_vec *v
     return wr_key_hash_word(secret, w);
 }
 
-static bool same(const struct wr_dval *have, uint64_t hash, const struct wr_vec *vec, uint32_t row)
+/* `vec` NULL: its hash alone says which value it is. */
+static bool same(const struct wr_dset *set, uint32_t n, uint64_t hash, const struct wr_vec *vec, uint32_t row)
 {
-    if (have->hash != hash)
+    if (set->val[n].hash != hash)
         return false;
+    if (!vec)
+        return true;
+    const union wr_dcell *have = &set->cell[n];
     if (vec->s)
         return wr_str_eq(&have->s, &vec->s[row]);
     return vec->r ? have->r == vec->r[row] || (have->r != have->r && vec->r[row] != vec->r[row])
                   : have->i == vec->i[row];
 }
 
-static struct wr_dval *find(struct wr_dset *set, uint64_t hash, const struct wr_vec *vec, uint32_t row)
+static struct wr_dval *find(const struct wr_dset *set, uint64_t hash, const struct wr_vec *vec, uint32_t row)
 {
     if (!set->index) {
         for (uint32_t i = 0; i < set->n; i++)
-            if (same(&set->val[i], hash, vec, row))
+            if (same(set, i, hash, vec, row))
                 return &set->val[i];
         return NULL;
     }
@@ -43,9 +48,14 @@ static struct wr_dval *find(struct wr_dset *set, uint64_t hash, const struct wr_
         uint32_t at = set->index[h & (set->nindex - 1)];
         if (!at)
             return NULL;
-        if (same(&set->val[at - 1], hash, vec, row))
+        if (same(set, at - 1, hash, vec, row))
             return &set->val[at - 1];
     }
+}
+
+bool wr_dset_has_hash(const struct wr_dset *set, uint64_t hash)
+{
+    return find(set, hash, NULL, 0) != NULL;
 }
 
 static void put_index(struct wr_dset *set, uint32_t n)
@@ -76,12 +86,20 @@ static enum wr_err reindex(struct wr_dset *set, uint32_t want)
     return WR_OK;
 }
 
-static void free_value(struct wr_dset *set, enum wr_type type, struct wr_dval *v)
+static void free_value(struct wr_dset *set, enum wr_type type, uint32_t n)
 {
-    if (!wr_type_is_str(type) || v->s.len <= WR_STR_INLINE)
+    if (!set->cell || !wr_type_is_str(type) || set->cell[n].s.len <= WR_STR_INLINE)
         return;
-    set->text_bytes -= v->s.len;
-    free((void *)(uintptr_t)wr_str_data(&v->s));
+    set->text_bytes -= set->cell[n].s.len;
+    free((void *)(uintptr_t)wr_str_data(&set->cell[n].s));
+}
+
+/* Value `from` in the place of `to`. */
+static void move(struct wr_dset *set, uint32_t to, uint32_t from)
+{
+    set->val[to] = set->val[from];
+    if (set->cell)
+        set->cell[to] = set->cell[from];
 }
 
 void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound)
@@ -92,12 +110,12 @@ void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound)
     set->oldest = INT64_MAX;
     for (uint32_t i = 0; i < set->n; i++) {
         if (set->val[i].seen <= bound) {
-            free_value(set, type, &set->val[i]);
+            free_value(set, type, i);
             continue;
         }
         if (set->val[i].seen < set->oldest)
             set->oldest = set->val[i].seen;
-        set->val[n++] = set->val[i];
+        move(set, n++, i);
     }
     bool changed = n != set->n;
     set->n = n;
@@ -126,10 +144,10 @@ static enum wr_err shed(struct wr_dset *set, enum wr_type type)
     free(seen);
     for (uint32_t i = 0; i < set->n; i++) {
         if (set->val[i].seen <= bound && drop) {
-            free_value(set, type, &set->val[i]);
+            free_value(set, type, i);
             drop--;
         } else {
-            set->val[n++] = set->val[i];
+            move(set, n++, i);
         }
     }
     set->n = n;
@@ -137,27 +155,57 @@ static enum wr_err shed(struct wr_dset *set, enum wr_type type)
     return set->index ? reindex(set, set->nindex / 2) : WR_OK;
 }
 
-static enum wr_err grow(struct wr_dset *set, bool distinct)
+/* Room for one more. */
+static enum wr_err grow(struct wr_dset *set, bool distinct, bool cells)
 {
     uint32_t cap = set->cap ? 2 * set->cap : 2;
     struct wr_dval *val = realloc(set->val, cap * sizeof *val);
     if (!val)
         return WR_ENOMEM;
     set->val = val;
+    union wr_dcell *cell = cells ? realloc(set->cell, cap * sizeof *cell) : NULL;
+    if (cells && !cell)
+        return WR_ENOMEM;
+    set->cell = cell;
     set->cap = cap;
     return distinct && cap > FEW ? reindex(set, cap) : WR_OK;
+}
+
+static void append(struct wr_dset *set, uint64_t hash, int64_t seen)
+{
+    set->val[set->n] = (struct wr_dval){.seen = seen, .hash = hash};
+    if (set->index)
+        put_index(set, set->n);
+    if (set->n == 0 || seen < set->oldest)
+        set->oldest = seen;
+    set->n++;
+}
+
+static bool seen_again(struct wr_dval *have, int64_t seen)
+{
+    if (have && seen > have->seen)
+        have->seen = seen;
+    return have != NULL;
+}
+
+enum wr_err wr_dset_add_hash(struct wr_dset *set, uint64_t hash, int64_t seen, uint32_t limit)
+{
+    if (seen_again(find(set, hash, NULL, 0), seen))
+        return WR_OK;
+    enum wr_err err = set->n >= limit ? shed(set, WR_LONG) : WR_OK;
+    if (!err && set->n == set->cap)
+        err = grow(set, true, false);
+    if (!err)
+        append(set, hash, seen);
+    return err;
 }
 
 enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec,
                         uint32_t row, int64_t seen, bool distinct, uint32_t limit)
 {
-    uint64_t hash = hash_of(secret, vec, row);
-    struct wr_dval *have = distinct ? find(set, hash, vec, row) : NULL;
-    if (have) {
-        if (seen > have->seen)
-            have->seen = seen;
+    uint64_t hash = wr_dset_hash(secret, vec, row);
+    if (distinct && seen_again(find(set, hash, vec, row), seen))
         return WR_OK;
-    }
     enum wr_err err;
     size_t long_len = vec->s && vec->s[row].len > WR_STR_INLINE ? vec->s[row].len : 0;
     if (long_len > WR_DSET_TEXT_MAX) {
@@ -167,10 +215,9 @@ enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, c
     while (set->n && (set->n >= limit || set->text_bytes + long_len > WR_DSET_TEXT_MAX))
         if ((err = shed(set, vec->type)) != WR_OK)
             return err;
-    if (set->n == set->cap && (err = grow(set, distinct)) != WR_OK)
+    if (set->n == set->cap && (err = grow(set, distinct, true)) != WR_OK)
         return err;
-    struct wr_dval *v = &set->val[set->n];
-    *v = (struct wr_dval){.seen = seen, .hash = hash};
+    union wr_dcell *v = &set->cell[set->n];
     if (long_len) {
         char *copy = malloc(long_len);
         if (!copy)
@@ -185,36 +232,33 @@ enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, c
     } else {
         v->i = vec->i[row];
     }
-    if (set->index)
-        put_index(set, set->n);
-    if (set->n == 0 || seen < set->oldest)
-        set->oldest = seen;
-    set->n++;
+    append(set, hash, seen);
     return WR_OK;
 }
 
 void wr_dset_fini(struct wr_dset *set, enum wr_type type)
 {
     for (uint32_t i = 0; i < set->n; i++)
-        free_value(set, type, &set->val[i]);
+        free_value(set, type, i);
     free(set->val);
+    free(set->cell);
     free(set->index);
     *set = (struct wr_dset){0};
 }
 
 size_t wr_dset_bytes(const struct wr_dset *set)
 {
-    return set->cap * sizeof *set->val + set->nindex * sizeof *set->index + set->text_bytes;
+    return set->cap * (sizeof *set->val + (set->cell ? sizeof *set->cell : 0)) + set->nindex * sizeof *set->index + set->text_bytes;
 }
 
 struct wr_value wr_dset_value(const struct wr_dset *set, enum wr_type type, uint32_t n)
 {
     struct wr_value v = {.type = type};
     if (wr_type_is_str(type))
-        v.s = set->val[n].s;
+        v.s = set->cell[n].s;
     else if (type == WR_REAL)
-        v.r = set->val[n].r;
+        v.r = set->cell[n].r;
     else
-        v.i = set->val[n].i;
+        v.i = set->cell[n].i;
     return v;
 }

@@ -217,36 +217,97 @@ static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8
     return (uint32_t)(h >> 32);
 }
 
-uint32_t wr_key_hash_packed(const struct wr_hash_key *secret, const uint8_t *packed, size_t len)
+/* Short texts of a column that has no nulls; `more`: some row has a long one. */
+static bool pack_texts(const struct wr_str *text, const struct wr_sel *sel, uint8_t **end)
 {
-    uint64_t h = secret->k1, w[2];
-    for (size_t i = 0; i < len; i += ALIGN) {
-        memset(w, 0, sizeof w);
-        memcpy(w, packed + i, len - i < ALIGN ? len - i : ALIGN);
-        h = fold(w[0] ^ secret->k0, w[1] ^ h);
+    bool more = false;
+    for (uint32_t k = 0; k < sel->n; k++) {
+        const struct wr_str *s = &text[sel->row[k]];
+        uint8_t *p = end[k];
+        uint64_t low;
+        uint32_t high, len = s->len;
+        more |= len > WR_STR_INLINE;
+        len = len > WR_STR_INLINE ? 0 : len;
+        memcpy(&low, s->inl, sizeof low);
+        memcpy(&high, s->inl + 8, sizeof high);
+        *p = (uint8_t)len;
+        memcpy(p + 1, &low, sizeof low);
+        memcpy(p + 9, &high, sizeof high);
+        end[k] = p + 1 + len;
     }
-    return (uint32_t)(h >> 32);
+    return more;
+}
+
+static bool pack_any(const struct wr_vec *v, const struct wr_sel *sel, uint32_t k, size_t each, uint8_t *data,
+                     uint8_t **end)
+{
+    bool more = false;
+    for (uint32_t i = 0; i < sel->n; i++) {
+        uint32_t row = sel->row[i];
+        if (!wr_vec_valid(v, row)) {
+            data[i * each + k / 8] |= (uint8_t)(1u << (k % 8));
+        } else if (!v->s) {
+            end[i] = number_at(end[i], v, row);
+        } else {
+            uint32_t len = v->s[row].len;
+            more |= len > WR_STR_INLINE;
+            len = len > WR_STR_INLINE ? 0 : len;
+            *end[i] = (uint8_t)len;
+            memcpy(end[i] + 1, v->s[row].inl, WR_STR_INLINE);
+            end[i] += 1 + len;
+        }
+    }
+    return more;
+}
+
+/* Rows one after the other, whatever texts they have. */
+static bool pack_long(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, uint32_t first, size_t at,
+                      struct wr_packed_keys *out)
+{
+    size_t each = (size_t)(nkeys + 1) * KEY_MOST + nkeys / 8 + 3 * ALIGN;
+    for (uint32_t k = 0; k < sel->n; k++) {
+        uint8_t *p = room_at(out, out->data + at, each);
+        p = p ? pack_row(out, keys, nkeys, sel->row[k], p) : NULL;
+        if (!p)
+            return false;
+        memset(p, 0, ALIGN);
+        out->at[first + k] = at;
+        out->len[first + k] = (uint32_t)((size_t)(p - out->data) - at);
+        at = (at + out->len[first + k] + ALIGN) & ~(size_t)(ALIGN - 1);
+    }
+    return true;
 }
 
 bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
                   uint32_t first, struct wr_packed_keys *out)
 {
-    size_t each = (size_t)(nkeys + 1) * KEY_MOST + nkeys / 8 + 3 * ALIGN, at = 0;
+    uint8_t *end[WR_KEY_BLOCK];
+    uint32_t nulls = (nkeys + 7) / 8;
+    size_t each = (nulls + (size_t)nkeys * KEY_MOST + 2 * ALIGN) & ~(size_t)(ALIGN - 1), at = 0;
+    bool more = false;
     if (first)
         at = (out->at[first - 1] + out->len[first - 1] + ALIGN) & ~(size_t)(ALIGN - 1);
-    for (uint32_t k = 0; k < sel->n; k++) {
-        uint8_t *p = out->data ? out->data + at : NULL;
-        if (at + each > out->cap && !(p = room_at(out, p, each * (sel->n - k))))
-            return false;
-        p = pack_row(out, keys, nkeys, sel->row[k], p);
-        if (!p)
-            return false;
-        memset(p, 0, ALIGN);
-        uint32_t len = (uint32_t)((size_t)(p - out->data) - at);
-        out->at[first + k] = at;
-        out->len[first + k] = len;
-        out->hash[first + k] = hash_padded(secret, out->data + at, len);
-        at = (at + len + ALIGN) & ~(size_t)(ALIGN - 1);
+    uint8_t *data = room_at(out, out->data ? out->data + at : NULL, each * (sel->n + 1));
+    if (!data)
+        return false;
+    for (uint32_t i = 0; i < sel->n; i++) {
+        memset(data + i * each, 0, ALIGN); /* more than the null bits of any but the longest key */
+        end[i] = data + i * each + nulls;
+    }
+    for (uint32_t i = 0; nulls > ALIGN && i < sel->n; i++)
+        memset(data + i * each, 0, nulls);
+    for (uint32_t k = 0; k < nkeys; k++)
+        more |= keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, sel, end)
+                                            : pack_any(&keys[k], sel, k, each, data, end);
+    if (more && !pack_long(keys, nkeys, sel, first, at, out))
+        return false;
+    for (uint32_t i = 0; i < sel->n; i++) {
+        if (!more) {
+            memset(end[i], 0, ALIGN);
+            out->at[first + i] = at + i * each;
+            out->len[first + i] = (uint32_t)(end[i] - (data + i * each));
+        }
+        out->hash[first + i] = hash_padded(secret, out->data + out->at[first + i], out->len[first + i]);
     }
     return true;
 }

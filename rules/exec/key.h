@@ -27,8 +27,6 @@ struct wr_packed_keys {
 bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
                   uint32_t first, struct wr_packed_keys *out) WR_MUST_CHECK;
 void wr_keys_fini(struct wr_packed_keys *keys);
-/* The hash that it gives for a packed key. */
-uint32_t wr_key_hash_packed(const struct wr_hash_key *secret, const uint8_t *packed, size_t len);
 
 /* hash[row] for every selected row. */
 void wr_key_hash(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys,

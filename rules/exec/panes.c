@@ -65,6 +65,25 @@ static void pane_drop(struct wr_stream *s, struct group *g, uint32_t n)
     m->floor = x->npanes ? (int64_t)pane_at(s, x, x->npanes - 1)[PANE_LAST] : INT64_MIN;
 }
 
+/* The row's values into the group's sets. */
+static enum wr_err fold_hashes(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
+{
+    struct ext *x = ext_of(s, g);
+    for (uint32_t a = 0; a < s->layout.naggs; a++) {
+        const struct wr_agg_place *p = &s->layout.agg[a];
+        if (!p->hashed || !slots[p->first].u)
+            continue;
+        struct wr_dset *set = &x->dsets[p->dset];
+        size_t before = wr_dset_bytes(set);
+        enum wr_err err = wr_dset_add_hash(set, slots[p->first].u, ts, DISTINCT_MAX);
+        s->bytes += wr_dset_bytes(set) - before;
+        if (err)
+            return err;
+        x->approx |= set->lost;
+    }
+    return WR_OK;
+}
+
 static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
 {
     uint64_t *p = wr_group_ext(s, g) ? pane_get(s, ext_of(s, g), pane_of(s, ts)) : NULL;
@@ -82,7 +101,7 @@ static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const 
     if (ts < m->stale)
         m->stale = ts;
     wr_agg_merge(&s->layout, pane_state(p), slots);
-    return WR_OK;
+    return s->layout.nrow > s->layout.nslots ? fold_hashes(s, g, ts, slots) : WR_OK;
 }
 
 /* The older half of a full raw block goes into panes. */
@@ -159,6 +178,11 @@ static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const u
             continue;
         if (!wr_agg_amend(&s->layout, pane_state(p), old, new))
             x->approx = true;
+        for (uint32_t h = s->layout.nslots; h < s->layout.nrow; h++)
+            if (!new || old[h].u != new[h].u)
+                x->approx = true; /* a value's last sighting cannot be taken back */
+        if (new && fold_hashes(s, g, ts, new) != WR_OK)
+            x->approx = true;
         if (new)
             return true;
         if (ts == (int64_t)p[PANE_FIRST] || ts == (int64_t)p[PANE_LAST])
@@ -196,8 +220,8 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
         return WR_OK;
     }
     uint64_t *raw = rows + (size_t)i * s->raw_words;
-    if (new && s->layout.nslots)
-        memcpy(raw + s->raw_slots, new, s->layout.nslots * sizeof *new);
+    if (new && s->layout.nrow)
+        memcpy(raw + s->raw_slots, new, s->layout.nrow * sizeof *new);
     if (!new)
         memmove(raw, raw + s->raw_words, (size_t)(--n - i) * s->raw_words * 8);
     if (in->many) {
@@ -305,6 +329,26 @@ uint64_t wr_rows_sum(struct wr_stream *s, struct group *g, int64_t t, bool firin
             *ret_first = ts;
         if (ts > *ret_last)
             *ret_last = ts;
+    }
+    return n;
+}
+
+uint64_t wr_rows_distinct(struct wr_stream *s, struct group *g, uint32_t a, int64_t t)
+{
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    const struct ext *x = ext_of(s, g);
+    const struct wr_dset *set = x ? &x->dsets[p->dset] : NULL;
+    const uint64_t *raw = raw_rows(s, g);
+    uint64_t n = set ? set->n : 0;
+    uint32_t at = s->raw_slots + p->first, each = s->raw_words, gone = 0;
+    while (s->window && gone < g->nraw && (int64_t)raw[gone * each] <= edge(s, t))
+        gone++;
+    for (uint32_t i = gone; i < g->nraw; i++) {
+        uint64_t hash = raw[i * each + at];
+        bool known = !hash || (set && wr_dset_has_hash(set, hash));
+        for (uint32_t k = gone; k < i && !known; k++)
+            known = raw[k * each + at] == hash;
+        n += !known;
     }
     return n;
 }

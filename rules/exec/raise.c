@@ -22,7 +22,7 @@ int64_t wr_firing_due(const struct wr_stream *s, const struct firing *f)
 }
 
 /* One aggregate of a group into row 0 of its column. */
-static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint64_t n, int64_t first,
+static void put_agg(struct wr_stream *s, struct group *g, uint32_t a, uint64_t n, int64_t first,
                     int64_t last, struct wr_vec *cols)
 {
     const struct wr_agg_place *p = &s->layout.agg[a];
@@ -30,6 +30,8 @@ static void put_agg(struct wr_stream *s, const struct group *g, uint32_t a, uint
     static const struct wr_dset none;
     if (p->by_key)
         wr_put_i(out, 0, wr_vec_valid(&cols[p->by_key - 1], 0));
+    else if (p->hashed)
+        wr_put_i(out, 0, (int64_t)wr_rows_distinct(s, g, a, s->row_ev.now));
     else if (p->of_time)
         wr_put_i(out, 0, p->kind == WR_AGG_MIN ? first : last);
     else

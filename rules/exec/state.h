@@ -110,6 +110,7 @@ struct wr_stream {
     bool rising;
     struct quick quick[16];
     uint32_t nquick;
+    uint32_t sets_by_row; /* distinct sets that get every row as it comes; the others only what folds */
     int64_t need_rows, window, pane;
     uint64_t least_rows; /* a group of fewer cannot fire */
     uint32_t created;    /* groups since the last sweep */
@@ -259,6 +260,8 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g);
 /* Changes the row of that time: from `old` to `new` (NULL: it goes). *ret_there: it was there. *g may move. WR_ENOMEM. */
 enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, const union wr_slot *old,
                           const union wr_slot *new, bool *ret_there);
+/* Distinct values of aggregate `a`, which is hashed, that are in the window at `t`; what left it has been dropped. */
+uint64_t wr_rows_distinct(struct wr_stream *s, struct group *g, uint32_t a, int64_t t);
 /* Drops what left the window at `t`. */
 void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t);
 /* Sum of all that is in the window at `t`: rows, first and last time; state in s->sum_slots. */

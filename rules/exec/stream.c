@@ -44,7 +44,7 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
 /* Keys and states of at most WR_KEY_BLOCK rows, from place `at` of the stream's scratch on. */
 static bool read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
 {
-    wr_agg_rows(&s->layout, s->slots + (size_t)at * s->layout.nslots, v->args, sel);
+    wr_agg_rows(&s->layout, s->slots + (size_t)at * s->layout.nrow, v->args, sel, &s->opts.secret);
     return wr_keys_pack(&s->opts.secret, v->keys, s->summarize->nkeys, sel, at, &s->keys);
 }
 
@@ -143,7 +143,9 @@ static bool cannot_fire(const struct wr_stream *s, struct group *g)
     uint64_t rows = group_rows(g);
     for (uint32_t q = 0; q < s->nquick; q++) {
         uint8_t d = s->layout.agg[s->quick[q].agg].dset;
-        uint64_t have = d != WR_NO_DSET && g->ext ? ext_of(s, g)->dsets[d].n : rows;
+        uint64_t have = rows;
+        if (d != WR_NO_DSET && g->ext)
+            have = ext_of(s, g)->dsets[d].n + (s->layout.agg[s->quick[q].agg].hashed ? g->nraw : 0u);
         if (s->quick[q].min > 0 && have < (uint64_t)s->quick[q].min)
             return true;
     }
@@ -177,7 +179,7 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
-        if (s->layout.agg[a].dset == WR_NO_DSET)
+        if (s->layout.agg[a].dset == WR_NO_DSET || s->layout.agg[a].hashed)
             continue;
         struct ext *x = ext_of(s, g);
         struct wr_dset *set = &x->dsets[s->layout.agg[a].dset];
@@ -195,12 +197,12 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
 /* The row at place `at` of what was read, as words, in s->row. */
 static inline void stage(struct wr_stream *s, uint32_t at)
 {
-    const union wr_slot *slots = s->slots + (size_t)at * s->layout.nslots;
+    const union wr_slot *slots = s->slots + (size_t)at * s->layout.nrow;
     uint64_t *row = s->row;
     *row++ = (uint64_t)s->ts[at];
     if (s->amends)
         *row++ = s->rowid[at];
-    for (uint32_t k = 0; k < s->layout.nslots; k++)
+    for (uint32_t k = 0; k < s->layout.nrow; k++)
         *row++ = slots[k].u;
 }
 
@@ -224,7 +226,7 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
     }
     wr_rows_prune(s, g, s->now);
     err = wr_rows_insert(s, &g);
-    if (!err && s->layout.ndsets)
+    if (!err && s->sets_by_row)
         err = add_distinct(s, g, v, row, ts);
     s->stats.rows_aggregated++;
     return err ? err : group_rows(g) < s->least_rows ? WR_OK : grown(s, g, ts);
@@ -243,20 +245,31 @@ static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, 
     return false;
 }
 
+/* Values in the sets that get every row. */
+static uint64_t values_kept(const struct wr_stream *s, const struct group *g)
+{
+    const struct ext *x = ext_of(s, g);
+    uint64_t n = 0;
+    for (uint32_t a = 0; a < s->layout.naggs; a++)
+        if (s->layout.agg[a].dset != WR_NO_DSET && !s->layout.agg[a].hashed)
+            n += x->dsets[s->layout.agg[a].dset].n;
+    return n;
+}
+
 /* An amended row of a group that is there: its new version is read to place 0 (when it passes), the old one to place 1. */
 static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struct wr_batch *b, const struct view *new,
                                uint32_t row)
 {
     bool same = new->in[row], there; /* no key reads what amendments change (rules/plan/stream.c) */
     wr_rows_prune(s, g, s->now);
-    enum wr_err err = wr_rows_amend(s, &g, 0, s->slots + s->layout.nslots, same ? s->slots : NULL, &there);
+    enum wr_err err = wr_rows_amend(s, &g, 0, s->slots + s->layout.nrow, same ? s->slots : NULL, &there);
     if (err)
         return err;
-    bool sets = g->ext && s->layout.ndsets;
-    uint64_t before = sets ? ext_of(s, g)->dsets[0].n : 0;
-    if (there && same && s->layout.ndsets)
+    bool sets = g->ext && s->sets_by_row;
+    uint64_t before = sets ? values_kept(s, g) : 0;
+    if (there && same && s->sets_by_row)
         err = add_distinct(s, g, new, row, s->ts[0]);
-    if (sets && (!same || ext_of(s, g)->dsets[0].n != before))
+    if (sets && (!same || values_kept(s, g) != before))
         ext_of(s, g)->approx = true; /* a value's last sighting cannot be taken back */
     if (!err && there && (firing_of(s, g) || !s->rising || !cannot_fire(s, g))) /* counts may have fallen, too */
         err = wr_group_evaluate(s, g, s->now, s->ts[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);

@@ -44,7 +44,8 @@ static uint16_t source_col(const struct wr_op *const *ops, uint32_t n, const str
     return ex->kind == WR_EX_COL ? ex->col : WR_NO_COL;
 }
 
-/* dcount of a group's own key, min and max of the window's time: no state of their own. */
+/* dcount of a group's own key, min and max of the window's time: no state of their own. Values of other dcounts come as
+ * hashes. */
 static void shorten(struct wr_stream *s)
 {
     const struct wr_op *op = s->summarize;
@@ -63,8 +64,11 @@ static void shorten(struct wr_stream *s)
             const struct wr_schema *scan = wr_schema_of(s->table);
             p->of_time = col != WR_NO_COL && scan->cols[col].store == scan->cols[s->plan->time_col].store;
         }
-        if (p->dset != WR_NO_DSET)
+        if (p->dset != WR_NO_DSET) {
             p->dset = sets++;
+            p->hashed = p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF;
+            s->sets_by_row += !p->hashed;
+        }
     }
     s->layout.ndsets = sets;
     wr_agg_layout_place(&s->layout);
@@ -164,10 +168,10 @@ static bool set_up(struct wr_stream *s)
     shorten(s);
     analyse(s);
     s->raw_slots = 1u + (s->amends != NULL);
-    s->raw_words = s->raw_slots + s->layout.nslots;
+    s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
-    s->slots = malloc(WR_KEY_BLOCK * (s->layout.nslots + 1) * sizeof *s->slots);
+    s->slots = malloc(WR_KEY_BLOCK * (s->layout.nrow + 1) * sizeof *s->slots);
     s->few = malloc((size_t)FEW * s->raw_words * sizeof *s->few);
     s->row = malloc(s->raw_words * sizeof *s->row);
     s->coded = malloc(FEW * wr_few_size_most(s) + 8);

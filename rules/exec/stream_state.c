@@ -1,7 +1,7 @@
 /* State of one rule as bytes, and back. What comes from disk is checked as a whole before the stream is used:
  * every length, order and type. Layout: little-endian; the engine's part has a CRC.
  *
- *   u64 now, inexact until, stateless rows; u32 groups; each group:
+ *   u64 now, inexact until, stateless rows, secret of hashes (2); u32 groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
 #include "rules/exec/cells.h"
 #include "rules/exec/key.h"
@@ -16,16 +16,22 @@ static void save_words(struct wr_buf *out, const uint64_t *words, size_t n)
         wr_buf_u64(out, words[i]);
 }
 
-static void save_set(const struct wr_dset *set, enum wr_type type, struct wr_buf *out)
+static void save_set(const struct wr_dset *set, const struct wr_agg_place *p, struct wr_buf *out)
 {
+    enum wr_type type = p->in;
+    bool hashed = p->hashed;
     wr_buf_u32(out, set->n);
     wr_buf_u8(out, set->lost);
     for (uint32_t i = 0; i < set->n; i++) {
-        struct wr_value v = wr_dset_value(set, type, i);
+        struct wr_value v = hashed ? (struct wr_value){0} : wr_dset_value(set, type, i);
         uint64_t bits = (uint64_t)v.i;
         if (type == WR_REAL)
             memcpy(&bits, &v.r, sizeof bits);
         wr_buf_u64(out, (uint64_t)set->val[i].seen);
+        if (hashed) {
+            wr_buf_u64(out, set->val[i].hash);
+            continue;
+        }
         if (wr_type_is_str(type))
             wr_buf_blob(out, wr_str_data(&v.s), v.s.len);
         else
@@ -40,7 +46,7 @@ static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_b
     wr_buf_u8(out, x->approx);
     for (uint32_t a = 0; a < s->layout.naggs; a++)
         if (s->layout.agg[a].dset != WR_NO_DSET)
-            save_set(&x->dsets[s->layout.agg[a].dset], s->layout.agg[a].in, out);
+            save_set(&x->dsets[s->layout.agg[a].dset], &s->layout.agg[a], out);
     const struct firing *f = x->firing;
     wr_buf_u8(out, f != NULL);
     if (!f)
@@ -61,6 +67,8 @@ void wr_stream_save(struct wr_stream *stream, struct wr_buf *out)
     wr_buf_u64(out, (uint64_t)s->now);
     wr_buf_u64(out, (uint64_t)s->inexact_until);
     wr_buf_u64(out, s->stateless_rows);
+    wr_buf_u64(out, s->opts.secret.k0);
+    wr_buf_u64(out, s->opts.secret.k1);
     wr_buf_u32(out, s->ngroups);
     uint64_t cursor = 0;
     for (struct group *g; (g = wr_group_next(s, &cursor)) != NULL;) {
@@ -93,7 +101,16 @@ static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dse
     uint8_t lost = wr_rd_u8(rd);
     if (rd->err || n > DISTINCT_MAX || lost > 1)
         return WR_ECORRUPT;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && p->hashed; i++) {
+        int64_t seen = (int64_t)wr_rd_u64(rd);
+        uint64_t hash = wr_rd_u64(rd);
+        if (rd->err || !is_time(seen))
+            return WR_ECORRUPT;
+        enum wr_err err = wr_dset_add_hash(set, hash, seen, DISTINCT_MAX);
+        if (err)
+            return err;
+    }
+    for (uint32_t i = 0; i < n && !p->hashed; i++) {
         int64_t seen = (int64_t)wr_rd_u64(rd), bits = 0;
         struct wr_str text = {0};
         double real;
@@ -244,7 +261,7 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     if (err)
         return err;
     if (!wr_rd_u8(rd))
-        return rd->err || s->layout.ndsets ? WR_ECORRUPT : WR_OK;
+        return rd->err || s->sets_by_row ? WR_ECORRUPT : WR_OK;
     struct wr_rd ahead = *rd;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
@@ -267,6 +284,8 @@ enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t l
     s->now = (int64_t)wr_rd_u64(&rd);
     s->inexact_until = (int64_t)wr_rd_u64(&rd);
     s->stateless_rows = wr_rd_u64(&rd);
+    s->opts.secret.k0 = wr_rd_u64(&rd); /* hashes that are kept were made with it */
+    s->opts.secret.k1 = wr_rd_u64(&rd);
     uint32_t n = wr_rd_u32(&rd);
     if (rd.err || s->now < 0 || s->now > WR_TICKS_MAX || (!s->summarize && n))
         return WR_ECORRUPT;
