@@ -338,8 +338,13 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
 
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src)
 {
-    for (uint32_t i = 0; i < layout->nkept; i++)
-        merge_one(&layout->agg[layout->kept[i]], UINT64_C(1) << layout->kept[i], dst, src);
+    for (uint32_t i = 0; i < layout->nkept; i++) {
+        const struct wr_agg_place *p = &layout->agg[layout->kept[i]];
+        if (p->kind == WR_AGG_SUM && p->in != WR_REAL)
+            dst[p->first].u += src[p->first].u; /* the most common */
+        else
+            merge_one(p, UINT64_C(1) << layout->kept[i], dst, src);
+    }
 }
 
 /* -1, 0, 1 of two slots of a minimum or maximum. */

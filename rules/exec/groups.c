@@ -132,9 +132,21 @@ const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash)
     return place;
 }
 
+/* memcmp without a call: keys are short, and there is room to read behind both (statepool.h, key.h). */
 static inline bool is_key(const struct group *g, uint32_t hash, const uint8_t *key, uint32_t len)
 {
-    return g->hash == hash && g->key_len == len && memcmp(g->tail, key, len) == 0;
+    if (g->hash != hash || g->key_len != len)
+        return false;
+    uint64_t x, y, differ = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        memcpy(&x, g->tail + i, 8);
+        memcpy(&y, key + i, 8);
+        differ |= x ^ y;
+    }
+    memcpy(&x, g->tail + i, 8);
+    memcpy(&y, key + i, 8);
+    return (differ | ((x ^ y) & ~(UINT64_MAX << (len % 8 * 8)))) == 0;
 }
 
 static struct group *find(const struct wr_stream *s, uint32_t hash, const uint8_t *key, uint32_t len)

@@ -218,16 +218,16 @@ static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8
 }
 
 /* Short texts of a column that has no nulls; `more`: some row has a long one. */
-static bool pack_texts(const struct wr_str *text, const struct wr_sel *sel, uint8_t **end)
+static bool pack_texts(const struct wr_str *text, const uint16_t *restrict row, uint32_t n, uint8_t **restrict end)
 {
-    bool more = false;
-    for (uint32_t k = 0; k < sel->n; k++) {
-        const struct wr_str *s = &text[sel->row[k]];
+    uint32_t more = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const struct wr_str *s = &text[row[k]];
         uint8_t *p = end[k];
         uint64_t low;
         uint32_t high, len = s->len;
         more |= len > WR_STR_INLINE;
-        len = len > WR_STR_INLINE ? 0 : len;
+        len = len > WR_STR_INLINE ? 0 : len; /* its row is packed again */
         memcpy(&low, s->inl, sizeof low);
         memcpy(&high, s->inl + 8, sizeof high);
         *p = (uint8_t)len;
@@ -235,7 +235,7 @@ static bool pack_texts(const struct wr_str *text, const struct wr_sel *sel, uint
         memcpy(p + 9, &high, sizeof high);
         end[k] = p + 1 + len;
     }
-    return more;
+    return more != 0;
 }
 
 static bool pack_any(const struct wr_vec *v, const struct wr_sel *sel, uint32_t k, size_t each, uint8_t *data,
@@ -297,7 +297,7 @@ bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, u
     for (uint32_t i = 0; nulls > ALIGN && i < sel->n; i++)
         memset(data + i * each, 0, nulls);
     for (uint32_t k = 0; k < nkeys; k++)
-        more |= keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, sel, end)
+        more |= keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, sel->row, sel->n, end)
                                             : pack_any(&keys[k], sel, k, each, data, end);
     if (more && !pack_long(keys, nkeys, sel, first, at, out))
         return false;

@@ -84,12 +84,10 @@ static enum wr_err fold_hashes(struct wr_stream *s, struct group *g, int64_t ts,
     return WR_OK;
 }
 
-static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
+/* A row's state into its pane. */
+static inline enum wr_err fold_into(struct wr_stream *s, struct group *g, struct many *m, uint64_t *p, int64_t ts,
+                                    const union wr_slot *slots)
 {
-    uint64_t *p = wr_group_ext(s, g) ? pane_get(s, ext_of(s, g), pane_of(s, ts)) : NULL;
-    if (!p)
-        return WR_ENOMEM;
-    struct many *m = many_of(g);
     p[PANE_N]++;
     m->pane_rows++;
     if (ts < (int64_t)p[PANE_FIRST])
@@ -104,16 +102,35 @@ static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const 
     return s->layout.nrow > s->layout.nslots ? fold_hashes(s, g, ts, slots) : WR_OK;
 }
 
+static enum wr_err fold(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *slots)
+{
+    uint64_t *p = wr_group_ext(s, g) ? pane_get(s, ext_of(s, g), pane_of(s, ts)) : NULL;
+    return p ? fold_into(s, g, many_of(g), p, ts, slots) : WR_ENOMEM;
+}
+
 /* The older half of a full raw block goes into panes. */
 static enum wr_err fold_half(struct wr_stream *s, struct group *g)
 {
+    if (!wr_group_ext(s, g))
+        return WR_ENOMEM;
+    struct ext *x = ext_of(s, g);
+    struct many *m = many_of(g);
+    uint64_t *rows = raw_at(s, g, 0), *raw = rows, *p = NULL;
+    int64_t after = INT64_MAX, upto = 0; /* the pane's interval */
     uint32_t n = g->nraw / 2u;
-    for (uint32_t i = 0; i < n; i++) {
-        enum wr_err err = fold(s, g, raw_ts(s, g, i), raw_state(s, raw_at(s, g, i)));
+    for (uint32_t i = 0; i < n; i++, raw += s->raw_words) {
+        int64_t ts = (int64_t)raw[0];
+        if (ts <= after || ts > upto) {
+            int64_t id = pane_of(s, ts);
+            p = pane_get(s, x, id);
+            after = id * s->pane;
+            upto = after + s->pane;
+        }
+        enum wr_err err = p ? fold_into(s, g, m, p, ts, raw_state(s, raw)) : WR_ENOMEM;
         if (err)
             return err;
     }
-    memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)(g->nraw - n) * s->raw_words * 8);
+    memmove(rows, raw, (size_t)(g->nraw - n) * s->raw_words * 8);
     g->nraw = (uint8_t)((g->nraw - n) & 127);
     return WR_OK;
 }
@@ -141,17 +158,17 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
         if (ts <= m->floor)
             return fold(s, to, ts, slots);
     }
-    uint32_t i = to->nraw;
-    while (i > 0 && raw_ts(s, to, i - 1) > ts)
-        i--;
-    uint64_t *raw = raw_at(s, to, i);
-    if (i < to->nraw)
-        memmove(raw + s->raw_words, raw, (size_t)(to->nraw - i) * s->raw_words * 8);
+    uint32_t each = s->raw_words, n = to->nraw, back = 0;
+    uint64_t *raw = (uint64_t *)(m + 1) + (size_t)n * each;
+    for (; back < n && (int64_t)raw[-(ptrdiff_t)each] > ts; back++)
+        raw -= each;
+    if (back)
+        memmove(raw + each, raw, (size_t)back * each * 8);
     if (ts < m->stale)
         m->stale = ts;
-    for (uint32_t k = 0; k < s->raw_words; k++)
+    for (uint32_t k = 0; k < each; k++)
         raw[k] = row[k];
-    to->nraw = (uint8_t)((to->nraw + 1u) & 127);
+    to->nraw = (uint8_t)((n + 1) & 127);
     return WR_OK;
 }
 
@@ -280,7 +297,7 @@ void wr_rows_prune(struct wr_stream *s, struct group *g, int64_t t)
 {
     int64_t bound = edge(s, t);
     struct many *m = many_of(g);
-    if (!s->window || (m ? m->stale : oldest(s, g)) > bound)
+    if (!s->window || (m ? m->stale : g->ext ? oldest(s, g) : wr_few_oldest(s, g)) > bound)
         return;
     prune_raw(s, g, bound);
     struct ext *x = ext_of(s, g);

@@ -224,7 +224,8 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
         s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
         return WR_OK;
     }
-    wr_rows_prune(s, g, s->now);
+    if (!g->many || many_of(g)->stale <= edge(s, s->now))
+        wr_rows_prune(s, g, s->now);
     err = wr_rows_insert(s, &g);
     if (!err && s->sets_by_row)
         err = add_distinct(s, g, v, row, ts);
