@@ -428,7 +428,7 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
         return WR_OK;
     if (kind == WR_AGG_DCOUNT || kind == WR_AGG_DCOUNTIF)
         return wr_dset_add_hash(set, wr_dset_hash(secret, v, row), seen, limit);
-    if (kind != WR_AGG_MAKE_SET || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
+    if ((kind != WR_AGG_MAKE_SET && kind != WR_AGG_MAKE_LIST) || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
         wr_str_data(&v->s[row])[0] != '[')
         return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST && kind != WR_AGG_PERCENTILE, limit);
     struct wr_slice all = {wr_str_data(&v->s[row]), v->s[row].len}, item;
@@ -437,7 +437,7 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
     while (!err && wr_json_next(all, &at, &item)) {
         struct wr_str json = wr_str_borrow(item.p, item.len);
         struct wr_vec one = {.type = WR_DYNAMIC, .s = &json};
-        err = wr_dset_add(set, secret, &one, 0, seen, true, limit);
+        err = wr_dset_add(set, secret, &one, 0, seen, kind == WR_AGG_MAKE_SET, limit);
     }
     return err;
 }

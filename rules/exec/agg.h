@@ -71,7 +71,7 @@ bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const 
 /* True when the row counts in the distinct set of aggregate `a` (not null, predicate true). */
 bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
                          uint32_t row);
-/* Adds the row to the set of aggregate `a`; flattens arrays of make_set. */
+/* Adds the row to the set of aggregate `a`; make_set and make_list take the elements of arrays. */
 enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
                                 const struct wr_agg_args *args, uint32_t row, struct wr_dset *set,
                                 const struct wr_hash_key *secret, int64_t seen, uint32_t limit) WR_MUST_CHECK;

@@ -1,5 +1,6 @@
-/* geo_info_from_ip_address(): country, state, city, latitude, longitude from the database that the program was given; null for
- * what is no address or not in it. Source: Kusto "geo_info_from_ip_address()". */
+/* geo_info_from_ip_address(): country, state, city, latitude, longitude from the database that the
+ * program was given; null for what is no address or not in it. Source: Kusto
+ * "geo_info_from_ip_address()". */
 #include "rules/fn/geo.h"
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
@@ -25,12 +26,13 @@ static int address(const struct wr_str *s, uint8_t out[16])
     return inet_pton(AF_INET6, text, out) == 1 ? 6 : 0;
 }
 
-void wr_k_geo_info(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, const struct wr_sel *sel,
-                   struct wr_vec *out)
+void wr_k_geo_info(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,
+                   const struct wr_sel *sel, struct wr_vec *out)
 {
     const struct wr_geo *geo = call->prepared;
     struct wr_buf text = {0};
-    WR_EACH (sel, row) {
+    WR_EACH(sel, row)
+    {
         struct wr_geo_info info;
         uint8_t addr[16];
         int family = geo ? address(&args[0].s[row], addr) : 0;
