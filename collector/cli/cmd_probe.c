@@ -1,11 +1,11 @@
-/* `weir probe`: what becomes of each record of a file. Batches of one row, so that each is told by itself. */
+/* `weir probe`: what becomes of each record of a file, or of what arrives on a port (probe_listen.c). Batches of one row, so
+ * that each is told by itself. */
 #include "base/ticks.h"
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/infile.h"
 #include "collector/cli/mapfiles.h"
-#include "collector/cli/out.h"
-#include "parsers/log/log.h"
+#include "collector/cli/probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,32 +13,27 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 256 << 20, MAX_PATH_LEN = 512, MAX_DEPTH = 16 };
+enum { MAX_FILE = 256 << 20, MAX_DEPTH = 16, OPT_SECONDS = 256 };
 
 static const struct wr_opt options[] = {
     WR_MAPFILES_OPT('m'),
+    {"listen", "ADDR", "instead of a file: what arrives on a port or ADDRESS:PORT, UDP\nand TCP, log lines or flow records: the first three of each\n"
+                       "kind, and at the end (^C) how many came and what they filled", 'l'},
+    {"count", "N", "with --listen: end after so many messages", 'n'},
+    {"seconds", "N", "with --listen: end after so many seconds", OPT_SECONDS},
     {0},
 };
 
 static const struct wr_args_spec spec = {
     "probe",
-    "[OPTION]... FILE|-",
+    "[OPTION]... FILE|- | --listen ADDR",
     "Says for each message of a file (syslog, JSON lines, any framing that a port takes) which\n"
     "layout it has, which columns it fills, and which of its fields are not used. What no\n"
     "layout takes is a row of Syslog, with the reason.",
     options,
     "  head -3 conn.log | weir probe -\n"
-    "  weir probe -m my-source.yaml sample.jsonl",
-};
-
-struct probe {
-    struct wr_mappings *mappings;
-    struct wr_log *log;
-    struct wr_maps maps;
-    struct wr_json *json;
-    struct wr_rows rows;
-    struct wr_out out;
-    uint64_t n, refused;
+    "  weir probe -m my-source.yaml sample.jsonl\n"
+    "  weir probe --listen 5514 --seconds 60",
 };
 
 static void put_value(struct wr_buf *out, const struct wr_vec *v, uint32_t row)
@@ -53,11 +48,16 @@ static void put_value(struct wr_buf *out, const struct wr_vec *v, uint32_t row)
         wr_buf_fmt(out, "%lld", (long long)v->i[row]);
 }
 
-static void put_row(struct wr_buf *out, const struct wr_batch *b)
+void wr_probe_row(struct wr_probe *p, const struct wr_batch *b, bool told)
 {
+    struct wr_buf *out = &p->out.buf;
     for (uint16_t c = 0; c < b->schema->ncols; c++) {
         const struct wr_vec *v = &b->col[c];
         if ((!v->s && !v->i && !v->r) || b->schema->cols[c].hidden || !wr_vec_valid(v, 0) || (v->s && !v->s[0].len))
+            continue;
+        if (p->kind && p->kind->filled)
+            p->kind->filled[c]++;
+        if (!told)
             continue;
         wr_buf_fmt(out, "    %-34s ", b->schema->cols[c].name);
         put_value(out, v, 0);
@@ -65,9 +65,47 @@ static void put_row(struct wr_buf *out, const struct wr_batch *b)
     }
 }
 
+/* ---- kinds ---- */
+
+bool wr_probe_kind_of(struct wr_probe *p, const char *what, const struct wr_schema *table)
+{
+    uint32_t i = 0;
+    if (!p->live)
+        return true;
+    while (i < p->nkinds && (strcmp(p->kinds[i].what, what) != 0 || p->kinds[i].table != table))
+        i++;
+    struct wr_probe_kind *k = p->kind = &p->kinds[i];
+    if (i == p->nkinds && i < WR_PROBE_KINDS) {
+        snprintf(k->what, sizeof k->what, "%s", what);
+        k->table = table;
+        k->filled = calloc(table->ncols, sizeof *k->filled); /* without it columns are not counted */
+        p->nkinds++;
+    }
+    return k->n++ < WR_PROBE_SHOWN;
+}
+
+void wr_probe_fini_kinds(struct wr_probe *p)
+{
+    for (uint32_t i = 0; i < p->nkinds; i++) {
+        free(p->kinds[i].filled);
+        for (uint32_t u = 0; u < p->kinds[i].nunused; u++)
+            free(p->kinds[i].unused[u]);
+    }
+}
+
+static void remember_unused(struct wr_probe_kind *k, const char *path, size_t len)
+{
+    for (uint32_t i = 0; i < k->nunused; i++)
+        if (strlen(k->unused[i]) == len && !memcmp(k->unused[i], path, len))
+            return;
+    char *copy = k->nunused < WR_PROBE_UNUSED && !memchr(path, '\0', len) ? strndup(path, len) : NULL;
+    if (copy)
+        k->unused[k->nunused++] = copy;
+}
+
 /* ---- fields that no column takes ---- */
 
-static bool is_used(const struct probe *p, const char *layout, const char *path, size_t len)
+static bool is_used(const struct wr_probe *p, const char *layout, const char *path, size_t len)
 {
     static const char data[] = "winlog.event_data.", properties[] = "properties.";
     uint16_t id;
@@ -89,9 +127,17 @@ static bool is_used(const struct probe *p, const char *layout, const char *path,
 }
 
 /* Leaves of the document by path; a list that is used as a whole counts as used. Depth is bounded. */
-static void unused(struct probe *p, const char *layout, const struct wr_json_val *at, char *path, size_t len,
-                   int depth, unsigned *n)
+struct leaves {
+    struct wr_probe *p;
+    const char *layout;
+    char path[WR_PROBE_PATH];
+    unsigned n;
+    bool told;
+};
+
+static void unused(struct leaves *l, const struct wr_json_val *at, size_t len, int depth)
 {
+    char *path = l->path;
     struct wr_json_iter it = wr_json_begin(at);
     struct wr_json_val v;
     const char *key;
@@ -102,90 +148,106 @@ static void unused(struct probe *p, const char *layout, const struct wr_json_val
             keylen = (size_t)snprintf(index, sizeof index, "%u", i);
             key = index;
         }
-        if (len + keylen + 1 >= MAX_PATH_LEN)
+        if (len + keylen + 1 >= WR_PROBE_PATH)
             continue;
         memcpy(path + len, key, keylen);
         size_t end = len + keylen;
-        if (is_used(p, layout, path, end))
+        if (is_used(l->p, l->layout, path, end))
             continue;
         if ((v.type == WR_JSON_OBJECT || v.type == WR_JSON_ARRAY) && v.len && depth < MAX_DEPTH) {
             path[end] = '.';
-            unused(p, layout, &v, path, end + 1, depth + 1, n);
+            unused(l, &v, end + 1, depth + 1);
             continue;
         }
-        wr_buf_str(&p->out.buf, (*n)++ ? ", " : "    not used: ");
-        wr_json_str(&p->out.buf, path, end);
+        if (l->p->kind)
+            remember_unused(l->p->kind, path, end);
+        if (!l->told)
+            continue;
+        wr_buf_str(&l->p->out.buf, l->n++ ? ", " : "    not used: ");
+        wr_json_str(&l->p->out.buf, path, end);
     }
 }
 
-static void put_unused(struct probe *p, const char *layout, const char *frame, size_t len)
+static void put_unused(struct wr_probe *p, const char *layout, const char *frame, size_t len, bool told)
 {
+    struct leaves l = {.p = p, .layout = layout, .told = told};
     const char *brace = memchr(frame, '{', len);
     struct wr_json_val root;
     bool repaired;
-    char path[MAX_PATH_LEN];
-    unsigned n = 0;
     while (len && strchr("\n\r", frame[len - 1]))
         len--;
     if (!brace || !*layout || wr_json_parse(p->json, brace, (size_t)(frame + len - brace), &root, &repaired))
         return;
-    unused(p, layout, &root, path, 0, 0, &n);
-    if (n)
+    unused(&l, &root, 0, 0);
+    if (l.n)
         wr_buf_char(&p->out.buf, '\n');
 }
 
 /* ---- messages ---- */
 
-static void put_refused(struct probe *p, const char *layout)
+static void put_head(struct wr_probe *p, const char *what, const struct wr_schema *table)
+{
+    struct wr_buf *out = &p->out.buf;
+    wr_buf_fmt(out, "%llu: ", (unsigned long long)p->n);
+    wr_buf_printable(out, what, strlen(what));
+    wr_buf_fmt(out, ", a row of %s", table->name);
+    if (p->source)
+        wr_buf_fmt(out, ", from %s", p->source);
+    wr_buf_char(out, '\n');
+}
+
+static void put_refused(struct wr_probe *p, const char *layout)
 {
     const struct wr_batch *lines = p->rows.of[WR_TABLE_SYSLOG];
     const struct wr_str *why = &lines->col[WR_SYSLOG_ParseError].s[0];
-    struct wr_buf *out = &p->out.buf;
+    char what[64];
     p->refused += why->len > 0;
-    wr_buf_fmt(out, "%llu: ", (unsigned long long)p->n);
     if (why->len)
-        wr_buf_fmt(out, "%.*s%s%s, a row of Syslog\n", (int)why->len, wr_str_data(why), *layout ? " for " : "",
-                   layout);
+        snprintf(what, sizeof what, "%.*s%s%s", (int)why->len, wr_str_data(why), *layout ? " for " : "", layout);
     else
-        wr_buf_str(out, "text, a row of Syslog\n");
-    put_row(out, lines);
+        snprintf(what, sizeof what, "text");
+    bool told = wr_probe_kind_of(p, what, lines->schema);
+    if (told)
+        put_head(p, what, lines->schema);
+    wr_probe_row(p, lines, told);
 }
 
-static void put_record(struct probe *p, const char *frame, size_t len)
+static void put_record(struct wr_probe *p, const char *frame, size_t len)
 {
     const char *layout = wr_log_layout(p->log);
-    struct wr_buf *out = &p->out.buf;
-    bool mapped = false;
+    bool mapped = false, told = false;
     p->n++;
     for (int t = 0; t < WR_NTABLES; t++) {
         const struct wr_batch *b = p->rows.of[t];
         if (!b || !b->nrows || t == WR_TABLE_SYSLOG)
             continue;
         mapped = true;
-        wr_buf_fmt(out, "%llu: %s, a row of %s\n", (unsigned long long)p->n, layout, b->schema->name);
-        put_row(out, b);
+        told = wr_probe_kind_of(p, layout, b->schema);
+        if (told)
+            put_head(p, layout, b->schema);
+        wr_probe_row(p, b, told);
     }
     if (mapped)
-        put_unused(p, layout, frame, len);
+        put_unused(p, layout, frame, len, told);
     else if (p->rows.of[WR_TABLE_SYSLOG]->nrows)
         put_refused(p, layout);
     wr_out_spill(&p->out);
 }
 
-static enum wr_err probe_frame(struct probe *p, const char *frame, size_t len, int64_t now_ns)
+enum wr_err wr_probe_frame(struct wr_probe *p, const char *peer, const char *frame, size_t len, int64_t now_ns)
 {
     enum wr_err err;
     do {
         if (!wr_rows_reset(&p->rows))
             return WR_ENOMEM;
-        err = wr_log_frame(p->log, "", frame, len, now_ns, &p->rows);
+        err = wr_log_frame(p->log, peer, frame, len, now_ns, &p->rows);
         if (!err || err == WR_EFULL)
             put_record(p, frame, len);
     } while (err == WR_EFULL && !p->out.closed);
     return err == WR_EFULL ? WR_OK : err;
 }
 
-static enum wr_err probe_text(struct probe *p, const char *text, size_t len)
+static enum wr_err probe_text(struct wr_probe *p, const char *text, size_t len)
 {
     struct wr_framing framing = {0};
     struct timespec now = {0};
@@ -198,12 +260,12 @@ static enum wr_err probe_text(struct probe *p, const char *text, size_t len)
             break;
         at += used;
         if (frame)
-            err = probe_frame(p, frame, n, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+            err = wr_probe_frame(p, "", frame, n, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
     }
     return err;
 }
 
-static bool probe_init(struct probe *p, const char *const *paths, uint32_t n)
+static bool probe_init(struct wr_probe *p, const char *const *paths, uint32_t n)
 {
     bool batches = true;
     p->mappings = wr_mapfiles_load(paths, n);
@@ -224,7 +286,7 @@ static bool probe_init(struct probe *p, const char *const *paths, uint32_t n)
     return false;
 }
 
-static int probe_file(struct probe *p, const char *path)
+static int probe_file(struct wr_probe *p, const char *path)
 {
     struct wr_buf error = {0};
     char *text = NULL;
@@ -241,23 +303,35 @@ static int probe_file(struct probe *p, const char *path)
 
 int wr_cmd_probe(int argc, char **argv)
 {
-    static struct probe p; /* large; there is one */
+    static struct wr_probe p; /* large; there is one */
     struct wr_mapfiles mappings = {0};
     struct wr_args args;
     int key;
+    const char *listen = NULL;
+    uint32_t count = 0, seconds = 0;
     wr_args_init(&args, &spec, argc, argv);
     while ((key = wr_args_next(&args)) != WR_ARGS_END) {
         if (key == WR_ARGS_STOP)
             return args.code;
-        if (!wr_mapfiles_add(&mappings, args.value))
+        if (key == 'l')
+            listen = args.value;
+        else if (key == 'n' || key == OPT_SECONDS) {
+            if (!wr_args_number(&args, 1, UINT32_MAX, key == 'n' ? &count : &seconds))
+                return WR_EXIT_USAGE;
+        } else if (!wr_mapfiles_add(&mappings, args.value)) {
             return WR_EXIT_USAGE;
+        }
     }
     int at = wr_args_operands(&args), code = WR_EXIT_FOUND;
-    if (argc - at != 1)
-        return wr_args_mistake(&spec, "one file is expected");
+    if (argc - at != (listen ? 0 : 1))
+        return wr_args_mistake(&spec, listen ? "--listen takes no file" : "one file is expected");
+    if (!listen && (count || seconds))
+        return wr_args_mistake(&spec, "--count and --seconds go with --listen");
+    p.live = listen != NULL;
     wr_out_init(&p.out, STDOUT_FILENO);
     if (probe_init(&p, mappings.paths, mappings.n))
-        code = probe_file(&p, argv[at]);
+        code = listen ? wr_probe_listen(&p, listen, count, seconds) : probe_file(&p, argv[at]);
+    wr_probe_fini_kinds(&p);
     wr_log_free(p.log);
     wr_json_free(p.json);
     wr_rows_free(&p.rows);
