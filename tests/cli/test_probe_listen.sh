@@ -66,7 +66,7 @@ s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
 s.recv(1)
 P
-listen 1 --seconds 1
+listen 1 --seconds 5
 has err "this is TLS"
 has out "---- 0 messages in"
 run 2 "$WEIR" probe --listen 5514 "$TMP/in"
