@@ -200,6 +200,11 @@ void wr_forward_conn_safe(struct wr_forward_conn *conn, uint64_t position, struc
     }
 }
 
+size_t wr_forward_conn_held(const struct wr_forward_conn *conn)
+{
+    return conn->inflated.cap + conn->frame.cap;
+}
+
 bool wr_forward_conn_waits(const struct wr_forward_conn *conn)
 {
     return conn->nwaits > 0;

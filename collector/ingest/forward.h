@@ -48,6 +48,7 @@ enum wr_forward_step wr_forward_conn_step(struct wr_forward_conn *conn, const ui
 void wr_forward_conn_wait(struct wr_forward_conn *conn, uint64_t position);
 /* All rows below `position` are safe: appends the acknowledgements that are due. */
 void wr_forward_conn_safe(struct wr_forward_conn *conn, uint64_t position, struct wr_buf *out);
+size_t wr_forward_conn_held(const struct wr_forward_conn *conn); /* bytes of its buffers */
 bool wr_forward_conn_waits(const struct wr_forward_conn *conn); /* for an acknowledgement */
 
 #endif

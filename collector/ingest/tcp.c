@@ -1,8 +1,7 @@
 /* Streams: IPFIX and syslog over TCP and TLS, Fluent Forward, standard input. Bytes gather in the stream's buffer until they hold a whole
  * message; what is whole is decoded at once. When the ring has little room the stream is not read: TCP itself
  * then holds the sender back, and nothing that was received is lost. */
-#include "collector/ingest/forward.h"
-#include "collector/ingest/worker.h"
+#include "collector/ingest/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,42 +10,14 @@
 #include <unistd.h>
 
 enum {
-    READ_BYTES = 65536,
-    MAX_FRAME = 1 << 20,
+    INBOX_BYTES = 4 * WR_STREAM_READ_BYTES, /* read at once when no large message is under way */
     /* A frame's rows are never larger than a few times the frame. Below this room nothing more is decoded. */
     RING_RESERVE = 3 << 20,
     FLUSH_BYTES = 1 << 19,
     HALF_FRAME_MS = 300000,
-    UNSENT_MAX = 1 << 16,    /* bytes that a Forward or TLS client does not read */
-    LARGE_BYTES = 64 << 20,  /* buffers above MAX_FRAME of all of a worker's streams together */
+    UNSENT_MAX = 1 << 16, /* bytes that a Forward or TLS client does not read */
     HANDSHAKE_MS = 10000
 };
-
-struct wr_stream {
-    struct wr_listener *listener;
-    struct wr_stream *next, *prev;
-    union {
-        uv_tcp_t tcp;
-        uv_pipe_t pipe; /* standard input: a pipe, a socket or a terminal; */
-        uv_idle_t file; /* or a file, which no kernel says to be readable */
-    };
-    struct wr_flow_peer peer;
-    char peer_text[INET6_ADDRSTRLEN];
-    struct wr_framing framing;
-    struct wr_forward_conn *forward; /* Forward only */
-    uint64_t rows_dropped;           /* of the worker, when its chunk began */
-    struct wr_buf buf; /* bytes from `at` on are not consumed */
-    size_t at;
-    uint64_t progress_ms; /* loop time of the last whole message */
-    struct wr_tls *tls;    /* NULL: plain TCP */
-    struct wr_buf cipher;  /* as received */
-    bool paused, closing, eof, is_file;
-};
-
-static bool is_flow(const struct wr_stream *s)
-{
-    return wr_listen_is_flow(s->listener->at->kind);
-}
 
 static void add_framing(struct wr_framing *sum, const struct wr_framing *f)
 {
@@ -66,7 +37,9 @@ static void on_closed(uv_handle_t *handle)
     if (s->next)
         s->next->prev = s->prev;
     w->nstreams--;
-    atomic_fetch_sub(w->open_streams, 1);
+    w->held -= s->held;
+    atomic_fetch_sub(&w->all_streams->held, s->held);
+    atomic_fetch_sub(&w->all_streams->open, 1);
     add_framing(&w->framing_total, &s->framing);
     wr_forward_conn_free(s->forward);
     wr_buf_fini(&s->buf);
@@ -98,7 +71,7 @@ static void stream_close(struct wr_stream *s)
             (void)uv_try_write((uv_stream_t *)&s->tcp, &buf, 1);
         wr_buf_fini(&bye);
     }
-    if (is_flow(s))
+    if (wr_stream_is_flow(s))
         wr_flow_session_end(s->listener->worker->decoder, &s->peer);
     if (s->listener->at->kind == WR_LISTEN_STDIN) {
         atomic_store(&s->listener->worker->input_ended, true);
@@ -107,7 +80,7 @@ static void stream_close(struct wr_stream *s)
     uv_close((uv_handle_t *)&s->tcp, on_closed_locked);
 }
 
-static void stream_broken(struct wr_stream *s)
+void wr_stream_broken(struct wr_stream *s)
 {
     s->listener->stats.connections_broken++;
     stream_close(s);
@@ -128,8 +101,7 @@ static void on_written(uv_write_t *req, int status)
     free(w);
 }
 
-/* Takes the bytes. */
-static void answer(struct wr_stream *s, struct wr_buf *bytes)
+void wr_stream_answer(struct wr_stream *s, struct wr_buf *bytes)
 {
     struct write *w = bytes->len && !bytes->err ? calloc(1, sizeof *w) : NULL;
     if (!w) {
@@ -142,87 +114,7 @@ static void answer(struct wr_stream *s, struct wr_buf *bytes)
     if (uv_write(&w->req, (uv_stream_t *)&s->tcp, &buf, 1, on_written) != 0)
         on_written(&w->req, -1);
     else if (uv_stream_get_write_queue_size((uv_stream_t *)&s->tcp) > UNSENT_MAX)
-        stream_broken(s);
-}
-
-/* ---- Fluent Forward ---- */
-
-static void acknowledge(struct wr_stream *s)
-{
-    struct wr_worker *w = s->listener->worker;
-    struct wr_buf out = {0};
-    if (!s->forward || s->closing)
-        return;
-    wr_forward_conn_safe(s->forward, atomic_load(&w->safe), &out);
-    answer(s, &out);
-}
-
-void wr_ingest_streams_acks(struct wr_worker *worker)
-{
-    bool wanted = false;
-    atomic_store(&worker->acks_wanted, false);
-    for (struct wr_stream *s = worker->streams; s; s = s->next) {
-        acknowledge(s);
-        wanted |= s->forward && wr_forward_conn_waits(s->forward);
-    }
-    if (wanted)
-        atomic_store(&worker->acks_wanted, true);
-}
-
-/* All rows of a chunk are in the ring; or some had no room, and then the client keeps it. */
-static void end_chunk(struct wr_stream *s)
-{
-    struct wr_worker *w = s->listener->worker;
-    wr_worker_flush(w);
-    if (w->rows_dropped != s->rows_dropped || w->broken) {
-        stream_broken(s);
-        return;
-    }
-    wr_forward_conn_wait(s->forward, wr_ring_given(w->ring));
-    atomic_store(&w->acks_wanted, true);
-    acknowledge(s); /* nothing of it went into the ring, and all before is safe */
-}
-
-struct forward_frame {
-    struct wr_stream *s;
-    int64_t now_ns;
-};
-
-static void on_frame(void *ctx, const char *text, size_t len)
-{
-    struct forward_frame *f = ctx;
-    wr_worker_line(f->s->listener, f->s->peer_text, text, len, f->now_ns);
-}
-
-static void on_bad_entry(void *ctx)
-{
-    struct forward_frame *f = ctx;
-    f->s->listener->stats.received++;
-    wr_worker_reject(f->s->listener, WR_LINE_REJECT_not_forward);
-}
-
-/* One step of a Forward client. *ret_cost: about the bytes of the frames that it gave. False: more must come first. */
-static bool forward_step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost)
-{
-    struct wr_worker *w = s->listener->worker;
-    struct forward_frame f = {s, now_ns};
-    struct wr_forward_take take = {.frame = on_frame, .bad_entry = on_bad_entry, .ctx = &f};
-    struct wr_buf out = {0};
-    size_t used = 0;
-    bool chunk = false;
-    enum wr_forward_step step = wr_forward_conn_step(s->forward, (const uint8_t *)s->buf.data + s->at,
-                                                     s->buf.len - s->at, &take, &used, &chunk, &out);
-    s->at += used;
-    *ret_cost = WR_FORWARD_SLICE;
-    answer(s, &out);
-    if (chunk)
-        end_chunk(s);
-    if (used)
-        s->rows_dropped = w->rows_dropped;
-    if (step == WR_FORWARD_BROKEN)
-        stream_broken(s);
-    s->paused = step == WR_FORWARD_WAIT;
-    return step == WR_FORWARD_WORKED && !s->closing;
+        wr_stream_broken(s);
 }
 
 /* One message off the front of the buffer. Returns the bytes used, 0 = more are needed. */
@@ -230,10 +122,10 @@ static size_t take_message(struct wr_stream *s, int64_t now_ns)
 {
     const char *data = s->buf.data + s->at;
     size_t len = s->buf.len - s->at;
-    if (is_flow(s)) {
+    if (wr_stream_is_flow(s)) {
         int32_t n = wr_flow_frame((const uint8_t *)data, len);
         if (n < 0) {
-            stream_broken(s); /* no way to find the next message in a stream that is not IPFIX */
+            wr_stream_broken(s); /* no way to find the next message in a stream that is not IPFIX */
             return 0;
         }
         if (n == 0 || (size_t)n > len)
@@ -256,21 +148,8 @@ static void compact(struct wr_stream *s)
     memmove(s->buf.data, s->buf.data + s->at, s->buf.len - s->at);
     s->buf.len -= s->at;
     s->at = 0;
-    if (s->buf.len == 0 && s->buf.cap > 2 * (MAX_FRAME + READ_BYTES))
+    if (s->buf.len == 0 && s->buf.cap > 2 * (WR_STREAM_MAX_FRAME + WR_STREAM_READ_BYTES))
         wr_buf_fini(&s->buf);
-}
-
-/* A Forward client's message may be larger than a frame, as long as not all have large ones. */
-static bool may_grow(const struct wr_stream *s)
-{
-    if (s->buf.len < MAX_FRAME + READ_BYTES)
-        return true;
-    if (!s->forward || s->buf.len > WR_FORWARD_MAX_MESSAGE)
-        return false;
-    size_t large = 0;
-    for (const struct wr_stream *o = s->listener->worker->streams; o; o = o->next)
-        large += o->buf.len > MAX_FRAME + READ_BYTES ? o->buf.len : 0;
-    return large < LARGE_BYTES;
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
@@ -281,7 +160,7 @@ static void on_file(uv_idle_t *idle)
 {
     struct wr_stream *s = idle->data;
     uv_buf_t buf;
-    on_alloc((uv_handle_t *)idle, READ_BYTES, &buf);
+    on_alloc((uv_handle_t *)idle, WR_STREAM_READ_BYTES, &buf);
     ssize_t n = buf.len ? read(STDIN_FILENO, buf.base, buf.len) : UV_ENOBUFS;
     if (buf.len && n <= 0)
         n = n == 0 ? UV_EOF : errno == EINTR ? 0 : uv_translate_sys_error(errno);
@@ -308,7 +187,7 @@ static void read_off(struct wr_stream *s)
 static bool step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost)
 {
     if (s->forward)
-        return forward_step(s, now_ns, ret_cost);
+        return wr_stream_forward_step(s, now_ns, ret_cost);
     size_t used = take_message(s, now_ns);
     s->at += used;
     *ret_cost = used;
@@ -350,18 +229,62 @@ static void process(struct wr_stream *s)
     }
 }
 
+/* Most streams hold less than a message between two reads: the worker's inbox, which stays in the cache, takes that and what
+ * comes. */
+static bool into_inbox(struct wr_stream *s, uv_buf_t *buf)
+{
+    struct wr_buf *in = &s->listener->worker->inbox;
+    wr_buf_reset(in);
+    if (s->buf.len > WR_STREAM_READ_BYTES || !wr_buf_room(in, WR_STREAM_READ_BYTES + INBOX_BYTES))
+        return false;
+    wr_buf_add(in, s->buf.data, s->buf.len);
+    *buf = uv_buf_init(in->data + in->len, INBOX_BYTES);
+    return true;
+}
+
+/* What was read into the inbox; what is left of it is the stream's own. */
+static void from_inbox(struct wr_stream *s, size_t n)
+{
+    struct wr_worker *w = s->listener->worker;
+    struct wr_buf own = s->buf;
+    s->buf = w->inbox;
+    s->buf.len += n;
+    w->inbox = (struct wr_buf){0};
+    process(s);
+    struct wr_buf in = s->buf;
+    s->buf = own;
+    wr_buf_reset(&s->buf);
+    if (in.len && !s->closing)
+        wr_buf_add(&s->buf, in.data, in.len);
+    else
+        wr_buf_fini(&s->buf); /* thousands of connections may be silent */
+    w->inbox = in;
+    if (s->buf.err)
+        wr_stream_broken(s);
+    wr_stream_count_held(s);
+}
+
+static void alloc(struct wr_stream *s, uv_buf_t *buf)
+{
+    if (!s->tls && into_inbox(s, buf))
+        return;
+    if (s->tls) {
+        wr_buf_reset(&s->cipher);
+        char *in = wr_stream_may_grow(s) ? wr_buf_room(&s->cipher, WR_STREAM_READ_BYTES) : NULL;
+        *buf = uv_buf_init(in, in ? WR_STREAM_READ_BYTES : 0);
+        return;
+    }
+    char *room = wr_stream_may_grow(s) ? wr_buf_room(&s->buf, WR_STREAM_READ_BYTES) : NULL;
+    *buf = uv_buf_init(room, room ? WR_STREAM_READ_BYTES : 0);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct wr_stream *s = handle->data;
     (void)suggested;
-    if (s->tls) {
-        wr_buf_reset(&s->cipher);
-        char *in = may_grow(s) ? wr_buf_room(&s->cipher, READ_BYTES) : NULL;
-        *buf = uv_buf_init(in, in ? READ_BYTES : 0);
-        return;
-    }
-    char *room = may_grow(s) ? wr_buf_room(&s->buf, READ_BYTES) : NULL;
-    *buf = uv_buf_init(room, room ? READ_BYTES : 0);
+    pthread_mutex_lock(&s->listener->worker->lock); /* streams may be shed */
+    alloc(s, buf);
+    pthread_mutex_unlock(&s->listener->worker->lock);
 }
 
 /* Ciphertext in; what it says goes to the buffer as if it had come in the clear. */
@@ -371,7 +294,7 @@ static void on_cipher(struct wr_stream *s, const char *bytes, size_t len)
     wr_buf_fini(&s->cipher);     /* thousands of connections may be silent */
     struct wr_buf out = {0};
     wr_tls_take(s->tls, &out);
-    answer(s, &out); /* after a failure, too: the alert that says why */
+    wr_stream_answer(s, &out); /* after a failure, too: the alert that says why */
     if (s->closing || (!wr_tls_ready(s->tls) && !err))
         return;
     if (err && !wr_tls_ended(s->tls)) {
@@ -380,7 +303,7 @@ static void on_cipher(struct wr_stream *s, const char *bytes, size_t len)
     }
     s->eof = wr_tls_ended(s->tls);
     if (err && !s->eof)
-        stream_broken(s);
+        wr_stream_broken(s);
     else
         process(s);
 }
@@ -396,14 +319,22 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         s->eof = true; /* an unfinished syslog frame is delivered, an unfinished IPFIX message is not */
         read_off(s);
         process(s);
+    } else if (n == UV_ENOBUFS && wr_streams_too_much_held(w)) {
+        wr_stream_shed(s);
     } else if (n < 0) {
-        stream_broken(s);
+        wr_stream_broken(s);
     } else if (s->tls) {
         on_cipher(s, buf->base, (size_t)n);
     } else {
-        s->buf.len += (size_t)n;
-        process(s);
+        bool inbox = w->inbox.data && buf->base == w->inbox.data + w->inbox.len;
+        if (inbox) {
+            from_inbox(s, (size_t)n);
+        } else {
+            s->buf.len += (size_t)n;
+            process(s);
+        }
     }
+    wr_stream_count_held(s);
     wr_worker_tell(w);
     pthread_mutex_unlock(&w->lock);
 }
@@ -430,7 +361,7 @@ void wr_ingest_streams_sweep(struct wr_worker *worker)
         bool shaking = s->tls && !wr_tls_ready(s->tls) && now - s->progress_ms > HANDSHAKE_MS;
         s->listener->stats.tls_timeout += shaking;
         if (shaking || (s->buf.len > s->at && now - s->progress_ms > HALF_FRAME_MS))
-            stream_broken(s);
+            wr_stream_broken(s);
     }
 }
 
@@ -453,7 +384,7 @@ void wr_ingest_framing_sum(const struct wr_worker *worker, struct wr_framing *re
 static bool within_limits(const struct wr_stream *s)
 {
     const struct wr_worker *w = s->listener->worker;
-    if (atomic_load(w->open_streams) > (int)w->config->max_connections)
+    if (atomic_load(&w->all_streams->open) > (int)w->config->max_connections)
         return false;
     uint32_t same = 0;
     for (const struct wr_stream *o = w->streams; o; o = o->next)
@@ -478,14 +409,14 @@ static struct wr_stream *stream_new(struct wr_listener *l)
     if (!s)
         return NULL;
     s->listener = l;
-    s->framing.max_frame = MAX_FRAME;
+    s->framing.max_frame = WR_STREAM_MAX_FRAME;
     s->tcp.data = s; /* of whichever handle it becomes */
     s->next = w->streams;
     if (s->next)
         s->next->prev = s;
     w->streams = s;
     w->nstreams++;
-    atomic_fetch_add(w->open_streams, 1);
+    atomic_fetch_add(&w->all_streams->open, 1);
     s->peer.session = (uint64_t)(w->index + 1) << 48 | ++w->next_session;
     s->progress_ms = uv_now(&w->loop);
     s->rows_dropped = w->rows_dropped;
@@ -511,7 +442,7 @@ static void accept_stream(struct wr_listener *l)
         return;
     }
     l->stats.connections++;
-    answer(s, &greeting);
+    wr_stream_answer(s, &greeting);
 }
 
 static void on_connection(uv_stream_t *server, int status)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows wait in batches only until they are packed for the ring, and emptying one costs as much as it could hold. */
+enum { STAGE_ROWS = 256 };
 enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, MAIL_BYTES = 1 << 20, RESUME_MS = 2, SWEEP_MS = 10000 };
 
 static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t len, int64_t now_ns)
@@ -361,7 +363,8 @@ static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants
         if (!events && !wr_wants_rows(wants, (enum wr_table)t))
             continue;
         ret->of[t] = wr_batch_new(wr_schema_of((enum wr_table)t),
-                                  events ? &wants->event_cols : &wants->scan[t].wanted, w->config->batch_rows);
+                                  events ? &wants->event_cols : &wants->scan[t].wanted,
+                                  w->config->batch_rows < STAGE_ROWS ? w->config->batch_rows : STAGE_ROWS);
         if (!ret->of[t]) {
             wr_rows_free(ret);
             return WR_ENOMEM;
@@ -411,10 +414,10 @@ static void init_handles(struct wr_worker *w)
 
 enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, const struct wr_config *config,
                            uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
-                           atomic_int *open_streams, struct wr_buf *error)
+                           struct wr_streams *all_streams, struct wr_buf *error)
 {
     *worker = (struct wr_worker){
-        .io = io, .config = config, .index = index, .owner = owner, .open_streams = open_streams};
+        .io = io, .config = config, .index = index, .owner = owner, .all_streams = all_streams};
     if (uv_loop_init(&worker->loop) != 0) {
         wr_buf_fmt(error, "cannot start worker %u: no event loop", (unsigned)index);
         worker->owner = NULL;
@@ -462,6 +465,7 @@ void wr_worker_fini(struct wr_worker *worker)
     wr_flow_vec_fini(&worker->flows);
     wr_rows_free(&worker->rows);
     wr_buf_fini(&worker->packed);
+    wr_buf_fini(&worker->inbox);
     wr_ring_free(worker->ring);
     pthread_mutex_destroy(&worker->lock);
     *worker = (struct wr_worker){0};

@@ -37,6 +37,7 @@
     X(connections, "stream connections accepted, files opened")                                                            \
     X(connections_refused, "stream connections closed at once: a limit was reached")                         \
     X(connections_broken, "stream connections closed because of their content or silence")                   \
+    X(connections_shed, "of them, closed because all streams together held too much and this one most")       \
     X(tls_failed, "TLS handshakes and sessions that failed")                                                  \
     X(tls_refused, "of them, the client's certificate was refused or missing")                               \
     X(tls_timeout, "TLS handshakes given up after 10 s")                                                      \
@@ -78,6 +79,12 @@ struct wr_listener {
 
 struct wr_stream; /* tcp.c */
 
+/* Of all workers together; the owner's. */
+struct wr_streams {
+    atomic_int open;
+    atomic_size_t held; /* bytes of their buffers */
+};
+
 struct wr_worker {
     const struct wr_io *io;
     const struct wr_config *config;
@@ -85,7 +92,7 @@ struct wr_worker {
     uv_async_t *owner; /* told when the ring has something */
     struct wr_ring *ring;
     atomic_bool stop, finished;
-    atomic_int *open_streams; /* of all workers together */
+    struct wr_streams *all_streams;
     atomic_bool input_ended;  /* standard input, all of it is in the ring; the owner was told */
     /* Forward clients wait for their acknowledgement until the owner says that the log up to `safe` (wr_ring_given) is on
      * disk. `safe_mark` is the owner's: what the sync under way covers. */
@@ -115,6 +122,8 @@ struct wr_worker {
     uint32_t nlisteners;
     struct wr_stream *streams;
     uint32_t nstreams;
+    size_t held;         /* bytes of their buffers */
+    struct wr_buf inbox; /* what a stream is read into */
     uint64_t next_session;
     struct wr_framing framing_total;  /* counters of streams that have closed */
     uint64_t rows_sent, rows_dropped; /* rows that went into the ring; that had no room */
@@ -124,7 +133,7 @@ struct wr_worker {
  * left. */
 enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, const struct wr_config *config,
                            uint32_t index, const struct wr_wants *wants, uv_async_t *owner,
-                           atomic_int *open_streams, struct wr_buf *error) WR_MUST_CHECK;
+                           struct wr_streams *all_streams, struct wr_buf *error) WR_MUST_CHECK;
 enum wr_err wr_worker_start(struct wr_worker *worker) WR_MUST_CHECK;
 /* Before the first starts: flow datagrams are spread over the `n` workers by exporter. -errno: by the
  * kernel's hash of addresses and ports. */

@@ -39,7 +39,7 @@ struct wr_owner {
     struct wr_worker *workers; /* config->workers of them */
     uint32_t nworkers;
     struct wr_tls_server *tls; /* NULL: no listener needs it */
-    atomic_int open_streams;
+    struct wr_streams streams;
     struct wr_http *http;
     void (*on_input_end)(void *arg); /* standard input has ended; set by the caller after the start */
     void *on_input_end_arg;

@@ -232,7 +232,7 @@ static enum wr_err make_workers(struct wr_owner *o, struct wr_buf *error)
         return WR_ENOMEM;
     for (uint32_t i = 0; i < o->config->workers; i++) {
         enum wr_err err = wr_worker_init(&o->workers[i], o->io, o->config, i, wr_core_wants(o->core),
-                                         &o->wake, &o->open_streams, error);
+                                         &o->wake, &o->streams, error);
         if (err)
             return err;
         wr_worker_tls(&o->workers[i], o->tls);

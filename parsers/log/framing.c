@@ -164,10 +164,26 @@ static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, s
     return deliver(f, in, head + n, head, n);
 }
 
+/* A line that holds one value, as most do; 0: look byte by byte. */
+static size_t json_line(struct wr_framing *f, struct input *in, size_t look)
+{
+    const char *lf = memchr(in->data, '\n', look);
+    size_t n = lf ? (size_t)(lf - in->data) : 0;
+    if (n && in->data[n - 1] == '\r')
+        n--;
+    if (!n || !wr_json_span_line(in->data, n))
+        return 0;
+    f->stats.framed_json++;
+    return deliver(f, in, n, 0, n);
+}
+
 /* SIZE_MAX: it is no JSON after all. */
 static size_t json_frame(struct wr_framing *f, struct input *in)
 {
     size_t max = limit_of(f), look = in->len < max ? in->len : max;
+    size_t line = f->scanned ? 0 : json_line(f, in, look);
+    if (line)
+        return line;
     enum wr_json_span_result r = wr_json_span_feed(&f->span, in->data, look, &f->scanned);
     if (r == WR_SPAN_MORE && look == max) {
         f->stats.oversize_frames++;
@@ -227,7 +243,11 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
 static size_t datagram_json(const char *data, size_t len, size_t from)
 {
     struct wr_json_span span = {0};
-    size_t end = from;
+    size_t end = from, line = len;
+    while (line > from && filler(data[line - 1]))
+        line--;
+    if (wr_json_span_line(data + from, line - from))
+        return line;
     if ((data[from] != '{' && data[from] != '[') || wr_json_span_feed(&span, data, len, &end) != WR_SPAN_END)
         return len;
     size_t next = end;

@@ -1,5 +1,10 @@
 #include "parsers/log/span.h"
 
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static bool in_object(const struct wr_json_span *s)
 {
     return s->objects >> (s->depth - 1) & 1;
@@ -94,3 +99,107 @@ enum wr_json_span_result wr_json_span_feed(struct wr_json_span *s, const char *d
     }
     return WR_SPAN_MORE;
 }
+
+#ifdef __SSE2__
+
+/* What stands where in 64 bytes, a bit a byte. */
+struct marks {
+    uint64_t quote, backslash, open, close, control;
+};
+
+static void mark(const char *p, struct marks *m)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), open = _mm_set1_epi8('{'),
+                  close = _mm_set1_epi8('}'), low = _mm_set1_epi8(0x1f), lower = _mm_set1_epi8(0x20);
+    *m = (struct marks){0};
+    for (int i = 0; i < 4; i++) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+        __m128i bracket = _mm_or_si128(v, lower); /* [ and ] become { and } */
+        m->quote |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, quote)) << (16 * i);
+        m->backslash |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, backslash)) << (16 * i);
+        m->open |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bracket, open)) << (16 * i);
+        m->close |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bracket, close)) << (16 * i);
+        m->control |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, low), v)) << (16 * i);
+    }
+}
+
+/* Bytes behind a backslash that is none itself; *carry: the next block begins with one. */
+static uint64_t escaped_bytes(uint64_t backslash, bool *carry)
+{
+    uint64_t out = *carry;
+    backslash &= ~out;
+    *carry = false;
+    while (backslash) {
+        int i = __builtin_ctzll(backslash);
+        *carry = i == 63;
+        uint64_t next = i == 63 ? 0 : UINT64_C(2) << i;
+        out |= next;
+        backslash &= backslash - 1;
+        backslash &= ~next;
+    }
+    return out;
+}
+
+/* Bit i: an odd number of bits up to i. */
+static uint64_t odd_from_here(uint64_t x)
+{
+    for (int shift = 1; shift < 64; shift *= 2)
+        x ^= x << shift;
+    return x;
+}
+
+/* The brackets of a block, one by one. False: the outermost closes before the line's last byte, or they go too deep. */
+static bool walk(uint64_t open, uint64_t close, size_t at, size_t len, int *depth)
+{
+    for (uint64_t both = open | close; both; both &= both - 1) {
+        int i = __builtin_ctzll(both);
+        *depth += open >> i & 1 ? 1 : -1;
+        if (*depth > WR_SPAN_MAX_DEPTH || (*depth == 0 && at + (size_t)i + 1 != len))
+            return false;
+    }
+    return true;
+}
+
+bool wr_json_span_line(const char *data, size_t len)
+{
+    char tail[64];
+    struct marks m;
+    bool escape = false;
+    uint64_t inside = 0; /* all bits set: the block begins within a string */
+    int depth = 0;
+    if (len < 2 || (*data != '{' && *data != '[') || (data[len - 1] != '}' && data[len - 1] != ']'))
+        return false;
+    for (size_t at = 0; at < len; at += 64) {
+        const char *p = data + at;
+        if (len - at < 64) {
+            memset(tail, ' ', sizeof tail);
+            memcpy(tail, p, len - at);
+            p = tail;
+        }
+        mark(p, &m);
+        uint64_t quotes = m.quote & ~escaped_bytes(m.backslash, &escape);
+        uint64_t string = odd_from_here(quotes) ^ inside;
+        inside = string >> 63 ? UINT64_MAX : 0;
+        m.open &= ~string;
+        m.close &= ~string;
+        if (m.control)
+            return false;
+        int opens = __builtin_popcountll(m.open), closes = __builtin_popcountll(m.close);
+        if (closes < depth && depth + opens <= WR_SPAN_MAX_DEPTH)
+            depth += opens - closes;
+        else if (!walk(m.open, m.close, at, len, &depth))
+            return false;
+    }
+    return depth == 0 && !inside;
+}
+
+#else
+
+bool wr_json_span_line(const char *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    return false;
+}
+
+#endif

@@ -16,7 +16,7 @@ static struct wr_config config;
 static struct wr_worker workers[WORKERS];
 static uv_loop_t loop;
 static uv_async_t owner;
-static atomic_int streams;
+static struct wr_streams streams;
 static uint16_t port;
 
 static const char line[] = "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{"

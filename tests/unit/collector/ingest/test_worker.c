@@ -15,7 +15,7 @@ static struct wr_wants wants;
 static struct wr_worker worker;
 static uv_loop_t loop;
 static uv_async_t owner;
-static atomic_int streams;
+static struct wr_streams streams;
 static struct wr_branch every_row;
 
 static void on_owner(uv_async_t *async)
@@ -334,4 +334,47 @@ Test(worker, datagrams_that_find_the_ring_full_are_counted)
     cr_assert_gt(dropped, 0);
     cr_assert_eq(got + dropped, 2000);
     close(fd);
+}
+
+/* 3 MiB for all streams together (an eighth of `memory`): those that hold most go, their beginning is a row, the others
+ * go on. */
+Test(worker, the_largest_streams_go_when_all_together_hold_too_much)
+{
+    static char half[900000];
+    enum { LARGE = 5 };
+    pthread_mutex_lock(&worker.lock);
+    config.memory_bytes = 24 << 20;
+    config.max_connections_per_peer = LARGE + 1;
+    pthread_mutex_unlock(&worker.lock);
+    memset(half, 'x', sizeof half);
+    int small = connected(SOCK_STREAM, WR_LISTEN_SYSLOG_TCP), large[LARGE];
+    cr_assert_eq(send(small, "begins ", 7, 0), 7);
+    for (int i = 0; i < LARGE; i++) {
+        large[i] = connected(SOCK_STREAM, WR_LISTEN_SYSLOG_TCP);
+        for (size_t at = 0; at < sizeof half;) { /* the reader may close it meanwhile */
+            ssize_t n = send(large[i], half + at, sizeof half - at, MSG_NOSIGNAL);
+            if (n <= 0)
+                break;
+            at += (size_t)n;
+        }
+    }
+    for (int tries = 0; tries < 500 && stats_of(WR_LISTEN_SYSLOG_TCP).connections_shed < 1; tries++)
+        poll(NULL, 0, 10);
+    cr_assert_eq(send(small, "and ends\n", 9, 0), 9);
+    for (int tries = 0; tries < 500; tries++) {
+        struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_TCP);
+        if (s.received > s.connections_shed)
+            break;
+        poll(NULL, 0, 10);
+    }
+    struct wr_listener_stats s = stats_of(WR_LISTEN_SYSLOG_TCP);
+    cr_assert_geq(s.connections_shed, 1);
+    cr_assert_lt(s.connections_shed, LARGE);
+    cr_assert_eq(s.connections_broken, s.connections_shed);
+    cr_assert_eq(s.received, s.connections_shed + 1, "a row of each that went, and one of the small one");
+    cr_assert_eq(s.received, s.decoded + s.rejected);
+    cr_assert_leq(atomic_load(&streams.held), 3 << 20);
+    for (int i = 0; i < LARGE; i++)
+        close(large[i]);
+    close(small);
 }
