@@ -63,6 +63,7 @@ struct request {
     int orphans;
     const char *config;
     struct wr_refdata *refdata;
+    const struct wr_hostnames *hostnames; /* NULL: none */
 };
 
 static int parse(struct wr_args *args, struct request *req)
@@ -134,6 +135,7 @@ static bool read_inputs(const struct request *req, struct wr_query *query, int64
     struct wr_feed_opts opts = {.model = model,
                                 .mappings = mappings,
                                 .orphans = (enum wr_orphans)req->orphans,
+                                .hostnames = req->hostnames,
                                 .final_only = true,
                                 .batch_rows = req->batch_rows,
                                 .consume = feed_query,
@@ -255,6 +257,7 @@ int wr_cmd_query(int argc, char **argv)
     const char *beside = strcmp(name, "query") ? name : NULL;
     if (wr_cli_lists_init(&lists, req.config, &beside, beside != NULL) && wr_diags_init(&diags)) {
         req.refdata = wr_cli_lists_refdata(&lists);
+        req.hostnames = wr_listfiles_names(lists.files);
         code = run(&req, name, text, len, &diags);
     }
     wr_diags_fini(&diags);

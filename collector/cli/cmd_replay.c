@@ -207,6 +207,7 @@ static void summary(const struct replay *r, const struct timespec *began)
 
 static int replay(struct replay *r, struct wr_feed_opts *opts, char *const *files, int n)
 {
+    opts->hostnames = wr_listfiles_names(r->lists.files);
     struct timespec began;
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (int t = 0; t < WR_NTABLES; t++)

@@ -204,8 +204,8 @@ static void clock_to(struct wr_feed *f, int64_t time_ns)
 static enum wr_err take_packed(struct wr_feed *f, enum wr_table table, const void *row, size_t len)
 {
     enum wr_err err = wr_row_unpack(f->out[table], row, len);
-    if (!err && table == WR_TABLE_COMMON_SECURITY_LOG && f->conn)
-        err = wr_conn_firewall(f->conn, f->out[table], f->out[table]->nrows - 1, f->clock_ns);
+    if (!err && f->conn)
+        err = wr_conn_learn(f->conn, table, f->out[table], f->out[table]->nrows - 1, f->clock_ns);
     if (!err && f->out[table]->nrows == f->opts.batch_rows)
         err = emit(f, table);
     return err;
@@ -467,6 +467,7 @@ static enum wr_err start(struct wr_feed *f)
                                 .sessions_only = w->sessions_only,
                                 .one_sided = w->one_sided,
                                 .orphans = f->opts.orphans,
+                                .hostnames = f->opts.hostnames,
                                 .final_only = f->opts.final_only};
     for (uint32_t i = 0; i < f->nsources && !err && !opts.expect_endpoint; i++) {
         opts.expect_endpoint = has_row(&f->sources[i], WR_TABLE_DEVICE_NETWORK_EVENTS);

@@ -23,6 +23,7 @@ struct wr_feed;
 struct wr_feed_opts {
     const struct wr_scan *scan[WR_NTABLES]; /* what is wanted; NULL or without branches: not read. Borrowed */
     enum wr_orphans orphans;
+    const struct wr_hostnames *hostnames; /* borrowed; NULL: none */
     bool final_only;     /* one row a connection, at the end (query); else as they come, with amendments */
     struct wr_model *model; /* of elements; borrowed, NULL: weir's */
     const struct wr_mappings *mappings; /* of lines; borrowed, NULL: weir's */

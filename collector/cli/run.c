@@ -321,6 +321,7 @@ static enum wr_err read_again(struct run *run, struct settings *next, struct wr_
         return WR_EINVAL;
     struct wr_listfiles *lists = NULL;
     *ret_rules = load_rules(&next->config, &lists);
+    next->config.hostnames = *ret_rules ? wr_listfiles_names(lists) : NULL;
     enum wr_err err = *ret_rules ? wr_owner_reload(&run->owner, *ret_rules, &next->config) : WR_EINVAL;
     if (err) {
         wr_ruleset_unref(*ret_rules); /* before what it reads */
@@ -504,6 +505,7 @@ int wr_cmd_run(int argc, char **argv)
     struct wr_ruleset *rules = model ? load_rules(config, &run.lists) : NULL;
     config->mappings = mappings;
     config->model = model;
+    config->hostnames = rules ? wr_listfiles_names(run.lists) : NULL;
     if (!rules || uv_loop_init(&run.loop) != 0) {
         wr_ruleset_unref(rules);
         wr_listfiles_free(run.lists);

@@ -17,6 +17,7 @@
 
 struct wr_mappings;
 struct wr_model;
+struct wr_hostnames;
 
 enum wr_listen_kind {
     WR_LISTEN_FLOW_UDP, /* NetFlow v5, v9, IPFIX */
@@ -100,8 +101,10 @@ enum {
     WR_CONFIG_MAX_FILES = 16,
     WR_CONFIG_MAX_RULES = 64,
     WR_CONFIG_MAX_MAPPINGS = 16,
-    WR_CONFIG_MAX_FUNCTIONS = 16
+    WR_CONFIG_MAX_FUNCTIONS = 16,
+    WR_CONFIG_MAX_CAPPED = 64
 };
+enum wr_config_capped { WR_CONFIG_CAPPED_AUTO, WR_CONFIG_CAPPED_ALL, WR_CONFIG_CAPPED_NONE };
 enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CONFIG_ORPHANS_TABLE };
 
 struct wr_config {
@@ -132,6 +135,11 @@ struct wr_config {
     uint32_t max_connections;          /* TCP, in all; default 4096 */
     uint32_t max_connections_per_peer; /* default 256 */
     enum wr_config_orphans orphans;
+    enum wr_config_capped capped; /* whose sensors cap their events */
+    const char *capped_devices[WR_CONFIG_MAX_CAPPED]; /* patterns of names of devices whose do, beside AUTO */
+    uint32_t ncapped_devices;
+    const char *names; /* file of reverse names; NULL: none */
+    const struct wr_hostnames *hostnames; /* what it holds; set before the owner starts; NULL: none */
     bool endpoint; /* an endpoint source is configured: orphans: auto decides for FlowOrphans at once */
     int64_t endpoint_wait_ns; /* how long a flow waits for its endpoint event; default 600 s */
     int64_t realert_ns;       /* longest gap between updates of an alert that grows (else half its age); default 1 h */

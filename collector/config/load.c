@@ -273,6 +273,33 @@ static void read_orphans(struct load *load, const struct wr_yaml_node *root)
                  "orphans is auto, events or table, not '%s'", text);
 }
 
+static const char *take_capped(struct load *load, const char *text, int kind)
+{
+    struct wr_config *c = load->config;
+    (void)kind;
+    if (strcmp(text, "auto") == 0)
+        return NULL;
+    if (!*text || c->ncapped_devices == WR_CONFIG_MAX_CAPPED)
+        return *text ? "more than 64 patterns of devices" : "a pattern of devices' names is expected here, such as ws-*";
+    c->capped_devices[c->ncapped_devices++] = text;
+    return NULL;
+}
+
+/* A word, or patterns of devices. */
+static void read_capped(struct load *load, const struct wr_yaml_node *root)
+{
+    const struct wr_yaml_node *node = wr_yaml_get(root, "capped");
+    bool word = node && node->kind == WR_YAML_SCALAR;
+    if (!node || wr_yaml_is_null(node))
+        return;
+    if (word && strcmp(node->text, "all") == 0)
+        load->config->capped = WR_CONFIG_CAPPED_ALL;
+    else if (word && strcmp(node->text, "none") == 0)
+        load->config->capped = WR_CONFIG_CAPPED_NONE;
+    else
+        read_texts(load, node, take_capped, 0);
+}
+
 /* A secret may stand in a file of its own, so that the configuration can be shown around. */
 static void read_key_file(struct load *load, const struct wr_yaml_node *map,
                           struct wr_forward_config *forward)
@@ -390,7 +417,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
         "mappings",   "lists",        "elements",        "tls",         "tee",
-        "files",      "files_from",
+        "files",      "files_from",   "names",        "capped",
         NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
@@ -405,6 +432,8 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     read_tls(load, root);
     read_http(load, root);
     read_orphans(load, root);
+    read_capped(load, root);
+    read_str(load, root, "names", &load->config->names);
     read_alerts(load, root);
     if (!wr_config_read_lists(load->config, load->file, root))
         load->failed = true;

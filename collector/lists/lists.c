@@ -3,6 +3,7 @@
 #include "base/ticks.h"
 #include "collector/io/io.h"
 #include "collector/lists/geo.h"
+#include "parsers/conn/hostnames.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,6 +32,9 @@ struct wr_listfiles {
     struct wr_refdata *ref;
     struct wr_geofile *geo;
     struct file *files, **end;
+    struct wr_hostnames *names;
+    char *names_path; /* NULL: none */
+    struct stamp names_seen;
 };
 
 static int64_t now_ticks(void)
@@ -172,6 +176,38 @@ static bool add_beside(struct wr_listfiles *files, const char *rules, struct wr_
     return ok;
 }
 
+/* Reverse names of devices. On failure the old ones stay. */
+static bool read_names(struct wr_listfiles *files, struct wr_diags *diags)
+{
+    char *text;
+    size_t len;
+    uint32_t line;
+    files->names_seen = stamp_of(files->names_path);
+    int rc = wr_io_read_file(wr_io_real(), files->names_path, WR_LIST_MAX_BYTES, &text, &len);
+    if (rc) {
+        unread(diags, files->names_path, -rc);
+        return false;
+    }
+    enum wr_err err = wr_hostnames_read(files->names, text, len, &line);
+    free(text);
+    if (err == WR_EINVAL) {
+        struct wr_diag *d = wr_diag_file(diags, WR_ERROR, files->names_path, line, "this line is no address and name");
+        wr_diag_hint(diags, d, "as in /etc/hosts: 10.0.0.5 ws1.corp.example");
+    } else if (err) {
+        wr_diag_file(diags, WR_ERROR, files->names_path, line, "%s", wr_strerror(err));
+    }
+    return !err;
+}
+
+static bool add_names(struct wr_listfiles *files, const char *path, struct wr_diags *diags)
+{
+    files->names = wr_hostnames_new();
+    files->names_path = strdup(path);
+    if (!files->names || !files->names_path)
+        return nomem(diags, path, WR_ENOMEM);
+    return read_names(files, diags);
+}
+
 static bool add_configured(struct wr_listfiles *files, const struct wr_config *config, struct wr_diags *diags)
 {
     bool ok = true;
@@ -179,6 +215,8 @@ static bool add_configured(struct wr_listfiles *files, const struct wr_config *c
         ok = add(files, &l->def, l->file, diags) && ok;
     for (uint32_t i = 0; i < config->nfunctions; i++)
         ok = add_folder(files, config->functions[i], ".kql", false, diags) && ok;
+    if (config->names)
+        ok = add_names(files, config->names, diags) && ok;
     if (config->geo) {
         files->geo = wr_geofile_new(config->geo, diags);
         ok = ok && files->geo;
@@ -222,7 +260,14 @@ void wr_listfiles_free(struct wr_listfiles *files)
     }
     wr_refdata_unref(files->ref); /* rule sets hold it too; whoever lets the last one go does so before the geo file */
     wr_geofile_free(files->geo);
+    wr_hostnames_free(files->names);
+    free(files->names_path);
     free(files);
+}
+
+const struct wr_hostnames *wr_listfiles_names(const struct wr_listfiles *files)
+{
+    return files->names;
 }
 
 struct wr_refdata *wr_listfiles_refdata(const struct wr_listfiles *files)
@@ -235,6 +280,7 @@ bool wr_listfiles_check(struct wr_listfiles *files, struct wr_diags *diags)
     uint64_t before = wr_refdata_version(files->ref);
     bool expired = wr_refdata_expiry(files->ref) <= now_ticks();
     bool geo = files->geo && wr_geofile_check(files->geo, diags);
+    bool names = files->names && !same_stamp(stamp_of(files->names_path), files->names_seen) && read_names(files, diags);
     for (struct file *f = files->files; f; f = f->next) {
         struct stamp now = stamp_of(f->path);
         if (same_stamp(now, f->seen) && !(expired && f->kind == WR_LIST_WATCHLIST))
@@ -242,5 +288,5 @@ bool wr_listfiles_check(struct wr_listfiles *files, struct wr_diags *diags)
         f->seen = now;
         (void)read_file(files, f, diags); /* told, and the old content stays */
     }
-    return geo || wr_refdata_version(files->ref) != before;
+    return geo || names || wr_refdata_version(files->ref) != before;
 }

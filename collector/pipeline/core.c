@@ -36,6 +36,10 @@ static bool make_parts(struct wr_core *core)
                                 .one_sided = w->one_sided,
                                 .max_connections = o->max_connections,
                                 .orphans = o->orphans,
+                                .capped = o->capped,
+                                .capped_devices = o->capped_devices,
+                                .ncapped_devices = o->ncapped_devices,
+                                .hostnames = o->hostnames,
                                 .expect_endpoint = o->expect_endpoint,
                                 .hold_ns = o->hold_ns};
     struct wr_engine_opts engine = {.memory_bytes = o->memory_bytes, .realert_ticks = o->realert_ns / 100};
@@ -169,8 +173,8 @@ static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const st
             return err;
     }
     enum wr_err err = wr_row_unpack(batch, input->bytes, input->len);
-    if (!err && table == WR_TABLE_COMMON_SECURITY_LOG && core->wants.conn)
-        err = wr_conn_firewall(core->conn, batch, batch->nrows - 1, core->now_ns);
+    if (!err && core->wants.conn)
+        err = wr_conn_learn(core->conn, table, batch, batch->nrows - 1, core->now_ns);
     return err;
 }
 

@@ -22,6 +22,10 @@ struct wr_core_opts {
     size_t memory_bytes; /* for windows */
     uint32_t max_connections;
     enum wr_orphans orphans;
+    enum wr_capped capped;
+    const char *const *capped_devices; /* borrowed */
+    uint32_t ncapped_devices;
+    const struct wr_hostnames *hostnames; /* borrowed; NULL: none */
     bool expect_endpoint;
     int64_t hold_ns, realert_ns;
 };

@@ -16,6 +16,12 @@ struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
     return (struct wr_core_opts){.batch_rows = c->batch_rows,
                                  .memory_bytes = c->memory_bytes / 2,
                                  .orphans = (enum wr_orphans)c->orphans,
+                                 .capped = c->capped == WR_CONFIG_CAPPED_ALL    ? WR_CAPPED_YES
+                                           : c->capped == WR_CONFIG_CAPPED_NONE ? WR_CAPPED_NO
+                                                                                : WR_CAPPED_AUTO,
+                                 .capped_devices = c->capped_devices,
+                                 .ncapped_devices = c->ncapped_devices,
+                                 .hostnames = c->hostnames,
                                  .expect_endpoint = c->endpoint,
                                  .hold_ns = c->endpoint_wait_ns,
                                  .realert_ns = c->realert_ns};

@@ -167,6 +167,11 @@ static enum wr_err change_sinks(struct wr_owner *o, const struct wr_config *next
 static void take_settings(struct wr_config *now, const struct wr_config *next)
 {
     now->orphans = next->orphans;
+    now->capped = next->capped;
+    memcpy(now->capped_devices, next->capped_devices, sizeof now->capped_devices);
+    now->ncapped_devices = next->ncapped_devices;
+    now->names = next->names;
+    now->hostnames = next->hostnames;
     now->endpoint = next->endpoint;
     now->endpoint_wait_ns = next->endpoint_wait_ns;
     now->realert_ns = next->realert_ns;

@@ -120,6 +120,49 @@ static bool add_firewalls(struct wr_wants *wants)
     return true;
 }
 
+/* One more branch of a table that others may read, too. */
+static bool add_branch(struct wr_wants *wants, enum wr_table table, struct wr_pred pred)
+{
+    struct wr_scan *scan = &wants->scan[table];
+    struct wr_branch *branches = wr_arena_alloc(wants->arena, (scan->nbranches + 1) * sizeof *branches);
+    struct wr_pred *own = wr_arena_alloc(wants->arena, sizeof *own);
+    if (!branches || !own)
+        return false;
+    for (uint32_t i = 0; i < scan->nbranches; i++)
+        branches[i] = scan->branches[i];
+    *own = pred;
+    branches[scan->nbranches++] = (struct wr_branch){.preds = own, .npreds = 1};
+    scan->branches = branches;
+    return true;
+}
+
+/* Names of devices and of what clients asked for, where somebody reads them. */
+static bool add_names(struct wr_wants *wants)
+{
+    bool far = wr_colset_has(&wants->event_cols, WR_DNE_RemoteUrl) ||
+               wr_colset_has(&wants->session_cols, WR_NETSESSION_DstHostname);
+    struct wr_str *names = wr_arena_alloc(wants->arena, (WR_CONN_DHCP_NAMES + 1) * sizeof *names);
+    for (int i = 0; names && i <= WR_CONN_DHCP_NAMES; i++) {
+        const char *text = i < WR_CONN_DHCP_NAMES ? wr_conn_dhcp_names[i] : wr_conn_lease_class;
+        if (!wr_str_copy(wants->arena, text, strlen(text), &names[i]))
+            return false;
+    }
+    if (!names)
+        return false;
+    struct wr_pred syslog = {
+        .col = WR_SYSLOG_ProcessName, .op = WR_PRED_IN_STR, .n = WR_CONN_DHCP_NAMES, .strs = names};
+    struct wr_pred lease = {
+        .col = WR_CSL_DeviceEventClassID, .op = WR_PRED_IN_STR, .n = 1, .strs = &names[WR_CONN_DHCP_NAMES]};
+    wr_conn_dhcp_cols(&wants->scan[WR_TABLE_SYSLOG].wanted, &wants->scan[WR_TABLE_COMMON_SECURITY_LOG].wanted);
+    if (!add_branch(wants, WR_TABLE_SYSLOG, syslog) || !add_branch(wants, WR_TABLE_COMMON_SECURITY_LOG, lease))
+        return false;
+    if (!far)
+        return true;
+    struct wr_pred pred = {.col = WR_DNS_DnsResponseName, .op = WR_PRED_SET};
+    wr_conn_dns_cols(&wants->scan[WR_TABLE_ASIM_DNS_ACTIVITY_LOGS].wanted);
+    return add_branch(wants, WR_TABLE_ASIM_DNS_ACTIVITY_LOGS, pred);
+}
+
 bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTABLES])
 {
     const struct wr_scan *dne = scan[WR_TABLE_DEVICE_NETWORK_EVENTS],
@@ -148,7 +191,7 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
                                  (is_read(scan[WR_TABLE_HIDDEN_CONNECTION]) ? WR_ONE_SIDED_HIDDEN : 0) |
                                  (is_read(scan[WR_TABLE_AGENT_SILENT]) ? WR_ONE_SIDED_SILENT : 0));
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
-    bool made = make_branches(wants, scan) && (!wants->conn || add_firewalls(wants));
+    bool made = make_branches(wants, scan) && (!wants->conn || (add_firewalls(wants) && add_names(wants)));
     wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) | wr_who_bit(WR_WHO_NAT) : 0) |
                  (wr_wants_rows(wants, WR_TABLE_FLOWS) ? wr_flow_row_who(&wants->scan[WR_TABLE_FLOWS].wanted) : 0);
     if (made)

@@ -13,6 +13,7 @@
 
 #include "base/ticks.h"
 #include "parsers/conn/address.h"
+#include "parsers/conn/hostnames.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,8 @@ static void drop(struct wr_conn *c, uint32_t i)
     struct wr_agent *a = agent_at(c, i);
     unlist(c, i);
     wr_index_del(&c->by_addr, hash_of(c, a->addr), i);
-    wr_who_give(c, a->name);
+    for (int k = 0; k < WR_CALLED; k++)
+        wr_who_give(c, a->called[k].name);
     c->nagents--;
     wr_pool_give(&c->agents, i);
 }
@@ -88,7 +90,8 @@ static enum wr_err get(struct wr_conn *c, const uint8_t addr[16], bool v6, uint3
     memcpy(a->addr, addr, 16);
     a->v6 = v6;
     a->heard = a->unmanaged = a->silent = -1;
-    a->name = WR_NONE;
+    for (int k = 0; k < WR_CALLED; k++)
+        a->called[k].name = WR_NONE;
     if (!wr_index_put(&c->by_addr, hash_of(c, addr), i)) {
         wr_pool_give(&c->agents, i);
         return WR_ENOMEM;
@@ -97,6 +100,105 @@ static enum wr_err get(struct wr_conn *c, const uint8_t addr[16], bool v6, uint3
     c->nagents++;
     *ret_i = i;
     return WR_OK;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------
+ */
+
+static size_t label_len(struct wr_who name)
+{
+    const uint8_t *dot = memchr(name.at, '.', name.len);
+    return dot ? (size_t)(dot - name.at) : name.len;
+}
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* `ws1` and `WS1.corp.example` are one device. */
+static bool same_device(struct wr_who a, struct wr_who b)
+{
+    size_t n = label_len(a);
+    if (n != label_len(b))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (lower(a.at[i]) != lower(b.at[i]))
+            return false;
+    return true;
+}
+
+static uint32_t name_hash(struct wr_who name)
+{
+    return wr_clock_device((const char *)name.at, name.len);
+}
+
+static void pop(struct wr_conn *c, struct wr_agent *a)
+{
+    wr_who_give(c, a->called[0].name);
+    memmove(a->called, a->called + 1, (WR_CALLED - 1) * sizeof *a->called);
+    a->called[WR_CALLED - 1].name = WR_NONE;
+}
+
+static enum wr_err push(struct wr_conn *c, struct wr_agent *a, struct wr_who name, int64_t when, uint8_t rank)
+{
+    uint32_t i;
+    enum wr_err err = wr_who_take(c, name, &i);
+    if (err || i == WR_NONE)
+        return err;
+    wr_who_give(c, a->called[WR_CALLED - 1].name);
+    memmove(a->called + 1, a->called, (WR_CALLED - 1) * sizeof *a->called);
+    a->called[0] = (struct wr_called){.from = when, .name = i, .rank = rank};
+    return WR_OK;
+}
+
+/* The newest name, told by what knows no better: is it the same device? */
+static enum wr_err rename_device(struct wr_conn *c, struct wr_agent *a, struct wr_who name, uint8_t rank)
+{
+    struct wr_called *top = &a->called[0];
+    struct wr_who had = wr_who_at(c, top->name);
+    uint32_t i;
+    if (rank < top->rank || (had.len == name.len && memcmp(had.at, name.at, name.len) == 0))
+        return WR_OK;
+    enum wr_err err = wr_who_take(c, name, &i);
+    if (err || i == WR_NONE)
+        return err;
+    wr_who_give(c, top->name);
+    top->name = i;
+    top->rank = rank;
+    return WR_OK;
+}
+
+/* An address moves to another device: who told of it last is believed. When an agent goes on to speak after another name came
+ * for its address, that is a second name of its device. */
+static enum wr_err called(struct wr_conn *c, struct wr_agent *a, struct wr_who name, int64_t when, uint8_t rank)
+{
+    struct wr_called *top = a->called;
+    if (top->name == WR_NONE)
+        return push(c, a, name, when, rank);
+    if (same_device(wr_who_at(c, top->name), name)) {
+        top->from = when < top->from ? when : top->from;
+        return rename_device(c, a, name, rank);
+    }
+    if (when < top->from || (rank < WR_CALLER_AGENT && a->other == name_hash(name)))
+        return WR_OK;
+    bool again = rank == WR_CALLER_AGENT && top->rank < rank && top[1].name != WR_NONE && top[1].rank == rank &&
+                 same_device(wr_who_at(c, top[1].name), name);
+    if (!again)
+        return push(c, a, name, when, rank);
+    a->other = name_hash(wr_who_at(c, top->name));
+    pop(c, a);
+    return WR_OK;
+}
+
+enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
+                            enum wr_caller rank)
+{
+    uint32_t i;
+    if (!name.len || name.len > WR_WHO_MAX_TEXT)
+        return WR_OK;
+    enum wr_err err = get(c, addr, v6, &i);
+    return err ? err : called(c, agent_at(c, i), name, when, (uint8_t)rank);
 }
 
 enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name,
@@ -114,17 +216,19 @@ enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, s
     a->heard = when;
     a->capped = capped;
     a->unseen = 0;
-    struct wr_who had = wr_who_at(c, a->name);
-    if (!name.len || (had.len == name.len && memcmp(had.at, name.at, name.len) == 0))
-        return WR_OK;
-    wr_who_give(c, a->name);
-    return wr_who_take(c, name, &a->name);
+    return name.len ? called(c, a, name, when, WR_CALLER_AGENT) : WR_OK;
 }
 
-struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6)
+struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when)
 {
     uint32_t i = find(c, addr, v6);
-    return i == WR_NONE ? (struct wr_who){0} : wr_who_at(c, agent_at(c, i)->name);
+    const struct wr_called *at = i == WR_NONE ? NULL : agent_at(c, i)->called;
+    if (!at || at->name == WR_NONE)
+        return wr_hostnames_find(c->opts.hostnames, addr, v6);
+    int k = 0; /* before the first name was told, that one */
+    while (at[k].from > when + WR_OPEN_SLACK && k + 1 < WR_CALLED && at[k + 1].name != WR_NONE)
+        k++;
+    return wr_who_at(c, at[k].name);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------
@@ -140,7 +244,7 @@ static bool fill(const struct wr_conn *c, const struct wr_entry *e, uint8_t side
 {
     char local[WR_ADDRESS_TEXT], remote[WR_ADDRESS_TEXT], number[8];
     const char *proto = wr_protocol_text(e->key.proto, number);
-    struct wr_who name = wr_agent_name(c, e->key.addr[side], e->key.v6);
+    struct wr_who name = wr_agent_name(c, e->key.addr[side], e->key.v6, e->start);
     wr_address_text(e->key.addr[side], e->key.v6, local);
     wr_address_text(e->key.addr[!side], e->key.v6, remote);
     wr_batch_set_i64(b, WR_SIDE_Timestamp, 0, wr_ticks_of_unix_ns(e->start));
@@ -224,20 +328,54 @@ void wr_agents_fini(struct wr_conn *c)
     free(c->by_addr.slot);
 }
 
+static void save_names(const struct wr_conn *c, const struct wr_agent *a, struct wr_buf *out)
+{
+    uint8_t n = 0;
+    while (n < WR_CALLED && a->called[n].name != WR_NONE)
+        n++;
+    wr_buf_u8(out, n);
+    for (uint8_t k = 0; k < n; k++) {
+        struct wr_who name = wr_who_at(c, a->called[k].name);
+        wr_buf_u64(out, (uint64_t)a->called[k].from);
+        wr_buf_u8(out, a->called[k].rank);
+        wr_buf_blob(out, name.at, name.len);
+    }
+}
+
+static enum wr_err load_names(struct wr_conn *c, struct wr_agent *a, struct wr_rd *rd)
+{
+    uint8_t n = wr_rd_u8(rd);
+    if (rd->err || n > WR_CALLED)
+        return WR_ECORRUPT;
+    for (uint8_t k = 0; k < n; k++) {
+        struct wr_called *at = &a->called[k];
+        struct wr_who name;
+        at->from = (int64_t)wr_rd_u64(rd);
+        at->rank = wr_rd_u8(rd);
+        name.at = wr_rd_blob(rd, &name.len);
+        if (rd->err || !name.len || at->from < 0 || at->from > WR_TIME_MAX || !at->rank || at->rank >= WR_NCALLERS)
+            return WR_ECORRUPT;
+        enum wr_err err = wr_who_take(c, name, &at->name);
+        if (err || at->name == WR_NONE)
+            return err ? err : WR_ECORRUPT; /* there was room before */
+    }
+    return WR_OK;
+}
+
 void wr_agents_save(const struct wr_conn *c, struct wr_buf *out)
 {
     wr_buf_u64(out, (uint64_t)(c->first_heard + 1));
     wr_buf_u32(out, c->nagents);
     for (uint32_t i = c->agent.head; i != WR_NONE; i = agent_at(c, i)->next) {
         const struct wr_agent *a = agent_at(c, i);
-        struct wr_who name = wr_who_at(c, a->name);
         wr_buf_add(out, a->addr, 16);
         wr_buf_u8(out, (uint8_t)(a->v6 | a->capped << 1 | a->sure << 2));
         wr_buf_u64(out, (uint64_t)(a->heard + 1));
         wr_buf_u64(out, (uint64_t)(a->unmanaged + 1));
         wr_buf_u64(out, (uint64_t)(a->silent + 1));
         wr_buf_u32(out, a->unseen);
-        wr_buf_blob(out, name.at, name.len);
+        wr_buf_u32(out, a->other);
+        save_names(c, a, out);
     }
 }
 
@@ -272,11 +410,8 @@ enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd)
         a->unmanaged = rd_when(rd);
         a->silent = rd_when(rd);
         a->unseen = wr_rd_u32(rd);
-        struct wr_who name;
-        name.at = wr_rd_blob(rd, &name.len);
-        if (rd->err)
-            return WR_ECORRUPT;
-        if ((err = wr_who_take(c, name, &a->name)))
+        a->other = wr_rd_u32(rd);
+        if ((err = load_names(c, a, rd)))
             return err;
     }
     return WR_OK;

@@ -63,9 +63,12 @@ struct wr_conn_opts {
     bool expect_endpoint; /* AUTO decides for FlowOrphans from the start (an endpoint source is
                              configured) */
     enum wr_capped capped;
+    const char *const *capped_devices; /* borrowed: names, with *, of devices whose sensors cap whatever `capped` says */
+    uint32_t ncapped_devices;
     int64_t hold_ns;      /* how long a flow waits for its endpoint event; 0 = 600 s */
     int64_t pair_ns;      /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
     bool final_only;
+    const struct wr_hostnames *hostnames; /* borrowed, may be NULL: what devices are called where nobody tells */
 };
 
 struct wr_conn_stats {
@@ -75,6 +78,8 @@ struct wr_conn_stats {
     uint64_t raised;      /* requests that their flow showed to have succeeded */
     uint64_t remote, remote_dropped; /* connections explained by an earlier event of a capping sensor; such events given up */
     uint64_t unseen; /* connections that an endpoint reported and no exporter: with `matched` the coverage */
+    uint64_t leases;      /* lines of DHCP servers that gave an address to a named host */
+    uint64_t answers, answers_dropped; /* addresses of names that were asked for; given up: more than 65,536 */
     uint64_t agents_dropped; /* addresses given up: more than 65,536 */
     uint64_t clocks_off;  /* devices whose clock is more than a minute off, now */
     uint64_t nat_told;    /* events of translations, and records with both sides of one */
@@ -110,6 +115,21 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
 enum wr_err wr_conn_firewall(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                              int64_t now_ns) WR_MUST_CHECK;
 void wr_conn_firewall_cols(struct wr_colset *set);
+/* Row `row` of ASimDnsActivityLogs: the addresses of its answer are called what was asked for. The batch has
+ * wr_conn_dns_cols(). */
+enum wr_err wr_conn_dns(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns) WR_MUST_CHECK;
+void wr_conn_dns_cols(struct wr_colset *set);
+/* Row `row` of Syslog: a DHCP server's line may say which host an address was given to; only lines of these processes do. Or a
+ * row of CommonSecurityLog of that DeviceEventClassID. The batches have wr_conn_dhcp_cols(). */
+enum { WR_CONN_DHCP_NAMES = 2 };
+extern const char *const wr_conn_dhcp_names[WR_CONN_DHCP_NAMES];
+extern const char wr_conn_lease_class[sizeof "dhcp-lease"];
+enum wr_err wr_conn_dhcp(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns) WR_MUST_CHECK;
+enum wr_err wr_conn_lease(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns) WR_MUST_CHECK;
+void wr_conn_dhcp_cols(struct wr_colset *syslog, struct wr_colset *firewalls);
+/* A row of one of the tables that the connection table learns from beside events: CommonSecurityLog, ASimDnsActivityLogs, Syslog. */
+enum wr_err wr_conn_learn(struct wr_conn *conn, enum wr_table table, const struct wr_batch *batch, uint32_t row,
+                          int64_t now_ns) WR_MUST_CHECK;
 /* Moves time on: holds end, idle connections go. */
 enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */

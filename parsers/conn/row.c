@@ -139,12 +139,23 @@ enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
     return WR_OK;
 }
 
+/* Of the far end a session says its host's name, else what was asked for; a row of DeviceNetworkEvents only the latter. */
+static struct wr_who far_name(const struct wr_conn *c, const struct wr_crow *row)
+{
+    const struct wr_entry *e = wr_entry_at(c, row->entry);
+    const struct wr_conn_key *key = &e->key;
+    struct wr_who name = {0};
+    if (row->table == WR_DUE_SESSIONS)
+        name = wr_agent_name(c, key->addr[!row->side], key->v6, e->start);
+    return name.len ? name : wr_answer_find(c, key->addr[row->side], key->addr[!row->side], key->v6, e->start);
+}
+
 enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row)
 {
-    const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
+    const struct wr_entry *e = wr_entry_at(c, row->entry);
     row->name[0] = row->name[1] = WR_NONE;
-    enum wr_err err = wr_who_take(c, wr_agent_name(c, key->addr[row->side], key->v6), &row->name[0]);
-    return err ? err : wr_who_take(c, wr_agent_name(c, key->addr[!row->side], key->v6), &row->name[1]);
+    enum wr_err err = wr_who_take(c, wr_agent_name(c, e->key.addr[row->side], e->key.v6, e->start), &row->name[0]);
+    return err ? err : wr_who_take(c, far_name(c, row), &row->name[1]);
 }
 
 static void unname(struct wr_conn *c, struct wr_crow *row)
@@ -358,7 +369,7 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
 {
     const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
     uint8_t local = row->side, remote = !row->side;
-    struct wr_who name = wr_who_at(c, row->name[0]);
+    struct wr_who name = wr_who_at(c, row->name[0]), asked = wr_who_at(c, row->name[1]);
     char local_ip[WR_ADDRESS_TEXT], remote_ip[WR_ADDRESS_TEXT], number[8];
     wr_address_text(key->addr[local], key->v6, local_ip);
     wr_address_text(key->addr[remote], key->v6, remote_ip);
@@ -369,6 +380,7 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
     return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
            (name.len ? wr_batch_set_str(b, WR_DNE_DeviceName, r, (const char *)name.at, name.len)
                      : set_text(b, WR_DNE_DeviceName, r, local_ip)) &&
+           (!asked.len || wr_batch_set_str(b, WR_DNE_RemoteUrl, r, (const char *)asked.at, asked.len)) &&
            set_text(b, WR_DNE_LocalIP, r, local_ip) && set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
            set_text(b, WR_DNE_LocalIPType, r, wr_address_type(key->addr[local], key->v6)) &&
            set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&

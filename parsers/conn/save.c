@@ -497,6 +497,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
     wr_clocks_save(conn, out);
     wr_recents_save(conn, out);
     wr_agents_save(conn, out);
+    wr_answers_save(conn, out);
     for (int i = 0; i < 2; i++)
         wr_buf_u64(out, (uint64_t)conn->lag[i]);
     wr_buf_u64(out, (uint64_t)conn->lag_since);
@@ -626,6 +627,8 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
         err = wr_recents_load(c, &rd);
     if (!err)
         err = wr_agents_load(c, &rd);
+    if (!err)
+        err = wr_answers_load(c, &rd);
     for (int i = 0; !err && i < 2; i++)
         c->lag[i] = rd_time(&rd);
     if (!err)

@@ -21,7 +21,7 @@
 enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
-enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536 };
+enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536, WR_ANSWERS_MAX = 65536 };
 /* An entry that has ended and that an event explains; one that has ended; one that may go on. */
 enum { WR_LRU_DONE, WR_LRU_QUICK, WR_LRU_SLOW, WR_LRU_NOT /* a free entry, or one being loaded */, WR_NLRU = WR_LRU_NOT };
 enum { WR_WAIT_HOLD, WR_WAIT_PAIR, WR_WAIT_NOT };
@@ -188,12 +188,32 @@ struct wr_recent {
     char *packed;
 };
 
+/* What a device at an address is called, from then on. A source of a greater rank knows better. */
+enum wr_caller { WR_CALLER_DHCP = 1, WR_CALLER_FLOW, WR_CALLER_AGENT, WR_NCALLERS };
+enum { WR_CALLED = 3 };
+struct wr_called {
+    int64_t from;
+    uint32_t name;
+    uint8_t rank;
+};
+
+/* A name that was asked for, and an address of its answer; for a client, or for all of them (no address). */
+struct wr_answer {
+    uint32_t next, prev; /* in order of use */
+    uint8_t client[16], addr[16];
+    bool v6;
+    uint32_t name;
+    int64_t when;
+};
+
 /* An address, and the agent that speaks for it. Times are -1 for never. */
 struct wr_agent {
     uint32_t next, prev; /* in order of use */
     uint8_t addr[16];
     bool v6, capped, sure;
-    uint32_t name, unseen; /* connections without an event since it was heard */
+    struct wr_called called[WR_CALLED]; /* newest first; name WR_NONE: no more */
+    uint32_t other;  /* hash of a name that another source has for the device that an agent names; 0 none */
+    uint32_t unseen; /* connections without an event since it was heard */
     int64_t heard, unmanaged, silent; /* newest event; when it was told to be unmanaged; `heard` of the silence that was told */
 };
 
@@ -248,10 +268,10 @@ struct wr_conn {
     struct wr_conn_opts opts;
     struct wr_hash_key hash_key;
     struct wr_conn_stats stats;
-    struct wr_pool entries, rows, points, totals, clocks, recents, agents;
-    struct wr_index by_key, by_id, by_device, by_remote, by_addr;
-    struct wr_list recent, agent;
-    uint32_t nrecent, nagents, next_clock;
+    struct wr_pool entries, rows, points, totals, clocks, recents, agents, answers;
+    struct wr_index by_key, by_id, by_device, by_remote, by_addr, by_answer;
+    struct wr_list recent, agent, answer;
+    uint32_t nrecent, nagents, nanswers, next_clock;
     int64_t first_heard; /* of any agent; -1 never */
     int64_t lag[2], lag_since; /* how long after its start a record came at most: this hour and the last */
     struct wr_whos whos;
@@ -419,12 +439,24 @@ enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 /* agent.c */
 enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                            bool capped);
-struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6);
+/* Somebody calls the device at an address so, from `when` on. */
+enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
+                            enum wr_caller rank);
+/* What it was called then; of the names file where nobody said. */
+struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when);
 /* No event explained the entry in time: what that says of the initiator. */
 enum wr_err wr_agent_unexplained(struct wr_conn *c, const struct wr_entry *e);
 void wr_agents_fini(struct wr_conn *c);
 void wr_agents_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd);
+
+/* answer.c: names that were asked for */
+enum wr_err wr_answer_note(struct wr_conn *c, const uint8_t client[16], const uint8_t addr[16], bool v6, struct wr_who name,
+                           int64_t when);
+struct wr_who wr_answer_find(const struct wr_conn *c, const uint8_t client[16], const uint8_t addr[16], bool v6, int64_t when);
+void wr_answers_fini(struct wr_conn *c);
+void wr_answers_save(const struct wr_conn *c, struct wr_buf *out);
+enum wr_err wr_answers_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* recent.c */
 /* The event packed in c->buf, of the end `side`. */

@@ -115,4 +115,16 @@ wait_for '"db-2"' "$TMP/alerts"
 kill "$pid"
 wait "$pid"
 
+# Reverse names of devices.
+printf '# lab\n10.20.0.1 ws-one.lab.example\n' >"$TMP/hosts"
+printf 'names: %s\n' "$TMP/hosts" >"$TMP/names.yaml"
+run 0 "$WEIR" query -i "$MAIL/lab.pcap" --config "$TMP/names.yaml" -f jsonl \
+    "DeviceNetworkEvents | where LocalIP in ('10.20.0.1', '10.20.0.2') | distinct LocalIP, DeviceName | sort by LocalIP asc"
+is out '{"LocalIP":"10.20.0.1","DeviceName":"ws-one.lab.example"}
+{"LocalIP":"10.20.0.2","DeviceName":"10.20.0.2"}'
+printf 'ws-one 10.20.0.1\n' >>"$TMP/hosts"
+run 1 "$WEIR" check "$TMP/names.yaml"
+has out "hosts:3"
+has out "no address and name"
+
 finish

@@ -60,7 +60,7 @@ Test(config, reads_every_setting)
              "rules: [/etc/weir/rules, my.kql]\nmappings: /etc/weir/mappings\n"
              "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
              "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: "
-             "30s\nsplit_exporters: yes\n"
+             "30s\nsplit_exporters: yes\nnames: /etc/weir/hosts\ncapped: [auto, 'ws-*', db1]\n"
              "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
              "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: "
              "other\n"),
@@ -77,6 +77,10 @@ Test(config, reads_every_setting)
     cr_assert_eq(config.batch_rows, 7);
     cr_assert_eq(config.memory_bytes, UINT64_C(1) << 30);
     cr_assert_eq(config.orphans, WR_CONFIG_ORPHANS_TABLE);
+    cr_assert_str_eq(config.names, "/etc/weir/hosts");
+    cr_assert_eq(config.capped, WR_CONFIG_CAPPED_AUTO);
+    cr_assert_eq(config.ncapped_devices, 2);
+    cr_assert_str_eq(config.capped_devices[0], "ws-*");
     cr_assert(config.endpoint);
     cr_assert_eq(config.endpoint_wait_ns, INT64_C(300000000000));
     cr_assert_eq(config.realert_ns, INT64_C(7200000000000));
@@ -109,6 +113,8 @@ Test(config, every_wrong_value_is_an_error_at_its_place)
         {"workers: many\n", "weir.yaml:1:", "workers"},
         {"batch_rows: 65536\n", "weir.yaml:1:", "batch_rows"},
         {"orphans: sometimes\n", "weir.yaml:1:", "auto, events or table"},
+        {"capped: {ws: 1}\n", "weir.yaml:1:", "a text or a list of texts"},
+        {"capped: ['']\n", "weir.yaml:1:", "a pattern of devices' names"},
         {"realert: 10\n", "weir.yaml:1:", "realert"},
         {"memory: 1 elephant\n", "weir.yaml:1:", "memory"},
         {"listen:\n  flow_udp: 70000\n", "weir.yaml:2:", "port"},

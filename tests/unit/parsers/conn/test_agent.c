@@ -104,11 +104,15 @@ Test(agent, who_talks_to_a_server_from_outside_is_no_device_of_ours)
 
 Test(agent, a_connection_that_a_present_agent_does_not_tell_is_hidden)
 {
-    for (int capped = 0; capped < 2; capped++) {
-        struct kit *k = kit_new(OPTS);
+    static const char *const patterns[][2] = {{"db*", NULL}, {NULL, NULL}, {"db-*", "w*1"}}; /* the device is ws1 */
+    for (int capped = 0; capped < 3; capped++) { /* not; it says so; the configuration does */
+        struct wr_conn_opts opts = OPTS;
+        opts.capped_devices = patterns[capped];
+        opts.ncapped_devices = capped == 2 ? 2 : capped == 0;
+        struct kit *k = kit_new(opts);
         struct tale t = {0};
         struct event e = event_at(40000, 0);
-        e.report = capped;
+        e.report = capped == 1;
         kit_event(k, e, 10);
         pass(k, &t, flow_at(1, 40000, 0)); /* its own: explained */
         cr_expect_eq(t.n, 0);

@@ -134,6 +134,26 @@ Test(sources, ecs_of_a_device_that_translates_is_also_a_firewalls_row)
     close_rows(&f);
 }
 
+Test(sources, leases_of_dhcp_servers_are_rows_of_common_security_log)
+{
+    static const char *const lines[][3] = {
+        {"{\"ts\":1700000000.1,\"uids\":[\"C\"],\"client_addr\":\"0.0.0.0\",\"mac\":\"02:00:00:00:00:01\",\"host_name\":\"ws1\","
+         "\"assigned_addr\":\"10.0.0.1\",\"lease_time\":3600.0}", "10.0.0.1", "ws1"},
+        {"{\"EventTime\":\"2023-11-14 22:13:20\",\"ID\":11,\"Description\":\"Renew\",\"IP Address\":\"10.0.0.2\","
+         "\"Host Name\":\"ws2.corp.example\",\"MAC Address\":\"020000000002\"}", "10.0.0.2", "ws2.corp.example"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct fixture f = open_rows(false, 2);
+        feed_alone(&f, lines[i][0]);
+        const struct wr_batch *b = f.rows.of[CSL];
+        cr_assert_eq(b->nrows, 1);
+        cr_expect_str_eq(cell_of(b, "DeviceEventClassID"), "dhcp-lease");
+        cr_expect_str_eq(cell_of(b, "SourceIP"), lines[i][1]);
+        cr_expect_str_eq(cell_of(b, "SourceHostName"), lines[i][2]);
+        close_rows(&f);
+    }
+}
+
 Test(sources, crowdstrike_connections_know_the_process_that_was_told_of_before)
 {
     struct fixture f = open_rows(false, 2);
