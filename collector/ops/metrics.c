@@ -272,7 +272,7 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
     head(out, "weir_connections_total", "counter", "connection table, by what happened");
 #define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
     X(flows)
-    X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(late_bind) X(leases) X(answers) X(answers_dropped) X(nat_told) X(nat_moved) X(nat_late) X(nat_exhausted) X(nat_dropped)
+    X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(evicted_undecided) X(evicted_open) X(evicted_ended) X(late_bind) X(leases) X(answers) X(answers_dropped) X(nat_told) X(nat_moved) X(nat_late) X(nat_exhausted) X(nat_dropped)
         X(ambiguous) X(amends) X(inserts) X(who_dropped) X(raised) X(remote) X(remote_dropped) X(unseen) X(agents_dropped)
 #undef X
             one(out, "weir_connections_live", "gauge", "connections in the table", c->live);

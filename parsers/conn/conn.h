@@ -82,6 +82,9 @@ struct wr_conn_stats {
     uint64_t answers, answers_dropped; /* addresses of names that were asked for; given up: more than 65,536 */
     uint64_t agents_dropped; /* addresses given up: more than 65,536 */
     uint64_t clocks_off;  /* devices whose clock is more than a minute off, now */
+    /* Of those evicted: its row was not decided (became one early); it was open, or its flow has yet to come (bytes may be
+     * missing, or come as a connection of its own); it had ended (only a late exporter's record would). They add up. */
+    uint64_t evicted_undecided, evicted_open, evicted_ended;
     uint64_t nat_told;    /* events of translations, and records with both sides of one */
     uint64_t nat_moved;   /* connections whose flows came first under their tuple on the other side */
     uint64_t nat_late;    /* those for which it was too late: rules had the row */

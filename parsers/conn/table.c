@@ -280,7 +280,14 @@ static enum wr_err evict(struct wr_conn *c)
             (oldest == WR_NONE || wr_entry_at(c, i)->touched < wr_entry_at(c, oldest)->touched))
             oldest = i;
     }
+    const struct wr_entry *e = wr_entry_at(c, oldest);
     c->stats.evicted++;
+    if (e->rows == WR_NONE)
+        c->stats.evicted_undecided++;
+    else if (e->lru == WR_LRU_SLOW || !(e->flags & WR_CONN_FLOW))
+        c->stats.evicted_open++;
+    else
+        c->stats.evicted_ended++;
     return wr_table_drop(c, oldest);
 }
 

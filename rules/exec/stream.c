@@ -9,6 +9,13 @@
 enum { SWEEP = 64 };
 #define SWEEP_TICKS (WR_TICKS_SECOND / 10)
 
+void wr_stream_incomplete(struct wr_stream *stream, int64_t now)
+{
+    int64_t until = stream->window ? now + stream->window : INT64_MAX;
+    if (stream->summarize && until > stream->inexact_until)
+        stream->inexact_until = until;
+}
+
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table)
 {
     return stream->table == table;

@@ -21,6 +21,8 @@ struct wr_stream_opts {
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts);
 void wr_stream_free(struct wr_stream *stream);
 /* True when the plan reads `table`. */
+/* Until what was told by `now` has left the window, alerts are not exact. */
+void wr_stream_incomplete(struct wr_stream *stream, int64_t now);
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table);
 enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;

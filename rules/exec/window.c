@@ -163,6 +163,13 @@ void wr_window_free(struct wr_window *window)
     free(window);
 }
 
+void wr_window_incomplete(struct wr_window *window, int64_t now)
+{
+    int64_t until = window->span ? now + window->span : INT64_MAX;
+    if (until > window->inexact_until)
+        window->inexact_until = until;
+}
+
 bool wr_window_reads(const struct wr_window *window, enum wr_table table)
 {
     return window->plan->scans[table].nbranches != 0;

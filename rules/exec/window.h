@@ -28,6 +28,8 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
 void wr_window_free(struct wr_window *window);
 /* What it reads beside its rows is another: it runs again, as after a row. */
 void wr_window_changed(struct wr_window *window);
+/* As wr_stream_incomplete. */
+void wr_window_incomplete(struct wr_window *window, int64_t now);
 bool wr_window_reads(const struct wr_window *window, enum wr_table table);
 enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;

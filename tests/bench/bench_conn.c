@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -133,11 +134,11 @@ static struct wr_colset mail_columns(void)
 
 static int put(struct wr_batch *b, uint16_t col, const char *text)
 {
-    return !wr_batch_set_str(b, col, 0, text, strlen(text));
+    return !wr_batch_set_str(b, col, b->nrows - 1, text, strlen(text));
 }
 
-static int give_event(struct wr_conn *c, struct wr_batch *b, const struct wr_flow *f, uint32_t host,
-                      int64_t now)
+/* One more row of `b`. */
+static int add_event(struct wr_batch *b, const struct wr_flow *f, uint32_t host)
 {
     char ip[16], remote[16], device[32], account[32];
     (void)snprintf(ip, sizeof ip, "%u.%u.%u.%u", f->src[0], f->src[1], f->src[2], f->src[3]);
@@ -145,18 +146,88 @@ static int give_event(struct wr_conn *c, struct wr_batch *b, const struct wr_flo
                    f->dst[3]);
     (void)snprintf(device, sizeof device, "ws-%05u.corp.example", host);
     (void)snprintf(account, sizeof account, "user%05u", host);
-    if (!wr_batch_reset(b))
-        return 1;
-    (void)wr_batch_row(b);
-    wr_batch_set_i64(b, WR_DNE_Timestamp, 0, wr_ticks_of_unix_ns(f->start_ns));
-    wr_batch_set_i64(b, WR_DNE_LocalPort, 0, f->sport);
-    wr_batch_set_i64(b, WR_DNE_RemotePort, 0, f->dport);
+    uint32_t r = wr_batch_row(b);
+    wr_batch_set_i64(b, WR_DNE_Timestamp, r, wr_ticks_of_unix_ns(f->start_ns));
+    wr_batch_set_i64(b, WR_DNE_LocalPort, r, f->sport);
+    wr_batch_set_i64(b, WR_DNE_RemotePort, r, f->dport);
     return put(b, WR_DNE_DeviceName, device) || put(b, WR_DNE_ActionType, "ConnectionSuccess") ||
            put(b, WR_DNE_LocalIP, ip) || put(b, WR_DNE_RemoteIP, remote) ||
            put(b, WR_DNE_Protocol, "Tcp") ||
            put(b, WR_DNE_InitiatingProcessFileName, "outlook.exe") ||
-           put(b, WR_DNE_InitiatingProcessAccountName, account) ||
-           wr_conn_event(c, b, 0, now) != WR_OK;
+           put(b, WR_DNE_InitiatingProcessAccountName, account);
+}
+
+static int give_event(struct wr_conn *c, struct wr_batch *b, const struct wr_flow *f, uint32_t host,
+                      int64_t now)
+{
+    return !wr_batch_reset(b) || add_event(b, f, host) || wr_conn_event(c, b, 0, now) != WR_OK;
+}
+
+/* Connection `i` of the mix: 10.x of 65,536 hosts to a few servers. */
+static struct wr_flow mixed_flow(uint32_t i)
+{
+    struct wr_flow f = flow_of(0);
+    uint32_t host = i * 2654435761u >> 16;
+    f.src[0] = 10;
+    f.src[1] = 0;
+    f.src[2] = (uint8_t)(host >> 8);
+    f.src[3] = (uint8_t)host;
+    f.sport = (uint16_t)(1024 + (i >> 16) % 64000);
+    f.dport = 587;
+    f.tcp_flags = 0x1b;
+    return f;
+}
+
+/* Events of new connections and flows of those that have one, 1:1, with `live` connections in the table: the oldest go as new
+ * ones come. In batches of 1,024, events made before the clock runs; rows drained within. */
+static int mixed(uint32_t live, uint32_t rounds)
+{
+    struct wr_conn_opts opts = {.wanted = mail_columns(), .expect_endpoint = true, .max_connections = live};
+    struct wr_colset cols = wr_conn_event_cols(&opts.wanted, &opts.sessions);
+    struct wr_conn *c = wr_conn_new(&opts);
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, 1024);
+    struct wr_batch *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &cols, DRAIN_EVERY);
+    static struct wr_flow flows[DRAIN_EVERY];
+    static uint64_t state = 88172645463325252u;
+    int failed = !c || !b || !events;
+    double in[2] = {0, 0}, out = 0;
+    uint32_t fill = live / DRAIN_EVERY;
+    for (uint32_t k = 0; !failed && k < fill + rounds; k++) {
+        int64_t now = T0 + k * INT64_C(1000000);
+        failed = !wr_batch_reset(events);
+        for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++) {
+            struct wr_flow f = mixed_flow(k * DRAIN_EVERY + i);
+            f.start_ns = f.end_ns = now;
+            failed = add_event(events, &f, (uint32_t)f.src[2] << 8 | f.src[3]);
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            uint32_t back = k < fill ? 0 : (uint32_t)(state % (live - 2 * DRAIN_EVERY)) + DRAIN_EVERY;
+            flows[i] = mixed_flow(k * DRAIN_EVERY + i - back);
+            flows[i].start_ns = flows[i].end_ns = now - back / DRAIN_EVERY * INT64_C(1000000) + 1000;
+            flows[i].octets[0] = state >> 40;
+        }
+        double start = seconds();
+        for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++)
+            failed = wr_conn_event(c, events, i, now) != WR_OK;
+        double middle = seconds();
+        for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++)
+            failed = wr_conn_flow(c, &flows[i], now) != WR_OK;
+        double end = seconds();
+        (void)drain(c, b);
+        if (k < fill)
+            continue;
+        in[0] += middle - start;
+        in[1] += end - middle;
+        out += seconds() - end;
+    }
+    double rows = (double)rounds * DRAIN_EVERY;
+    printf("%8u live, mixed 1:1: event %5.0f ns, flow %5.0f ns, rows out %5.0f ns a row in; %.2f M rows/s (goal 3 at 1 M)\n", live,
+           in[0] / rows * 1e9, in[1] / rows * 1e9, out / rows / 2 * 1e9, 2 * rows / (in[0] + in[1] + out) / 1e6);
+    wr_conn_free(c);
+    wr_batch_free(b);
+    wr_batch_free(events);
+    return failed;
 }
 
 /* 50,000 endpoints, 0.33 connections a second each, 1 % of them mail; every one has an event and a
@@ -205,7 +276,10 @@ static int mail_site(void)
     return failed;
 }
 
-int main(void)
+/* `bench_conn mixed LIVE ROUNDS`: that alone. */
+int main(int argc, char **argv)
 {
-    return mail_site() || measure(20000) || measure(1000000);
+    if (argc == 4 && strcmp(argv[1], "mixed") == 0)
+        return mixed((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]));
+    return mixed(1000000, 300) || mail_site() || measure(20000) || measure(1000000);
 }

@@ -89,9 +89,9 @@ Test(core, rows_of_any_table_reach_its_rules)
     wr_core_free(core);
 }
 
-static enum wr_err give(struct wr_core *core, uint8_t from, uint8_t to, uint16_t port, int64_t at)
+static enum wr_err give_flow(struct wr_core *core, uint8_t from, uint8_t to, uint16_t port, int64_t at, uint8_t tcp)
 {
-    struct wr_flow f = {.proto = 6, .tcp_flags = 0x1b, .sampling = 1, .point = 1, .sport = 40000, .dport = port};
+    struct wr_flow f = {.proto = 6, .tcp_flags = tcp, .sampling = 1, .point = 1, .sport = 40000, .dport = port};
     f.src[0] = 10;
     f.src[3] = from;
     f.dst[0] = 198;
@@ -104,6 +104,11 @@ static enum wr_err give(struct wr_core *core, uint8_t from, uint8_t to, uint16_t
     f.packets[0] = f.packets[1] = 1;
     struct wr_input in = {.type = WR_INPUT_FLOWS, .len = sizeof f, .arrival_ns = at, .bytes = &f};
     return wr_core_apply(core, &in);
+}
+
+static enum wr_err give(struct wr_core *core, uint8_t from, uint8_t to, uint16_t port, int64_t at)
+{
+    return give_flow(core, from, to, port, at, 0x1b);
 }
 
 static void turn(struct wr_core *core, int64_t at)
@@ -199,4 +204,28 @@ Test(core, time_never_steps_back)
     turn(core, T0);
     cr_assert_eq(wr_core_now(core), T0 + 100 * SECOND);
     wr_core_free(core);
+}
+
+/* A bound of two connections: when one that is open goes, alerts of the next hour say that they are not exact. */
+Test(core, alerts_are_not_exact_after_open_connections_were_given_up)
+{
+    for (int open = 0; open < 2; open++) {
+        struct wr_ruleset *rules = rules_of(RULE);
+        struct wr_core_opts opts = opts_of();
+        opts.max_connections = 2;
+        struct wr_core *core = wr_core_new(rules, &opts);
+        wr_ruleset_unref(rules);
+        for (uint8_t i = 1; i < 4; i++)
+            cr_assert_eq(give_flow(core, 1, i, 25, T0 + i * SECOND, open ? 0x1a : 0x1b), WR_OK);
+        turn(core, T0 + 10 * SECOND);
+        struct wr_alert *a = wr_core_alerts(core);
+        cr_assert(a && !a->next);
+        cr_expect_eq(a->exact, !open);
+        const struct wr_conn_stats *s = wr_core_conn_stats(core);
+        cr_expect_eq(s->evicted, 1);
+        cr_expect_eq(s->evicted_open, open);
+        cr_expect_eq(s->evicted_ended, !open);
+        wr_alerts_free(a);
+        wr_core_free(core);
+    }
 }

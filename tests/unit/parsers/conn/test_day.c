@@ -451,8 +451,21 @@ Test(day, what_the_bound_gives_up_is_counted, .timeout = 600)
     struct wr_conn_stats stats;
     struct seen_day s = run_day(&w, 40, &stats);
     cr_expect_gt(stats.evicted, 0);
+    cr_expect_eq(stats.evicted, stats.evicted_undecided + stats.evicted_open + stats.evicted_ended);
     cr_expect_geq(s.n, w.n, "none is lost");
     cr_expect_leq(s.n - w.n, stats.evicted, "only what was evicted can come twice");
+    /* all else is right: as many are wrong or doubled as were given up, at most */
+    uint32_t right = 0, x = 0, y = 0;
+    qsort(s.row, s.n, sizeof *s.row, by_key);
+    qsort(w.conn, w.n, sizeof *w.conn, by_key);
+    while (x < s.n && y < w.n) {
+        int cmp = by_key(&s.row[x], &w.conn[y]);
+        right += cmp == 0;
+        x += cmp <= 0;
+        y += cmp >= 0;
+    }
+    cr_expect_geq(right + stats.evicted, w.n);
+    cr_expect_lt(right, w.n);
     free(s.row);
     free(w.conn);
     free(w.item);
