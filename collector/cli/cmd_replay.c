@@ -1,5 +1,6 @@
 #include "collector/cli/args.h"
 #include "collector/cli/cli.h"
+#include "collector/cli/elemfiles.h"
 #include "collector/cli/feed.h"
 #include "collector/cli/mapfiles.h"
 #include "collector/cli/lists.h"
@@ -29,6 +30,7 @@ static const struct wr_opt options[] = {
      "where flows go that no endpoint event explains: auto, events\n"
      "or table (see weir query --help)",
      KEY_ORPHANS},
+    WR_ELEMFILES_OPT('e'),
     WR_MAPFILES_OPT('m'),
     {"batch-rows", "N", "rows that an operator sees at once", KEY_BATCH_ROWS},
     {0},
@@ -243,6 +245,7 @@ int wr_cmd_replay(int argc, char **argv)
     struct replay r = {0};
     struct wr_feed_opts opts = {.batch_rows = WR_BATCH_ROWS};
     struct wr_mapfiles paths = {0};
+    struct wr_elemfiles elements = {0};
     struct wr_mappings *mappings = NULL;
     const char *rules[MAX_RULES], *config = NULL;
     uint32_t nrules = 0;
@@ -259,6 +262,8 @@ int wr_cmd_replay(int argc, char **argv)
             rules[nrules++] = args.value;
         else if (key == 'c')
             config = args.value;
+        else if (key == 'e')
+            ok = wr_elemfiles_add(&elements, args.value);
         else if (key == 'm')
             ok = wr_mapfiles_add(&paths, args.value);
         else if (key == KEY_ALL_UPDATES)
@@ -277,11 +282,13 @@ int wr_cmd_replay(int argc, char **argv)
     r.rules = wr_ruleset_new();
     if (!r.rules)
         wr_cli_error("%s", wr_strerror(WR_ENOMEM));
-    else if (load_rules(&r, rules, nrules, config) && (mappings = wr_mapfiles_load(paths.paths, paths.n))) {
+    else if (load_rules(&r, rules, nrules, config) && (mappings = wr_mapfiles_load(paths.paths, paths.n)) &&
+             (opts.model = wr_elemfiles_load(elements.paths, elements.n))) {
         opts.mappings = mappings;
         code = replay(&r, &opts, argv + at, argc - at);
     }
     wr_mappings_free(mappings);
+    wr_model_free(opts.model);
     wr_ruleset_unref(r.rules);
     wr_cli_lists_fini(&r.lists);
     return code;

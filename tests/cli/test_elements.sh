@@ -17,6 +17,13 @@ run 0 "$WEIR" decode --elements "$TMP/acme.xml" "$TMP/acme.ipfix"
 has out '"acmeTicket":77'
 run 0 "$WEIR" query --elements "$TMP/acme.xml" -i "$TMP/acme.ipfix" -f jsonl 'Flows | project t = toint(Fields.acmeTicket)'
 is out '{"t":77}'
+printf 'Flows | where Timestamp > ago(1h) | where toint(Fields.acmeTicket) == 77 | summarize N = count() by Exporter\n' >"$TMP/acme.kql"
+run 0 "$WEIR" replay --rules "$TMP/acme.kql" --elements "$TMP/acme.xml" "$TMP/acme.ipfix"
+has out '"columns":{"Exporter":'
+run 0 "$WEIR" replay --rules "$TMP/acme.kql" "$TMP/acme.ipfix"
+is out ""
+run 1 "$WEIR" replay --rules "$TMP/acme.kql" --elements "$TMP/none.xml" "$TMP/acme.ipfix"
+has err "none.xml"
 run 0 "$WEIR" check "$TMP/acme.xml"
 # Mail that a probe saw is rows of SmtpMessages, whether the flows themselves are wanted or not.
 python3 - "$TMP/mail.ipfix" <<'END'
