@@ -1,5 +1,6 @@
 #include "collector/config/config.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,36 @@ const char *wr_config_tee(struct wr_config *config, const char *text)
         if (config->tee[i].addr_len == to.addr_len && memcmp(&config->tee[i].addr, &to.addr, to.addr_len) == 0)
             return "this collector is listed twice";
     config->tee[config->ntee++] = to;
+    return NULL;
+}
+
+const char *wr_config_exporter(struct wr_config *config, const char *text)
+{
+    static const char wrong[] = "an exporter is ADDRESS or ADDRESS/BITS, without bits behind them";
+    char addr[INET6_ADDRSTRLEN];
+    size_t n = strcspn(text, "/");
+    if (config->nexporters == WR_CONFIG_MAX_EXPORTERS)
+        return "more than 1024 exporters";
+    if (n >= sizeof addr)
+        return wrong;
+    memcpy(addr, text, n);
+    addr[n] = '\0';
+    struct wr_flow_prefix p = {.addr = {[10] = 0xff, [11] = 0xff}};
+    const bool v4 = inet_pton(AF_INET, addr, p.addr + 12) == 1;
+    if (!v4 && inet_pton(AF_INET6, addr, p.addr) != 1)
+        return wrong;
+    const unsigned long width = v4 ? 32 : 128;
+    unsigned long bits = width;
+    char *end = "";
+    if (text[n] == '/')
+        bits = text[n + 1] >= '0' && text[n + 1] <= '9' ? strtoul(text + n + 1, &end, 10) : 129;
+    if (*end || bits > width)
+        return wrong;
+    p.bits = (uint8_t)(bits + 128 - width);
+    for (uint32_t i = p.bits; i < 128; i++)
+        if (p.addr[i / 8] >> (7 - i % 8) & 1)
+            return wrong;
+    config->exporters[config->nexporters++] = p;
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #define WR_COLLECTOR_CONFIG_CONFIG_H
 
 #include "base/diag.h"
+#include "parsers/flow/decoder.h"
 #include "rules/refdata/refdata.h"
 
 #include <netinet/in.h>
@@ -98,6 +99,7 @@ enum {
     WR_MAX_WORKERS = 64,
     WR_CONFIG_MAX_FORWARD = 16,
     WR_CONFIG_MAX_TEE = 8,
+    WR_CONFIG_MAX_EXPORTERS = 1024,
     WR_CONFIG_MAX_FILES = 16,
     WR_CONFIG_MAX_RULES = 64,
     WR_CONFIG_MAX_MAPPINGS = 16,
@@ -114,6 +116,8 @@ struct wr_config {
     bool files_from_end; /* what stands in files at the very first start is not read */
     struct wr_listen tee[WR_CONFIG_MAX_TEE]; /* where flow datagrams are sent on; `kind`, `any` unused */
     uint32_t ntee;
+    struct wr_flow_prefix exporters[WR_CONFIG_MAX_EXPORTERS]; /* that always have room; none: all are equal */
+    uint32_t nexporters;
     struct wr_forward_listen forward_listen;
     const char *tls_cert, *tls_key, *tls_client_ca; /* of the TLS listeners, PEM; NULL: not set */
     bool http_on;
@@ -178,6 +182,8 @@ const char *wr_config_listen_stdin(struct wr_config *config);
 const char *wr_config_listen_files(struct wr_config *config, const char *pattern);
 /* Adds a collector that flow datagrams are sent on to; the same. */
 const char *wr_config_tee(struct wr_config *config, const char *text);
+/* ADDRESS or ADDRESS/BITS. NULL, or what is wrong. */
+const char *wr_config_exporter(struct wr_config *config, const char *text);
 /* Takes every listener of a kind out. */
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
 

@@ -212,6 +212,12 @@ static const char *take_tee(struct load *load, const char *text, int kind)
     return wr_config_tee(load->config, text);
 }
 
+static const char *take_exporter(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    return wr_config_exporter(load->config, text);
+}
+
 static const char *take_elements(struct load *load, const char *text, int kind)
 {
     (void)kind;
@@ -417,7 +423,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "orphans",    "endpoint",     "endpoint_wait",   "realert",     "commit",
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
         "mappings",   "lists",        "elements",        "tls",         "tee",
-        "files",      "files_from",   "names",        "capped",
+        "files",      "files_from",   "names",        "capped",      "exporters",
         NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
@@ -443,6 +449,9 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml_node *tee = wr_yaml_get(root, "tee");
     if (tee && !is_off(tee))
         read_texts(load, tee, take_tee, 0);
+    const struct wr_yaml_node *exporters = wr_yaml_get(root, "exporters");
+    if (exporters)
+        read_texts(load, exporters, take_exporter, 0);
     const struct wr_yaml_node *elements = wr_yaml_get(root, "elements");
     if (elements && !wr_yaml_is_null(elements))
         read_texts(load, elements, take_elements, 0);

@@ -74,6 +74,8 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         {"connections", now->max_connections == next->max_connections},
         {"connections_per_peer", now->max_connections_per_peer == next->max_connections_per_peer},
         {"tee", same_tee(now, next)},
+        {"exporters", now->nexporters == next->nexporters &&
+                          memcmp(now->exporters, next->exporters, now->nexporters * sizeof *now->exporters) == 0},
         {"mappings", same_mappings(now, next)},
         {"elements", same_elements(now, next)},
         {"commit", now->commit_ns == next->commit_ns},

@@ -19,9 +19,13 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
     dec->shared = calloc(dec->nbuckets, sizeof *dec->shared);
     dec->pend_of = calloc(65536, sizeof *dec->pend_of);
+    dec->nlisted = opts ? opts->nlisted : 0;
+    dec->listed = calloc(dec->nlisted + 1u, sizeof *dec->listed);
+    if (dec->listed && dec->nlisted)
+        memcpy(dec->listed, opts->listed, dec->nlisted * sizeof *dec->listed);
     dec->own_model = !opts || !opts->model;
     dec->model = dec->own_model ? wr_model_new() : opts->model;
-    bool ok = dec->exporters && dec->streams && dec->shared && dec->pend_of && dec->model;
+    bool ok = dec->exporters && dec->streams && dec->shared && dec->pend_of && dec->listed && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
         ok = dec->fixed[i];
@@ -48,6 +52,7 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->exporters);
     free(dec->streams);
     free(dec->shared);
+    free(dec->listed);
     free(dec->ports);
     wr_names_fini(&dec->hosts, &dec->bytes);
     wr_buf_fini(&dec->who_text);

@@ -59,10 +59,19 @@ struct wr_flow_peer {
     uint64_t session; /* TCP connection number, 0 = UDP: templates of a session die with it */
 };
 
+struct wr_flow_prefix {
+    uint8_t addr[16]; /* IPv6, or IPv4-mapped, whose `bits` count from 96 on */
+    uint8_t bits;
+};
+
 struct wr_flow_decoder_opts {
     size_t memory_bytes; /* for templates and held data; 0 = 64 MiB */
     uint32_t max_exporters; /* 0 = 16,384 */
     struct wr_model *model; /* borrowed, outlives it; NULL: one of its own */
+    /* Exporters that always have room: all other addresses together get an eighth of memory and exporters. Copied.
+     * None: all are equal. */
+    const struct wr_flow_prefix *listed;
+    uint32_t nlisted;
 };
 
 struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts);

@@ -15,6 +15,7 @@ static void unlink_held(struct wr_flow_decoder *dec, struct wr_exporter *x, stru
     x->held_bytes -= size;
     x->nheld--;
     dec->held_bytes -= size;
+    dec->other_held_bytes -= x->listed ? 0 : size;
     dec->bytes -= size;
     free(h);
 }
@@ -63,6 +64,8 @@ static bool make_room(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t
         drop_oldest(dec, x);
     if (dec->held_bytes + size > WR_FLOW_HELD_ALL)
         expire_all(dec, now_ns);
+    if (!x->listed && dec->other_held_bytes + size > WR_FLOW_HELD_ALL / WR_FLOW_OTHERS_SHARE)
+        return false;
     return dec->held_bytes + size <= WR_FLOW_HELD_ALL && dec->bytes + size <= dec->memory_bytes;
 }
 
@@ -91,6 +94,7 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
     x->held_bytes += size;
     x->nheld++;
     dec->held_bytes += size;
+    dec->other_held_bytes += x->listed ? 0 : size;
     dec->bytes += size;
 }
 

@@ -117,7 +117,7 @@ static bool add(struct wr_msg *msg, const struct told *t)
     struct wr_exporter *x = msg->exporter;
     struct wr_flow_decoder *dec = msg->dec;
     size_t size = sizeof(struct wr_learned) + t->name_len + 1;
-    if (x->nlearned >= WR_FLOW_LEARNED || dec->bytes + size > dec->memory_bytes)
+    if (x->nlearned >= WR_FLOW_LEARNED || !wr_exporter_room(dec, x, size))
         return false;
     struct wr_learned *l = calloc(1, size);
     if (!l)
@@ -129,6 +129,7 @@ static bool add(struct wr_msg *msg, const struct told *t)
     x->learned = l;
     x->nlearned++;
     dec->bytes += size;
+    wr_exporter_charge(dec, x, (int64_t)size);
     return true;
 }
 
@@ -179,6 +180,7 @@ void wr_learned_forget(struct wr_flow_decoder *dec, struct wr_exporter *x, uint6
         }
         *at = l->next;
         dec->bytes -= l->bytes;
+        wr_exporter_charge(dec, x, -(int64_t)l->bytes);
         x->nlearned--;
         free(l);
     }

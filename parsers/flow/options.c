@@ -49,13 +49,13 @@ void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t
     if (x->nsamplers == x->cap_samplers) {
         uint32_t cap = x->cap_samplers ? x->cap_samplers * 2 : 8;
         size_t more = (cap - x->cap_samplers) * sizeof *x->samplers;
-        if (dec->bytes + more > dec->memory_bytes)
+        if (!wr_exporter_room(dec, x, more))
             return;
         struct wr_sampler *grown = realloc(x->samplers, cap * sizeof *grown);
         if (!grown)
             return;
         dec->bytes += more;
-        x->bytes += more;
+        wr_exporter_charge(dec, x, (int64_t)more);
         x->samplers = grown;
         x->cap_samplers = cap;
     }

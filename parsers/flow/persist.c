@@ -182,16 +182,12 @@ static void put_template(struct wr_flow_decoder *dec, struct item *e)
 
 static void put_name(struct wr_flow_decoder *dec, const struct item *e)
 {
-    struct wr_names *names = &dec->hosts;
-    if (e->name_kind != WR_NAME_HOST) {
-        struct wr_exporter *x = wr_exporter_get(dec, e->key.addr, 0);
-        if (!x)
-            return;
-        names = &x->names;
-    }
+    struct wr_exporter *x = e->name_kind == WR_NAME_HOST ? NULL : wr_exporter_get(dec, e->key.addr, 0);
+    if (!x && e->name_kind != WR_NAME_HOST)
+        return;
     struct wr_name_key key = wr_name_key_bytes((enum wr_name_kind)e->name_kind, e->bytes, e->key_len);
     key.domain = e->key.domain;
-    wr_names_keep(dec, names, &key, (const char *)e->text, e->text_len, e->time_ns);
+    wr_names_keep(dec, x, &key, (const char *)e->text, e->text_len, e->time_ns);
 }
 
 static void put_item(struct wr_flow_decoder *dec, struct item *e)

@@ -51,6 +51,7 @@ enum {
     WR_FLOW_NAMES_BYTES = 4 << 20,
     WR_FLOW_HOSTS = 1 << 20, /* endpoints by device id, of the whole decoder */
     WR_FLOW_HOSTS_BYTES = 32 << 20,
+    WR_FLOW_OTHERS_SHARE = 8, /* of memory and exporters, one part is for those that are not listed */
     WR_FLOW_TEACHES = 6,
     WR_FLOW_LEARNED = 64,  /* elements that one exporter may explain */
 };
@@ -193,6 +194,7 @@ struct wr_exporter {
     struct wr_exporter *next_hash;
     struct wr_stream *streams;
     uint32_t nstreams, nheld;
+    bool listed; /* or nobody is */
     int64_t used_ns;
     size_t bytes, held_bytes;
     struct wr_held *held;
@@ -228,6 +230,9 @@ struct wr_flow_decoder {
     struct wr_hash_key hash_key;
     size_t bytes, memory_bytes, held_bytes;
     uint32_t max_exporters, nexporters;
+    struct wr_flow_prefix *listed; /* owned */
+    uint32_t nlisted, nothers; /* exporters that are not listed, */
+    size_t other_bytes, other_held_bytes; /* and what they have */
     int64_t evicted_ns, swept_ns; /* last search for an exporter, for held sets to drop */
     uint32_t nbuckets;            /* of both tables, a power of two */
     struct wr_exporter **exporters;
@@ -349,6 +354,10 @@ void wr_stranger_known(struct wr_flow_decoder *dec, struct wr_exporter *x);
 void wr_stranger_gone(struct wr_flow_decoder *dec, const struct wr_exporter *x);
 
 /* templates.c */
+/* Charged to the decoder by the caller; below 0: given back. */
+void wr_exporter_charge(struct wr_flow_decoder *dec, struct wr_exporter *x, int64_t bytes);
+/* Whether the exporter may have so many more. */
+bool wr_exporter_room(const struct wr_flow_decoder *dec, const struct wr_exporter *x, size_t bytes);
 struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const uint8_t *addr);
 struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct wr_stream_key *key);
 struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg);
@@ -468,8 +477,9 @@ void wr_nat_compile(struct wr_tmpl *tmpl);
 bool wr_nat_read(const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors, const struct wr_flow *flow,
                  struct wr_nat *ret_nat);
 void wr_names_compile(struct wr_tmpl *tmpl);
-bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
-                   const char *text, uint32_t len, int64_t told_ns);
+/* `x`: whose they are; NULL: the decoder's own. */
+bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_exporter *x, const struct wr_name_key *key, const char *text,
+                   uint32_t len, int64_t told_ns);
 void wr_names_learn(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
 /* times.c */

@@ -50,16 +50,47 @@ struct wr_stream *wr_stream_look_up(const struct wr_msg *msg)
     return wr_stream_find(msg->dec, &key);
 }
 
+/* ---- who may have how much ---- */
+
+/* Addresses that are not listed share a part, so that whoever makes them up cannot use up what the listed ones need. */
+bool wr_exporter_room(const struct wr_flow_decoder *dec, const struct wr_exporter *x, size_t bytes)
+{
+    if (dec->bytes + bytes > dec->memory_bytes)
+        return false;
+    return x->listed || dec->other_bytes + bytes <= dec->memory_bytes / WR_FLOW_OTHERS_SHARE;
+}
+
+void wr_exporter_charge(struct wr_flow_decoder *dec, struct wr_exporter *x, int64_t bytes)
+{
+    x->bytes += (size_t)bytes;
+    if (!x->listed)
+        dec->other_bytes += (size_t)bytes;
+}
+
 static void charge(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t bytes)
 {
     dec->bytes += bytes;
-    x->bytes += bytes;
+    wr_exporter_charge(dec, x, (int64_t)bytes);
 }
 
 static void refund(struct wr_flow_decoder *dec, struct wr_exporter *x, size_t bytes)
 {
     dec->bytes -= bytes;
-    x->bytes -= bytes;
+    wr_exporter_charge(dec, x, -(int64_t)bytes);
+}
+
+static bool in_prefix(const struct wr_flow_prefix *p, const uint8_t *addr)
+{
+    uint32_t whole = p->bits / 8, rest = p->bits % 8;
+    return memcmp(p->addr, addr, whole) == 0 && (!rest || !((p->addr[whole] ^ addr[whole]) >> (8 - rest)));
+}
+
+static bool is_listed(const struct wr_flow_decoder *dec, const uint8_t *addr)
+{
+    for (uint32_t i = 0; i < dec->nlisted; i++)
+        if (in_prefix(&dec->listed[i], addr))
+            return true;
+    return dec->nlisted == 0;
 }
 
 static uint32_t home_of(const struct wr_stream *s, uint16_t id)
@@ -144,7 +175,7 @@ void wr_tmpl_unref(struct wr_flow_decoder *dec, struct wr_tmpl *tmpl)
 
 static void let_go(struct wr_flow_decoder *dec, struct wr_exporter *x, struct wr_slot *slot)
 {
-    x->bytes -= slot->tmpl->bytes;
+    wr_exporter_charge(dec, x, -(int64_t)slot->tmpl->bytes);
     wr_tmpl_unref(dec, slot->tmpl);
     *slot = (struct wr_slot){0};
 }
@@ -167,7 +198,7 @@ static bool grow_slots(struct wr_flow_decoder *dec, struct wr_stream *s)
 {
     uint32_t nslots = s->nslots ? s->nslots * 2 : 8, old = s->nslots;
     struct wr_slot *slots = NULL;
-    if (dec->bytes + (nslots - old) * sizeof *slots <= dec->memory_bytes)
+    if (wr_exporter_room(dec, s->exporter, (nslots - old) * sizeof *slots))
         slots = calloc(nslots, sizeof *slots);
     if (!slots)
         return false;
@@ -194,11 +225,12 @@ bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_t
 {
     wr_stream_remove(dec, s, tmpl->id);
     if (s->ntmpls >= WR_FLOW_MAX_TEMPLATES || (s->ntmpls * 4 >= s->nslots * 3 && !grow_slots(dec, s)) ||
-        dec->bytes > dec->memory_bytes || s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES) {
+        dec->bytes > dec->memory_bytes || s->exporter->bytes + tmpl->bytes > WR_FLOW_EXPORTER_BYTES ||
+        (!s->exporter->listed && !wr_exporter_room(dec, s->exporter, tmpl->bytes))) {
         wr_tmpl_unref(dec, tmpl);
         return false;
     }
-    s->exporter->bytes += tmpl->bytes;
+    wr_exporter_charge(dec, s->exporter, (int64_t)tmpl->bytes);
     s->slots[slot_of(s, tmpl->id)] =
         (struct wr_slot){.tmpl = tmpl, .seen_s = (uint32_t)(seen_ns / WR_SECOND_NS)};
     s->ntmpls++;
@@ -325,19 +357,21 @@ void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *x)
     wr_learned_forget(dec, x, 0);
     wr_names_fini(&x->names, &dec->bytes);
     dec->bytes -= x->bytes;
+    wr_exporter_charge(dec, x, -(int64_t)x->bytes);
     dec->nexporters--;
+    dec->nothers -= !x->listed;
     free(x->samplers);
     free(x);
 }
 
 /* Room for one more exporter: the one that has been quiet longest goes, if it has been quiet for
- * half an hour. */
-static bool evict_exporter(struct wr_flow_decoder *dec, int64_t now_ns)
+ * half an hour. One that is not listed makes none of those go that are. */
+static bool evict_exporter(struct wr_flow_decoder *dec, bool listed, int64_t now_ns)
 {
     struct wr_exporter *oldest = NULL;
     for (uint32_t i = 0; i < dec->nbuckets; i++)
         for (struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
-            if (!oldest || x->used_ns < oldest->used_ns)
+            if ((listed || !x->listed) && (!oldest || x->used_ns < oldest->used_ns))
                 oldest = x;
     if (!oldest || now_ns - oldest->used_ns < WR_FLOW_IDLE_NS)
         return false;
@@ -347,21 +381,25 @@ static bool evict_exporter(struct wr_flow_decoder *dec, int64_t now_ns)
 
 static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns)
 {
-    if (dec->nexporters >= dec->max_exporters) {
+    const bool listed = is_listed(dec, addr);
+    if (dec->nexporters >= dec->max_exporters ||
+        (!listed && dec->nothers >= dec->max_exporters / WR_FLOW_OTHERS_SHARE)) {
         /* a full scan: at most once a second, so a flood of new addresses cannot buy it with each
          * datagram */
         if (now_ns - dec->evicted_ns < WR_SECOND_NS)
             return NULL;
         dec->evicted_ns = now_ns;
-        if (!evict_exporter(dec, now_ns))
+        if (!evict_exporter(dec, listed, now_ns))
             return NULL;
     }
     struct wr_exporter *x = NULL;
-    if (dec->bytes + sizeof *x <= dec->memory_bytes)
+    if (wr_exporter_room(dec, &(struct wr_exporter){.listed = listed}, sizeof *x))
         x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
     memcpy(x->addr, addr, 16);
+    x->listed = listed;
+    dec->nothers += !listed;
     x->held_end = &x->held;
     x->last_why = WR_FLOW_NREJECTS;
     x->used_ns = now_ns;
@@ -412,7 +450,7 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
     if (!x || (x->nstreams >= WR_FLOW_MAX_STREAMS && !evict_stream(dec, x, now_ns)))
         return NULL;
     struct wr_stream *s = NULL;
-    if (dec->bytes + sizeof *s <= dec->memory_bytes)
+    if (wr_exporter_room(dec, x, sizeof *s))
         s = calloc(1, sizeof *s);
     if (!s)
         return NULL;

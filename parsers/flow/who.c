@@ -508,13 +508,16 @@ static const uint8_t *field_at(const struct wr_tmpl *t, const uint8_t *rec, uint
     }
 }
 
-bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_names *names, const struct wr_name_key *key,
-                   const char *text, uint32_t len, int64_t told_ns)
+bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_exporter *x, const struct wr_name_key *key, const char *text,
+                   uint32_t len, int64_t told_ns)
 {
-    /* The last quarter of the memory is for templates: names, which strangers can make up, never crowd them out. */
-    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes - dec->memory_bytes / 4};
+    /* The last quarter of the memory is for templates: names, which strangers can make up, never crowd them out; the
+     * quarter before it for names of listed exporters. */
+    const size_t quarter = dec->memory_bytes / 4;
+    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes - (x && !x->listed ? 2 : 1) * quarter};
+    struct wr_names *names = x ? &x->names : &dec->hosts;
     if (!names->max) { /* first use */
-        bool hosts = names == &dec->hosts;
+        bool hosts = !x;
         size_t share = dec->memory_bytes / (hosts ? 4 : 16), most = hosts ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
         names->hash_key = dec->hash_key;
         names->max = hosts ? WR_FLOW_HOSTS : WR_FLOW_NAMES;
@@ -546,7 +549,7 @@ static void learn(struct wr_msg *msg, enum wr_name_kind kind, const uint8_t *key
         len = (uint32_t)wr_utf8_repair(text, len, repaired, &replaced);
         text = repaired;
     }
-    if (!wr_names_keep(msg->dec, host ? &msg->dec->hosts : &msg->exporter->names, &key, text, len, msg->now_ns))
+    if (!wr_names_keep(msg->dec, host ? NULL : msg->exporter, &key, text, len, msg->now_ns))
         WR_COUNT(msg, no_memory_names, 1);
 }
 

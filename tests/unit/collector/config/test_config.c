@@ -227,6 +227,26 @@ Test(config, reads_files_that_grow)
     cr_assert_eq(load("files: off\n"), WR_OK);
 }
 
+Test(config, reads_the_exporters_that_always_have_room)
+{
+    cr_assert_eq(load("exporters: [192.0.2.0/24, 192.0.2.7, \"2001:db8::/33\", 0.0.0.0/0]\n"), WR_OK, "%s", said());
+    cr_assert_eq(config.nexporters, 4);
+    cr_expect_eq(config.exporters[0].bits, 96 + 24);
+    cr_expect_eq(config.exporters[0].addr[11], 255);
+    cr_expect_eq(config.exporters[1].bits, 128);
+    cr_expect_eq(config.exporters[2].bits, 33);
+    cr_expect_eq(config.exporters[2].addr[1], 1);
+    cr_expect_eq(config.exporters[3].bits, 96);
+    static const char *const wrong[] = {"192.0.2.1/24", "192.0.2.0/33", "2001:db8::/129", "router.example", "192.0.2.0/",
+                                        "192.0.2.0/2x", "192.0.2.0/+4", "/24", "\"2001:db8::8/64\""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[80];
+        (void)snprintf(text, sizeof text, "exporters: %s\n", wrong[i]);
+        cr_expect_eq(load(text), WR_EINVAL, "%s", wrong[i]);
+        cr_expect(strstr(said(), "weir.yaml:1:12: error: an exporter is ADDRESS"), "%s: %s", wrong[i], said());
+    }
+}
+
 Test(config, reads_the_collectors_that_flows_are_sent_on_to)
 {
     cr_assert_eq(load("tee: [\"192.0.2.1:9995\", \"[2001:db8::1]:2055\", \"[::ffff:192.0.2.2]:9995\"]\n"), WR_OK);

@@ -274,3 +274,100 @@ Test(complaints, c17_a_message_of_64_kb_costs_in_proportion)
     cr_expect_lt(ns, SLOWER * INT64_C(20000000), "%.2f ms", (double)ns / 1e6);
     bench_end(&b);
 }
+
+/* ---- floods: exporters of the list keep decoding, and what they send anew finds room
+ * -------------------- */
+
+enum flood { EXPORTERS, TEMPLATES, REDEFINITIONS, HELD, NAMES, TYPES, NFLOODS };
+
+/* One datagram of an attack under the address of `x`. */
+static void attack(struct bench *b, enum flood flood, uint32_t x)
+{
+    b->peer = peer_of(1, (uint16_t)(1024 + x % 7));
+    b->peer.addr[12] = 10;
+    if (flood == EXPORTERS || x % 2) {
+        b->peer.addr[13] = (uint8_t)(x >> 8);
+        b->peer.addr[14] = (uint8_t)x;
+    }
+    begin(&m, 10, 0, x % 50);
+    if (flood == HELD) {
+        set(&m, (uint16_t)(1000 + x));
+        while (m.len < 1400)
+            put(&m, x, 4);
+        set_end(&m);
+    } else if (flood == NAMES) {
+        OPTIONS(&m, 300, 95, 4, 96, 60);
+        set(&m, 300);
+        for (uint32_t i = 0; m.len + 64 < 1400; i++) {
+            put(&m, x * 20 + i, 4);
+            for (int k = 0; k < 60; k++)
+                put(&m, 'a' + (x + i) % 26, 1);
+        }
+        set_end(&m);
+    } else if (flood == TYPES) {
+        OPTIONS(&m, 301, 346, 4, 303, 2, 339, 1, 341, 40);
+        set(&m, 301);
+        for (uint32_t i = 0; m.len + 47 < 1400; i++) {
+            put(&m, 4711, 4), put(&m, x * 20 + i, 2), put(&m, 3, 1);
+            for (int k = 0; k < 40; k++)
+                put(&m, 'a' + (x + i) % 26, 1);
+        }
+        set_end(&m);
+    } else {
+        for (uint32_t i = 0; m.len + 200 < 1400; i++) {
+            uint32_t fields[2 * 30];
+            for (uint32_t k = 0; k < 30; k++)
+                fields[2 * k] = k + 1, fields[2 * k + 1] = 1 + (x * 31 + i + k) % 200;
+            add_template(&m,
+                         (uint16_t)(flood == REDEFINITIONS ? 256 + i : 256 + (x * 8 + i) % 60000),
+                         fields, 30);
+        }
+    }
+    (void)bench_send(b, &m);
+}
+
+Test(complaints, c16_listed_exporters_keep_decoding_in_every_flood)
+{
+    static const struct wr_flow_prefix list[] = {
+        {.addr = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 0}, .bits = 120}};
+    for (enum flood flood = 0; flood < NFLOODS; flood++) {
+        struct wr_flow_decoder_opts opts = {
+            .memory_bytes = 4 << 20, .max_exporters = 800, .listed = list, .nlisted = 1};
+        struct bench b = {.dec = wr_flow_decoder_new(&opts), .now_ns = NOW_NS};
+        for (uint8_t i = 0; i < 50; i++) {
+            b.peer = peer_of(i, 2055);
+            told(&b, 0);
+        }
+        for (uint32_t x = 0; x < 3000; x++) {
+            attack(&b, flood, x);
+            b.now_ns += 1000000;
+            b.peer = peer_of((uint8_t)(x % 50), 2055);
+            cr_assert_eq(rows(&b, x / 50), 1, "flood %d after %u", (int)flood, x);
+            b.vec.n = 0;
+        }
+        const struct wr_flow_stats *st = wr_flow_decoder_stats(b.dec);
+        size_t bytes = template_bytes(b.dec);
+        uint64_t refused = rejected(&b, WR_FLOW_REJECT_exporter_cap) + st->sets_dropped +
+                           st->no_memory_names + st->type_records_ignored;
+        uint64_t templates = st->templates + 1000;
+        cr_expect_gt(refused, 100, "flood %d met no bound", (int)flood);
+        cr_expect_leq(bytes, 4 << 20, "flood %d: %zu octets", (int)flood, bytes);
+        for (uint8_t i = 50; i < 150;
+             i++) { /* new ones of the list, with ten templates each, and a known one anew */
+            b.peer = peer_of(i, 2055);
+            for (uint16_t id = 256; id < 266; id++) {
+                begin(&m, 10, 0, 1);
+                TEMPLATE(&m, id, FLOW_FIELDS, 210, i);
+                cr_assert(bench_send(&b, &m), "flood %d: exporter %u", (int)flood, i);
+            }
+        }
+        cr_expect_eq(st->templates, templates, "flood %d", (int)flood);
+        b.peer = peer_of(3, 2055);
+        begin(&m, 10, 0, 1);
+        TEMPLATE(&m, 256, 210, 2, FLOW_FIELDS);
+        cr_assert(bench_send(&b, &m));
+        cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, templates + 1, "flood %d",
+                     (int)flood);
+        bench_end(&b);
+    }
+}
