@@ -3,7 +3,7 @@
 # Needs the release preset (target bench_flow) and valgrind. Goals: 100 with every row kept, 30 with 1 % kept by port.
 set -eu
 cd "$(dirname "$0")/../.."
-bench=$PWD/build/release/tests/bench_flow
+bench=${BENCH_FLOW:-$PWD/build/release/tests/bench_flow}
 [ -x "$bench" ] || { echo "flow_instructions: build the release preset's bench_flow first" >&2; exit 1; }
 rounds=256 passes=10 records=19
 out=$(mktemp)
