@@ -40,8 +40,9 @@ enum wr_flow_reject {
  *   records   = rows + filtered_early + not_flows + no_memory
  *   sets_held = sets_released + sets_dropped + those that wait now for their template */
 struct wr_flow_stats {
-    uint64_t messages, ok, rejected_messages, rejected_whole[WR_FLOW_NREJECTS], rejected[WR_FLOW_NREJECTS];
-    uint64_t records, rows, filtered_early, options_records;
+    uint64_t messages, ok, records, rows, filtered_early; /* what every message counts comes first: one line of the cache */
+    uint64_t rejected_messages, rejected_whole[WR_FLOW_NREJECTS], rejected[WR_FLOW_NREJECTS];
+    uint64_t options_records;
     uint64_t not_flows; /* data records without addresses, NAT mappings that nobody wants, records decoded to JSON */
     uint64_t no_memory, no_memory_names;
     uint64_t mail_rows;            /* rows of SmtpMessages */
@@ -114,7 +115,7 @@ int32_t wr_flow_frame(const uint8_t *data, size_t len);
 /* Forgets the templates of a closed TCP session. */
 void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer);
 
-/* Why the last message that was rejected whole was. */
+/* Why the message before was rejected whole; means nothing after one that was not. */
 enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec);
 const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec);
 /* Prometheus lines per exporter (messages, messages_rejected{reason}, seq_lost, ...), appended to `out`. Summed over all

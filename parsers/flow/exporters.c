@@ -6,23 +6,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RATE_WINDOW_NS (10 * WR_SECOND_NS)
-
-void wr_life_note(struct wr_msg *msg)
+void wr_life_window(struct wr_stream_life *life, int64_t now_ns)
 {
-    struct wr_stream_life *life = &msg->stream->life;
-    life->messages++;
-    life->records += msg->records;
-    life->offset_ns = msg->now_ns - msg->export_ns;
-    if (msg->rows && msg->rows->n > msg->rows_before)
-        life->rate = msg->rows->at[msg->rows->n - 1].sampling;
-    int64_t span = msg->now_ns - life->window_ns;
-    if (span < RATE_WINDOW_NS)
-        return;
-    double seconds = (double)span / (double)WR_SECOND_NS;
+    double seconds = (double)(now_ns - life->window_ns) / (double)WR_SECOND_NS;
     life->messages_rate = (double)(life->messages - life->window_messages) / seconds;
     life->records_rate = (double)(life->records - life->window_records) / seconds;
-    life->window_ns = msg->now_ns;
+    life->window_ns = now_ns;
     life->window_messages = life->messages;
     life->window_records = life->records;
 }
@@ -106,7 +95,7 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
 {
     const struct wr_exporter *x = s->exporter;
     const struct wr_stream_life *life = &s->life;
-    bool quiet = now_ns - s->used_ns > 2 * RATE_WINDOW_NS;
+    bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS;
     wr_buf_char(out, '{');
     put_address(out, s->key.addr);
     if (s->key.session && !s->provisional)

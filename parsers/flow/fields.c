@@ -167,6 +167,7 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
     if (!t->plan->is_flow && !t->plan->is_nat)
         wr_names_compile(t);
     t->may_mail = wr_mail_may(t);
+    t->settled = !t->may_mail && t->plan->stride && !options && !t->nteach;
     for (uint32_t i = 0; options && i < t->nfields; i++) /* privateEnterpriseNumber among them: RFC 5610 3.9 */
         t->explains |= t->fields[i].pen == 0 && t->fields[i].id == 346;
     t->bytes = size + 2u * t->nwho * sizeof *t->who + sizeof *t->plan + (h.nfields + 26u) * (sizeof(struct wr_step) + 2); /* upper bound */

@@ -76,7 +76,7 @@ void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *c
         struct wr_stream *s = find(dec->streams[looks[i].bucket], &looks[i].key);
         if (!s)
             continue;
-        fetch(s->exporter, sizeof *s->exporter);
+        fetch(s->exporter, 128);
         if (s->nslots && looks[i].set_at)
             __builtin_prefetch(wr_stream_home(s, wr_be16(coming[of[i]].data + looks[i].set_at)));
         dec->foreseen[dec->nforeseen++] = s;

@@ -116,10 +116,13 @@ void wr_plain_compile(struct wr_plan *plan)
     plain->flags_and = p[WR_AT_FLAGS].times ? 255 : 0;
     plain->reason_and = p[WR_AT_REASON].times ? 255 : 0;
     plain->direction_or = p[WR_AT_DIRECTION].times ? 0 : 255;
+    plain->usual = !plan->nvars && p[WR_AT_FLAGS].times && !p[WR_AT_REASON].times &&
+                   p[WR_AT_DPORT].off == p[WR_AT_SPORT].off + 2;
     plan->is_plain = v4 ? WR_PLAIN_V4 : WR_PLAIN_V6;
 }
 
 typedef uint64_t pair __attribute__((vector_size(16))); /* one store */
+typedef uint32_t quad __attribute__((vector_size(16)));
 
 static inline uint32_t load_addrs(bool v6, const uint8_t *src, const uint8_t *dst, struct wr_flow *flow)
 {
@@ -134,7 +137,7 @@ static inline uint32_t load_addrs(bool v6, const uint8_t *src, const uint8_t *ds
     uint32_t a, b;
     memcpy(&a, src, sizeof a);
     memcpy(&b, dst, sizeof b);
-    pair x = {a, 0}, y = {b, 0}; /* little-endian: the first 4 octets of 16 */
+    quad x = {a, 0, 0, 0}, y = {b, 0, 0, 0}; /* little-endian: the first 4 octets of 16 */
     memcpy(flow->src, &x, sizeof x);
     memcpy(flow->dst, &y, sizeof y);
     return 0;
@@ -190,12 +193,21 @@ static __attribute__((noinline)) void other_times(struct wr_msg *msg, const stru
 #define AT(place)                                                                                            \
     ((how == WALKED ? recs->body + ends[plain.anchor[WR_AT_##place]] : rec) + plain.off[WR_AT_##place])
 
-/* Records follow each other, or were picked, or were walked since they have variable-length fields.
- */
-enum how { EVERY, PICKED, WALKED };
+/* A row for other_times. */
+static __attribute__((noinline, cold)) void mark(struct wr_flow *flow, uint64_t start, uint64_t end)
+{
+    flow->start_ns = (int64_t)start;
+    flow->end_ns = (int64_t)end;
+    flow->who = true;
+}
+
+/* Records follow each other, and those that are `usual`; or were picked, or were walked since they have
+ * variable-length fields. */
+enum how { EVERY, USUAL, PICKED, WALKED };
 
 /* Inlined with `v6`, `times` and `how` known, so that the loop has no questions. */
-_Static_assert(offsetof(struct wr_flow, domain) == offsetof(struct wr_flow, sampling) + 4,
+_Static_assert(offsetof(struct wr_flow, domain) == offsetof(struct wr_flow, sampling) + 4 &&
+                   offsetof(struct wr_flow, dport) == offsetof(struct wr_flow, sport) + 2,
                "written together");
 static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, const struct wr_plan *plan,
                                                          const struct wr_recs *recs, bool v6,
@@ -219,14 +231,26 @@ static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, con
     for (struct wr_flow *flow = flows; flow != last; flow++, k++) {
         const uint32_t *ends = how == WALKED ? recs->ends[k] : NULL;
         rec = how == PICKED ? recs->at[k] : rec;
-        uint64_t start = wr_be64(AT(START)) & plain.start_and;
-        uint64_t end = wr_be64(AT(END)) & plain.end_and;
+        __asm__("" : "+r"(rec)); /* else the compiler counts a field's place instead, and takes it off again for all others */
+        uint64_t start = wr_be64(AT(START)), end = wr_be64(AT(END));
+        if (times == WR_TIMES_S) { /* the others have 8 octets, or are cut to 4 */
+            start &= plain.start_and;
+            end &= plain.end_and;
+        }
         flow->flags = flags | load_addrs(v6, AT(SRC), AT(DST), flow);
-        flow->sport = wr_be16(AT(SPORT));
-        flow->dport = wr_be16(AT(DPORT));
         flow->proto = *AT(PROTO);
-        flow->tcp_flags = *AT(FLAGS) & plain.flags_and;
-        flow->end_reason = *AT(REASON) & plain.reason_and;
+        if (how == USUAL) {
+            uint32_t ports = wr_be32(AT(SPORT));
+            ports = ports << 16 | ports >> 16; /* little-endian: the source's first */
+            memcpy(&flow->sport, &ports, sizeof ports);
+            flow->tcp_flags = *AT(FLAGS);
+            flow->end_reason = 0;
+        } else {
+            flow->sport = wr_be16(AT(SPORT));
+            flow->dport = wr_be16(AT(DPORT));
+            flow->tcp_flags = *AT(FLAGS) & plain.flags_and;
+            flow->end_reason = *AT(REASON) & plain.reason_and;
+        }
         uint8_t direction = *AT(DIRECTION) | plain.direction_or;
         flow->direction = direction;
         flow->point = point[direction < 2 ? direction : 2];
@@ -239,24 +263,16 @@ static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, con
         memcpy(flow->exporter, &exporter, sizeof exporter);
         flow->who = 0;
         if (__builtin_expect(!load_times(clock, times, start, end, &flow->start_ns, &flow->end_ns), 0)) {
-            flow->start_ns = (int64_t)start;
-            flow->end_ns = (int64_t)end;
-            flow->who = odd = true;
+            mark(flow, start, end);
+            odd = true;
         }
-        if (how == EVERY)
+        if (how == EVERY || how == USUAL)
             rec += stride;
     }
     if (odd)
         other_times(msg, plan, flows, recs->n);
 }
 #undef AT
-
-bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan)
-{
-    return plan->is_plain && !msg->exporter->nsamplers &&
-           (plan->times != WR_TIMES_UPTIME || msg->version != WR_FLOW_IPFIX) &&
-           (plan->times != WR_TIMES_S || msg->now_ns < WR_FLOW_LATE_S * WR_SECOND_NS);
-}
 
 static inline __attribute__((always_inline)) void decode_times(struct wr_msg *msg, const struct wr_plan *plan,
                                                                const struct wr_recs *recs, bool v6,
@@ -276,6 +292,8 @@ static inline __attribute__((always_inline)) void decode_how(struct wr_msg *msg,
 {
     if (plan->nvars)
         decode_times(msg, plan, recs, v6, WALKED, flows);
+    else if (recs->stride && plan->plain.usual)
+        decode_times(msg, plan, recs, v6, USUAL, flows);
     else if (recs->stride)
         decode_times(msg, plan, recs, v6, EVERY, flows);
     else

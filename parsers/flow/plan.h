@@ -107,6 +107,7 @@ struct wr_plain {
     uint16_t anchor[WR_NPLACES];
     uint64_t octets_and, packets_and, start_and, end_and;
     uint8_t flags_and, reason_and, direction_or;
+    bool usual; /* fixed places, TCP flags and no end reason, the ports beside each other: what most send */
 };
 enum wr_plain_kind { WR_PLAIN_NONE, WR_PLAIN_V4, WR_PLAIN_V6 };
 

@@ -459,9 +459,41 @@ static inline void count(struct wr_flow_stats *stats, bool is_flow, uint64_t see
 {
     stats->records += seen;
     stats->rows += kept;
-    stats->no_memory += no_memory;
     *(is_flow ? &stats->filtered_early : &stats->not_flows) += seen - kept - no_memory;
-    stats->set_no_record += !seen;
+    if (__builtin_expect(no_memory || !seen, 0)) {
+        stats->no_memory += no_memory;
+        stats->set_no_record += !seen;
+    }
+}
+
+/* What most sets are where all rows are wanted: records of one length and a plain plan. */
+static inline bool all_plain(const struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint64_t *ports)
+{
+    return !ports && tmpl->plan->stride && !(msg->dec->who_wanted & (tmpl->who_kinds | wr_who_bit(WR_WHO_FIELDS))) &&
+           wr_plain_applies(msg, tmpl->plan);
+}
+
+/* Returns the rows that memory had no room for. */
+static inline uint32_t decode_all(struct wr_msg *msg, const struct wr_plan *plan, const uint8_t *body, uint32_t n)
+{
+    struct wr_flow_vec *rows = msg->rows;
+    if (!reserve(rows, n))
+        return n;
+    struct wr_recs recs; /* its arrays need no clearing */
+    recs.n = n;
+    recs.stride = plan->stride;
+    recs.at[0] = body;
+    wr_plain_decode(msg, plan, &recs, rows->at + rows->n);
+    rows->n += n;
+    return 0;
+}
+
+/* Records of one length whose two ports are held against those that rules want: most often none of a set is wanted. */
+static inline uint32_t decode_by_ports(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
+{
+    const struct wr_flow_decoder *dec = msg->dec;
+    const uint8_t *from = pass_over(dec->port_filter, tmpl->plan, body, body + len);
+    return from == body + len ? 0 : decode_wanted(msg, tmpl, dec->ports, body, len, from);
 }
 
 void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
@@ -470,17 +502,19 @@ void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_
     struct wr_flow_decoder *dec = msg->dec;
     const uint64_t *ports = ports_for(dec, plan);
     uint32_t before = msg->rows->n, no_memory = 0;
+    const uint32_t seen = count_records(dec, tmpl, body, len);
     const bool nat = plan->is_nat && (dec->who_wanted & wr_who_bit(WR_WHO_NAT));
     if ((plan->is_flow || nat) && !dec->keep_none && !(ports && !plan->nports)) {
         if (boot_unknown(msg, plan))
             guess_boot(msg, tmpl, body, len);
-        const uint8_t *from = body;
         if (ports && plan->stride && plan->two_ports)
-            from = pass_over(dec->port_filter, plan, body, body + len);
-        if (from != body + len)
-            no_memory = decode_wanted(msg, tmpl, ports, body, len, from);
+            no_memory = decode_by_ports(msg, tmpl, body, len);
+        else if (all_plain(msg, tmpl, ports))
+            no_memory = decode_all(msg, plan, body, seen);
+        else
+            no_memory = decode_wanted(msg, tmpl, ports, body, len, body);
     }
-    uint32_t seen = count_records(dec, tmpl, body, len), kept = msg->rows->n - before;
+    const uint32_t kept = msg->rows->n - before;
     msg->records += seen;
     count(&dec->stats, plan->is_flow, seen, kept, no_memory);
     count(&msg->exporter->stats, plan->is_flow, seen, kept, no_memory);

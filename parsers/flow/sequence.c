@@ -4,7 +4,6 @@
  * steps. Until then nothing is reported. Sources: RFC 7011 3.1, RFC 3954 5.1. */
 #include "parsers/flow/state.h"
 
-enum { WR_SEQ_LEARNING, WR_SEQ_MESSAGES, WR_SEQ_COUNT, WR_SEQ_RECORDS, WR_SEQ_NONE };
 enum { LEARN_OVER = 64, REORDER = 1024, JUMP = 1 << 20 };
 
 static void learn(struct wr_seq *seq, const struct wr_msg *msg)
@@ -46,6 +45,7 @@ static void compare(struct wr_msg *msg, struct wr_seq *seq, uint32_t step)
         return; /* late or twice: what is expected next stays */
     } else if (gap > 0 && gap < JUMP) {
         WR_COUNT(msg, seq_lost, (uint32_t)gap);
+        msg->stream->life.seq_lost += (uint32_t)gap;
         seq->cand_n = 0;
     } else if (believe_jump(seq, msg, step)) {
         WR_COUNT(msg, seq_reset, 1);
@@ -70,38 +70,20 @@ static uint8_t unit_of(uint16_t version)
     }
 }
 
-static inline uint32_t step_of(const struct wr_seq *seq, const struct wr_msg *msg)
-{
-    return seq->unit == WR_SEQ_RECORDS ? msg->records : seq->unit == WR_SEQ_COUNT ? msg->count : 1;
-}
-
-static __attribute__((noinline)) void learn_or_compare(struct wr_msg *msg, struct wr_seq *seq)
+void wr_seq_look(struct wr_msg *msg, struct wr_seq *seq)
 {
     if (seq->unit == WR_SEQ_LEARNING && msg->version != WR_FLOW_V9)
         seq->unit = unit_of(msg->version);
     if (!seq->started) {
         seq->started = true;
-        seq->next = msg->seq + step_of(seq, msg);
+        seq->next = msg->seq + wr_seq_step(seq, msg);
     } else if (seq->unit == WR_SEQ_LEARNING) {
         learn(seq, msg);
-        seq->next = msg->seq + step_of(seq, msg);
+        seq->next = msg->seq + wr_seq_step(seq, msg);
     } else if (seq->unit != WR_SEQ_NONE) {
-        compare(msg, seq, step_of(seq, msg));
+        compare(msg, seq, wr_seq_step(seq, msg));
     }
     seq->prev = msg->seq;
     seq->prev_count = msg->count;
     seq->prev_records = msg->records;
-}
-
-void wr_seq_note(struct wr_msg *msg)
-{
-    struct wr_seq *seq = &msg->stream->seq;
-    if (seq->started && seq->unit != WR_SEQ_LEARNING && msg->seq == seq->next) {
-        seq->next += step_of(seq, msg); /* what most do; without a unit nothing is compared with it */
-        seq->cand_n = 0;
-    } else {
-        learn_or_compare(msg, seq);
-    }
-    /* A set without template hides how many records it had. */
-    seq->gap_unknown = msg->unknown_sets && seq->unit == WR_SEQ_RECORDS;
 }

@@ -75,7 +75,7 @@ bool wr_message_settled(struct wr_msg *msg, size_t at)
         return false;
     struct wr_stream *stream = wr_stream_of(msg);
     const struct wr_tmpl *tmpl = stream ? wr_stream_tmpl(stream, wr_be16(p)) : NULL;
-    if (!tmpl || stream->expires_ns <= msg->now_ns || tmpl->may_mail || !tmpl->plan->stride || tmpl->options || tmpl->nteach || stream->exporter->held)
+    if (!tmpl || !tmpl->settled || stream->expires_ns <= msg->now_ns || stream->exporter->held)
         return false;
     stream->used_ns = stream->exporter->used_ns = msg->now_ns;
     msg->stream = msg->dec->last = stream;

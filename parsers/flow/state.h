@@ -17,6 +17,7 @@
 #include "parsers/flow/names.h"
 #include "parsers/flow/plan.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -52,6 +53,7 @@ enum {
     WR_FLOW_HOSTS = 1 << 20, /* endpoints by device id, of the whole decoder */
     WR_FLOW_HOSTS_BYTES = 32 << 20,
     WR_FLOW_OTHERS_SHARE = 8, /* of memory and exporters, one part is for those that are not listed */
+    WR_FLOW_YEAR_2000 = 946684800,
     WR_FLOW_TEACHES = 6,
     WR_FLOW_LEARNED = 64,  /* elements that one exporter may explain */
 };
@@ -97,6 +99,7 @@ struct wr_teach {
 struct wr_tmpl {
     uint16_t id, nfields, nscope;
     bool may_mail; /* see mail.c */
+    bool settled;  /* of flows alone, all of one length: nothing in a set of it can be refused */
     bool options, explains; /* explains: type records (RFC 5610) */
     uint32_t min_len;  /* shortest record, >= 1 */
     uint32_t spec_len; /* the wire form after the id, for comparing and storing */
@@ -190,24 +193,26 @@ struct wr_learned {
 };
 
 struct wr_exporter {
+    /* The first two lines of the cache are all that a settled message touches (foresee.c). */
     uint8_t addr[16];
     struct wr_exporter *next_hash;
-    struct wr_stream *streams;
-    uint32_t nstreams, nheld;
-    bool listed; /* or nobody is */
     int64_t used_ns;
-    size_t bytes, held_bytes;
     struct wr_held *held;
-    struct wr_held **held_end;
+    uint32_t nsamplers, cap_samplers;
     struct wr_sampler *samplers; /* sorted by (key, id) */
-    uint32_t nsamplers, cap_samplers, nlearned;
+    bool listed;                 /* or nobody is */
+    struct wr_flow_stats stats;
+    struct wr_stream *streams;
+    uint32_t nstreams, nheld, nlearned;
+    size_t bytes, held_bytes;
+    struct wr_held **held_end;
     struct wr_learned *learned; /* owned */
     struct wr_names names;
     uint64_t not_sent, ignored_packets; /* as its own options say: 166, 164; the newest */
     enum wr_flow_reject last_why; /* WR_FLOW_NREJECTS: nothing was ever refused */
     int64_t last_why_ns;
-    struct wr_flow_stats stats;
 };
+_Static_assert(offsetof(struct wr_exporter, stats.filtered_early) < 120, "see foresee.c");
 
 enum { WR_FLOW_STRANGERS = 64 };
 struct wr_stranger { /* an address that has sent nothing but what was refused */
@@ -389,7 +394,17 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
 void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream);
 void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter);
 /* The stream's own template; NULL. */
-struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id);
+static inline uint32_t wr_slot_home(const struct wr_stream *s, uint16_t id)
+{
+    return (id * UINT32_C(2654435761) >> 12) & (s->nslots - 1);
+}
+static inline struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *s, uint16_t id)
+{
+    for (uint32_t at = s->nslots ? wr_slot_home(s, id) : 0; s->nslots; at = (at + 1) & (s->nslots - 1))
+        if (!s->slots[at].tmpl || s->slots[at].tmpl->id == id)
+            return s->slots[at].tmpl;
+    return NULL;
+}
 /* As above, else a stored one, else that of the only other stream with one (line cards): borrowed.
  * `stream` may be NULL. */
 struct wr_tmpl *wr_tmpl_for(struct wr_flow_decoder *dec, const struct wr_stream *stream,
@@ -454,7 +469,12 @@ void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_
 
 /* plain.c: rows of templates that need no steps. */
 void wr_plain_compile(struct wr_plan *plan);
-bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan);
+static inline bool wr_plain_applies(const struct wr_msg *msg, const struct wr_plan *plan)
+{
+    return plan->is_plain && !msg->exporter->nsamplers &&
+           (plan->times != WR_TIMES_UPTIME || msg->version != WR_FLOW_IPFIX) &&
+           (plan->times != WR_TIMES_S || msg->now_ns < WR_FLOW_LATE_S * WR_SECOND_NS);
+}
 void wr_plain_decode(struct wr_msg *msg, const struct wr_plan *plan, const struct wr_recs *recs,
                      struct wr_flow *flows);
 
@@ -482,8 +502,14 @@ bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_exporter *x, const str
                    uint32_t len, int64_t told_ns);
 void wr_names_learn(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 
-/* times.c */
-void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs);
+/* times.c: an exporter whose clock was never set (before 2000) exports now; a clock of 32 bits that has begun anew */
+void wr_export_time_odd(struct wr_msg *msg, uint32_t secs, uint32_t nsecs);
+static inline void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs)
+{
+    msg->export_ns = secs * WR_SECOND_NS + nsecs;
+    if (__builtin_expect(secs < WR_FLOW_YEAR_2000 || msg->now_ns >= WR_FLOW_LATE_S * WR_SECOND_NS, 0))
+        wr_export_time_odd(msg, secs, nsecs);
+}
 /* Fills start, end and TIME_APPROX of `flow` from the loaded values. */
 void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v, struct wr_flow *flow);
 
@@ -505,11 +531,41 @@ void wr_learned_forget(struct wr_flow_decoder *dec, struct wr_exporter *exporter
 bool wr_mail_may(const struct wr_tmpl *tmpl);
 void wr_mail_records(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
-/* exporters.c: a message of the stream was decoded */
-void wr_life_note(struct wr_msg *msg);
+/* exporters.c: rates of the window that has ended */
+#define WR_RATE_WINDOW_NS (10 * WR_SECOND_NS)
+void wr_life_window(struct wr_stream_life *life, int64_t now_ns);
+/* A message of the stream was decoded. */
+static inline void wr_life_note(struct wr_msg *msg)
+{
+    struct wr_stream_life *life = &msg->stream->life;
+    life->messages++;
+    life->records += msg->records;
+    life->offset_ns = msg->now_ns - msg->export_ns;
+    if (msg->rows && msg->rows->n > msg->rows_before)
+        life->rate = msg->rows->at[msg->rows->n - 1].sampling;
+    if (__builtin_expect(msg->now_ns - life->window_ns >= WR_RATE_WINDOW_NS, 0))
+        wr_life_window(life, msg->now_ns);
+}
 
 /* sequence.c: called once per message, after it is decoded. */
-void wr_seq_note(struct wr_msg *msg);
+enum { WR_SEQ_LEARNING, WR_SEQ_MESSAGES, WR_SEQ_COUNT, WR_SEQ_RECORDS, WR_SEQ_NONE };
+static inline uint32_t wr_seq_step(const struct wr_seq *seq, const struct wr_msg *msg)
+{
+    return seq->unit == WR_SEQ_RECORDS ? msg->records : seq->unit == WR_SEQ_COUNT ? msg->count : 1;
+}
+void wr_seq_look(struct wr_msg *msg, struct wr_seq *seq);
+static inline void wr_seq_note(struct wr_msg *msg)
+{
+    struct wr_seq *seq = &msg->stream->seq;
+    if (seq->started && seq->unit != WR_SEQ_LEARNING && msg->seq == seq->next) {
+        seq->next += wr_seq_step(seq, msg); /* what most do; without a unit nothing is compared with it */
+        seq->cand_n = 0;
+    } else {
+        wr_seq_look(msg, seq);
+    }
+    /* A set without template hides how many records it had. */
+    seq->gap_unknown = msg->unknown_sets && seq->unit == WR_SEQ_RECORDS;
+}
 
 /* decode_json.c */
 /* Opens a line: exporter, version, domain; `tmpl` and `kind` as the header of the file says. */

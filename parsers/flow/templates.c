@@ -93,19 +93,14 @@ static bool is_listed(const struct wr_flow_decoder *dec, const uint8_t *addr)
     return dec->nlisted == 0;
 }
 
-static uint32_t home_of(const struct wr_stream *s, uint16_t id)
-{
-    return (id * UINT32_C(2654435761) >> 12) & (s->nslots - 1);
-}
-
 const struct wr_slot *wr_stream_home(const struct wr_stream *stream, uint16_t id)
 {
-    return &stream->slots[home_of(stream, id)];
+    return &stream->slots[wr_slot_home(stream, id)];
 }
 
 static uint32_t slot_of(const struct wr_stream *s, uint16_t id)
 {
-    uint32_t at = home_of(s, id);
+    uint32_t at = wr_slot_home(s, id);
     while (s->slots[at].tmpl && s->slots[at].tmpl->id != id)
         at = (at + 1) & (s->nslots - 1);
     return at;
@@ -115,11 +110,6 @@ struct wr_slot *wr_stream_slot(const struct wr_stream *stream, uint16_t id)
 {
     struct wr_slot *slot = stream->nslots ? &stream->slots[slot_of(stream, id)] : NULL;
     return slot && slot->tmpl ? slot : NULL;
-}
-
-struct wr_tmpl *wr_stream_tmpl(const struct wr_stream *stream, uint16_t id)
-{
-    return stream->nslots ? stream->slots[slot_of(stream, id)].tmpl : NULL;
 }
 
 /* ---- templates that streams share
@@ -394,9 +384,10 @@ static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8
     }
     struct wr_exporter *x = NULL;
     if (wr_exporter_room(dec, &(struct wr_exporter){.listed = listed}, sizeof *x))
-        x = calloc(1, sizeof *x);
+        x = aligned_alloc(64, (sizeof *x + 63) / 64 * 64);
     if (!x)
         return NULL;
+    memset(x, 0, sizeof *x);
     memcpy(x->addr, addr, 16);
     x->listed = listed;
     dec->nothers += !listed;

@@ -15,12 +15,10 @@ static int64_t in_era(int64_t now_ns, uint32_t s)
     return s + era * wrap;
 }
 
-/* An exporter whose clock was never set (before 2000) exports now. */
-void wr_export_time(struct wr_msg *msg, uint32_t secs, uint32_t nsecs)
+void wr_export_time_odd(struct wr_msg *msg, uint32_t secs, uint32_t nsecs)
 {
-    enum { YEAR_2000 = 946684800 };
     int64_t s = in_era(msg->now_ns, secs);
-    msg->export_ns = s >= YEAR_2000 ? s * WR_SECOND_NS + nsecs : msg->now_ns;
+    msg->export_ns = s >= WR_FLOW_YEAR_2000 ? s * WR_SECOND_NS + nsecs : msg->now_ns;
 }
 
 static int64_t of_seconds(const struct wr_msg *msg, uint64_t s)

@@ -142,7 +142,7 @@ static void make_data(struct message *m, const struct shape *s, uint32_t k)
 static double now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* what others do meanwhile does not count, but for the caches */
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 

@@ -8,6 +8,7 @@
 #include "base/batch.h"
 #include "base/buf.h"
 #include "base/wire.h"
+#include "parsers/flow/nat.h"
 #include "parsers/flow/state.h"
 
 #include <stdlib.h>
@@ -41,7 +42,8 @@ static void check_who(const struct wr_flow_vec *rows)
         const char *text;
         uint32_t len, seen = 0;
         while (wr_who_next(&who, &kind, &text, &len)) {
-            WR_ASSERT(!(seen & wr_who_bit(kind)) && len && wr_utf8_valid(text, len));
+            WR_ASSERT(!(seen & wr_who_bit(kind)) && len);
+            WR_ASSERT(kind == WR_WHO_NAT ? len == sizeof(struct wr_nat) : wr_utf8_valid(text, len));
             seen |= wr_who_bit(kind);
         }
         WR_ASSERT(who.len == 0);
