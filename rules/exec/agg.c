@@ -74,8 +74,7 @@ bool wr_agg_layout_init(struct wr_agg_layout *layout, const struct wr_op *summar
         struct wr_agg_place *p = &layout->agg[a];
         *p = (struct wr_agg_place){.call = call, .kind = call->agg->kind, .dset = WR_NO_DSET};
         p->in = call->nargs ? call->args[0]->type : WR_LONG;
-        if (p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF || p->kind == WR_AGG_MAKE_SET ||
-            p->kind == WR_AGG_MAKE_LIST || p->kind == WR_AGG_MAKE_BAG || p->kind == WR_AGG_PERCENTILE)
+        if (p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF || wr_agg_keeps(p->kind))
             p->dset = (uint8_t)layout->ndsets++;
     }
     wr_agg_layout_place(layout);
@@ -430,7 +429,7 @@ enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
         return wr_dset_add_hash(set, wr_dset_hash(secret, v, row), seen, limit);
     if ((kind != WR_AGG_MAKE_SET && kind != WR_AGG_MAKE_LIST) || v->type != WR_DYNAMIC || v->s[row].len == 0 ||
         wr_str_data(&v->s[row])[0] != '[')
-        return wr_dset_add(set, secret, v, row, seen, kind != WR_AGG_MAKE_LIST && kind != WR_AGG_PERCENTILE, limit);
+        return wr_dset_add(set, secret, v, row, seen, !wr_agg_keeps_all(kind), limit);
     struct wr_slice all = {wr_str_data(&v->s[row]), v->s[row].len}, item;
     const char *at = NULL;
     enum wr_err err = WR_OK;
@@ -524,7 +523,8 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
     case WR_AGG_PERCENTILE:
         wr_agg_put_percentile(ev, p->call, p->in, set, out, row);
         break;
-    case WR_AGG_NKINDS:
+    default:
+        wr_agg_put_kept(ev, p->call, p->in, set, out, row);
         break;
     }
 }

@@ -18,4 +18,11 @@ void wr_agg_put_bag(struct wr_eval *ev, const struct wr_agg_call *call, const st
 void wr_agg_put_percentile(struct wr_eval *ev, const struct wr_agg_call *call, enum wr_type in,
                            const struct wr_dset *set, struct wr_vec *out, uint32_t row);
 
+/* Kinds whose values are kept one by one; those of which equal values are kept each. */
+bool wr_agg_keeps(enum wr_agg_kind kind);
+bool wr_agg_keeps_all(enum wr_agg_kind kind);
+/* Results of the kinds from WR_AGG_FIRST_KEPT on. */
+void wr_agg_put_kept(struct wr_eval *ev, const struct wr_agg_call *call, enum wr_type in, const struct wr_dset *set,
+                     struct wr_vec *out, uint32_t row);
+
 #endif

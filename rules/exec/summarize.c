@@ -220,7 +220,7 @@ enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struc
                          p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset], &cols[op->nkeys + a], 0);
         }
         if (ev->err || wr_rows_add(rows, cols, &first) != WR_OK)
-            return WR_ENOMEM;
+            return ev->err ? ev->err : WR_ENOMEM;
         wr_arena_reset(ev->arena);
     }
     return WR_OK;

@@ -105,6 +105,21 @@ enum wr_agg_kind {
     WR_AGG_VARIANCEP,
     WR_AGG_MAKE_BAG,
     WR_AGG_PERCENTILE,
+    WR_AGG_BITS_AND, /* from here on: computed at the end, from the values that a group has kept */
+    WR_AGG_FIRST_KEPT = WR_AGG_BITS_AND,
+    WR_AGG_BITS_OR,
+    WR_AGG_BITS_XOR,
+    WR_AGG_LIST_NULLS,
+    WR_AGG_COVARIANCE,
+    WR_AGG_COVARIANCEP,
+    WR_AGG_PERCENTILEW,
+    WR_AGG_PERCENTILES_ARRAY,
+    WR_AGG_PERCENTILESW_ARRAY,
+    WR_AGG_BUILDSCHEMA,
+    WR_AGG_HLL,
+    WR_AGG_HLL_MERGE,
+    WR_AGG_TDIGEST,
+    WR_AGG_TDIGEST_MERGE,
     WR_AGG_NKINDS
 };
 

@@ -259,4 +259,11 @@ void wr_value_print(const struct wr_value *v, struct wr_buf *out);
 /* Calls `each` for every column that `ex` reads. */
 void wr_ex_columns(const struct wr_ex *ex, struct wr_colset *set);
 
+/* The call is one of an aggregate, where such may stand. */
+bool wr_names_agg(const struct wr_kql_ex *call);
+/* The arguments of an aggregate of rules/fn/fn.h's kept kinds: values that belong together become one. */
+bool wr_bind_kept(struct wr_binder *b, const struct wr_agg *agg, struct wr_ex **args, uint32_t *nargs, struct wr_span span);
+/* The value where the condition is true, else null. */
+struct wr_ex *wr_where_true(struct wr_binder *b, struct wr_ex *value, struct wr_ex *pred);
+
 #endif

@@ -508,8 +508,7 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
         return bind_ifexists(b, ast);
     if (!ast->is_op && (strcmp(name, "pack_all") == 0 || strcmp(name, "bag_pack_columns") == 0))
         return bind_pack(b, ast);
-    if (b->aggs && !b->in_agg && !ast->is_op && wr_agg_find(name, ast->name.len) &&
-        !wr_fn_find(name, ast->name.len))
+    if (b->aggs && !b->in_agg && wr_names_agg(ast))
         return wr_bind_agg(b, ast);
     if (!wr_fn_find(name, ast->name.len))
         return unknown_function(b, ast);

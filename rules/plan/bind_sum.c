@@ -52,7 +52,7 @@ static bool folds_pred(enum wr_agg_kind kind)
            kind == WR_AGG_TAKE_ANY;
 }
 
-static struct wr_ex *where_true(struct wr_binder *b, struct wr_ex *value, struct wr_ex *pred)
+struct wr_ex *wr_where_true(struct wr_binder *b, struct wr_ex *value, struct wr_ex *pred)
 {
     struct wr_value none = {.type = value->type, .null = value->type != WR_STRING};
     struct wr_ex *nothing = wr_ex_const(b, &none, pred->span);
@@ -77,9 +77,10 @@ static bool is_percentile(struct wr_binder *b, const struct wr_agg *agg, const s
 static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex **args,
                              uint32_t nargs, struct wr_span span)
 {
-    enum wr_type want[4], scratch[4], type = WR_LONG;
+    enum { ARGS_MAX = 16 };
+    enum wr_type want[ARGS_MAX], scratch[ARGS_MAX], type = WR_LONG;
     const struct wr_agg *agg =
-        nargs <= 4 ? best_agg(name, args, nargs, want, scratch, &type) : NULL;
+        nargs <= ARGS_MAX ? best_agg(name, args, nargs, want, scratch, &type) : NULL;
     if (!agg) {
         struct wr_diag *d =
             wr_bind_error(b, span, "'%s' does not take %s%s", name, nargs ? "" : "no arguments",
@@ -94,8 +95,10 @@ static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex
     }
     if (agg->kind == WR_AGG_PERCENTILE && !is_percentile(b, agg, args[1], span))
         return NULL;
+    if (agg->kind >= WR_AGG_FIRST_KEPT && !wr_bind_kept(b, agg, args, &nargs, span))
+        return NULL;
     if (nargs == 2 && folds_pred(agg->kind)) {
-        args[0] = where_true(b, args[0], args[1]);
+        args[0] = wr_where_true(b, args[0], args[1]);
         if (!args[0])
             return NULL;
         nargs = 1;
@@ -193,20 +196,21 @@ static bool add_row_agg(struct wr_binder *b, struct summarize *s, const struct w
     return true;
 }
 
-/* percentiles(x, 50, 95): a column for each. */
+/* percentiles(x, 50, 95), percentilesw(x, weight, 50, 95): a column for each. */
 static bool add_percentiles(struct wr_binder *b, struct summarize *s, const struct wr_kql_ex *call,
                             const struct wr_kql_name *names, uint32_t nnames)
 {
-    for (uint32_t i = 1; i < call->nargs; i++) {
-        struct wr_kql_ex *args[] = {call->args[0], call->args[i]};
+    uint32_t first = strcmp(call->name.text, "percentilesw") == 0 ? 2 : 1;
+    for (uint32_t i = first; i < call->nargs; i++) {
+        struct wr_kql_ex *args[] = {call->args[0], first == 2 ? call->args[1] : call->args[i], call->args[i]};
         struct wr_kql_ex one = *call;
-        one.name.text = "percentile";
-        one.name.len = strlen("percentile");
+        one.name.text = first == 2 ? "percentilew" : "percentile";
+        one.name.len = (uint32_t)strlen(one.name.text);
         one.args = args;
-        one.nargs = 2;
+        one.nargs = first + 1;
         struct wr_ex *ex = wr_bind_ex(b, &one);
-        bool named = i <= nnames;
-        const char *name = named ? names[i - 1].text : wr_name_of(b, &one);
+        bool named = i - first < nnames;
+        const char *name = named ? names[i - first].text : wr_name_of(b, &one);
         if (!ex || !wr_cols_add(b, &s->out, name, named, ex, call->span))
             return false;
     }
@@ -228,7 +232,7 @@ static bool add_result(struct wr_binder *b, struct summarize *s, const struct wr
     if (is_row_agg(value))
         return add_row_agg(b, s, value, ast->names, ast->nnames);
     if (value->kind == WR_KQL_CALL && !value->is_op && value->nargs > 1 &&
-        strcmp(value->name.text, "percentiles") == 0)
+        (strcmp(value->name.text, "percentiles") == 0 || (value->nargs > 2 && strcmp(value->name.text, "percentilesw") == 0)))
         return add_percentiles(b, s, value, ast->names, ast->nnames);
     if (ast->nnames > 1) {
         wr_bind_unsupported(b, ast->span, "several names for one value", NULL);

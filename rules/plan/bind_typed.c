@@ -1,12 +1,12 @@
-/* A type as last argument: extract(re, group, text, typeof(long)). */
+/* A type as last argument: extract(re, group, text, typeof(long)), percentile_tdigest(d, 95, typeof(long)). */
 #include "rules/plan/bind.h"
 
 #include <string.h>
 
 bool wr_takes_type(const struct wr_kql_ex *call)
 {
-    return strncmp(call->name.text, "extract", 7) == 0 && call->nargs &&
-           call->args[call->nargs - 1]->kind == WR_KQL_TYPEOF;
+    bool takes = strncmp(call->name.text, "extract", 7) == 0 || strcmp(call->name.text, "percentile_tdigest") == 0;
+    return takes && call->nargs && call->args[call->nargs - 1]->kind == WR_KQL_TYPEOF;
 }
 
 struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call)

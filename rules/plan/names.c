@@ -124,6 +124,13 @@ static const char *path_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     return join(b, object, text);
 }
 
+bool wr_names_agg(const struct wr_kql_ex *call)
+{
+    const char *name = call->name.text;
+    return !call->is_op && wr_agg_find(name, call->name.len) &&
+           (!wr_fn_find(name, call->name.len) || call->nargs == 1); /* hll_merge(x) and hll_merge(x, y) */
+}
+
 static const char *agg_prefix(const char *agg)
 {
     static const struct {
@@ -163,7 +170,7 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     const char *prefix = agg_prefix(ast->name.text);
     if (!prefix)
         prefix = join(b, ast->name.text, "_");
-    const char *arg = ast->nargs ? path_name(b, ast->args[0]) : NULL;
+    const char *arg = ast->nargs ? wr_name_of(b, ast->args[0]) : NULL;
     const char *name = prefix ? join(b, prefix, arg ? arg : "") : NULL;
     uint32_t at = strcmp(ast->name.text, "percentile") == 0    ? 1
                   : strcmp(ast->name.text, "percentilew") == 0 ? 2
@@ -199,7 +206,7 @@ static const char *function_name(struct wr_binder *b, const struct wr_kql_ex *as
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         if (strcmp(ast->name.text, named[i].fn) != 0)
             continue;
-        const char *inner = named[i].fixed ? named[i].fixed : path_name(b, ast->args[0]);
+        const char *inner = named[i].fixed ? named[i].fixed : wr_name_of(b, ast->args[0]);
         return inner && named[i].prefix ? join(b, named[i].prefix, inner) : inner;
     }
     return NULL;
@@ -220,7 +227,7 @@ const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (path || ast->kind != WR_KQL_CALL || ast->is_op)
         return path;
     const char *name = ast->name.text;
-    if (wr_agg_find(name, ast->name.len) && !wr_fn_find(name, ast->name.len))
+    if (wr_names_agg(ast))
         return agg_name(b, ast);
     if (!ast->nargs)
         return NULL;

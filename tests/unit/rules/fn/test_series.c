@@ -109,7 +109,6 @@ static const struct {
 } refused[] = {
     {"print series_fit_2lines(dynamic([1]))", "function 'series_fit_2lines' is refused: where Kusto breaks"},
     {"print geo_point_to_h3cell(1, 2)", "is refused: cells of six corners"},
-    {"print percentile_tdigest(dynamic([1]), 5)", "is refused: sketches"},
     {"Syslog | extend d = parse_json(SyslogMessage) | evaluate bag_unpack(d)", "bag_unpack must be told its columns here"},
     {"Syslog | evaluate pivot(HostName)", "pivot must be told its columns here"},
     {"print a = 1 | evaluate pivot(a, percentile(a, 5))", "pivot does not take the aggregate 'percentile'"},
