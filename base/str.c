@@ -81,7 +81,14 @@ bool wr_utf8_valid(const char *text, size_t len)
     const unsigned char *p = (const unsigned char *)text;
     size_t i = 0;
     while (i < len) {
-        uint64_t w;
+        uint64_t w, four[4];
+        if (len - i >= sizeof four) {
+            memcpy(four, p + i, sizeof four);
+            if (!((four[0] | four[1] | four[2] | four[3]) & 0x8080808080808080u)) {
+                i += sizeof four;
+                continue;
+            }
+        }
         if (len - i >= 8 && (memcpy(&w, p + i, 8), !(w & 0x8080808080808080u))) {
             i += 8;
             continue;

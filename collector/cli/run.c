@@ -43,7 +43,7 @@ static const struct wr_opt options[] = {
     {"workers", "N", "receiving threads (1 to 64); else one a CPU, at most 4", OPT_WORKERS},
     {"batch-rows", "N", "rows worked on together (1 to 65535; 1024)", OPT_BATCH_ROWS},
     {"listen", "KIND=ADDR",
-     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nflow_tls, syslog_udp, syslog_tcp, syslog_tls or forward. May\n"
+     "listen on a port or ADDRESS:PORT; KIND is flow_udp, flow_tcp,\nflow_tls, syslog_udp, syslog_tcp, syslog_tls, forward or\nforward_tls. May "
      "be given again; the first of a kind replaces that kind's\ndefaults. KIND=off listens on none",
      OPT_LISTEN},
     {"stdin", NULL,
@@ -112,7 +112,7 @@ static int opt_listen(struct settings *set, const char *value)
         const char *wrong = wr_config_listen(&set->config, (enum wr_listen_kind)kind, value + len + 1);
         return wrong ? wr_args_mistake(&spec, "--listen %s: %s", value, wrong) : 0;
     }
-    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, flow_tls, syslog_udp, syslog_tcp, syslog_tls or forward",
+    return wr_args_mistake(&spec, "--listen %s: KIND=ADDR with flow_udp, flow_tcp, flow_tls, syslog_udp, syslog_tcp, syslog_tls, forward or forward_tls",
                            value);
 }
 

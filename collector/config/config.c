@@ -17,7 +17,7 @@ static const int64_t SECOND_NS = 1000000000;
 const char *wr_listen_kind_name(enum wr_listen_kind kind)
 {
     static const char *const names[] = {"flow_udp",   "flow_tcp", "syslog_udp", "syslog_tcp",
-                                        "forward", "flow_tls", "syslog_tls", "stdin", "files"};
+                                        "forward", "flow_tls", "syslog_tls", "forward_tls", "stdin", "files"};
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
 }
 

@@ -26,8 +26,9 @@ enum wr_listen_kind {
     WR_LISTEN_SYSLOG_UDP,
     WR_LISTEN_SYSLOG_TCP,
     WR_LISTEN_FORWARD, /* Fluent Forward */
-    WR_LISTEN_FLOW_TLS, /* as the two of TCP, within TLS; no default */
+    WR_LISTEN_FLOW_TLS, /* as the two of TCP, within TLS, and Forward in it; no default */
     WR_LISTEN_SYSLOG_TLS,
+    WR_LISTEN_FORWARD_TLS,
     WR_LISTEN_NKINDS,                   /* kinds with an address */
     WR_LISTEN_STDIN = WR_LISTEN_NKINDS, /* standard input, read like a stream of SYSLOG_TCP */
     WR_LISTEN_FILES,                    /* files that grow, by a path or a pattern (glob(7)) */
@@ -45,9 +46,13 @@ static inline bool wr_listen_is_flow(enum wr_listen_kind kind)
 {
     return kind == WR_LISTEN_FLOW_UDP || kind == WR_LISTEN_FLOW_TCP || kind == WR_LISTEN_FLOW_TLS;
 }
+static inline bool wr_listen_is_forward(enum wr_listen_kind kind)
+{
+    return kind == WR_LISTEN_FORWARD || kind == WR_LISTEN_FORWARD_TLS;
+}
 static inline bool wr_listen_is_tls(enum wr_listen_kind kind)
 {
-    return kind == WR_LISTEN_FLOW_TLS || kind == WR_LISTEN_SYSLOG_TLS;
+    return kind == WR_LISTEN_FLOW_TLS || kind == WR_LISTEN_SYSLOG_TLS || kind == WR_LISTEN_FORWARD_TLS;
 }
 const char *wr_listen_kind_name(enum wr_listen_kind kind); /* "flow_udp", as in the file and in metrics */
 

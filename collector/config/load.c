@@ -78,7 +78,7 @@ static const char *take_listen(struct load *load, const char *text, int kind)
 static void read_listen(struct load *load, const struct wr_yaml_node *root)
 {
     static const char *const known[] = {"flow_udp", "flow_tcp", "syslog_udp", "syslog_tcp",
-                                        "forward", "flow_tls", "syslog_tls", NULL};
+                                        "forward", "flow_tls", "syslog_tls", "forward_tls", NULL};
     const struct wr_yaml_node *map = NULL;
     if (!wr_yaml_map(load->file, root, "listen", &map) || !map)
         return;

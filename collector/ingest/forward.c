@@ -222,7 +222,7 @@ static void rebase(struct wr_forward_conn *c, const uint8_t *data)
 {
     if (c->base == data)
         return;
-    if (!c->msg.gzip) {
+    if (!c->msg.packing) {
         c->msg.at = moved(c->msg.at, c->base, data);
         c->msg.end = moved(c->msg.end, c->base, data);
     }
@@ -236,10 +236,10 @@ static enum wr_err begin_message(struct wr_forward_conn *c, const uint8_t *data,
     c->base = data;
     c->message_len = len;
     c->busy = true;
-    if (err || !c->msg.gzip)
+    if (err || !c->msg.packing)
         return err;
     wr_buf_reset(&c->inflated);
-    err = wr_forward_inflate(c->msg.at, (size_t)(c->msg.end - c->msg.at), WR_FORWARD_MAX_INFLATED, &c->inflated);
+    err = wr_forward_inflate(c->msg.packing, c->msg.at, (size_t)(c->msg.end - c->msg.at), WR_FORWARD_MAX_INFLATED, &c->inflated);
     c->msg.at = (const uint8_t *)c->inflated.data;
     c->msg.end = c->msg.at + c->inflated.len;
     return err;

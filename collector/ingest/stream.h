@@ -26,6 +26,7 @@ struct wr_stream {
     uint64_t progress_ms; /* loop time of the last whole message */
     struct wr_tls *tls;    /* NULL: plain TCP */
     struct wr_buf cipher;  /* as received */
+    struct wr_buf greeting; /* Forward within TLS: when its handshake is done */
     size_t held;           /* bytes of it that the worker's `held` has counted */
     bool paused, closing, eof, is_file;
 };
@@ -36,7 +37,8 @@ static inline bool wr_stream_is_flow(const struct wr_stream *s)
 }
 
 void wr_stream_broken(struct wr_stream *s);                       /* closed and counted */
-void wr_stream_answer(struct wr_stream *s, struct wr_buf *bytes); /* takes the bytes */
+void wr_stream_answer(struct wr_stream *s, struct wr_buf *bytes); /* sends and takes the bytes as they are */
+void wr_stream_say(struct wr_stream *s, struct wr_buf *bytes);    /* the same, within TLS where there is some */
 
 /* One step of a Forward client. *ret_cost: about the bytes of the frames that it gave. False: more must come first. */
 bool wr_stream_forward_step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost);

@@ -8,7 +8,7 @@ static void acknowledge(struct wr_stream *s)
     if (!s->forward || s->closing)
         return;
     wr_forward_conn_safe(s->forward, atomic_load(&w->safe), &out);
-    wr_stream_answer(s, &out);
+    wr_stream_say(s, &out);
 }
 
 void wr_ingest_streams_acks(struct wr_worker *worker)
@@ -67,7 +67,7 @@ bool wr_stream_forward_step(struct wr_stream *s, int64_t now_ns, size_t *ret_cos
                                                      s->buf.len - s->at, &take, &used, &chunk, &out);
     s->at += used;
     *ret_cost = WR_FORWARD_SLICE;
-    wr_stream_answer(s, &out);
+    wr_stream_say(s, &out);
     if (chunk)
         end_chunk(s);
     if (used)

@@ -44,6 +44,7 @@ static void on_closed(uv_handle_t *handle)
     wr_forward_conn_free(s->forward);
     wr_buf_fini(&s->buf);
     wr_buf_fini(&s->cipher);
+    wr_buf_fini(&s->greeting);
     wr_tls_free(s->tls);
     free(s);
 }
@@ -287,6 +288,23 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     pthread_mutex_unlock(&s->listener->worker->lock);
 }
 
+void wr_stream_say(struct wr_stream *s, struct wr_buf *bytes)
+{
+    if (!s->tls) {
+        wr_stream_answer(s, bytes);
+        return;
+    }
+    struct wr_buf cipher = {0};
+    enum wr_err err = bytes->err;
+    if (bytes->len && !err)
+        err = wr_tls_ready(s->tls) ? wr_tls_write(s->tls, bytes->data, bytes->len) : WR_EIO;
+    wr_buf_fini(bytes);
+    wr_tls_take(s->tls, &cipher);
+    wr_stream_answer(s, &cipher);
+    if (err)
+        wr_stream_broken(s);
+}
+
 /* Ciphertext in; what it says goes to the buffer as if it had come in the clear. */
 static void on_cipher(struct wr_stream *s, const char *bytes, size_t len)
 {
@@ -297,6 +315,8 @@ static void on_cipher(struct wr_stream *s, const char *bytes, size_t len)
     wr_stream_answer(s, &out); /* after a failure, too: the alert that says why */
     if (s->closing || (!wr_tls_ready(s->tls) && !err))
         return;
+    if (!err)
+        wr_stream_say(s, &s->greeting);
     if (err && !wr_tls_ended(s->tls)) {
         s->listener->stats.tls_failed++;
         s->listener->stats.tls_refused += wr_tls_refused(s->tls);
@@ -431,7 +451,7 @@ static void accept_stream(struct wr_listener *l)
         return;
     uv_tcp_init(&w->loop, &s->tcp);
     struct wr_buf greeting = {0};
-    bool forward = l->at->kind == WR_LISTEN_FORWARD;
+    bool forward = wr_listen_is_forward(l->at->kind);
     if (forward)
         s->forward = wr_forward_conn_new(&w->config->forward_listen, &greeting);
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp) != 0 || !wr_ingest_peer(&s->tcp, &s->peer, s->peer_text) ||
@@ -442,7 +462,10 @@ static void accept_stream(struct wr_listener *l)
         return;
     }
     l->stats.connections++;
-    wr_stream_answer(s, &greeting);
+    if (s->tls)
+        s->greeting = greeting;
+    else
+        wr_stream_answer(s, &greeting);
 }
 
 static void on_connection(uv_stream_t *server, int status)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include <zlib.h>
+#include <zstd.h>
 
 static bool is_text(const struct wr_mp *v)
 {
@@ -47,8 +48,8 @@ static enum wr_err read_option(const uint8_t **at, const uint8_t *end, struct wr
             msg->chunk = before;
             msg->chunk_len = (uint32_t)(*at - before);
         } else if (text_is(&key, "compressed") && is_text(&v)) {
-            msg->gzip = text_is(&v, "gzip");
-            if (!msg->gzip && !text_is(&v, "text"))
+            msg->packing = text_is(&v, "gzip") ? WR_FORWARD_GZIP : text_is(&v, "zstd") ? WR_FORWARD_ZSTD : WR_FORWARD_PLAIN;
+            if (!msg->packing && !text_is(&v, "text"))
                 return WR_EUNSUPPORTED;
         }
     }
@@ -99,7 +100,7 @@ enum wr_err wr_forward_read(const uint8_t *bytes, size_t len, struct wr_forward_
     }
     bool option = all.n > (ret_msg->single ? 3u : 2u);
     enum wr_err err = option ? read_option(&at, end, ret_msg) : WR_OK;
-    if (!err && ret_msg->gzip && ret_msg->count != UINT32_MAX)
+    if (!err && ret_msg->packing && ret_msg->count != UINT32_MAX)
         return WR_EINVAL; /* only packed entries are compressed */
     return err;
 }
@@ -222,9 +223,43 @@ int wr_forward_entry(struct wr_forward_msg *msg, struct wr_buf *frame)
     return good ? 1 : msg->single ? -1 : 2;
 }
 
-enum wr_err wr_forward_inflate(const uint8_t *bytes, size_t len, size_t max, struct wr_buf *out)
+enum { STEP = 65536, ZSTD_WINDOW_LOG = 23 };
+
+static enum wr_err unzstd(const uint8_t *bytes, size_t len, size_t max, struct wr_buf *out)
 {
-    enum { STEP = 65536 };
+    ZSTD_DCtx *z = ZSTD_createDCtx();
+    if (!z || ZSTD_isError(ZSTD_DCtx_setParameter(z, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG))) {
+        ZSTD_freeDCtx(z);
+        return WR_ENOMEM;
+    }
+    enum wr_err err = WR_OK;
+    ZSTD_inBuffer in = {.src = bytes, .size = len};
+    size_t more = len ? 1 : 0, room_left = 0;
+    while (!err && (in.pos < in.size || (more && !room_left))) { /* a full step may hold some back */
+        char *room = wr_buf_room(out, STEP);
+        if (!room) {
+            err = WR_ENOMEM;
+            break;
+        }
+        ZSTD_outBuffer step = {.dst = room, .size = STEP};
+        more = ZSTD_decompressStream(z, &step, &in);
+        room_left = STEP - step.pos;
+        out->len += step.pos;
+        if (ZSTD_isError(more))
+            err = WR_EINVAL;
+        else if (out->len > max)
+            err = WR_ELIMIT;
+    }
+    if (!err && more)
+        err = WR_EINVAL; /* it ends in the middle */
+    ZSTD_freeDCtx(z);
+    return err;
+}
+
+enum wr_err wr_forward_inflate(enum wr_forward_packing packing, const uint8_t *bytes, size_t len, size_t max, struct wr_buf *out)
+{
+    if (packing == WR_FORWARD_ZSTD)
+        return unzstd(bytes, len, max, out);
     z_stream z = {.next_in = (Bytef *)bytes, .avail_in = (uInt)len};
     if (len > UINT32_MAX || inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
         return WR_ENOMEM;

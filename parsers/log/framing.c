@@ -138,6 +138,19 @@ static size_t text_frame(struct wr_framing *f, struct input *in, size_t head)
     return deliver(f, in, end < len ? end + 1 : end, head, n);
 }
 
+/* `<13>`: senders of lines and senders of counts share a stream behind a relay. */
+static enum look pri_at(const char *data, size_t len)
+{
+    size_t i = 1;
+    if (len == 0 || data[0] != '<')
+        return len ? LOOK_NO : LOOK_MORE;
+    while (i < len && i < 4 && digit(data[i]))
+        i++;
+    if (i == len)
+        return LOOK_MORE;
+    return i > 1 && data[i] == '>' ? LOOK_YES : LOOK_NO;
+}
+
 static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, size_t count)
 {
     const char *data = in->data;
@@ -150,7 +163,10 @@ static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, s
     }
     if (have < count && !in->eof)
         return 0;
-    if (have > count && !digit(data[head + count]) && !filler(data[head + count])) {
+    enum look line = have > count ? pri_at(data + head + count, have - count) : LOOK_YES;
+    if (line == LOOK_MORE && !in->eof)
+        return 0;
+    if (line == LOOK_NO && !digit(data[head + count]) && !filler(data[head + count])) {
         f->stats.octet_count_wrong++;
         if (++f->wrong_counts >= WRONG_LIMIT)
             f->text_only = true;
@@ -167,11 +183,10 @@ static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, s
 /* A line that holds one value, as most do; 0: look byte by byte. */
 static size_t json_line(struct wr_framing *f, struct input *in, size_t look)
 {
-    const char *lf = memchr(in->data, '\n', look);
-    size_t n = lf ? (size_t)(lf - in->data) : 0;
-    if (n && in->data[n - 1] == '\r')
-        n--;
-    if (!n || !wr_json_span_line(in->data, n))
+    size_t n = wr_json_span_line(in->data, look), end = n;
+    while (end < look && in->data[end] == '\r')
+        end++;
+    if (!n || end == look || in->data[end] != '\n' || end - n > 1)
         return 0;
     f->stats.framed_json++;
     return deliver(f, in, n, 0, n);
@@ -243,10 +258,10 @@ size_t wr_framing_next(struct wr_framing *f, const char *data, size_t len, bool 
 static size_t datagram_json(const char *data, size_t len, size_t from)
 {
     struct wr_json_span span = {0};
-    size_t end = from, line = len;
-    while (line > from && filler(data[line - 1]))
-        line--;
-    if (wr_json_span_line(data + from, line - from))
+    size_t end = from, line = from + wr_json_span_line(data + from, len - from), rest = line;
+    while (rest < len && filler(data[rest]))
+        rest++;
+    if (line > from && rest == len)
         return line;
     if ((data[from] != '{' && data[from] != '[') || wr_json_span_feed(&span, data, len, &end) != WR_SPAN_END)
         return len;

@@ -148,27 +148,29 @@ static uint64_t odd_from_here(uint64_t x)
     return x;
 }
 
-/* The brackets of a block, one by one. False: the outermost closes before the line's last byte, or they go too deep. */
-static bool walk(uint64_t open, uint64_t close, size_t at, size_t len, int *depth)
+/* The brackets of a block, one by one: the bit where the outermost closes, 64 when it does not, -1 when they go too deep. */
+static int walk(uint64_t open, uint64_t close, int *depth)
 {
     for (uint64_t both = open | close; both; both &= both - 1) {
         int i = __builtin_ctzll(both);
         *depth += open >> i & 1 ? 1 : -1;
-        if (*depth > WR_SPAN_MAX_DEPTH || (*depth == 0 && at + (size_t)i + 1 != len))
-            return false;
+        if (*depth > WR_SPAN_MAX_DEPTH)
+            return -1;
+        if (*depth == 0)
+            return i;
     }
-    return true;
+    return 64;
 }
 
-bool wr_json_span_line(const char *data, size_t len)
+size_t wr_json_span_line(const char *data, size_t len)
 {
     char tail[64];
     struct marks m;
     bool escape = false;
     uint64_t inside = 0; /* all bits set: the block begins within a string */
     int depth = 0;
-    if (len < 2 || (*data != '{' && *data != '[') || (data[len - 1] != '}' && data[len - 1] != ']'))
-        return false;
+    if (len < 2 || (*data != '{' && *data != '['))
+        return 0;
     for (size_t at = 0; at < len; at += 64) {
         const char *p = data + at;
         if (len - at < 64) {
@@ -177,29 +179,26 @@ bool wr_json_span_line(const char *data, size_t len)
             p = tail;
         }
         mark(p, &m);
-        uint64_t quotes = m.quote & ~escaped_bytes(m.backslash, &escape);
-        uint64_t string = odd_from_here(quotes) ^ inside;
+        uint64_t string = odd_from_here(m.quote & ~escaped_bytes(m.backslash, &escape)) ^ inside;
         inside = string >> 63 ? UINT64_MAX : 0;
         m.open &= ~string;
         m.close &= ~string;
-        if (m.control)
-            return false;
-        int opens = __builtin_popcountll(m.open), closes = __builtin_popcountll(m.close);
-        if (closes < depth && depth + opens <= WR_SPAN_MAX_DEPTH)
-            depth += opens - closes;
-        else if (!walk(m.open, m.close, at, len, &depth))
-            return false;
+        int end = m.open | m.close ? walk(m.open, m.close, &depth) : 64;
+        if (end < 0 || m.control & (end < 64 ? (UINT64_C(1) << end) - 1 : UINT64_MAX))
+            return 0;
+        if (end < 64)
+            return at + (size_t)end + 1;
     }
-    return depth == 0 && !inside;
+    return 0;
 }
 
 #else
 
-bool wr_json_span_line(const char *data, size_t len)
+size_t wr_json_span_line(const char *data, size_t len)
 {
     (void)data;
     (void)len;
-    return false;
+    return 0;
 }
 
 #endif

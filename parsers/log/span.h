@@ -24,8 +24,9 @@ enum { WR_SPAN_MAX_DEPTH = 64 };
 enum wr_json_span_result wr_json_span_feed(struct wr_json_span *span, const char *data, size_t len,
                                            size_t *pos);
 
-/* Is the line data[0..len), without its end, a bracket and what belongs to it, up to its last byte? Then it is one message,
- * whatever wr_json_span_feed would say of its inside. Many times as fast; false also where it is not sure. */
-bool wr_json_span_line(const char *data, size_t len);
+/* Length of a bracket at data[0] and what belongs to it, as long as no control character stands in it; 0: there is none, or it
+ * is not sure. Where a line ends behind it the line is one message, whatever wr_json_span_feed would say of its inside.
+ * Many times as fast. */
+size_t wr_json_span_line(const char *data, size_t len);
 
 #endif

@@ -1,22 +1,26 @@
 #!/bin/sh
 # JSON over syslog: weir, rsyslog with mmjsonparse and syslog-ng with json-parser in turn on the same generator, each on one
 # core, the generator on another. TCP: 950-byte Defender events until the receiver has read all of them; the table says
-# messages a second, best and median, and weir's ratio to the others. UDP: the highest rate that loses nothing, beside a
-# receiver that only counts. Run it on a quiet machine; a receiver that is not there is left out. Debian lets only one of
+# messages a second, best and median, the CPU of the receiver a message, all its threads together, and weir's ratio to the
+# others: messages a second need a quiet machine, CPU a message says something on a busy one, too. UDP: the highest rate that
+# loses nothing, beside a receiver that only counts. A receiver that is not there is left out. Debian lets only one of
 # rsyslog and syslog-ng be installed: WEIR_SYSLOG_NG names a folder with the other unpacked (tests/run.sh makes build/syslog-ng).
 #
 #   cmake --preset release && cmake --build --preset release --target weir loggen nullrecv
 #   sh tests/bench/syslog.sh [build/release] [messages] [runs]
+#   sh tests/bench/syslog.sh build/debug 2000 1 quick        # a few seconds, TCP only: that it runs and that weir loses nothing
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 build=${1:-build/release}
 count=${2:-300000}
 runs=${3:-5}
+quick=${4:-}
+rules=${RULES:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 weir=$build/weir
 loggen=$build/tests/loggen
 dir=$(mktemp -d)
-port=24701
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 pid=
 finish() {
     [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
@@ -55,7 +59,7 @@ ng_run() {
 
 start() {
     case $1 in
-    weir) $rec "$weir" run --workers 1 --state "$dir/state" --http off --no-stdout --rules "$root/rules/library" \
+    weir) $rec "$weir" run --workers 1 --state "$dir/state" --http "127.0.0.1:$((port + 1))" --no-stdout --rules "$rules" \
         --listen flow_udp=off --listen flow_tcp=off --listen "syslog_udp=127.0.0.1:$port" --listen "syslog_tcp=127.0.0.1:$port" \
         >"$dir/log" 2>&1 & ;;
     rsyslog) $rec rsyslogd -n -f "$dir/rsyslog.conf" -i "$dir/rsyslog.pid" >"$dir/log" 2>&1 & ;;
@@ -76,8 +80,16 @@ stop() {
     pid=
 }
 
+received() { # LISTENER
+    python3 -c 'import sys, urllib.request as u; print(sum(int(float(l.split()[-1])) for l in u.urlopen("http://127.0.0.1:'$((port + 1))'/metrics").read().decode().splitlines() if l.startswith("weir_listener_received_total{listener=\"" + sys.argv[1])))' "$1"
+}
+# Ticks of 10 ms that the receiver's threads took.
+ticks() {
+    awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$pid/stat"
+}
+[ -n "$rules" ] || rules=$root/tests/data/rules/T1071.003.kql
 echo "$(date -u +%F), $cores cores, load $(cut -d' ' -f1 /proc/loadavg), $count messages of 950 bytes, $runs runs"
-printf '%-10s %12s %12s\n' receiver best/s median/s
+printf '%-10s %12s %12s %14s\n' receiver best/s median/s "CPU us/message"
 for r in weir rsyslog syslog-ng; do
     case $r in
     rsyslog) command -v rsyslogd >/dev/null || { echo "rsyslog    not installed"; continue; } ;;
@@ -85,15 +97,28 @@ for r in weir rsyslog syslog-ng; do
     esac
     start $r || continue
     : >"$dir/times"
+    before=$(ticks)
     for _ in $(seq "$runs"); do
         $gen "$loggen" tcp 127.0.0.1 $port "$count" >>"$dir/times"
     done
+    sleep 0.3 # what its other threads still do
+    cpu=$(($(ticks) - before))
+    [ $r = weir ] && got=$(received syslog_tcp)
     stop
-    sort -n "$dir/times" | awk -v c="$count" -v r=$r -v f="$dir/rates" '
+    sort -n "$dir/times" | awk -v c="$count" -v n="$runs" -v cpu=$cpu -v r=$r -v f="$dir/rates" '
         { t[NR] = $1 }
-        END { printf "%-10s %12d %12d\n", r, c / t[1], c / t[int((NR + 1) / 2)]; print r, c / t[1] >>f }'
+        END {
+            us = cpu * 10000 / c / n
+            printf "%-10s %12d %12d %14.2f\n", r, c / t[1], c / t[int((NR + 1) / 2)], us
+            print r, c / t[1], us >>f
+        }'
 done
-awk '{ rate[$1] = $2 } END { for (r in rate) if (r != "weir" && rate["weir"]) printf "weir is %.1f times %s\n", rate["weir"] / rate[r], r }' "$dir/rates" 2>/dev/null || true
+awk '{ rate[$1] = $2; us[$1] = $3 }
+     END { for (r in rate) if (r != "weir" && rate["weir"])
+        printf "weir is %.1f times %s; its CPU a message %.3f of it\n", rate["weir"] / rate[r], r, us["weir"] / (us[r] ? us[r] : 1) }' "$dir/rates"
+want=$((count * runs + 1)) # and the one that looked whether it is up
+[ "$got" -eq "$want" ] || { echo "weir received $got messages, not $want"; exit 1; }
+[ -z "$quick" ] || exit 0
 
 # UDP: rates from high to low until nothing is lost; the counting receiver first.
 lossless() { # NAME: prints the highest rate without loss; LOST is a command that prints how many were lost of $1
@@ -114,17 +139,14 @@ udp_run() {
         stop
         awk -v n="$3" '{ sub(/.*datagrams=/, ""); print n - $1 + 0 }' "$dir/count"
     else
-        before=$(received)
+        before=$(received syslog_udp)
         $gen "$loggen" udp 127.0.0.1 $port "$3" "$2" >/dev/null
         sleep 1
-        echo $(($3 - ($(received) - before)))
+        echo $(($3 - ($(received syslog_udp) - before)))
     fi
 }
-received() {
-    python3 -c 'import urllib.request as u; print(sum(int(float(l.split()[-1])) for l in u.urlopen("http://127.0.0.1:'$((port + 1))'/metrics").read().decode().splitlines() if l.startswith("weir_listener_received_total") and "syslog_udp" in l))'
-}
 counted=$(lossless count)
-$rec "$weir" run --workers 1 --state "$dir/state2" --http 127.0.0.1:$((port + 1)) --no-stdout --rules "$root/rules/library" --listen flow_udp=off \
+$rec "$weir" run --workers 1 --state "$dir/state2" --http 127.0.0.1:$((port + 1)) --no-stdout --rules "$rules" --listen flow_udp=off \
     --listen flow_tcp=off --listen "syslog_udp=127.0.0.1:$port" --listen syslog_tcp=off >"$dir/log" 2>&1 &
 pid=$!
 sleep 2

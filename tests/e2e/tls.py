@@ -1,17 +1,17 @@
-"""tls.py WEIR: syslog and IPFIX in TLS against the real program, with openssl's s_client and Python's ssl as peers.
+"""tls.py WEIR: syslog, IPFIX and Fluent Forward in TLS against the real program, with openssl's s_client and Python's ssl as peers.
 
 Alerts come from lines over mutual TLS; clients without a certificate, with one of another authority, a self-signed or an
 expired one, TLS 1.1 and plain text are refused and counted; connections that say nothing hold up nobody and are closed; a
 SIGHUP brings another certificate to new connections, a broken file leaves the old one."""
-import json, os, signal, socket, ssl, struct, subprocess, sys, tempfile, time, urllib.request
+import hashlib, json, os, signal, socket, ssl, struct, subprocess, sys, tempfile, time, urllib.request
 
 weir = sys.argv[1]
 kept = tempfile.TemporaryDirectory(prefix="weir-tls.")
 folder = kept.name
-ports = [socket.socket() for _ in range(3)]
+ports = [socket.socket() for _ in range(4)]
 for s in ports:
     s.bind(("127.0.0.1", 0))
-syslog, flow, http = [s.getsockname()[1] for s in ports]
+syslog, flow, forward, http = [s.getsockname()[1] for s in ports]
 for s in ports:
     s.close()
 
@@ -50,7 +50,9 @@ with open(f"{folder}/rule.kql", "w") as f:
 with open(f"{folder}/weir.yaml", "w") as f:
     f.write(f"""rules: {folder}/rule.kql
 http: 127.0.0.1:{http}
-listen: {{flow_udp: off, flow_tcp: off, syslog_udp: off, syslog_tcp: off, flow_tls: 127.0.0.1:{flow}, syslog_tls: 127.0.0.1:{syslog}}}
+listen: {{flow_udp: off, flow_tcp: off, syslog_udp: off, syslog_tcp: off, flow_tls: 127.0.0.1:{flow}, syslog_tls: 127.0.0.1:{syslog},
+  forward_tls: 127.0.0.1:{forward}}}
+forward_input: {{shared_key: secret}}
 tls: {{cert: {folder}/cert.pem, key: {folder}/key.pem, client_ca: {folder}/clients.pem}}
 """)
 
@@ -136,6 +138,40 @@ def plain():
         s.recv(100)
 
 
+def exactly(s, n):
+    got = b""
+    while len(got) < n:
+        more = s.recv(n - len(got))
+        if not more:
+            fail(f"weir closed: {got}")
+        got += more
+    return got
+
+
+def text(value):
+    return bytes([0xd9, len(value)]) + value
+
+
+def forward_chunk(s, chunk):
+    """The handshake of the protocol, then a message with an id; what weir answers to it."""
+    helo = exactly(s, 53)
+    nonce = helo[helo.index(b"nonce") + 7:][:16]  # bin8, 16 bytes
+    digest = hashlib.sha512(b"saltedge" + nonce + b"secret").hexdigest().encode()
+    s.sendall(b"\x96" + text(b"PING") + text(b"edge") + text(b"salt") + text(digest) + text(b"") + text(b""))
+    pong = exactly(s, 8)  # an array of five, PONG, true
+    if pong[-1:] != b"\xc3":
+        fail(f"no PONG: {pong}")
+    record = b"\x81" + text(b"log") + text(b"<13>1 - forward-tls app - - - x")
+    s.sendall(b"\x93" + text(b"t") + b"\x91\x92" + b"\xce" + struct.pack("!I", int(time.time())) + record + b"\x81" + text(b"chunk") + text(chunk))
+    answer = b""
+    while chunk not in answer:
+        more = s.recv(1000)
+        if not more:
+            fail(f"weir closed before the acknowledgement: {answer}")
+        answer += more
+    return answer
+
+
 def serial():
     with connect(syslog) as s:
         return s.getpeercert()["serialNumber"]
@@ -185,6 +221,17 @@ try:
         for sets in (template, data):
             s.sendall(struct.pack("!HHIII", 10, 16 + len(sets), int(time.time()), 0, 1) + sets)
         until(10, lambda: metric("decoded", "flow_tls") == 2, "IPFIX over TLS is not decoded")
+    with connect(forward) as s:
+        if b"ack" not in forward_chunk(s, b"chunk-1"):
+            fail("a chunk over TLS is not acknowledged")
+        until(10, lambda: "forward-tls" in hosts(), "a Forward record over TLS does not alert")
+    failed = metric("tls_refused", "forward_tls")
+    try:
+        connect(forward, None).recv(1)
+        fail("a Forward client without a certificate was let in")
+    except (ssl.SSLError, ConnectionError):
+        pass
+    until(10, lambda: metric("tls_refused", "forward_tls") == failed + 1, "not counted")
     before = serial()
     with connect(syslog) as old:
         os.replace(f"{folder}/server2.pem", f"{folder}/cert.pem")

@@ -192,7 +192,7 @@ Test(config, the_example_file_is_right_with_and_without_its_comment_marks)
     cr_assert_eq(load(bare.data), WR_OK, "%s", said());
     struct wr_config before = config;
     cr_assert_eq(load(open.data), WR_OK, "%s", said());
-    cr_assert_eq(config.nlisten, before.nlisten + 4, "those of TLS and files have no default");
+    cr_assert_eq(config.nlisten, before.nlisten + 5, "those of TLS and files have no default");
     cr_assert_eq(config.memory_bytes, before.memory_bytes);
     cr_assert_eq(config.receive_buffer_bytes, before.receive_buffer_bytes);
     cr_assert_eq(config.max_connections, before.max_connections);

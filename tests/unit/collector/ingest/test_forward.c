@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <zlib.h>
+#include <zstd.h>
 
 struct kit {
     struct wr_forward_listen config;
@@ -228,7 +229,9 @@ Test(forward, what_is_no_message_ends_the_connection_and_a_bad_entry_is_passed_o
     } cases[] = {
         {B("\xc1"), 0, 1, true},
         {B("\x93\x01\x02\x03"), 0, 1, true},                            /* no tag */
-        {B("\x93\xa1t\xa1x\x81\xaa""compressed\xa4zstd"), 0, 1, true}, /* another compression */
+        {B("\x93\xa1t\xa1x\x81\xaa""compressed\xa3lz4"), 0, 1, true},  /* another compression */
+        {B("\x93\xa1t\xa1x\x81\xaa""compressed\xa4zstd"), 0, 1, true}, /* none of it */
+        {B("\x93\xa1t\xa0\x81\xaa""compressed\xa4zstd"), 0, 0, false}, /* of nothing */
         {B("\x92\xa1t\xc4\x03\x92\x00\x81"), 0, 1, true},               /* an entry that is cut */
         {B("\x92\xa1t\xc4\x07\x01\x92\x00\x81\xa1k\x05"), 1, 1, false}, /* a number, then an entry */
         {B("\x92\xa1t\x92\x92\x00\x80\x92\xc0\x80"), 1, 1, false},      /* the second has no time */
@@ -285,11 +288,66 @@ Test(forward, what_inflates_too_far_is_refused)
         cr_assert_eq(deflate(&z, i == 64 ? Z_FINISH : Z_NO_FLUSH), i == 64 ? Z_STREAM_END : Z_OK);
     }
     struct wr_buf out = {0};
-    cr_expect_eq(wr_forward_inflate(packed, z.total_out, WR_FORWARD_MAX_INFLATED, &out), WR_ELIMIT);
+    cr_expect_eq(wr_forward_inflate(WR_FORWARD_GZIP, packed, z.total_out, WR_FORWARD_MAX_INFLATED, &out), WR_ELIMIT);
     wr_buf_fini(&out);
-    cr_expect_eq(wr_forward_inflate(packed, z.total_out / 2, WR_FORWARD_MAX_INFLATED, &out), WR_EINVAL);
+    cr_expect_eq(wr_forward_inflate(WR_FORWARD_GZIP, packed, z.total_out / 2, WR_FORWARD_MAX_INFLATED, &out), WR_EINVAL);
     cr_expect_leq(out.len, WR_FORWARD_MAX_INFLATED);
     wr_buf_fini(&out);
     deflateEnd(&z);
     free(packed);
+}
+
+/* A packed message of `n` times one entry in each of `frames` frames of zstd. */
+static size_t zstd_message(uint32_t n, uint32_t frames, int level, uint8_t *out, size_t cap)
+{
+    static const char entry[] = "\x92\x00\x81\xa1k\x05", option[] = "\x81\xaa" "compressed\xa4zstd";
+    struct wr_buf plain = {0};
+    size_t body = 0, head = 8;
+    for (uint32_t i = 0; i < n; i++)
+        wr_buf_add(&plain, entry, sizeof entry - 1);
+    for (uint32_t f = 0; f < frames; f++)
+        body += ZSTD_compress(out + head + body, cap - head - body - sizeof option, plain.data, plain.len, level);
+    const uint8_t begin[] = {0x93, 0xa1, 't', 0xc6, (uint8_t)(body >> 24), (uint8_t)(body >> 16), (uint8_t)(body >> 8), (uint8_t)body};
+    memcpy(out, begin, sizeof begin);
+    memcpy(out + head + body, option, sizeof option - 1);
+    wr_buf_fini(&plain);
+    return head + body + sizeof option - 1;
+}
+
+static uint8_t zstd_bytes[1 << 20];
+
+Test(forward, zstd_of_one_and_of_several_frames)
+{
+    for (uint32_t frames = 1; frames <= 3; frames++) {
+        size_t n = zstd_message(70000, frames, 3, zstd_bytes, sizeof zstd_bytes); /* 420,000 bytes a frame: several steps */
+        struct kit k = open_kit(NULL);
+        start(&k);
+        cr_assert_neq(feed(&k, zstd_bytes, n, 1000), WR_FORWARD_BROKEN);
+        cr_expect_eq(k.nframes, 70000 * frames, "%u", k.nframes);
+        close_kit(&k);
+    }
+}
+
+Test(forward, zstd_that_is_cut_is_refused_whole)
+{
+    struct wr_buf out = {0};
+    size_t n = zstd_message(70000, 1, 3, zstd_bytes, sizeof zstd_bytes) - 8 - 17;
+    for (size_t len = 1; len < n; len += 7) {
+        wr_buf_reset(&out);
+        cr_expect_eq(wr_forward_inflate(WR_FORWARD_ZSTD, zstd_bytes + 8, len, WR_FORWARD_MAX_INFLATED, &out), WR_EINVAL, "%zu", len);
+    }
+    cr_expect_eq(wr_forward_inflate(WR_FORWARD_ZSTD, zstd_bytes + 8, n, 1000, &out), WR_ELIMIT);
+    wr_buf_fini(&out);
+}
+
+Test(forward, zstd_that_grows_beyond_the_bound_is_refused)
+{
+    size_t n = zstd_message(12000000, 1, 1, zstd_bytes, sizeof zstd_bytes); /* 72 MB */
+    cr_assert_lt(n, 100000);
+    struct kit k = open_kit(NULL);
+    start(&k);
+    cr_expect_eq(feed(&k, zstd_bytes, n, 100000), WR_FORWARD_BROKEN);
+    cr_expect_eq(k.nframes, 0);
+    cr_expect_eq(k.bad, 1);
+    close_kit(&k);
 }

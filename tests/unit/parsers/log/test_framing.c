@@ -55,6 +55,8 @@ static const struct stream_case streams[] = {
     {"<13>a\0<14>b\0\n  <15>c\n", "<13>a|<14>b|<15>c|", 0, 3, 0, 0},
     {"0 <13>a\n007 <13>b\n", "0 <13>a|007 <13>b|", 0, 2, 0, 0},
     {"12345678 <13>a\n", "12345678 <13>a|", 0, 1, 0, 0},
+    /* lines and counts behind one relay */
+    {"<13>a\n6 <14>bc<15>d\n7 <16>xyz<191>e\n", "<13>a|<14>bc|<15>d|<16>xyz|<191>e|", 2, 3, 0, 0},
 };
 
 Test(framing, a_stream_gives_the_same_frames_at_every_split)
