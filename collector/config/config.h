@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct wr_lookups;
 struct wr_mappings;
 struct wr_model;
 struct wr_hostnames;
@@ -135,6 +136,7 @@ struct wr_config {
     uint32_t nelement_paths;
     struct wr_model *model; /* set before workers start; NULL: weir's */
     const struct wr_mappings *mappings; /* set before workers start; NULL: weir's */
+    struct wr_lookups *lookups;         /* of these mappings, shared by all workers, the owner's; NULL: one each */
     const char *state_dir;             /* NULL until settled */
     uint32_t workers;                  /* 0 until settled */
     uint32_t batch_rows;               /* 1..65535 */

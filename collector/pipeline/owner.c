@@ -314,6 +314,11 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
     section = wr_snapshot_open(out, WR_SECTION_FILES);
     wr_fileposs_save(wr_core_files(o->core), out);
     wr_snapshot_close(out, section);
+    if (o->config->lookups) {
+        section = wr_snapshot_open(out, WR_SECTION_LOOKUPS);
+        wr_lookups_save(o->config->lookups, out);
+        wr_snapshot_close(out, section);
+    }
     for (uint32_t i = 0; i < o->nworkers; i++) {
         section = wr_snapshot_open(out, WR_SECTION_TEMPLATES);
         if (!o->workers_held)

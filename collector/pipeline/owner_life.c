@@ -59,6 +59,9 @@ static enum wr_err recover_load(void *arg, const struct wr_snapshot *snapshot)
         } else if (kind == WR_SECTION_ENGINE) {
             engine = bytes;
             engine_len = len;
+        } else if (kind == WR_SECTION_LOOKUPS && r->owner->config->lookups) {
+            if (wr_lookups_load(r->owner->config->lookups, bytes, len))
+                return WR_ECORRUPT;
         } else if (kind == WR_SECTION_FILES) {
             files = bytes;
             files_len = len;
@@ -323,6 +326,11 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
         .io = io, .config = config, .loop = loop, .state = {.lock_fd = -1, .wal = {.fd = -1}}};
     owner->unstored_end = &owner->unstored;
     init_handles(owner);
+    if (config->mappings) {
+        config->lookups = wr_lookups_new(config->mappings);
+        if (!config->lookups)
+            return WR_ENOMEM;
+    }
     enum wr_err err = wr_state_open(&owner->state, io, config->state_dir, error);
     if (!err)
         err = open_store(owner, error);
@@ -430,6 +438,8 @@ void wr_owner_fini(struct wr_owner *o)
         uv_run(o->loop, UV_RUN_DEFAULT);
     }
     free(o->workers);
+    wr_lookups_free(o->config->lookups);
+    o->config->lookups = NULL;
     wr_tls_server_free(o->tls);
     for (uint32_t i = 0; i < o->nsinks; i++)
         wr_sink_free(o->sinks[i]);

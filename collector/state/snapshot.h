@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "collector/io/io.h"
 
-enum wr_section { WR_SECTION_CONN = 1, WR_SECTION_ENGINE = 2, WR_SECTION_TEMPLATES = 3, WR_SECTION_FILES = 4 };
+enum wr_section { WR_SECTION_CONN = 1, WR_SECTION_ENGINE = 2, WR_SECTION_TEMPLATES = 3, WR_SECTION_FILES = 4, WR_SECTION_LOOKUPS = 5 };
 
 /* Building: begin, then per section open, its bytes appended to `out`, close; store. */
 void wr_snapshot_begin(struct wr_buf *out, uint64_t segment, uint64_t lsn, int64_t now_ns);

@@ -29,6 +29,7 @@ struct wr_log {
     struct wr_cef_names cef;
     const struct wr_mappings *mappings;
     struct wr_mappings *own_mappings; /* when none were given */
+    struct wr_lookups *own_lookups;   /* the same */
     struct wr_fields *fields;
     const char *layout; /* of the last record */
     uint64_t lookups_missed;
@@ -67,7 +68,10 @@ struct wr_log *wr_log_new(const struct wr_log_opts *opts)
     if (!log->opts.mappings)
         log->own_mappings = wr_mappings_new();
     log->mappings = log->opts.mappings ? log->opts.mappings : log->own_mappings;
-    log->fields = log->mappings ? wr_fields_new(log->mappings) : NULL;
+    if (log->mappings && !log->opts.lookups)
+        log->own_lookups = wr_lookups_new(log->mappings);
+    struct wr_lookups *lookups = log->opts.lookups ? log->opts.lookups : log->own_lookups;
+    log->fields = lookups ? wr_fields_new(log->mappings, lookups) : NULL;
     log->layout = "";
     if (!log->json || !log->scratch || !log->fields) {
         wr_log_free(log);
@@ -85,6 +89,7 @@ void wr_log_free(struct wr_log *log)
     for (int t = 0; t < WR_NTABLES; t++)
         wr_filter_fini(&log->filter[t]);
     wr_fields_free(log->fields);
+    wr_lookups_free(log->own_lookups);
     wr_mappings_free(log->own_mappings);
     wr_json_free(log->json);
     wr_arena_free(log->scratch);

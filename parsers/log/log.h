@@ -41,6 +41,7 @@ struct wr_log_opts {
     bool live;        /* implausible times become the receipt time (-7 d .. +10 min) */
     size_t max_frame; /* bytes; a longer or equal frame is oversize: text up to here. 0 = 1 MiB */
     const struct wr_mappings *mappings; /* borrowed, no longer changed; NULL: those that come with weir */
+    struct wr_lookups *lookups; /* of these mappings, borrowed; others may share it. NULL: one of its own */
 };
 struct wr_log *wr_log_new(const struct wr_log_opts *opts);
 void wr_log_free(struct wr_log *log);

@@ -8,16 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct wr_fields *wr_fields_new(const struct wr_mappings *mappings)
+struct wr_fields *wr_fields_new(const struct wr_mappings *mappings, struct wr_lookups *lookups)
 {
     (void)mappings;
-    return calloc(1, sizeof(struct wr_fields));
+    struct wr_fields *f = calloc(1, sizeof *f);
+    if (f)
+        f->lookups = lookups;
+    return f;
 }
 
 void wr_fields_free(struct wr_fields *fields)
 {
-    if (fields)
-        wr_map_memory_free(fields->memory);
     free(fields);
 }
 

@@ -1,6 +1,7 @@
 #ifndef WR_PARSERS_LOG_MAPPING_H
 #define WR_PARSERS_LOG_MAPPING_H
 
+#include "base/buf.h"
 #include "base/diag.h"
 #include "parsers/log/event.h"
 
@@ -40,9 +41,20 @@ uint32_t wr_mappings_count(const struct wr_mappings *mappings);
 const char *wr_mappings_fills(const struct wr_mappings *mappings, uint32_t i, enum wr_table *ret_table,
                               struct wr_colset *ret_cols);
 
+/* What records said that later ones need (`remember`, `recall`): bounded, 16,384 entries of at most 472 bytes, the oldest of its
+ * set goes first. Threads may share it; it locks by itself. */
+struct wr_lookups;
+struct wr_lookups *wr_lookups_new(const struct wr_mappings *mappings); /* NULL: out of memory */
+void wr_lookups_free(struct wr_lookups *lookups);
+/* For the state directory, and back into an empty one before anybody uses it. What was saved under other mappings is left out.
+ * WR_ECORRUPT: damaged, nothing was taken. */
+void wr_lookups_save(struct wr_lookups *lookups, struct wr_buf *out);
+enum wr_err wr_lookups_load(struct wr_lookups *lookups, const void *bytes, size_t len) WR_MUST_CHECK;
+
 /* One thread's values of the record at hand, by field. */
 struct wr_fields;
-struct wr_fields *wr_fields_new(const struct wr_mappings *mappings); /* NULL: out of memory */
+/* `lookups` is borrowed; NULL: nothing is remembered. NULL: out of memory. */
+struct wr_fields *wr_fields_new(const struct wr_mappings *mappings, struct wr_lookups *lookups);
 void wr_fields_free(struct wr_fields *fields);
 
 /* Begins a record: its fields are noted. False: too many keys. The second takes an event in XML (sysmon.h).

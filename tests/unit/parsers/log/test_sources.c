@@ -2,6 +2,8 @@
  * becomes of it in its table. */
 #include "support.h"
 
+#include <glob.h>
+
 enum { MOST = 14 };
 struct source {
     const char *file, *layout;
@@ -191,4 +193,98 @@ Test(sources, a_lookup_forgets_the_oldest_and_never_grows)
     EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "p99999");
     cr_expect_eq(wr_log_stats(f.log)->lookup_missed, 0);
     close_rows(&f);
+}
+
+static const char connect_to[] = "{\"event_simpleName\":\"NetworkConnectIP4\",\"aid\":\"a\",\"ContextProcessId\":\"%d\",\"timestamp\":"
+                                 "\"1700000001000\",\"RemoteAddressIP4\":\"203.0.113.25\"}";
+
+static void say_process(struct wr_log *log, struct wr_rows *rows, int id)
+{
+    char line[512];
+    snprintf(line, sizeof line, "{\"event_simpleName\":\"ProcessRollup2\",\"aid\":\"a\",\"TargetProcessId\":\"%d\",\"ImageFileName\":\"p%d\","
+                                "\"timestamp\":\"1700000001000\"}", id, id);
+    cr_assert_eq(wr_log_frame(log, "", line, strlen(line), INT64_C(1700000001000000000), rows), WR_OK);
+}
+
+static uint64_t missed(struct wr_log *log, struct wr_rows *rows, int id)
+{
+    char line[512];
+    uint64_t was = wr_log_stats(log)->lookup_missed;
+    snprintf(line, sizeof line, connect_to, id);
+    cr_assert_eq(wr_log_frame(log, "", line, strlen(line), INT64_C(1700000001000000000), rows), WR_OK);
+    return wr_log_stats(log)->lookup_missed - was;
+}
+
+Test(sources, what_one_worker_remembers_another_recalls_and_so_does_the_next_start)
+{
+    struct wr_rows nobody = {{0}};
+    struct wr_mappings *m = wr_mappings_new();
+    struct wr_lookups *shared = wr_lookups_new(m), *later = wr_lookups_new(m);
+    struct wr_log *a = wr_log_new(&(struct wr_log_opts){.mappings = m, .lookups = shared}),
+                  *b = wr_log_new(&(struct wr_log_opts){.mappings = m, .lookups = shared}),
+                  *c = wr_log_new(&(struct wr_log_opts){.mappings = m, .lookups = later});
+    struct wr_buf saved = {0};
+    for (int i = 0; i < 100; i++)
+        say_process(a, &nobody, i);
+    cr_expect_eq(missed(b, &nobody, 77), 0);
+    cr_expect_eq(missed(b, &nobody, 100), 1);
+    wr_lookups_save(shared, &saved);
+    cr_expect_eq(missed(c, &nobody, 77), 1);
+    for (size_t len = 0; len < saved.len; len += len < 60 ? 1 : 97) { /* cut: between two entries it is whole */
+        struct wr_lookups *cut = wr_lookups_new(m);
+        enum wr_err err = wr_lookups_load(cut, saved.data, len);
+        cr_expect(err == WR_ECORRUPT || (err == WR_OK && len >= 36), "%zu", len);
+        wr_lookups_free(cut);
+    }
+    cr_assert_eq(wr_lookups_load(later, saved.data, saved.len), WR_OK);
+    for (int i = 0; i < 100; i++)
+        cr_expect_eq(missed(c, &nobody, i), 0, "%d", i);
+    saved.data[0] ^= 1; /* other mappings */
+    struct wr_lookups *other = wr_lookups_new(m);
+    struct wr_log *d = wr_log_new(&(struct wr_log_opts){.mappings = m, .lookups = other});
+    cr_assert_eq(wr_lookups_load(other, saved.data, saved.len), WR_OK);
+    cr_expect_eq(missed(d, &nobody, 5), 1);
+    struct wr_log *logs[] = {a, b, c, d};
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
+        wr_log_free(logs[i]);
+    wr_lookups_free(other);
+    wr_lookups_free(shared);
+    wr_lookups_free(later);
+    wr_mappings_free(m);
+    wr_buf_fini(&saved);
+}
+
+/* A source that is documented has a record in tests/data/log (or in the test of its own layout) that it takes. */
+Test(sources, every_mapping_takes_a_record_of_the_fixtures)
+{
+    struct wr_mappings *m = wr_mappings_new();
+    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.mappings = m});
+    struct wr_rows nobody = {{0}};
+    static char taken[64][64];
+    uint32_t ntaken = 0;
+    glob_t g;
+    cr_assert_eq(glob(WR_SOURCE_DIR "/tests/data/log/*.[jx]*", 0, NULL, &g), 0);
+    for (size_t i = 0; i < g.gl_pathc; i++) {
+        char line[65536];
+        FILE *f = fopen(g.gl_pathv[i], "r");
+        while (f && fgets(line, sizeof line, f)) {
+            cr_assert_eq(wr_log_frame(log, "", line, strlen(line), INT64_C(1700000001000000000), &nobody), WR_OK);
+            if (ntaken < 64)
+                snprintf(taken[ntaken++], sizeof taken[0], "%s", wr_log_layout(log));
+        }
+        if (f)
+            fclose(f);
+    }
+    globfree(&g);
+    for (uint32_t i = 0; i < wr_mappings_count(m); i++) {
+        enum wr_table table;
+        struct wr_colset cols;
+        const char *name = wr_mappings_fills(m, i, &table, &cols);
+        bool found = false;
+        for (uint32_t k = 0; k < ntaken && !found; k++)
+            found = strcmp(taken[k], name) == 0;
+        cr_expect(found, "no record of tests/data/log is taken by '%s'", name);
+    }
+    wr_log_free(log);
+    wr_mappings_free(m);
 }
