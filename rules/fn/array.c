@@ -423,3 +423,26 @@ KERNEL(zip)
     }
     wr_buf_fini(&json);
 }
+
+/* repeat(value, count): at most 1 MiB of it. */
+KERNEL(repeat)
+{
+    (void)call;
+    enum { BYTES_MAX = 1 << 20 };
+    struct wr_buf json = {0};
+    WR_EACH (sel, row) {
+        int64_t n = wr_vec_valid(&args[1], row) ? args[1].i[row] : -1;
+        wr_buf_reset(&json);
+        wr_buf_char(&json, '[');
+        for (int64_t i = 0; i < n && json.len <= BYTES_MAX && !json.err; i++) {
+            wr_buf_str(&json, i ? "," : "");
+            wr_json_cell(&args[0], row, &json);
+        }
+        wr_buf_char(&json, ']');
+        if (n >= 0 && json.len <= BYTES_MAX && !json.err)
+            wr_put_text(ev, out, row, json.data, json.len);
+    }
+    if (json.err)
+        ev->err = WR_ENOMEM;
+    wr_buf_fini(&json);
+}

@@ -67,3 +67,20 @@ KERNEL(pack_array)
         ev->err = WR_ENOMEM;
     wr_buf_fini(&text);
 }
+
+/* Bytes of the values in a row: fixed for numbers and times, the length of texts. */
+KERNEL(estimate_data_size)
+{
+    (void)ev;
+    static const uint8_t fixed[] = {[WR_BOOL] = 1,     [WR_INT] = 4,      [WR_LONG] = 8, [WR_REAL] = 8,
+                                    [WR_DATETIME] = 8, [WR_TIMESPAN] = 8, [WR_GUID] = 16};
+    WR_EACH (sel, row) {
+        int64_t size = 0;
+        for (uint32_t a = 0; a < call->nargs; a++) {
+            enum wr_type t = args[a].type;
+            bool text = t == WR_STRING || t == WR_DYNAMIC || t == WR_DECIMAL;
+            size += !text ? fixed[t] : wr_vec_valid(&args[a], row) ? args[a].s[row].len : 0;
+        }
+        wr_put_i(out, row, size);
+    }
+}

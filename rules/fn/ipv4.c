@@ -209,3 +209,15 @@ KERNEL(ipv4_netmask_suffix)
             wr_put_i(out, row, ip.prefix);
     }
 }
+
+/* parse_ipv4_mask(ip, prefix): the shorter one of both prefixes counts. */
+KERNEL(parse_ipv4_mask)
+{
+    (void)ev, (void)call;
+    WR_EACH (sel, row) {
+        struct ipv4 ip;
+        int64_t prefix = args[1].i[row];
+        if (prefix >= 0 && prefix <= 32 && parse_at(&args[0], row, &ip))
+            wr_put_i(out, row, masked(ip.addr, ip.prefix < prefix ? ip.prefix : (int)prefix));
+    }
+}

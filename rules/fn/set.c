@@ -209,3 +209,21 @@ KERNEL(jaccard_index)
         wr_buf_fini(&json);
     }
 }
+
+KERNEL(set_equals)
+{
+    (void)call;
+    WR_EACH (sel, row) {
+        struct wr_slice a = slice_at(&args[0], row), b = slice_at(&args[1], row);
+        struct set x, y;
+        if (wr_json_count(a) < 0 || wr_json_count(b) < 0 || !set_init(ev, &x, wr_json_count(a)) ||
+            !set_init(ev, &y, wr_json_count(b)))
+            continue;
+        add_all(ev, &x, a);
+        add_all(ev, &y, b);
+        bool equal = x.n == y.n;
+        for (uint32_t i = 0; i < x.n && equal; i++)
+            equal = *slot_of(&y, &x.key[i]) != 0;
+        wr_put_i(out, row, equal);
+    }
+}

@@ -266,4 +266,8 @@ bool wr_bind_kept(struct wr_binder *b, const struct wr_agg *agg, struct wr_ex **
 /* The value where the condition is true, else null. */
 struct wr_ex *wr_where_true(struct wr_binder *b, struct wr_ex *value, struct wr_ex *pred);
 
+/* Functions whose arguments are columns or tables. */
+bool wr_is_columns_fn(const struct wr_kql_ex *ast);
+struct wr_ex *wr_bind_columns_fn(struct wr_binder *b, const struct wr_kql_ex *ast);
+
 #endif

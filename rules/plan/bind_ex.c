@@ -462,35 +462,6 @@ static struct wr_ex *unknown_function(struct wr_binder *b, const struct wr_kql_e
     return NULL;
 }
 
-/* pack_all(), bag_pack_columns(a, b): columns under their own names. */
-static struct wr_ex *bind_pack(struct wr_binder *b, const struct wr_kql_ex *ast)
-{
-    bool all = strcmp(ast->name.text, "pack_all") == 0;
-    uint32_t n = 0, most = all && b->row ? b->row->ncols : ast->nargs;
-    struct wr_ex **args = wr_arena_alloc(b->arena, (2 * most + 1) * sizeof *args);
-    if (!args || (all && (ast->nargs || !b->row))) {
-        wr_bind_error(b, ast->span, "pack_all stands where columns are, and takes no argument here");
-        return NULL;
-    }
-    for (uint32_t i = 0; i < most; i++) {
-        const struct wr_kql_ex *arg = all ? NULL : ast->args[i];
-        if (all && b->row->cols[i].hidden)
-            continue;
-        if (arg && arg->kind != WR_KQL_NAME) {
-            wr_bind_error(b, arg->span, "bag_pack_columns takes columns");
-            return NULL;
-        }
-        const char *name = all ? b->row->cols[i].name : arg->name.text;
-        struct wr_value key = {.type = WR_STRING, .s = wr_str_borrow(name, strlen(name))};
-        args[n] = wr_ex_const(b, &key, ast->span);
-        args[n + 1] = all ? wr_ex_col(b, b->row, (uint16_t)i, ast->span) : wr_bind_ex(b, arg);
-        if (!args[n] || !args[n + 1])
-            return NULL;
-        n += 2;
-    }
-    return wr_ex_call(b, "bag_pack", args, n, ast->span);
-}
-
 static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     const char *name = ast->name.text;
@@ -506,8 +477,8 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (!ast->is_op &&
         (strcmp(name, "column_ifexists") == 0 || strcmp(name, "columnifexists") == 0))
         return bind_ifexists(b, ast);
-    if (!ast->is_op && (strcmp(name, "pack_all") == 0 || strcmp(name, "bag_pack_columns") == 0))
-        return bind_pack(b, ast);
+    if (wr_is_columns_fn(ast))
+        return wr_bind_columns_fn(b, ast);
     if (b->aggs && !b->in_agg && wr_names_agg(ast))
         return wr_bind_agg(b, ast);
     if (!wr_fn_find(name, ast->name.len))

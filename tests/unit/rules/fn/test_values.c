@@ -43,3 +43,23 @@ Test(values, one_lookup_does_not_touch_what_another_one_wrote)
            "replace_strings('abc', dynamic(['', 'b']), dynamic(['x']))",
            "a|b|c;dog bird dog|aYYb|axc");
 }
+
+Test(values, functions_over_columns)
+{
+    expect("let T = datatable(a: string, b: int)[]; print column_names_of(T), column_names_of((T | project c = b))",
+           "print_0|print_1;[\"a\",\"b\"]|[\"c\"]");
+    expect("datatable(a: string, b: int, c: datetime, d: dynamic, e: guid, f: bool)['xyz', 1, datetime(null), dynamic([1,2]), guid(null), true] "
+           "| project s = estimate_data_size(*), t = estimate_data_size(a, b)",
+           "s|t;37|7");
+    refuse("print x = column_names_of(1)", "column_names_of takes a table");
+}
+
+Test(values, masks_sets_and_repeats)
+{
+    expect("print parse_ipv4_mask('10.1.2.3', 8), parse_ipv4_mask('10.1.2.3/16', 24), parse_ipv4_mask('10.1.2.3', 33), parse_ipv4_mask('x', 8)",
+           "print_0|print_1|print_2|print_3;167772160|167837696|null|null");
+    expect("print set_equals(dynamic([1,2,2]), dynamic([2,1])), set_equals(dynamic([1]), dynamic(['1'])), set_equals(dynamic([]), dynamic({}))",
+           "print_0|print_1|print_2;True|False|null");
+    expect("print repeat('a', 3), repeat(1, 0), repeat(1, -1), strlen(tostring(repeat(strrep('x', 1000), 10000)))",
+           "print_0|print_1|print_2|print_3;[\"a\",\"a\",\"a\"]|[]|null|0");
+}
