@@ -1,4 +1,5 @@
 #include "collector/cli/cli.h"
+#include "collector/lists/zones.h"
 
 #include "collector/cli/args.h"
 #include "collector/cli/out.h"
@@ -72,6 +73,7 @@ static int unknown_command(const char *word)
 
 int wr_cli_main(int argc, char **argv)
 {
+    wr_zones_from(wr_system_zones);
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is seen as EPIPE: nothing more is written then */
     const char *word = argc > 1 ? argv[1] : "";
     if (!*word) {

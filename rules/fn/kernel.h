@@ -99,7 +99,7 @@ static inline bool wr_is_alnum(char c)
 #undef FN
 typedef const void *wr_fn_prepare(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
 wr_fn_prepare wr_prepare_re0, wr_prepare_re1, wr_prepare_trim, wr_prepare_trim_start, wr_prepare_trim_end;
-wr_fn_prepare wr_prepare_extract_all, wr_prepare_countof;
+wr_fn_prepare wr_prepare_extract_all, wr_prepare_countof, wr_prepare_zone;
 wr_fn_prepare wr_prepare_decompose, wr_prepare_anomalies, wr_prepare_forecast;
 const void *wr_prepare_in(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);
 const void *wr_prepare_in_nocase(struct wr_arena *arena, const struct wr_ex *call, const char **ret_why);

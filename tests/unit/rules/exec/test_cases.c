@@ -9,6 +9,7 @@
 
 #include "base/ticks.h"
 #include "tests/support/docs_page.h"
+#include "tests/support/zones.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -401,6 +402,7 @@ static int by_batch(const void *a, const void *b)
 
 Test(cases, documentation_examples_give_the_documented_rows)
 {
+    wr_zones_from(test_zones);
     each_line("differs.jsonl", take_known);
     each_line("cases.jsonl", take_case);
     every_known_case_is_there();
