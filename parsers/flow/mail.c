@@ -1,4 +1,4 @@
-/* Rows of SmtpMessages from flow records: YAF's deep packet inspection and the flat elements of nProbe, Plixer and
+/* Rows of SmtpMessages from flow records: YAF's deep packet inspection and the flat elements of nProbe, CESNET and
  * Flowmon. YAF puts what it saw into lists (RFC 6313) of the flow record:
  *
  *   YAF 3  subTemplateMultiList { smtpHello, smtpStartTLS, smtpResponseList, smtpMessageList [

@@ -54,9 +54,11 @@ static const struct element elements[] = {
     {5951, 246, WR_WHO_PROCESS_PATH, TEXT, 1},
     {5951, 250, WR_WHO_USER, ACCOUNT, 2},
     {6871, 33, WR_WHO_APPLICATION, LABEL, 1},
+    {8057, 808, WR_WHO_URL, TEXT, 4}, /* what the client asks for in TLS, */
     {8057, 852, WR_WHO_PROCESS, BASENAME, 6},
     {8057, 853, WR_WHO_PROCESS_ACCOUNT, ACCOUNT, 7},
     {8057, 862, WR_WHO_DEVICE_NAME, TEXT, 6},
+    {8057, 890, WR_WHO_URL, TEXT, 4}, /* in QUIC */
     {8741, 35, WR_WHO_USER, ACCOUNT, 5},
     {8741, 36, WR_WHO_USER, JOIN_USER, 4},
     {8741, 37, WR_WHO_USER_DOMAIN, TEXT, 1},
@@ -82,6 +84,7 @@ static const struct element elements[] = {
     {35632, 374, WR_WHO_PARENT, BASENAME, 8},
     {35632, 427, WR_WHO_APPLICATION, TEXT, 6},
     {35632, 428, WR_WHO_USER, ACCOUNT, 7},
+    {39499, 1, WR_WHO_URL, TEXT, 5},
     {39499, 7232, WR_WHO_USER, ACCOUNT, 5},
     {44619, 258, WR_WHO_PROCESS_ID, NUMBER, 5},
     {44619, 259, WR_WHO_PARENT_ID, NUMBER, 5},

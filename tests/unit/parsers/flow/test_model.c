@@ -24,7 +24,7 @@ Test(model, every_vendor_file_is_read_whole)
             elements++;
         }
     }
-    cr_expect_geq(elements, 228);
+    cr_expect_geq(elements, 409);
     wr_model_free(all);
 }
 

@@ -219,6 +219,36 @@ Test(who, citrix_user_host_and_application)
     bench_end(&b);
 }
 
+/* Whom a client asks for: in TLS and QUIC (CESNET), in HTTP (Flowmon, IANA's 460 before it). */
+Test(who, destination_hosts_of_cesnet_and_flowmon)
+{
+    static const struct {
+        uint32_t field;
+        const char *host;
+    } told[] = {{VENDOR(8057, 808), "tls.example"}, {VENDOR(8057, 890), "quic.example"}, {VENDOR(39499, 1), "http.example"}};
+    struct bench b = who_bench();
+    struct message m;
+    for (unsigned i = 0; i < 3; i++) {
+        begin(&m, 10, i, 0);
+        TEMPLATE(&m, (uint16_t)(260 + i), FLOW_FIELDS, told[i].field, 65535);
+        set(&m, (uint16_t)(260 + i));
+        add_flow(&m, 1, 2, 3, 443, 10);
+        text(&m, told[i].host);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        cr_expect_str_eq(said(&b, i, WR_WHO_URL), told[i].host);
+    }
+    begin(&m, 10, 3, 0);
+    TEMPLATE(&m, 270, FLOW_FIELDS, 460, 65535, VENDOR(39499, 1), 65535);
+    set(&m, 270);
+    add_flow(&m, 1, 2, 3, 80, 10);
+    text(&m, "better.example"), text(&m, "other.example");
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_expect_str_eq(said(&b, 3, WR_WHO_URL), "better.example");
+    bench_end(&b);
+}
+
 /* One options row: applicationId (13, 56), its name. */
 static void app_row(struct message *m, unsigned id_len, uint64_t selector, const char *name)
 {
