@@ -82,9 +82,12 @@ struct wr_query *wr_query_new_with(struct wr_refdata *refdata, const char *name,
 void wr_query_free(struct wr_query *query);
 /* What it wants of a table; nbranches 0: does not read it. Borrowed. */
 const struct wr_scan *wr_query_scan(const struct wr_query *query, enum wr_table table);
-/* Keeps the rows of a sealed batch of `table`. */
+/* Before the first row: a query that is a chain over one table, and asks for no time unless `now` is given, keeps only what
+ * its operators keep; each row goes through them as it is fed. False: rows are kept until the run. `now` NULL: not known yet. */
+bool wr_query_stream(struct wr_query *query, const int64_t *now);
+/* Takes the rows of a sealed batch of `table`. What goes wrong in a query that streams is told by wr_query_run. */
 enum wr_err wr_query_feed(struct wr_query *query, enum wr_table table, struct wr_batch *batch) WR_MUST_CHECK;
-/* Runs over what was fed. The result's columns and rows; borrowed until the query goes. Run-time errors (memory
+/* Runs over what was fed (at the time given to wr_query_stream, when it streams; then once only). The result's columns and rows; borrowed until the query goes. Run-time errors (memory
  * bound) go to `diags`. */
 struct wr_result {
     const struct wr_schema *schema;

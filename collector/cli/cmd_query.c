@@ -205,6 +205,7 @@ static int run(const struct request *req, const char *name, const char *text, si
     if (table)
         code = wr_args_mistake(
             &spec, "the query reads %s: give --input FILE, or --input - for standard input", table);
+    (void)wr_query_stream(query, req->now ? &req->now : NULL);
     if (table || (req->ninputs && !read_inputs(req, query, &newest, &code))) {
         wr_query_free(query);
         return code;

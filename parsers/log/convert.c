@@ -28,12 +28,35 @@ static const char *ip_kind(int family, const unsigned char ip[16])
     return "Public";
 }
 
+/* An IPv4 address as inet_ntop writes it: four numbers without leading zeros. */
+static bool plain_ipv4(const char *s, size_t len, unsigned char ip[4])
+{
+    size_t at = 0;
+    for (int part = 0; part < 4; part++) {
+        size_t from = at;
+        unsigned n = 0;
+        while (at < len && at - from < 3 && s[at] >= '0' && s[at] <= '9')
+            n = n * 10 + (unsigned)(s[at++] - '0');
+        if (at == from || n > 255 || (s[from] == '0' && at - from > 1) || (part < 3 && (at == len || s[at++] != '.')))
+            return false;
+        ip[part] = (unsigned char)n;
+    }
+    return at == len;
+}
+
 bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t col, uint16_t kind_col)
 {
     char text[INET6_ADDRSTRLEN];
     unsigned char ip[16];
     if (v->type != WR_JSON_STR || v->len == 0 || v->len >= sizeof text || memchr(v->s, 0, v->len))
         return false;
+    if (plain_ipv4(v->s, v->len, ip)) {
+        const char *kind = ip_kind(AF_INET, ip);
+        wr_event_set(ev, col, v);
+        if (kind_col != WR_NO_COL)
+            wr_event_set_text(ev, kind_col, kind, strlen(kind));
+        return true;
+    }
     memcpy(text, v->s, v->len);
     text[v->len] = '\0';
     int family = memchr(text, ':', v->len) ? AF_INET6 : AF_INET;

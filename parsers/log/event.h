@@ -14,6 +14,7 @@ struct wr_event {
     struct wr_json_val val[WR_MAX_COLS];
     int64_t time; /* ticks: column WR_TIME_COL */
     uint32_t dup_keys;
+    const struct wr_colset *need; /* of each table, what somebody reads; NULL: everything. DeviceNetworkEvents is filled whole */
     struct wr_json *json;
     struct wr_arena *scratch;
 };
@@ -75,6 +76,7 @@ struct wr_filter {
     struct wr_arena *arena; /* NULL: no filter */
     struct wr_branch *branches;
     uint32_t nbranches;
+    struct wr_colset cols; /* that they test */
 };
 enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan) WR_MUST_CHECK;
 void wr_filter_fini(struct wr_filter *filter);

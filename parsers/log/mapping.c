@@ -254,6 +254,11 @@ static void swap_ends(struct wr_event *ev)
         wr_event_set_text(ev, WR_DNE_ActionType, "InboundConnectionAccepted", 25);
 }
 
+static bool is_needed(const struct map_pick *p, const struct wr_colset *need)
+{
+    return p->col == WR_TIME_COL || wr_colset_has(need, p->col) || (p->col2 != WR_NO_COL && wr_colset_has(need, p->col2));
+}
+
 static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr_event *ev)
 {
     wr_event_start(ev, one->table);
@@ -261,9 +266,11 @@ static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr
         wr_map_recall(f, &one->recall, ev);
     if (one->remember.id)
         wr_map_remember(f, &one->remember, ev);
-    for (uint32_t i = 0; i < one->npicks; i++)
-        wr_map_fill(&one->picks[i], f, ev);
     bool connection = one->table == WR_TABLE_DEVICE_NETWORK_EVENTS;
+    const struct wr_colset *need = ev->need && !connection ? &ev->need[one->table] : NULL;
+    for (uint32_t i = 0; i < one->npicks; i++)
+        if (!need || is_needed(&one->picks[i], need))
+            wr_map_fill(&one->picks[i], f, ev);
     if (one->tuple != MAP_NO_FIELD)
         tuple(ev, wr_map_value(f, one->tuple));
     if (!wr_event_has(ev, WR_TIME_COL) || !wr_val_time(&ev->val[WR_TIME_COL], &ev->time) ||

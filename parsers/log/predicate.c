@@ -95,10 +95,13 @@ enum wr_err wr_filter_init(struct wr_filter *filter, const struct wr_scan *scan)
     filter->branches = wr_arena_alloc(filter->arena, scan->nbranches * sizeof *filter->branches);
     if (!filter->branches)
         goto fail;
-    for (; filter->nbranches < scan->nbranches; filter->nbranches++)
-        if (!copy_branch(filter->arena, scan->table, &filter->branches[filter->nbranches],
-                         &scan->branches[filter->nbranches]))
+    for (; filter->nbranches < scan->nbranches; filter->nbranches++) {
+        struct wr_branch *b = &filter->branches[filter->nbranches];
+        if (!copy_branch(filter->arena, scan->table, b, &scan->branches[filter->nbranches]))
             goto fail;
+        for (uint32_t i = 0; i < b->npreds; i++)
+            wr_colset_add(&filter->cols, b->preds[i].col);
+    }
     return WR_OK;
 fail:
     wr_filter_fini(filter);

@@ -1,4 +1,5 @@
 #include "rules/exec/run.h"
+#include "rules/plan/bind.h"
 #include "rules/refdata/refdata.h"
 #include "rules/rules.h"
 
@@ -75,6 +76,21 @@ void wr_query_free(struct wr_query *query)
 const struct wr_scan *wr_query_scan(const struct wr_query *query, enum wr_table table)
 {
     return &query->plan->scans[table];
+}
+
+static bool asks_clock(const struct wr_ex *ex, void *arg)
+{
+    bool any = ex->kind == WR_EX_CALL && ex->fn->flags & WR_FN_PER_RUN;
+    for (uint32_t i = 0; i < ex->nargs && !any; i++)
+        any = asks_clock(ex->args[i], arg);
+    return any;
+}
+
+bool wr_query_stream(struct wr_query *query, const int64_t *now)
+{
+    if (!now && wr_tree_any_ex(query->plan->root, asks_clock, NULL))
+        return false;
+    return wr_run_stream(query->run, now ? *now : 0);
 }
 
 enum wr_err wr_query_feed(struct wr_query *query, enum wr_table table, struct wr_batch *batch)

@@ -3,7 +3,6 @@
 #include "rules/exec/expand.h"
 #include "rules/fn/kernel.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -166,16 +165,6 @@ void wr_run_free(struct wr_run *run)
     free(run);
 }
 
-enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch)
-{
-    size_t bytes = 0;
-    for (int t = 0; t < WR_NTABLES; t++)
-        bytes += run->fed[t].bytes;
-    if (bytes > run->memory)
-        return WR_ELIMIT;
-    return wr_rows_add(&run->fed[table], batch->col, &batch->sel);
-}
-
 static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
 {
     enum wr_err err = wr_rows_add(&n->kept, chunk->col, &chunk->sel);
@@ -324,74 +313,41 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
     }
 }
 
+/* The selected rows of a batch; NULL: all of them. */
+static void push_batch(struct wr_run *run, struct node *to, const struct wr_batch *b, const struct wr_sel *sel)
+{
+    struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
+    chunk.sel.row = run->err ? NULL : wr_arena_alloc(run->scratch, (b->nrows + 1) * sizeof *chunk.sel.row);
+    if (!chunk.sel.row) {
+        wr_run_fail(run, to, WR_ENOMEM, "out of memory");
+        return;
+    }
+    chunk.sel.n = sel ? sel->n : b->nrows;
+    for (uint32_t r = 0; r < chunk.sel.n; r++)
+        chunk.sel.row[r] = sel ? sel->row[r] : (uint16_t)r;
+    push(run, to, &chunk);
+    wr_arena_reset(run->scratch);
+}
+
 void wr_run_push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows)
 {
-    for (uint32_t i = 0; i < rows->nbatches && !run->err; i++) {
-        const struct wr_batch *b = rows->batch[i];
-        struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
-        chunk.sel.row = wr_arena_alloc(run->scratch, (b->nrows + 1) * sizeof *chunk.sel.row);
-        if (!chunk.sel.row) {
-            wr_run_fail(run, to, WR_ENOMEM, "out of memory");
-            return;
-        }
-        chunk.sel.n = b->nrows;
-        for (uint32_t r = 0; r < b->nrows; r++)
-            chunk.sel.row[r] = (uint16_t)r;
-        push(run, to, &chunk);
-        wr_arena_reset(run->scratch);
-    }
+    for (uint32_t i = 0; i < rows->nbatches && !run->err; i++)
+        push_batch(run, to, rows->batch[i], NULL);
 }
 
-/* -1, 0, 1 of two keys; nulls and NaN go where the key says, NaN nearer to the values. */
-static int compare_key(const struct wr_sort_key *key, const struct wr_vec *a, uint32_t i,
-                       const struct wr_vec *b, uint32_t j)
+enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch)
 {
-    int out_a = !wr_vec_valid(a, i) ? 2 : a->r && isnan(a->r[i]);
-    int out_b = !wr_vec_valid(b, j) ? 2 : b->r && isnan(b->r[j]);
-    if (out_a || out_b)
-        return key->nulls_first ? (out_a < out_b) - (out_a > out_b) : (out_a > out_b) - (out_a < out_b);
-    int cmp = a->s   ? wr_str_cmp(&a->s[i], &b->s[j])
-              : a->r ? (a->r[i] > b->r[j]) - (a->r[i] < b->r[j])
-                     : (a->i[i] > b->i[j]) - (a->i[i] < b->i[j]);
-    return key->desc ? -cmp : cmp;
-}
-
-static int compare_rows(const void *x, const void *y, void *arg)
-{
-    const struct node *n = arg;
-    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-    uint32_t i, j;
-    const struct wr_batch *p = wr_rows_at(&n->keys, a, &i), *q = wr_rows_at(&n->keys, b, &j);
-    for (uint32_t k = 0; k < n->op->nsort; k++) {
-        int cmp = compare_key(&n->op->keys[k], &p->col[k], i, &q->col[k], j);
-        if (cmp)
-            return cmp;
+    size_t bytes = 0;
+    if (run->stream) {
+        if (run->stream->op->table == table)
+            push_batch(run, run->stream->out, batch, &batch->sel);
+        return WR_OK;
     }
-    return (a > b) - (a < b); /* stable */
-}
-
-static void sort_flush(struct wr_run *run, struct node *n)
-{
-    uint64_t *order = malloc((n->kept.nrows + 1) * sizeof *order);
-    struct wr_rows sorted;
-    wr_rows_init(&sorted, n->kept.schema, run->batch_rows);
-    for (uint64_t i = 0; order && i < n->kept.nrows; i++)
-        order[i] = i;
-    if (order)
-        qsort_r(order, n->kept.nrows, sizeof *order, compare_rows, n);
-    else
-        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
-    for (uint64_t i = 0; order && i < n->kept.nrows && !run->err; i++) {
-        uint32_t row;
-        const struct wr_batch *b = wr_rows_at(&n->kept, order[i], &row);
-        uint16_t at = (uint16_t)row;
-        struct wr_sel one = {&at, 1};
-        if (wr_rows_add(&sorted, b->col, &one) != WR_OK)
-            wr_run_fail(run, n, WR_ENOMEM, "out of memory");
-    }
-    free(order);
-    wr_run_push_rows(run, n->out, &sorted);
-    wr_rows_fini(&sorted);
+    for (int t = 0; t < WR_NTABLES; t++)
+        bytes += run->fed[t].bytes;
+    if (bytes > run->memory)
+        return WR_ELIMIT;
+    return wr_rows_add(&run->fed[table], batch->col, &batch->sel);
 }
 
 static void whole_flush(struct wr_run *run, struct node *n)
@@ -446,46 +402,61 @@ static void join_finish(struct wr_run *run, struct node *n)
     n->join = NULL;
 }
 
-/* Runs all that flows into `n`, then what `n` held back. Depth is bounded by MAX_OPS. */
-static void finish(struct wr_run *run, struct node *n)
+/* Before the first row comes. */
+static void prepare(struct wr_run *run, struct node *n)
 {
     if (n->op && n->op->kind == WR_OP_TAKE)
         n->left = n->op->count;
     if (n->op && n->op->kind == WR_OP_SUMMARIZE && !(n->groups = wr_groups_new(n->op, &run->secret)))
         wr_run_fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
+}
+
+static void summarize_flush(struct wr_run *run, struct node *n)
+{
+    struct wr_rows rows;
+    wr_rows_init(&rows, n->op->schema, run->batch_rows);
+    enum wr_err err = wr_groups_result(n->groups, &run->ev, &rows);
+    if (err)
+        wr_run_fail(run, n, err, wr_strerror(err));
+    wr_run_push_rows(run, n->out, &rows);
+    wr_rows_fini(&rows);
+}
+
+/* All rows have come: what a leaf has, what the others held back. */
+static void flush(struct wr_run *run, struct node *n)
+{
+    if (n->op->kind == WR_OP_SCAN)
+        wr_run_push_rows(run, n->out, &run->tables[n->op->table]);
+    else if (n->op->kind == WR_OP_GIVEN)
+        wr_run_push_rows(run, n->out, run->given);
+    else if (is_partition(n->op))
+        partition_flush(run, n);
+    else if (n->op->kind == WR_OP_ROWS)
+        wr_run_leaf_rows(run, n);
+    else if (n->op->kind == WR_OP_RANGE)
+        wr_run_leaf_range(run, n);
+    else if (n->op->kind == WR_OP_EXTERNAL)
+        wr_run_leaf_external(run, n);
+    else if (n->op->kind == WR_OP_WHOLE || n->op->kind == WR_OP_SERIAL)
+        whole_flush(run, n);
+    else if (n->op->kind == WR_OP_SORT)
+        wr_run_sort_flush(run, n);
+    else if (n->op->kind == WR_OP_SUMMARIZE)
+        summarize_flush(run, n);
+}
+
+/* Runs all that flows into `n`, then what `n` held back. Depth is bounded by MAX_OPS. */
+static void finish(struct wr_run *run, struct node *n)
+{
+    prepare(run, n);
     if (n->op && n->op->kind == WR_OP_JOIN) {
         join_finish(run, n);
         return;
     }
     for (struct node *in = n->input; in && !run->err; in = in->next)
         finish(run, in);
-    if (!n->op || run->err)
-        return;
-    if (n->op->kind == WR_OP_SCAN) {
-        wr_run_push_rows(run, n->out, &run->tables[n->op->table]);
-    } else if (n->op->kind == WR_OP_GIVEN) {
-        wr_run_push_rows(run, n->out, run->given);
-    } else if (is_partition(n->op)) {
-        partition_flush(run, n);
-    } else if (n->op->kind == WR_OP_ROWS) {
-        wr_run_leaf_rows(run, n);
-    } else if (n->op->kind == WR_OP_RANGE) {
-        wr_run_leaf_range(run, n);
-    } else if (n->op->kind == WR_OP_EXTERNAL) {
-        wr_run_leaf_external(run, n);
-    } else if (n->op->kind == WR_OP_WHOLE || n->op->kind == WR_OP_SERIAL) {
-        whole_flush(run, n);
-    } else if (n->op->kind == WR_OP_SORT) {
-        sort_flush(run, n);
-    } else if (n->op->kind == WR_OP_SUMMARIZE) {
-        struct wr_rows rows;
-        wr_rows_init(&rows, n->op->schema, run->batch_rows);
-        enum wr_err err = wr_groups_result(n->groups, &run->ev, &rows);
-        if (err)
-            wr_run_fail(run, n, err, wr_strerror(err));
-        wr_run_push_rows(run, n->out, &rows);
-        wr_rows_fini(&rows);
-    }
+    if (n->op && !run->err)
+        flush(run, n);
 }
 
 /* Values of a list as constants, as a binder would make them. */
@@ -558,14 +529,35 @@ enum wr_err wr_run_subs(struct wr_run *run, int64_t now, struct wr_sub_result **
     return run->err;
 }
 
+bool wr_run_stream(struct wr_run *run, int64_t now)
+{
+    struct node *n = run->sink;
+    for (; n->input; n = n->input)
+        if (n->input->next || n->applier) /* a piece may read the table, too */
+            return false;
+    if (run->nsubs || n->op->kind != WR_OP_SCAN || run->tables != run->fed)
+        return false;
+    begin(run, now);
+    for (struct node *k = n; k; k = k->out)
+        prepare(run, k);
+    run->stream = n;
+    return true;
+}
+
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span)
 {
-    begin(run, now);
-    if (!run->outer_subs)
-        run_subs(run);
-    if (!run->err)
-        finish(run, run->sink);
+    if (run->stream) {
+        run->ev.now = now;
+        for (struct node *n = run->stream->out; n && n->op && !run->err; n = n->out)
+            flush(run, n);
+    } else {
+        begin(run, now);
+        if (!run->outer_subs)
+            run_subs(run);
+        if (!run->err)
+            finish(run, run->sink);
+    }
     wr_rows_seal(&run->sink->kept);
     *ret_rows = &run->sink->kept;
     *ret_why = run->why;

@@ -21,7 +21,10 @@ struct wr_run_opts {
 /* Borrows the tree. NULL when out of memory. Without a root it has nothing but the queries that run first. */
 struct wr_run *wr_run_new(const struct wr_op *root, const struct wr_run_opts *opts);
 void wr_run_free(struct wr_run *run);
-/* Keeps a copy of the selected rows. WR_ENOMEM, WR_ELIMIT. */
+/* Before the first row: from here on rows go through the operators as they are fed, at this time, and only what operators keep
+ * is kept. False, and nothing changes, when the plan is no chain over one table. wr_run_go may be called once then. */
+bool wr_run_stream(struct wr_run *run, int64_t now);
+/* Keeps a copy of the selected rows, or streams them: then what goes wrong is told by wr_run_go. WR_ENOMEM, WR_ELIMIT. */
 enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch) WR_MUST_CHECK;
 /* Runs the plan; may be called again after more rows. The result is borrowed until the next call. On
  * WR_ELIMIT and others `ret_why` says in words what stopped it, and at which operator. */

@@ -41,6 +41,7 @@ struct wr_run {
     const struct wr_rows *tables; /* fed; in a piece, what the run around it was fed */
     const struct wr_rows *given;  /* WR_OP_GIVEN */
     struct wr_sub_result *outer_subs; /* in a piece */
+    struct node *stream; /* the scan whose rows go on as they are fed; NULL: they are kept */
     struct wr_eval ev;
     struct wr_hash_key secret;
     enum wr_err err;
@@ -51,6 +52,9 @@ struct wr_run {
 /* run.c. The first failure of a run counts. */
 void wr_run_fail(struct wr_run *run, const struct node *node, enum wr_err err, const char *why);
 void wr_run_push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows);
+
+/* run_sort.c */
+void wr_run_sort_flush(struct wr_run *run, struct node *n);
 
 /* run_leaf.c: operators without an input give their rows. */
 void wr_run_leaf_rows(struct wr_run *run, struct node *n);

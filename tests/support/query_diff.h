@@ -415,8 +415,19 @@ static char *rows_text(const struct wr_rows *rows)
     return cells_text(list);
 }
 
+/* Rows `size` at a time, kept or (where the plan is a chain) streamed. */
+static void feed_parts(struct wr_run *run, const struct wr_batch *b, uint32_t size)
+{
+    struct wr_batch part = *b;
+    for (uint32_t at = 0; at < b->sel.n; at += size) {
+        part.sel = (struct wr_sel){b->sel.row + at, b->sel.n - at < size ? b->sel.n - at : size};
+        WR_ASSERT(wr_run_feed(run, WR_TABLE_DEVICE_NETWORK_EVENTS, &part) == WR_OK);
+    }
+}
+
 /* The batch result at `now` over the newest version of the first `n` rows. NULL: it stopped at a bound. */
-static char *batch_text(const struct wr_plan *plan, const struct event *e, uint32_t n, int64_t now, uint32_t batch_rows)
+static char *batch_text(const struct wr_plan *plan, const struct event *e, uint32_t n, int64_t now, uint32_t batch_rows,
+                        bool stream)
 {
     struct wr_run *run = wr_run_new(plan->root, &(struct wr_run_opts){.batch_rows = batch_rows});
     struct wr_batch *b = event_batch();
@@ -428,7 +439,10 @@ static char *batch_text(const struct wr_plan *plan, const struct event *e, uint3
             put_event(b, &e[i], true);
     }
     wr_batch_seal(b);
-    WR_ASSERT(run && wr_run_feed(run, WR_TABLE_DEVICE_NETWORK_EVENTS, b) == WR_OK);
+    WR_ASSERT(run);
+    if (stream)
+        (void)wr_run_stream(run, now);
+    feed_parts(run, b, batch_rows);
     const struct wr_rows *rows;
     const char *why;
     struct wr_span span;
@@ -453,10 +467,11 @@ static void batches_agree(const struct wr_plan *plan, const char *query, const s
 {
     static const uint32_t sizes[] = {1, 2, 3};
     int64_t now = DIFF_START + 60 * WR_TICKS_SECOND;
-    char *want = batch_text(plan, e, n, now, 2048);
-    for (int i = 0; i < 3; i++) {
-        char *have = batch_text(plan, e, n, now, sizes[i]), what[40];
-        snprintf(what, sizeof what, "with batches of %u", sizes[i]);
+    char *want = batch_text(plan, e, n, now, 2048, false);
+    for (int i = 0; i < 6; i++) {
+        bool stream = i >= 3;
+        char *have = batch_text(plan, e, n, now, sizes[i % 3], stream), what[60];
+        snprintf(what, sizeof what, "with batches of %u, %s", sizes[i % 3], stream ? "streamed" : "kept");
         must_be_equal(have, want, query, what);
         free(have);
     }
@@ -481,7 +496,7 @@ static void incremental_agrees(const struct wr_plan *plan, const char *query, co
         struct wr_rows rows;
         wr_rows_init(&rows, plan->stream->schema, 64);
         WR_ASSERT(wr_stream_rows(s, &rows) == WR_OK);
-        char *have = rows_text(&rows), *want = batch_text(plan, e, i + 1, t, 0);
+        char *have = rows_text(&rows), *want = batch_text(plan, e, i + 1, t, 2048, false);
         must_be_equal(have, want, query, "the stream");
         free(have);
         free(want);
@@ -505,7 +520,7 @@ static void windowed_agrees(const struct wr_plan *plan, const char *query, const
         if (i + 1 < n && e[i + 1].now < t)
             continue;
         WR_ASSERT(wr_window_advance(w, t) == WR_OK);
-        char *have = cells_text(wr_window_firing(w)), *want = batch_text(plan, e, i + 1, t, 0);
+        char *have = cells_text(wr_window_firing(w)), *want = batch_text(plan, e, i + 1, t, 2048, false);
         must_be_equal(have, want, query, "the windowed rule");
         free(have);
         free(want);
