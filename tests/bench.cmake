@@ -15,5 +15,8 @@ if(TARGET weir)
   add_test(NAME bench.flows COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/bench/flows/run.py --quick --build ${CMAKE_BINARY_DIR})
   add_test(NAME bench.syslog COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/bench/syslog.sh ${CMAKE_BINARY_DIR} 2000 1 quick)
   set_tests_properties(bench.syslog PROPERTIES LABELS bench TIMEOUT 120 PASS_REGULAR_EXPRESSION "weir  *[1-9]" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}|not [0-9]")
+  add_test(NAME bench.query COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/bench/query.py --quick --build ${CMAKE_BINARY_DIR})
+  set_tests_properties(bench.query PROPERTIES LABELS bench RUN_SERIAL ON TIMEOUT 240 SKIP_RETURN_CODE 77
+    FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}|Traceback|answers differ")
   set_tests_properties(bench.flows PROPERTIES LABELS bench RUN_SERIAL ON TIMEOUT 240 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}|Traceback")
 endif()

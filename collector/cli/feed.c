@@ -1,6 +1,7 @@
 #include "collector/cli/feed.h"
 
 #include "base/ticks.h"
+#include "collector/cli/ahead.h"
 #include "collector/cli/cli.h"
 #include "collector/cli/flow_row.h"
 #include "collector/cli/infile.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024, PROBE_PACKETS = 1000 };
+enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024, PROBE_PACKETS = 1000, THREADS_FROM = 1 << 20 };
 /* Rows wait at most this long, in the files' time, for their batch to fill. */
 #define DRAIN_NS INT64_C(1000000000)
 
@@ -20,6 +21,7 @@ struct source {
     bool have; /* `unit` is read and not worked through */
     bool ended;
     struct wr_meter *meter;     /* traffic only */
+    struct wr_ahead *ahead;     /* text only: threads that parse it; NULL: none, or they are through */
     struct wr_rows rows;        /* text only: rows parsed ahead, and of each table the next one to hand on */
     uint32_t at[WR_NTABLES];
 };
@@ -85,6 +87,7 @@ struct wr_feed *wr_feed_new(const struct wr_feed_opts *opts)
 static void source_fini(struct source *s)
 {
     wr_meter_free(s->meter);
+    wr_ahead_free(s->ahead);
     wr_rows_free(&s->rows);
     wr_infile_close(&s->in);
 }
@@ -329,8 +332,27 @@ static int next_table(const struct wr_feed *f, const struct source *s, int64_t *
     return best;
 }
 
+/* What the threads parsed; what they could not is read here, from where they stopped. */
+static enum wr_err from_threads(struct wr_feed *f, struct source *s)
+{
+    enum wr_err err;
+    memset(s->at, 0, sizeof s->at);
+    while (wr_ahead_next(s->ahead, &s->rows, &err))
+        if (wr_rows_count(&s->rows))
+            return WR_OK;
+    s->in.at = wr_ahead_at(s->ahead);
+    s->in.units += wr_ahead_lines(s->ahead);
+    f->stats.lines_rejected += wr_ahead_rejected(s->ahead);
+    wr_ahead_free(s->ahead);
+    s->ahead = NULL;
+    return err;
+}
+
 static enum wr_err read_ahead(struct wr_feed *f, struct source *s)
 {
+    enum wr_err ahead = s->ahead ? from_threads(f, s) : WR_OK;
+    if (ahead || s->ahead)
+        return ahead;
     if (!wr_rows_reset(&s->rows))
         return WR_ENOMEM;
     memset(s->at, 0, sizeof s->at);
@@ -467,15 +489,54 @@ static enum wr_err events_ahead(struct wr_feed *f, const struct source *s, bool 
     return err;
 }
 
+/* Predicates and columns that are wanted of lines. */
+static enum wr_err set_scans(const struct wr_feed *f, struct wr_log *log)
+{
+    const struct wr_wants *w = &f->wants;
+    enum wr_err err = w->conn ? wr_log_scan(log, WR_TABLE_DEVICE_NETWORK_EVENTS, &w->events) : WR_OK;
+    for (int t = 0; t < WR_NTABLES && !err; t++)
+        if (wr_wants_rows(w, (enum wr_table)t))
+            err = wr_log_scan(log, (enum wr_table)t, &w->scan[t]);
+    return err;
+}
+
+static struct wr_log *thread_log(const void *ctx)
+{
+    const struct wr_feed *f = ctx;
+    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.live = false, .mappings = f->opts.mappings});
+    if (log && set_scans(f, log) == WR_OK)
+        return log;
+    wr_log_free(log);
+    return NULL;
+}
+
+static bool thread_rows(const void *ctx, struct wr_rows *rows)
+{
+    return row_batches(ctx, rows);
+}
+
+/* The only file, of many JSON lines: threads parse them. */
+static void parse_by_threads(struct wr_feed *f)
+{
+    struct source *s = &f->sources[0];
+    if (!whole_batches(f) || s->in.len - s->in.at < THREADS_FROM || s->in.data[s->in.at] != '{')
+        return;
+    s->ahead = wr_ahead_new(&(struct wr_ahead_opts){.data = s->in.data,
+                                                    .at = s->in.at,
+                                                    .len = s->in.len,
+                                                    .framing = s->in.framing,
+                                                    .time_ns = s->in.mtime_ns,
+                                                    .log = thread_log,
+                                                    .rows = thread_rows,
+                                                    .ctx = f});
+}
+
 /* What the rules push down, and the connection table. Endpoint events met in the files' beginnings decide
  * `auto`. */
 static enum wr_err start(struct wr_feed *f)
 {
     const struct wr_wants *w = &f->wants;
-    enum wr_err err = w->conn ? wr_log_scan(f->log, WR_TABLE_DEVICE_NETWORK_EVENTS, &w->events) : WR_OK;
-    for (int t = 0; t < WR_NTABLES && !err; t++)
-        if (wr_wants_rows(w, (enum wr_table)t))
-            err = wr_log_scan(f->log, (enum wr_table)t, &w->scan[t]);
+    enum wr_err err = set_scans(f, f->log);
     if (!err && w->conn && !wr_wants_rows(w, WR_TABLE_FLOWS))
         err = wr_flow_decoder_scan(f->decoder, &w->events);
     if (!err && wr_wants_rows(w, WR_TABLE_SMTP_MESSAGES))
@@ -483,6 +544,7 @@ static enum wr_err start(struct wr_feed *f)
     wr_flow_decoder_who(f->decoder, w->who);
     struct source *first;
     int64_t t;
+    parse_by_threads(f);
     if (!err)
         err = earliest(f, &first, &t);
     if (err || !w->conn)

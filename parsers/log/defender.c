@@ -66,12 +66,19 @@ static bool key_is(const char *key, size_t len, const char *name)
 /* What the outermost object says about its layout. */
 struct envelope {
     struct wr_json_val category, properties, time, tenant, type;
-    bool action, protocol, local, logon;
+    bool action, protocol, local, logon, sysmon; /* sysmon: a key that every layout of its events has one of */
     uint32_t dup;
 };
 
+static bool begins(const char *key, size_t len, const char *word)
+{
+    return len >= strlen(word) && !memcmp(key, word, strlen(word));
+}
+
 static void look_at(struct envelope *e, const char *key, size_t len, const struct wr_json_val *v)
 {
+    e->sysmon |= begins(key, len, "winlog") || begins(key, len, "source") || key_is(key, len, "EventID") ||
+                 (v->type == WR_JSON_STR && v->len >= 7 && !memcmp(v->s, "<Event", 6));
     struct wr_json_val *slot = NULL;
     if (key_is(key, len, "properties"))
         slot = &e->properties;
@@ -132,5 +139,5 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of these. */
     if (process || wr_val_is(&e.type, "DeviceNetworkEvents") || (e.action && e.protocol && e.local && !e.logon))
         return defender(keys, record, &e.time, ev);
-    return wr_map_sysmon_json(maps, record, ev);
+    return e.sysmon ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
 }

@@ -127,6 +127,11 @@ const struct wr_log_stats *wr_log_stats(const struct wr_log *log)
     return &log->stats;
 }
 
+bool wr_log_alone(const struct wr_log *log)
+{
+    return !wr_fields_remember(log->fields) && !wr_fields_lookups_missed(log->fields);
+}
+
 static void commit(const struct frame *f)
 {
 #define X(name) f->log->stats.name += f->n.name;

@@ -63,6 +63,9 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
  * none. Borrowed until the mappings go. */
 const char *wr_log_layout(const struct wr_log *log);
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
+/* True while no record has been kept for a later one, or has asked for an earlier one (mappings with lookups): frames parsed
+ * by other parsers would have given the same rows. */
+bool wr_log_alone(const struct wr_log *log);
 
 /* Framing of one byte stream, decided again at every frame start: octet counting, newline (or NUL), JSON
  * value. RFC 6587 section 3.4. Every consumed byte is counted once:

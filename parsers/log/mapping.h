@@ -68,6 +68,8 @@ void wr_mappings_begin_xml(const struct wr_mappings *mappings, struct wr_fields 
 enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_event *ev,
                              const char **ret_name);
 /* Records that asked for a lookup's entry which was not there. */
+/* Values of earlier records are kept for later ones. */
+bool wr_fields_remember(const struct wr_fields *fields);
 uint64_t wr_fields_lookups_missed(const struct wr_fields *fields);
 /* True when a mapping `name` reads the path. */
 bool wr_mappings_uses(const struct wr_mappings *mappings, const char *name, const char *path, size_t len);
