@@ -129,7 +129,7 @@ const struct wr_log_stats *wr_log_stats(const struct wr_log *log)
 
 bool wr_log_alone(const struct wr_log *log)
 {
-    return !wr_fields_remember(log->fields) && !wr_fields_lookups_missed(log->fields);
+    return !wr_fields_remember(log->fields);
 }
 
 static void commit(const struct frame *f)

@@ -289,6 +289,7 @@ static bool is_needed(const struct map_pick *p, const struct wr_colset *need)
 static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr_event *ev)
 {
     wr_event_start(ev, one->table);
+    f->looked_up |= one->recall.id || one->remember.id;
     if (one->recall.id)
         wr_map_recall(f, &one->recall, ev);
     if (one->remember.id)
@@ -395,7 +396,7 @@ enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_field
 
 bool wr_fields_remember(const struct wr_fields *fields)
 {
-    return fields->memory != NULL;
+    return fields->looked_up;
 }
 
 uint64_t wr_fields_lookups_missed(const struct wr_fields *fields)

@@ -68,7 +68,7 @@ void wr_mappings_begin_xml(const struct wr_mappings *mappings, struct wr_fields 
 enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_event *ev,
                              const char **ret_name);
 /* Records that asked for a lookup's entry which was not there. */
-/* Values of earlier records are kept for later ones. */
+/* True when some record was kept for later ones, or asked for an earlier one. */
 bool wr_fields_remember(const struct wr_fields *fields);
 uint64_t wr_fields_lookups_missed(const struct wr_fields *fields);
 /* True when a mapping `name` reads the path. */

@@ -103,6 +103,7 @@ struct wr_fields {
     uint32_t next;      /* mappings below it are still to be tried */
     uint32_t tables;    /* bit t: a mapping of table t took the record */
     bool xml;           /* a text of the record begins as a Windows event does */
+    bool looked_up;     /* some record asked for, or left, something of another */
     uint64_t lookups_missed;
     struct wr_lookups *lookups; /* NULL: none */
     uint32_t seen[MAP_FIELDS]; /* == now: val is of this record */
