@@ -135,24 +135,37 @@ void wr_batch_seal(struct wr_batch *batch)
     batch->sealed = true;
 }
 
+static void pack_col(const struct wr_batch *batch, uint16_t c, uint32_t row, struct wr_buf *out)
+{
+    const struct wr_vec *v = &batch->col[c];
+    if (!wr_vec_valid(v, row))
+        return;
+    if (v->s) {
+        if (v->type == WR_STRING && v->s[row].len == 0)
+            return;
+        wr_buf_u16(out, c);
+        wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
+    } else if (v->i || v->r) {
+        uint64_t bits;
+        memcpy(&bits, v->i ? (void *)&v->i[row] : (void *)&v->r[row], sizeof bits);
+        wr_buf_u16(out, c);
+        wr_buf_u64(out, bits);
+    }
+}
+
+void wr_row_pack_some(const struct wr_batch *batch, uint32_t row, const struct wr_colset *cols, struct wr_buf *out)
+{
+    for (size_t w = 0; w < sizeof cols->bits / sizeof *cols->bits; w++)
+        for (uint64_t todo = cols->bits[w] & batch->wanted.bits[w]; todo; todo &= todo - 1) {
+            uint16_t c = (uint16_t)(w * 64 + (unsigned)__builtin_ctzll(todo));
+            if (batch->schema->cols[c].store == c)
+                pack_col(batch, c, row, out);
+        }
+}
+
 void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out)
 {
-    for (uint16_t c = 0; c < batch->schema->ncols; c++) {
-        const struct wr_vec *v = &batch->col[c];
-        if (batch->schema->cols[c].store != c || !wr_vec_valid(v, row))
-            continue;
-        if (v->s) {
-            if (v->type == WR_STRING && v->s[row].len == 0)
-                continue;
-            wr_buf_u16(out, c);
-            wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
-        } else if (v->i || v->r) {
-            uint64_t bits;
-            memcpy(&bits, v->i ? (void *)&v->i[row] : (void *)&v->r[row], sizeof bits);
-            wr_buf_u16(out, c);
-            wr_buf_u64(out, bits);
-        }
-    }
+    wr_row_pack_some(batch, row, &batch->wanted, out);
 }
 
 /* Reads one column of a packed row into row `r`. */

@@ -92,6 +92,8 @@ static inline void wr_vec_set_valid(struct wr_vec *vec, uint32_t row)
 /* One row as bytes: the form in which the connection table keeps a row, rings carry it and the log
  * stores it. Holds the non-null wanted columns, (u16 column, value) each, ascending. */
 struct wr_buf;
+/* Those of these columns that the batch has. */
+void wr_row_pack_some(const struct wr_batch *batch, uint32_t row, const struct wr_colset *cols, struct wr_buf *out);
 void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out);
 /* Appends a packed row to `batch` (same schema); columns that the batch does not want are skipped.
  * WR_EFULL, WR_ECORRUPT (nothing appended), WR_ENOMEM. */

@@ -11,7 +11,7 @@ static uint64_t rotl(uint64_t x, int b)
     return x << b | x >> (64 - b);
 }
 
-static void sip_round(uint64_t v[4])
+static inline __attribute__((always_inline)) void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotl(v[1], 13) ^ v[0];

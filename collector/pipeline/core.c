@@ -115,27 +115,37 @@ static enum wr_err give(struct wr_core *core, enum wr_table table, struct wr_bat
     return wr_batch_reset(batch) ? err : WR_ENOMEM;
 }
 
+/* A row of Flows. */
+static enum wr_err gather_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
+{
+    struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
+    if (!flows || (flow->flags & WR_FLOW_NAT_EVENT))
+        return WR_OK;
+    enum wr_err err = flows->nrows == flows->cap ? give(core, WR_TABLE_FLOWS, flows) : WR_OK;
+    return err ? err : wr_flow_row(flow, who, flows) ? WR_OK : WR_ENOMEM;
+}
+
 static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
 {
     bool connects = core->wants.conn && !(flow->flags & WR_FLOW_ASIDE);
     enum wr_err err = connects ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
-    struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
-    if (err || !flows || (flow->flags & WR_FLOW_NAT_EVENT))
-        return err;
-    if (flows->nrows == flows->cap && (err = give(core, WR_TABLE_FLOWS, flows)))
-        return err;
-    return wr_flow_row(flow, who, flows) ? WR_OK : WR_ENOMEM;
+    return err ? err : gather_flow(core, flow, who);
 }
 
+/* Connections first, all together: what they touch can be asked for ahead. */
 static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input)
 {
-    if (input->len % sizeof(struct wr_flow) != 0)
+    enum { SOME = 64 };
+    struct wr_flow flows[SOME];
+    if (input->len % sizeof *flows != 0)
         return WR_ECORRUPT;
     const uint8_t *at = input->bytes;
-    for (uint32_t i = 0; i < input->len / sizeof(struct wr_flow); i++) {
-        struct wr_flow flow;
-        memcpy(&flow, at + i * sizeof flow, sizeof flow);
-        enum wr_err err = apply_flow(core, &flow, (struct wr_who){0});
+    for (uint32_t n = (uint32_t)(input->len / sizeof *flows), some; n; n -= some, at += some * sizeof *flows) {
+        some = n < SOME ? n : SOME;
+        memcpy(flows, at, some * sizeof *flows);
+        enum wr_err err = core->wants.conn ? wr_conn_flows(core->conn, flows, some, core->now_ns) : WR_OK;
+        for (uint32_t i = 0; i < some && !err; i++)
+            err = gather_flow(core, &flows[i], (struct wr_who){0});
         if (err)
             return err;
     }

@@ -29,8 +29,33 @@ void wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_T
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
+/* Dotted quad, as inet_pton takes it: no octet begins with 0 but 0 itself. Most addresses are that. */
+static bool parse_v4(const char *text, size_t len, uint8_t ret_addr[16])
+{
+    uint8_t addr[16] = {0};
+    size_t at = 0;
+    for (int k = 0; k < 4; k++) {
+        unsigned v = 0, digits = 0;
+        for (; at < len && text[at] >= '0' && text[at] <= '9' && digits < 4; at++, digits++)
+            v = v * 10 + (unsigned)(text[at] - '0');
+        if (!digits || digits > 3 || v > 255 || (digits > 1 && text[at - digits] == '0'))
+            return false;
+        addr[k] = (uint8_t)v;
+        if (k < 3 && (at == len || text[at++] != '.'))
+            return false;
+    }
+    if (at != len)
+        return false;
+    memcpy(ret_addr, addr, sizeof addr);
+    return true;
+}
+
 bool wr_address_parse(const char *text, size_t len, uint8_t ret_addr[16], bool *ret_v6)
 {
+    if (parse_v4(text, len, ret_addr)) {
+        *ret_v6 = false;
+        return true;
+    }
     char copy[WR_ADDRESS_TEXT];
     const char *zone = memchr(text, '%', len);
     if (zone)

@@ -64,6 +64,10 @@ static bool make_scratch(struct wr_conn *c)
     const struct wr_schema *events = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
     struct wr_colset sources = wr_session_sources(&c->opts.sessions);
     c->kept = join(&c->opts.wanted, &sources);
+    c->kept_seen = c->kept;
+    for (uint16_t i = 0; i < events->ncols; i++)
+        if (events->cols[i].hidden)
+            c->kept_seen.bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
     c->scratch = wr_batch_new(events, &c->kept, 1);
     struct wr_colset rows = c->opts.sessions;
     add_hidden(&rows, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
@@ -135,6 +139,7 @@ void wr_conn_free(struct wr_conn *conn)
     wr_batch_free(conn->session);
     wr_batch_free(conn->view);
     wr_buf_fini(&conn->buf);
+    wr_buf_fini(&conn->event);
     free(conn);
 }
 
@@ -223,33 +228,24 @@ enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow, int64
     return wr_conn_flow_who(conn, flow, (struct wr_who){0}, now_ns);
 }
 
-enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, struct wr_who who,
-                             int64_t now_ns)
+static enum wr_err take_record(struct wr_conn *conn, struct wr_record *rec, const struct wr_flow *flow, struct wr_who who)
 {
-    struct wr_record rec;
-    enum wr_err err = wr_conn_advance(conn, now_ns);
-    if (err)
-        return err;
-    if (who.len && (err = wr_nat_told(conn, flow, who)))
-        return err;
-    if (flow->flags & WR_FLOW_NAT_EVENT)
-        return WR_OK;
+    enum wr_err err = WR_OK;
     conn->stats.flows++;
-    wr_record_of(flow, &rec);
-    note_lag(conn, rec.start);
+    note_lag(conn, rec->start);
     struct wr_flow moved;
     if (conn->nat.naliases || conn->nat.nblocks) {
-        if ((err = wr_nat_record(conn, &rec, flow)))
+        if ((err = wr_nat_record(conn, rec, flow)))
             return err;
-        if (rec.nat & WR_NAT_MOVED) {
+        if (rec->nat & WR_NAT_MOVED) {
             moved = *flow;
             moved.point ^= WR_NAT_POINT;
             flow = &moved;
         }
     }
-    uint32_t second, i = wr_match_record(conn, &rec, flow, &second);
+    uint32_t second, i = wr_match_record(conn, rec, flow, &second);
     if (i == WR_NONE) {
-        err = wr_table_add(conn, &rec.key, rec.start, &i);
+        err = wr_table_add(conn, &rec->key, rec->start, &i);
         if (!err && conn->sessions)
             err = wr_observer_note(conn, flow->point, flow->exporter);
         if (err)
@@ -259,19 +255,19 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
     bool first = !(e->flags & WR_CONN_FLOW), dup;
     int64_t start = e->start;
     wr_table_prefetch(conn, e);
-    err = wr_count_record(conn, e, &rec, flow, &dup);
+    err = wr_count_record(conn, e, rec, flow, &dup);
     if (err)
         return err;
     if (dup) {
         conn->stats.dup_record++;
         return WR_OK;
     }
-    e->nat |= rec.nat;
-    if ((rec.nat & (WR_NAT_OUTPORT * 3)) && (err = wr_wild_add(conn, i, rec.nat & WR_NAT_OUTPORT ? 0 : 1)))
+    e->nat |= rec->nat;
+    if ((rec->nat & (WR_NAT_OUTPORT * 3)) && (err = wr_wild_add(conn, i, rec->nat & WR_NAT_OUTPORT ? 0 : 1)))
         return err;
     if (first && e->rows != WR_NONE && (err = wr_join_matched(conn, i)))
         return err;
-    if (who.len && (err = learn(conn, e, &rec, flow, who)))
+    if (who.len && (err = learn(conn, e, rec, flow, who)))
         return err;
     if (second != WR_NONE && (err = wr_join_merge(conn, i, second, &i)))
         return err;
@@ -279,6 +275,39 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
         wr_table_rechain(conn, i);
     wr_table_touch(conn, i);
     return wr_join_react(conn, i);
+}
+
+enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, struct wr_who who,
+                             int64_t now_ns)
+{
+    struct wr_record rec;
+    enum wr_err err = wr_conn_advance(conn, now_ns);
+    if (!err && who.len)
+        err = wr_nat_told(conn, flow, who);
+    if (err || (flow->flags & WR_FLOW_NAT_EVENT))
+        return err;
+    wr_record_of(conn, flow, &rec);
+    return take_record(conn, &rec, flow, who);
+}
+
+enum wr_err wr_conn_flows(struct wr_conn *conn, const struct wr_flow *flows, uint32_t n, int64_t now_ns)
+{
+    struct wr_record rec[WR_FORESEEN];
+    enum wr_err err = WR_OK;
+    while (n && !err) {
+        uint32_t some = n < WR_FORESEEN ? n : WR_FORESEEN;
+        for (uint32_t k = 0; k < some; k++)
+            wr_record_of(conn, &flows[k], &rec[k]);
+        wr_table_foresee(conn, rec, some);
+        for (uint32_t k = 0; k < some && !err; k++) {
+            err = wr_conn_advance(conn, now_ns);
+            if (!err && !(flows[k].flags & (WR_FLOW_NAT_EVENT | WR_FLOW_ASIDE)))
+                err = take_record(conn, &rec[k], &flows[k], (struct wr_who){0});
+        }
+        flows += some;
+        n -= some;
+    }
+    return err;
 }
 
 enum wr_err wr_conn_learn(struct wr_conn *conn, enum wr_table table, const struct wr_batch *batch, uint32_t row, int64_t now_ns)

@@ -105,6 +105,8 @@ void wr_conn_free(struct wr_conn *conn);
 /* `now_ns` is the time of arrival (live) or of the input's clock (replay); never steps back. */
 enum wr_err wr_conn_flow(struct wr_conn *conn, const struct wr_flow *flow,
                          int64_t now_ns) WR_MUST_CHECK;
+/* `n` of them that arrived together: faster than one by one, and the same. */
+enum wr_err wr_conn_flows(struct wr_conn *conn, const struct wr_flow *flows, uint32_t n, int64_t now_ns) WR_MUST_CHECK;
 /* The same with what the record says about process, account and host. It fills the flow-only row; one that names
  * the process of its local end is as good as an endpoint's event: it waits for none, and is a row of
  * DeviceNetworkEvents always. Of several records each adds what is still missing, until rules have the row. */

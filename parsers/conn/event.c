@@ -73,28 +73,17 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
 /* Packs the columns that rules want: an event is kept as long as its connection. */
 static enum wr_err pack_event(struct wr_conn *c, const struct wr_batch *b, uint32_t row)
 {
-    wr_buf_reset(&c->buf);
-    wr_row_pack(b, row, &c->buf);
-    if (c->buf.err)
-        return WR_ENOMEM;
-    struct wr_rd rd = wr_rd_init(c->buf.data, c->buf.len);
-    size_t kept = 0;
-    while (rd.at < rd.end) {
-        const char *from = (const char *)rd.at;
-        uint16_t col = wr_rd_u16(&rd);
-        uint32_t n;
-        if (wr_type_is_str(b->schema->cols[col].type))
-            (void)wr_rd_blob(&rd, &n);
-        else
-            (void)wr_rd_u64(&rd);
-        size_t len = (size_t)((const char *)rd.at - from);
-        if (!wr_colset_has(&c->kept, col) || b->schema->cols[col].hidden)
-            continue;
-        memmove(c->buf.data + kept, from, len);
-        kept += len;
-    }
-    c->buf.len = kept;
-    return WR_OK;
+    wr_buf_reset(&c->event);
+    wr_row_pack_some(b, row, &c->kept_seen, &c->event);
+    return c->event.err ? WR_ENOMEM : WR_OK;
+}
+
+/* What makes rows takes them from c->buf. */
+static void hand_over(struct wr_conn *c)
+{
+    struct wr_buf t = c->buf;
+    c->buf = c->event;
+    c->event = t;
 }
 
 /* The name that was asked for, where the event has none. */
@@ -270,7 +259,6 @@ static enum wr_err hear(struct wr_conn *c, const struct wr_batch *b, uint32_t ro
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns)
 {
-    static const struct wr_hash_key digest_key = {0x776569722d657665, 0x6e742d6469676573};
     struct wr_opening open;
     uint32_t i = WR_NONE;
     bool ambiguous = false;
@@ -286,12 +274,13 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     if (!opening_of(conn, batch, row, &open)) {
         if (conn->opts.sessions_only)
             return WR_OK;
+        hand_over(conn);
         err = event_row(conn, WR_NONE, 0, batch, row, &i);
         if (!err)
             wr_row_due(conn, i, WR_ROW_DUE_INSERT);
         return err;
     }
-    open.digest = wr_hash(&digest_key, conn->buf.data, conn->buf.len);
+    open.digest = wr_xxh64(0, conn->event.data, conn->event.len); /* only knows the same event again */
     conn->stats.openings++;
     if (conn->nat.naliases || conn->nat.nblocks)
         wr_nat_opening(conn, &open);
@@ -312,8 +301,8 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     }
     if (err)
         return err;
-    /* adding may have evicted, and that packs images with the same buffer */
-    if ((err = pack_event(conn, batch, row)) || (err = add_asked(conn, batch, row)))
+    hand_over(conn); /* not before: adding may have evicted, and that packs images */
+    if ((err = add_asked(conn, batch, row)))
         return err;
     if (is_capped(conn, batch, row))
         err = wr_recent_note(conn, &open.key, open.side, open.opened);

@@ -20,27 +20,29 @@
 #define GAP_OTHER (60 * WR_SECOND)
 #define GAP_OPENING (3600 * WR_SECOND) /* twice the usual active timeout */
 
-/* Fixed key: the result is saved, and only keeps a record from being counted twice. */
-static const struct wr_hash_key fingerprint_key = {0x776569722d666c6f, 0x772d7265636f7264};
-
 static int64_t clamp_time(int64_t ns)
 {
     return ns < 0 ? 0 : ns > WR_TIME_MAX ? WR_TIME_MAX : ns;
 }
 
-/* Not of the key's ends: a translation that becomes known may turn them round. */
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
+/* Only keeps a record from being counted twice. Not of the key's ends: a translation that becomes known may turn them
+ * round. */
 static uint32_t fingerprint(const struct wr_flow *flow)
 {
-    uint64_t part[] = {(uint64_t)flow->start_ns,
-                       (uint64_t)flow->end_ns,
-                       flow->octets[0],
-                       flow->octets[1],
-                       flow->packets[0],
-                       flow->packets[1],
-                       flow->point,
-                       (uint64_t)flow->tcp_flags << 32 | (uint64_t)flow->sport << 16 | flow->dport,
-                       flow->src[3] | (uint64_t)flow->dst[3] << 8};
-    uint32_t hash = (uint32_t)wr_hash(&fingerprint_key, part, sizeof part);
+    uint64_t h = mix(flow->point, (uint64_t)flow->start_ns);
+    h = mix(h, (uint64_t)flow->end_ns);
+    h = mix(h, flow->octets[0]);
+    h = mix(h, flow->octets[1]);
+    h = mix(h, flow->packets[0]);
+    h = mix(h, flow->packets[1]);
+    h = mix(h, (uint64_t)flow->tcp_flags << 32 | (uint64_t)flow->sport << 16 | flow->dport);
+    uint32_t hash = (uint32_t)mix(h, flow->src[3] | (uint64_t)flow->dst[3] << 8);
     return hash ? hash : 1;
 }
 
@@ -58,7 +60,7 @@ uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t a
     return end;
 }
 
-void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
+void wr_record_of(const struct wr_conn *c, const struct wr_flow *flow, struct wr_record *ret_rec)
 {
     struct wr_record *r = ret_rec;
     bool v6 = flow->flags & WR_FLOW_V6;
@@ -72,6 +74,7 @@ void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec)
     r->end = clamp_time(flow->end_ns);
     if (r->end < r->start)
         r->end = r->start;
+    r->hash = wr_table_hash(c, &r->key);
     r->fingerprint = fingerprint(flow);
     if (flow->proto == WR_TCP && (flow->flags & WR_FLOW_HAS_TCP_FLAGS) && flow->tcp_flags) {
         r->tcp_flags = true;
@@ -167,7 +170,7 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
 {
     struct rank best = {0, 0};
     uint32_t found = WR_NONE, second = WR_NONE;
-    for (uint32_t i = wr_table_newest(c, &rec->key); i != WR_NONE; i = wr_entry_at(c, i)->older) {
+    for (uint32_t i = wr_table_newest_of(c, &rec->key, rec->hash); i != WR_NONE; i = wr_entry_at(c, i)->older) {
         struct rank r = rank_of(c, wr_entry_at(c, i), rec, flow->point);
         if (!r.grade)
             continue;
@@ -186,7 +189,7 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
 bool wr_match_is_alone(const struct wr_conn *c, uint32_t i)
 {
     const struct wr_entry *e = wr_entry_at(c, i);
-    return e->older == WR_NONE && !e->unchained && wr_table_newest(c, &e->key) == i;
+    return e->older == WR_NONE && !e->unchained && wr_table_newest_of(c, &e->key, e->hash) == i;
 }
 
 /* The event that `e` already has on this side, or NULL. */

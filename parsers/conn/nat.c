@@ -398,6 +398,7 @@ static enum wr_err record_outport(struct wr_conn *c, struct wr_record *rec,
     uint8_t side = outport_side(outport);
     uint32_t second, alias = apply_alias(c, &other.key, &other.src, rec->start);
     if (alias != WR_NONE) {
+        other.hash = wr_table_hash(c, &other.key);
         if (wr_match_record(c, &other, flow, &second) != WR_NONE) {
             *rec = other;
             return WR_OK;
@@ -418,6 +419,7 @@ static enum wr_err record_outport(struct wr_conn *c, struct wr_record *rec,
     if (ambiguous)
         e->flags |= WR_CONN_AMBIGUOUS;
     struct wr_conn_key seen = rec->key;
+    rec->hash = e->hash;
     rec->key = e->key; /* the same addresses: the same ends, unless these are equal */
     return learn(c, &seen, &e->key, rec->start);
 }
@@ -432,11 +434,13 @@ enum wr_err wr_nat_record(struct wr_conn *c, struct wr_record *rec, const struct
         return WR_OK; /* rules have it under this tuple, which stays */
     if (apply_alias(c, &rec->key, &rec->src, rec->start) != WR_NONE) {
         rec->nat = WR_NAT_MOVED;
+        rec->hash = wr_table_hash(c, &rec->key);
         return WR_OK;
     }
     if (!apply_blocks(c, &rec->key, &rec->src, rec->start, &outport))
         return WR_OK;
     rec->nat = WR_NAT_MOVED;
+    rec->hash = wr_table_hash(c, &rec->key);
     return outport ? record_outport(c, rec, flow, outport) : WR_OK;
 }
 

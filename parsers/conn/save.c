@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x414e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x424e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
@@ -59,6 +59,7 @@ static void put_row(struct wr_buf *out, const struct wr_conn *c, const struct wr
         wr_buf_u64(out, (uint64_t)row->told.end);
         put_bytes_pair(out, row->told.packets);
         wr_buf_u16(out, row->told_label);
+        wr_buf_u8(out, row->tcp);
     } else {
         wr_buf_u64(out, row->digest);
         put_bytes_pair(out, row->reported);
@@ -142,6 +143,7 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
         row->told.end = (int64_t)below(rd, wr_rd_u64(rd) + 1, (uint64_t)WR_TIME_MAX) - 1;
         rd_bytes_pair(rd, row->told.packets);
         row->told_label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
+        row->tcp = wr_rd_u8(rd);
     } else {
         row->digest = wr_rd_u64(rd);
         rd_bytes_pair(rd, row->reported);
@@ -386,6 +388,7 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
         return err;
     bool chained = !e->unchained;
     e->unchained = 1;
+    e->hash = wr_table_hash(c, &e->key);
     c->stats.live++;
     return !chained || wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
 }

@@ -344,6 +344,18 @@ static bool fill_protocol(const struct wr_conn_key *key, struct wr_batch *b, uin
            set(b, COL(NetworkProtocolVersion), r, key->v6 ? "IPv6" : "IPv4");
 }
 
+/* As they were when the row was made: a column that may be a group's key never changes. */
+static void fill_tcp(const struct wr_crow *row, struct wr_batch *b, uint32_t r)
+{
+    static const struct {
+        uint16_t col;
+        uint8_t flag;
+    } flags[] = {{COL(TcpFlagsSyn), WR_SYN}, {COL(TcpFlagsAck), WR_ACK}, {COL(TcpFlagsFin), WR_FIN},
+                 {COL(TcpFlagsRst), WR_RST}, {COL(TcpFlagsPsh), WR_PSH}, {COL(TcpFlagsUrg), WR_URG}};
+    for (size_t i = 0; row->tcp & WR_TCP_KNOWN && i < sizeof flags / sizeof *flags; i++)
+        wr_batch_set_i64(b, flags[i].col, r, (row->tcp & flags[i].flag) != 0);
+}
+
 static bool fill_result(const struct wr_crow *row, struct wr_batch *b, uint32_t r)
 {
     static const char *const result[] = {[WR_ACTION_SUCCESS] = "Success",
@@ -372,6 +384,7 @@ static enum wr_err fill(struct wr_conn *c, const struct wr_crow *row, struct wr_
     wr_batch_set_i64(b, COL(_RowId), r, (int64_t)row->id);
     wr_batch_set_i64(b, COL(BytesEstimated), r, wr_count_estimated(c, e));
     fill_figures(c, row, b, r);
+    fill_tcp(row, b, r);
     enum wr_err err = fill_ends(c, row, b, r, ip);
     if (err)
         return err;
@@ -425,6 +438,8 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
                   : event->action == WR_ACTION_FAILED ? WR_ACTION_FAILED
                   : event->action == WR_ACTION_REQUEST ? WR_ACTION_ATTEMPT
                                                       : WR_ACTION_SUCCESS;
+    if (e->flags & WR_CONN_TCP_FLAGS)
+        row->tcp = (uint8_t)(((e->tcp[0] | e->tcp[1]) & 63) | WR_TCP_KNOWN);
     row->denied = e->flags & WR_CONN_DENIED ? 1 : 0;
     row->ticks = wr_ticks_of_unix_ns(event ? event->opened : e->start);
     row->told.end = row->told.packets[0] = row->told.packets[1] = -1;

@@ -4,9 +4,17 @@
 
 #include <string.h>
 
+/* Most keys are IPv4's: 16 octets say what 40 would. */
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
 {
-    return (uint32_t)wr_hash(&c->hash_key, key, sizeof *key);
+    if (key->v6)
+        return (uint32_t)wr_hash(&c->hash_key, key, sizeof *key);
+    uint32_t part[4];
+    memcpy(&part[0], key->addr[0], 4);
+    memcpy(&part[1], key->addr[1], 4);
+    part[2] = (uint32_t)key->port[0] << 16 | key->port[1];
+    part[3] = (uint32_t)key->proto << 8 | key->pad[0];
+    return (uint32_t)wr_hash(&c->hash_key, part, sizeof part);
 }
 
 /* An update at a million connections is all cache misses: what is read later is asked for at once.
@@ -30,7 +38,30 @@ void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e)
 
 uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
 {
-    uint32_t hash = wr_table_hash(c, key), pos = hash, i;
+    return wr_table_newest_of(c, key, wr_table_hash(c, key));
+}
+
+void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n)
+{
+    uint32_t item[WR_FORESEEN];
+    if (!c->by_key.slot)
+        return;
+    for (uint32_t k = 0; k < n; k++)
+        __builtin_prefetch(&c->by_key.slot[rec[k].hash & c->by_key.mask]);
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t pos = rec[k].hash;
+        item[k] = wr_index_next(&c->by_key, rec[k].hash, &pos);
+        if (item[k] != WR_NONE)
+            prefetch_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
+    }
+    for (uint32_t k = 0; k < n; k++)
+        if (item[k] != WR_NONE)
+            wr_table_prefetch(c, wr_entry_at(c, item[k]));
+}
+
+uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash)
+{
+    uint32_t pos = hash, i;
     while ((i = wr_index_next(&c->by_key, hash, &pos)) != WR_NONE) {
         const struct wr_entry *e = wr_entry_at(c, i);
         prefetch_bytes(e, sizeof *e);
@@ -109,7 +140,7 @@ static void unchain(struct wr_conn *c, uint32_t i)
     struct wr_entry *e = wr_entry_at(c, i);
     if (e->unchained)
         return;
-    uint32_t head = wr_table_newest(c, &e->key), hash = wr_table_hash(c, &e->key);
+    uint32_t hash = e->hash, head = wr_table_newest_of(c, &e->key, hash);
     if (head == i) {
         wr_index_del(&c->by_key, hash, i);
         /* a slot has just become free, so this put cannot grow the index */
@@ -137,7 +168,7 @@ static bool newer(const struct wr_entry *a, const struct wr_entry *b)
 bool wr_table_link(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    uint32_t head = wr_table_newest(c, &e->key), hash = wr_table_hash(c, &e->key);
+    uint32_t hash = e->hash, head = wr_table_newest_of(c, &e->key, hash);
     if (head == WR_NONE || newer(e, wr_entry_at(c, head))) {
         if (head != WR_NONE)
             wr_index_del(&c->by_key, hash, head);
@@ -170,7 +201,7 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     uint32_t older = e->older;
     if (e->unchained)
         return;
-    bool first = wr_table_newest(c, &e->key) == i;
+    bool first = wr_table_newest_of(c, &e->key, e->hash) == i;
     if (first && (older == WR_NONE || newer(e, wr_entry_at(c, older))))
         return;
     unchain(c, i);
@@ -262,6 +293,7 @@ enum wr_err wr_table_rekey(struct wr_conn *c, uint32_t i, const struct wr_conn_k
     }
     e->nat = WR_NAT_MOVED;
     e->key = *key;
+    e->hash = wr_table_hash(c, key);
     return wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
 }
 
@@ -304,6 +336,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
     e->key = *key;
+    e->hash = wr_table_hash(c, key);
     e->start = e->last = start;
     e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
     e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;

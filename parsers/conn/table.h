@@ -18,7 +18,7 @@
 #define WR_SECOND INT64_C(1000000000)
 #define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
 
-enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16 };
+enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16, WR_URG = 32, WR_TCP_KNOWN = 128 };
 enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
 enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536, WR_ANSWERS_MAX = 65536 };
@@ -118,7 +118,8 @@ struct wr_entry {
         bytes_known /* bit per side */, nat /* WR_NAT_* */;
     uint8_t lru, wait, unchained, who_side /* index of the end it is about */;
     uint16_t label;
-    uint32_t who; /* WR_NONE: nothing is known */
+    uint32_t who;  /* WR_NONE: nothing is known */
+    uint32_t hash; /* of the key */
 };
 
 enum wr_row_state { WR_ROW_HELD, WR_ROW_DUE_INSERT, WR_ROW_OUT, WR_ROW_DUE_AMEND, WR_ROW_IMAGE };
@@ -150,6 +151,7 @@ struct wr_crow {
     uint32_t len, entry, next, due_next;
     uint8_t state, table, side /* index of the local end, a session's initiator */, action, denied;
     uint8_t via, why, told_quality; /* how an event met its flow; who says who began; the quality that rules know */
+    uint8_t tcp; /* of a session: TCP flags that were known when it was made, and WR_TCP_KNOWN */
     uint16_t told_label;
     uint32_t device; /* of an event, wr_clock_device() */
 };
@@ -280,10 +282,11 @@ struct wr_conn {
     struct wr_nats nat;
     struct wr_list lru[WR_NLRU], wait[2], due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
+    struct wr_colset kept_seen;     /* the same without hidden ones */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
     struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */
     struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
-    struct wr_buf buf;
+    struct wr_buf buf, event; /* event: the one at hand, packed */
     uint64_t next_id, next_born;
     int64_t now;
     bool seen_event, sessions, flushing;
@@ -306,15 +309,20 @@ static inline struct wr_total *wr_total_at(const struct wr_conn *c, uint32_t i)
     return wr_pool_at(&c->totals, i);
 }
 
+enum { WR_FORESEEN = 32 };
+struct wr_record;
 /* table.c: entries and rows in their lists and indexes */
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
 uint32_t wr_table_newest(const struct wr_conn *c,
                          const struct wr_conn_key *key); /* newest, or WR_NONE */
+uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash);
 /* A new entry in its chain and lru list; evicts the oldest when full. */
 enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,
                          uint32_t *ret_i);
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
+/* Asks for the memory that these records will touch, in three moves; each needs what the one before asked for. */
+void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n);
 /* Asks for the memory that counting a record of this entry will touch. */
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e);
 void wr_table_touch(struct wr_conn *c, uint32_t i);
@@ -333,6 +341,7 @@ void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list);
 struct wr_record {
     struct wr_conn_key key;
     int64_t start, end;
+    uint32_t hash; /* of the key */
     uint32_t fingerprint;
     uint8_t src; /* index in key */
     uint8_t nat; /* WR_NAT_* for its entry */
@@ -342,7 +351,7 @@ struct wr_record {
 uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport,
                     uint8_t proto, bool v6);
 bool wr_key_is_canonical(const struct wr_conn_key *key); /* as wr_key_make makes them */
-void wr_record_of(const struct wr_flow *flow, struct wr_record *ret_rec);
+void wr_record_of(const struct wr_conn *c, const struct wr_flow *flow, struct wr_record *ret_rec);
 /* *ret_second: another entry that this record shows to be the same connection, or WR_NONE. */
 uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
                          const struct wr_flow *flow, uint32_t *ret_second);

@@ -50,19 +50,20 @@ static int update(struct wr_conn *c, struct wr_batch *b, uint32_t live, double *
                   double *ret_amend)
 {
     static uint64_t state = 88172645463325252u;
+    static struct wr_flow flows[DRAIN_EVERY];
     double in = 0, out = 0;
     uint64_t rows = 0;
     for (uint32_t k = 0; k < live; k += DRAIN_EVERY) {
-        double start = seconds();
         for (uint32_t i = 0; i < DRAIN_EVERY; i++) {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            struct wr_flow f = flow_of((uint32_t)(state % live));
-            f.octets[0] = state >> 40;
-            if (wr_conn_flow(c, &f, T0 + k))
-                return 1;
+            flows[i] = flow_of((uint32_t)(state % live));
+            flows[i].octets[0] = state >> 40;
         }
+        double start = seconds();
+        if (wr_conn_flows(c, flows, DRAIN_EVERY, T0 + k))
+            return 1;
         double middle = seconds();
         rows += drain(c, b);
         out += seconds() - middle;
@@ -211,8 +212,7 @@ static int mixed(uint32_t live, uint32_t rounds)
         for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++)
             failed = wr_conn_event(c, events, i, now) != WR_OK;
         double middle = seconds();
-        for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++)
-            failed = wr_conn_flow(c, &flows[i], now) != WR_OK;
+        failed = failed || wr_conn_flows(c, flows, DRAIN_EVERY, now) != WR_OK;
         double end = seconds();
         (void)drain(c, b);
         if (k < fill)

@@ -581,3 +581,30 @@ Test(conn, an_opening_takes_the_nearest_flow_of_its_tuple)
     cr_expect_eq(stats(k)->ambiguous, 0);
     kit_free(k);
 }
+
+/* Together or one by one: the same state. */
+Test(conn, flows_that_arrive_together_are_the_same_as_one_by_one)
+{
+    enum { N = 500 };
+    struct wr_flow flows[N];
+    struct wr_buf saved[2] = {{0}, {0}};
+    for (int i = 0; i < N; i++) {
+        flows[i] = flow(i % 3 != 0, i * 7 % 900, i * 7 % 900 + 50, ALL, (uint64_t)(100 + i));
+        uint16_t port = (uint16_t)(40000 + i * 13 % 120); /* some share a connection */
+        *(i % 3 != 0 ? &flows[i].sport : &flows[i].dport) = port;
+    }
+    for (int together = 0; together < 2; together++) {
+        struct kit *k = kit_new((struct wr_conn_opts){.pair_ns = SEC});
+        if (together)
+            cr_assert_eq(wr_conn_flows(k->conn, flows, N, T0 + 2 * SEC), WR_OK);
+        for (int i = 0; !together && i < N; i++)
+            cr_assert_eq(wr_conn_flow(k->conn, &flows[i], T0 + 2 * SEC), WR_OK);
+        wr_conn_save(k->conn, &saved[together]);
+        cr_expect_eq(stats(k)->flows, N);
+        kit_free(k);
+    }
+    cr_assert_eq(saved[0].len, saved[1].len);
+    cr_expect_arr_eq(saved[0].data, saved[1].data, saved[0].len);
+    wr_buf_fini(&saved[0]);
+    wr_buf_fini(&saved[1]);
+}

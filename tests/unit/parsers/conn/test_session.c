@@ -13,6 +13,7 @@ struct session {
     char src[46], dst[46], host[64], dst_host[64], user[64], process[32], dvc[64], type[32],
         direction[16], result[16], action[16];
     int64_t sport, dport;
+    int tcp; /* S, A, F, R, P, U as bits 0 to 5; -1: null */
 };
 
 struct book {
@@ -84,6 +85,10 @@ static void take(struct book *book, const struct wr_batch *b, uint32_t r)
     s.time = number(b, COL(TimeGenerated), r);
     s.sport = number(b, COL(SrcPortNumber), r);
     s.dport = number(b, COL(DstPortNumber), r);
+    static const uint16_t flags[] = {COL(TcpFlagsSyn), COL(TcpFlagsAck), COL(TcpFlagsFin),
+                                     COL(TcpFlagsRst), COL(TcpFlagsPsh), COL(TcpFlagsUrg)};
+    for (int i = 0; i < 6; i++)
+        s.tcp = number(b, flags[i], r) < 0 ? -1 : s.tcp | (int)number(b, flags[i], r) << i;
     copy_text(s.src, sizeof s.src, b, COL(SrcIpAddr), r);
     copy_text(s.dst, sizeof s.dst, b, COL(DstIpAddr), r);
     copy_text(s.host, sizeof s.host, b, COL(SrcHostname), r);
@@ -207,6 +212,28 @@ Test(session, an_event_names_its_end_and_the_flow_adds_bytes)
     cr_expect_eq(s->bytes[1], 300);
     cr_expect_eq(s->duration, 2000);
     cr_expect_eq(k.n, 1, "and one row of DeviceNetworkEvents");
+    book_free(b, &k);
+}
+
+Test(session, tcp_flags_are_those_known_when_it_was_made)
+{
+    struct kit k;
+    struct book *b = book_new((struct wr_conn_opts){.expect_endpoint = true}, &k);
+    kit_event(&k, opened(0, "python.exe"), 10); /* before any record: null */
+    struct wr_flow f = biflow(0, 100, SYN | ACK | PSH, 500, 900);
+    kit_flow(&k, f);
+    read_book(b);
+    cr_assert_eq(b->n, 1);
+    cr_expect_eq(b->at[0].tcp, -1);
+    f.sport = 40001;
+    kit_flow(&k, f);
+    kit_advance(&k, 700000);
+    f.tcp_flags = ACK | FIN;
+    f.start_ns += SEC;
+    kit_flow(&k, f);
+    read_book(b);
+    cr_assert_eq(b->n, 2);
+    cr_expect_eq(b->at[1].tcp, 1 | 2 | 16);
     book_free(b, &k);
 }
 
