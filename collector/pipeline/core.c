@@ -353,6 +353,11 @@ const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core)
     return wr_conn_stats(core->conn);
 }
 
+struct wr_conn *wr_core_conn(struct wr_core *core)
+{
+    return core->conn;
+}
+
 struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core)
 {
     return wr_engine_stats(core->engine);

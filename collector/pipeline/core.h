@@ -51,6 +51,7 @@ int64_t wr_core_now(const struct wr_core *core);
 const struct wr_wants *wr_core_wants(const struct wr_core *core);
 const struct wr_ruleset *wr_core_rules(const struct wr_core *core);
 const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core);
+struct wr_conn *wr_core_conn(struct wr_core *core); /* borrowed until a reload: for what it says of devices' clocks */
 struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core);
 
 /* Everything that is counted. A turn that leaves it as it was did nothing but move time on: the fold without it is the

@@ -483,11 +483,23 @@ static bool worth_a_snapshot(struct wr_owner *o)
     return changed;
 }
 
+/* Once for each device: events of a clock that is far off match late, or not at all. */
+static void tell_clocks(struct wr_owner *o)
+{
+    struct wr_who name;
+    int32_t ms;
+    for (int n = 0; n < 16 && wr_conn_clock_news(wr_core_conn(o->core), &name, &ms); n++)
+        wr_oplog(WR_OPLOG_WARN, "a device's clock is off: set it right; until then its events are moved", "device",
+                 WR_FMT("%.*s", (int)(name.len < 200 ? name.len : 200), (const char *)name.at), "seconds_ahead",
+                 WR_FMT("%d", (int)(ms / 1000)), NULL);
+}
+
 void wr_owner_on_housekeeping(uv_timer_t *timer)
 {
     struct wr_owner *o = timer->data;
     int64_t now = o->io->mono_ns(o->io->ctx);
     watch_log(o);
+    tell_clocks(o);
     watch_child(o, now);
     if (o->unstored)
         (void)wr_owner_store_alerts(o);

@@ -277,7 +277,12 @@ static int on_http(void *arg, const char *path, struct wr_buf *body, const char 
         }
         return 200;
     }
-    wr_buf_str(body, "weir has /metrics, /healthz and /exporters\n");
+    if (strcmp(path, "/clocks") == 0) {
+        *ret_type = "application/x-ndjson";
+        wr_conn_clocks(wr_core_conn(o->core), body);
+        return 200;
+    }
+    wr_buf_str(body, "weir has /metrics, /healthz, /exporters and /clocks\n");
     return 404;
 }
 

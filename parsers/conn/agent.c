@@ -41,6 +41,12 @@ static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
     return i;
 }
 
+void wr_agent_foresee(const struct wr_conn *c, const uint8_t addr[16])
+{
+    if (c->by_addr.slot)
+        __builtin_prefetch(&c->by_addr.slot[hash_of(c, addr) & c->by_addr.mask]);
+}
+
 static void unlist(struct wr_conn *c, uint32_t i)
 {
     const struct wr_agent *a = agent_at(c, i);

@@ -71,6 +71,7 @@ static enum wr_err get(struct wr_conn *c, uint32_t device, uint32_t *ret_i)
         struct wr_clock *old = clock_at(c, i);
         c->stats.clocks_off -= is_off(old);
         wr_index_del(&c->by_device, old->device, i);
+        wr_who_give(c, old->name);
         memset(old, 0, sizeof *old);
         *ret_i = i;
     } else {
@@ -79,6 +80,7 @@ static enum wr_err get(struct wr_conn *c, uint32_t device, uint32_t *ret_i)
     if (*ret_i == WR_NONE || !wr_index_put(&c->by_device, device, *ret_i))
         return WR_ENOMEM;
     clock_at(c, *ret_i)->device = device;
+    clock_at(c, *ret_i)->name = WR_NONE;
     return WR_OK;
 }
 
@@ -99,7 +101,52 @@ enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns)
     clock->n = clock->n + 1 < 2 * WR_CLOCK_SAMPLES ? clock->n + 1 : WR_CLOCK_SAMPLES;
     clock->skew_ms = median(clock);
     c->stats.clocks_off += is_off(clock);
+    if (is_off(clock))
+        return WR_OK;
+    wr_who_give(c, clock->name); /* it is right (again) */
+    clock->name = WR_NONE;
+    clock->told = false;
     return WR_OK;
+}
+
+enum wr_err wr_clock_name(struct wr_conn *c, uint32_t device, struct wr_who name)
+{
+    uint32_t i = c->stats.clocks_off && device ? find(c, device) : WR_NONE;
+    if (i == WR_NONE || !is_off(clock_at(c, i)) || clock_at(c, i)->name != WR_NONE)
+        return WR_OK;
+    return wr_who_take(c, name, &clock_at(c, i)->name);
+}
+
+static bool is_known(const struct wr_conn *c, uint32_t i)
+{
+    return is_off(clock_at(c, i)) && clock_at(c, i)->name != WR_NONE;
+}
+
+bool wr_conn_clock_news(struct wr_conn *conn, struct wr_who *ret_name, int32_t *ret_ms)
+{
+    for (uint32_t i = 0; conn->stats.clocks_off && i < conn->clocks.n; i++) {
+        struct wr_clock *clock = clock_at(conn, i);
+        if (!is_known(conn, i) || clock->told)
+            continue;
+        clock->told = true;
+        *ret_name = wr_who_at(conn, clock->name);
+        *ret_ms = clock->skew_ms;
+        return true;
+    }
+    return false;
+}
+
+void wr_conn_clocks(const struct wr_conn *conn, struct wr_buf *out)
+{
+    for (uint32_t i = 0; conn->stats.clocks_off && i < conn->clocks.n; i++) {
+        const struct wr_clock *clock = clock_at(conn, i);
+        if (!is_known(conn, i))
+            continue;
+        struct wr_who name = wr_who_at(conn, clock->name);
+        wr_buf_str(out, "{\"device\":");
+        wr_json_str(out, (const char *)name.at, name.len);
+        wr_buf_fmt(out, ",\"clock_ahead_ms\":%d}\n", (int)clock->skew_ms);
+    }
 }
 
 void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out)
@@ -112,6 +159,8 @@ void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out)
         wr_buf_u8(out, (uint8_t)clock->n);
         for (int k = 0; k < WR_CLOCK_SAMPLES; k++)
             wr_buf_u32(out, (uint32_t)clock->ms[k]);
+        struct wr_who name = wr_who_at(c, clock->name);
+        wr_buf_blob(out, name.at, name.len);
     }
 }
 
@@ -132,7 +181,14 @@ enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd)
         enum wr_err err = get(c, clock.device, &i);
         if (err || c->clocks.n == had) /* a device twice */
             return err ? err : WR_ECORRUPT;
+        struct wr_who name;
+        name.at = wr_rd_blob(rd, &name.len);
         clock.skew_ms = median(&clock);
+        clock.name = WR_NONE;
+        if (rd->err || (name.len && !is_off(&clock)))
+            return WR_ECORRUPT;
+        if ((err = wr_who_take(c, name, &clock.name)))
+            return err;
         *clock_at(c, i) = clock;
         c->stats.clocks_off += is_off(&clock);
     }

@@ -140,6 +140,12 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns) WR_MUST_CHECK;
 /* End of the input: every held flow becomes a row. */
 enum wr_err wr_conn_flush(struct wr_conn *conn) WR_MUST_CHECK;
 
+/* The next device whose clock is found to be more than a minute off, and has not been told of yet; false: no other. Borrowed
+ * until the next call. */
+bool wr_conn_clock_news(struct wr_conn *conn, struct wr_who *ret_name, int32_t *ret_ms);
+/* All of them as JSON lines. */
+void wr_conn_clocks(const struct wr_conn *conn, struct wr_buf *out);
+
 /* The tables that wr_conn_drain fills. */
 enum { WR_CONN_TABLES = 6 };
 extern const enum wr_table wr_conn_tables[WR_CONN_TABLES];

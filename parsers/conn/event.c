@@ -62,12 +62,18 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
         !wr_protocol_parse(wr_str_data(&proto->s[row]), proto->s[row].len, &ret_o->key.proto))
         return false;
     uint8_t proto_number = ret_o->key.proto;
-    const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
-    ret_o->device = device->len ? wr_clock_device(wr_str_data(device), device->len) : 0;
-    ret_o->skew = wr_clock_skew(c, ret_o->device);
-    ret_o->opened -= ret_o->skew;
     ret_o->side = wr_key_make(&ret_o->key, local, lport, remote, rport, proto_number, lv6);
     return true;
+}
+
+/* Whose event it is, and how far that device's clock is off. */
+static enum wr_err opening_clock(struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_opening *o)
+{
+    const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
+    o->device = device->len ? wr_clock_device(wr_str_data(device), device->len) : 0;
+    o->skew = wr_clock_skew(c, o->device);
+    o->opened -= o->skew;
+    return wr_clock_name(c, o->device, (struct wr_who){(const uint8_t *)wr_str_data(device), device->len});
 }
 
 /* Packs the columns that rules want: an event is kept as long as its connection. */
@@ -245,15 +251,30 @@ static bool is_capped(const struct wr_conn *c, const struct wr_batch *b, uint32_
 }
 
 /* Any event shows that its device's agent is there. */
-static enum wr_err hear(struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+static enum wr_err hear(struct wr_conn *c, const struct wr_batch *b, uint32_t row, const struct wr_opening *open)
 {
     const struct wr_str *device = &b->col[WR_DNE_DeviceName].s[row];
     struct wr_who name = {.at = (const uint8_t *)wr_str_data(device), .len = device->len};
     uint8_t addr[16];
-    bool v6;
+    bool v6, capped = is_capped(c, b, row);
+    if (open)
+        return wr_agent_heard(c, open->key.addr[open->side], open->key.v6, name, event_time(c, b, row), capped);
     if (!address_of(b, WR_DNE_LocalIP, row, addr, &v6))
         return WR_OK;
-    return wr_agent_heard(c, addr, v6, name, event_time(c, b, row), is_capped(c, b, row));
+    return wr_agent_heard(c, addr, v6, name, event_time(c, b, row), capped);
+}
+
+/* Of something else than a connection's begin: a row of its own. */
+static enum wr_err aside(struct wr_conn *c, const struct wr_batch *b, uint32_t row)
+{
+    uint32_t r;
+    if (c->opts.sessions_only)
+        return WR_OK;
+    hand_over(c);
+    enum wr_err err = event_row(c, WR_NONE, 0, b, row, &r);
+    if (!err)
+        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return err;
 }
 
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
@@ -263,23 +284,23 @@ enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, ui
     uint32_t i = WR_NONE;
     bool ambiguous = false;
     enum wr_err err = wr_conn_advance(conn, now_ns);
+    bool opens = !err && opening_of(conn, batch, row, &open);
+    if (opens) { /* by the time that it is packed these are there */
+        wr_table_foresee_key(conn, &open.key);
+        wr_agent_foresee(conn, open.key.addr[open.side]);
+    }
     if (!err)
         err = pack_event(conn, batch, row);
     if (err)
         return err;
     conn->stats.events++;
     conn->seen_event = true;
-    if ((err = hear(conn, batch, row)))
+    if ((err = hear(conn, batch, row, opens ? &open : NULL)))
         return err;
-    if (!opening_of(conn, batch, row, &open)) {
-        if (conn->opts.sessions_only)
-            return WR_OK;
-        hand_over(conn);
-        err = event_row(conn, WR_NONE, 0, batch, row, &i);
-        if (!err)
-            wr_row_due(conn, i, WR_ROW_DUE_INSERT);
+    if (!opens)
+        return aside(conn, batch, row);
+    if ((err = opening_clock(conn, batch, row, &open)))
         return err;
-    }
     open.digest = wr_xxh64(0, conn->event.data, conn->event.len); /* only knows the same event again */
     conn->stats.openings++;
     if (conn->nat.naliases || conn->nat.nblocks)

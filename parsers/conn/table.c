@@ -41,6 +41,12 @@ uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
     return wr_table_newest_of(c, key, wr_table_hash(c, key));
 }
 
+void wr_table_foresee_key(const struct wr_conn *c, const struct wr_conn_key *key)
+{
+    if (c->by_key.slot)
+        __builtin_prefetch(&c->by_key.slot[wr_table_hash(c, key) & c->by_key.mask]);
+}
+
 void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n)
 {
     uint32_t item[WR_FORESEEN];
@@ -371,6 +377,20 @@ void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e)
     e->point.next = e->point.total = WR_NONE;
 }
 
+/* Who goes next, and the one after: entries that nobody has touched for longest are in no cache. */
+static void foresee_oldest(const struct wr_conn *c, uint8_t list)
+{
+    uint32_t i = c->lru[list].head;
+    if (i == WR_NONE)
+        return;
+    const struct wr_entry *e = wr_entry_at(c, i); /* asked for when the one before it went */
+    __builtin_prefetch(&c->by_key.slot[e->hash & c->by_key.mask]);
+    if (e->rows != WR_NONE)
+        prefetch_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
+    if (e->lru_next != WR_NONE)
+        prefetch_bytes(wr_entry_at(c, e->lru_next), sizeof *e);
+}
+
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
@@ -395,6 +415,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
         return err;
     wr_table_unwait(c, i);
     wr_wild_del(c, i);
+    uint8_t list = e->lru;
     unlist_lru(c, e);
     e->lru = WR_LRU_NOT;
     unchain(c, i);
@@ -402,5 +423,6 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
     wr_who_give(c, e->who);
     wr_pool_give(&c->entries, i);
     c->stats.live--;
+    foresee_oldest(c, list);
     return WR_OK;
 }

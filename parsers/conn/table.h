@@ -174,6 +174,8 @@ struct wr_clock {
     uint32_t device;
     int32_t ms[WR_CLOCK_SAMPLES], skew_ms;
     uint32_t n;
+    uint32_t name; /* of one that is off, WR_NONE until its next event */
+    bool told;     /* wr_conn_clock_news has; not saved */
 };
 
 /* What a sensor that caps its events last told of (local, remote, remote port, protocol). */
@@ -322,6 +324,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
 /* Asks for the memory that these records will touch, in three moves; each needs what the one before asked for. */
+void wr_table_foresee_key(const struct wr_conn *c, const struct wr_conn_key *key);
 void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n);
 /* Asks for the memory that counting a record of this entry will touch. */
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e);
@@ -442,12 +445,15 @@ enum wr_err wr_nats_load(struct wr_conn *c, struct wr_rd *rd);
 uint32_t wr_clock_device(const char *name, size_t len); /* never 0, which is no device */
 int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device);
 enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns);
+/* What the device is called, kept while its clock is off. */
+enum wr_err wr_clock_name(struct wr_conn *c, uint32_t device, struct wr_who name);
 void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* agent.c */
 enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                            bool capped);
+void wr_agent_foresee(const struct wr_conn *c, const uint8_t addr[16]);
 /* Somebody calls the device at an address so, from `when` on. */
 enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                             enum wr_caller rank);

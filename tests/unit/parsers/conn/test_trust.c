@@ -52,11 +52,24 @@ Test(trust, a_clock_90_s_off_is_learned_and_matches_become_exact)
     }
     cr_expect_eq(stats(k)->clocks_off, 1);
     cr_expect_eq(stats(k)->ambiguous, 3);
+    struct wr_who name;
+    int32_t ms;
+    cr_assert(wr_conn_clock_news(k->conn, &name, &ms), "one device is told of");
+    cr_expect(name.len == 3 && memcmp(name.at, "ws1", 3) == 0 && ms > 89000 && ms <= 90000, "%d", ms);
+    cr_expect(!wr_conn_clock_news(k->conn, &name, &ms), "once");
+    struct wr_buf text = {0};
+    reload(k);
+    wr_conn_clocks(k->conn, &text);
+    wr_buf_char(&text, '\0');
+    static const char told[] = "{\"device\":\"ws1\",\"clock_ahead_ms\":";
+    cr_expect_eq(strncmp(text.data, told, sizeof told - 1), 0, "%s", text.data);
+    wr_buf_fini(&text);
     for (uint16_t i = 6; i < 14; i++) { /* set right again */
         kit_flow(k, flow_from((uint16_t)(40000 + i), i * 200000));
         kit_event(k, event_from((uint16_t)(40000 + i), i * 200000), i * 200000 + 200);
     }
     cr_expect_eq(stats(k)->clocks_off, 0);
+    cr_expect(!wr_conn_clock_news(k->conn, &name, &ms), "it is right");
     cr_expect_str_eq(k->row[13].quality, "exact");
     kit_free(k);
 }
