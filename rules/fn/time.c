@@ -197,6 +197,17 @@ KERNEL(datetime_part)
     }
 }
 
+KERNEL(week_of_year)
+{
+    (void)ev, (void)call;
+    const struct wr_str week = WR_STR_LIT("week_of_year");
+    WR_EACH (sel, row) {
+        int64_t v, t = args[0].i[row];
+        if (t >= 0 && t <= WR_TICKS_MAX && named_part(&week, t, &v))
+            wr_put_i(out, row, v);
+    }
+}
+
 static bool add_months(int64_t t, int64_t months, int64_t *ret_t)
 {
     struct wr_civil c = wr_ticks_civil(t);

@@ -146,7 +146,9 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
         struct wr_ex *ex = value ? wr_bind_ex(b, value) : NULL;
         if (!ex)
             return NULL;
-        uint32_t at = name ? wr_cols_find(&cols, name) : UINT32_MAX;
+        /* A name that is made from the expression takes a column's place as one that is given does: extend tolong(x). */
+        const char *made = name ? name : wr_name_of(b, value);
+        uint32_t at = made ? wr_cols_find(&cols, made) : UINT32_MAX;
         if (!name && value->kind == WR_KQL_NAME && wr_cols_find(&cols, value->name.text) < first) {
             continue; /* a column's bare name adds none */
         } else if (at < first) {
@@ -154,8 +156,7 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
             cols.def[at].own = false;
             cols.ex[at] = ex;
         } else {
-            ok = wr_cols_add(b, &cols, name ? name : wr_name_of(b, value), name != NULL, ex,
-                             ast->args[i]->span);
+            ok = wr_cols_add(b, &cols, made, name != NULL, ex, ast->args[i]->span);
         }
     }
     return ok ? wr_op_map(b, &cols, input, ast->span) : NULL;

@@ -63,3 +63,15 @@ Test(values, masks_sets_and_repeats)
     expect("print repeat('a', 3), repeat(1, 0), repeat(1, -1), strlen(tostring(repeat(strrep('x', 1000), 10000)))",
            "print_0|print_1|print_2|print_3;[\"a\",\"a\",\"a\"]|[]|null|0");
 }
+
+Test(values, a_name_made_from_an_expression_takes_the_columns_place)
+{
+    expect("datatable(x: real, y: dynamic, y_k: long)[1.5, dynamic({'k': 3}), 7] | extend tolong(x), y.k, x", "x|y|y_k;1|{\"k\":3}|3");
+    expect("print x = 2.5 | project x, tolong(x)", "x|x1;2.5|2");
+}
+
+Test(values, weeks_and_old_names)
+{
+    expect("print week_of_year(datetime(2021-01-03)), weekofyear(datetime(2020-12-28)), extractall('([a-z])', 'a1b2')",
+           "print_0|print_1|print_2;53|53|[\"a\",\"b\"]");
+}

@@ -114,7 +114,7 @@ static const struct {
     {"T | summarize arg_max(t, *) by k", "k t x s d"},
     {"T | summarize m = arg_max(t, s) by k", "k m s"},
     {"T | summarize round(avg(x), 2), countif(x > 1), count_x = 1", "avg_x countif_ count_x"},
-    {"T | extend tostring(x), strlen(s), x + 1, d.k", "k x s t d x1 strlen_s Column1 d_k"},
+    {"T | extend tostring(x), strlen(s), x + 1, d.k", "k x s t d strlen_s Column1 d_k"},
     {"T | extend s, x", "k x s t d"},
     {"T | project d.k, d['k'], d.a[0].q, gettype(x), x, ['y z'] = 1",
      "d_k d_k1 d_a_0_q type_x x y z"},
