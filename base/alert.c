@@ -79,7 +79,7 @@ void wr_cell_json(const struct wr_alert_cell *cell, struct wr_buf *out)
         break;
     case WR_DYNAMIC:
         if (cell->s.len)
-            wr_buf_add(out, wr_str_data(&cell->s), cell->s.len);
+            wr_json_raw(out, wr_str_data(&cell->s), cell->s.len);
         else
             wr_buf_str(out, "null");
         break;

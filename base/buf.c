@@ -152,6 +152,27 @@ void wr_json_str(struct wr_buf *buf, const char *text, size_t len)
     wr_buf_char(buf, '"');
 }
 
+void wr_json_raw(struct wr_buf *buf, const char *json, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)json;
+    size_t plain = 0;
+    for (size_t i = 0; i < len;) {
+        if (p[i] >= 0x20 && p[i] < 0x7f) {
+            i++;
+            continue;
+        }
+        wr_buf_add(buf, p + plain, i - plain);
+        if (p[i] == '\n' || p[i] == '\r' || p[i] == '\t') {
+            wr_buf_char(buf, ' '); /* within a string they would be no JSON */
+            i++;
+        } else {
+            i += json_special(buf, p + i, len - i);
+        }
+        plain = i;
+    }
+    wr_buf_add(buf, p + plain, len - plain);
+}
+
 void wr_json_cstr(struct wr_buf *buf, const char *text)
 {
     wr_json_str(buf, text, strlen(text));

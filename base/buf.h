@@ -32,6 +32,9 @@ void wr_buf_i64(struct wr_buf *buf, int64_t v);
  * invalid UTF-8 becomes U+FFFD, so the result is safe on a terminal too. */
 void wr_json_str(struct wr_buf *buf, const char *text, size_t len);
 void wr_json_cstr(struct wr_buf *buf, const char *text);
+/* JSON text that is made already, as it is but for characters that a terminal obeys (DEL, U+0080..9f) or that end a line:
+ * escaped, blanks for line ends between values. */
+void wr_json_raw(struct wr_buf *buf, const char *json, size_t len);
 /* "key": with a leading comma unless the last byte is an opening bracket. */
 void wr_json_key(struct wr_buf *buf, const char *key);
 /* Shortest text that reads back the same; NaN and infinities as the strings "NaN", "Infinity",

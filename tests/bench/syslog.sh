@@ -125,7 +125,8 @@ lossless() { # NAME: prints the highest rate without loss; LOST is a command tha
     for rate in 1000000 800000 600000 500000 400000 300000 250000 200000 150000 100000 70000 50000 30000 20000 10000; do
         n=$((rate / 2))
         lost=$(udp_run "$1" "$rate" "$n")
-        [ "$lost" -le 0 ] && { echo $rate; return; }
+        # what the generator reached of that rate
+        [ "$lost" -le 0 ] && { awk -v n=$n -v r=$rate '{ s = n / $1; printf "%d\n", s < r ? s : r }' "$dir/udp"; return; }
     done
     echo 0
 }
@@ -134,13 +135,13 @@ udp_run() {
         $rec "$build/tests/nullrecv" $port >"$dir/count" 2>/dev/null &
         pid=$!
         sleep 0.2
-        $gen "$loggen" udp 127.0.0.1 $port "$3" "$2" >/dev/null
+        $gen "$loggen" udp 127.0.0.1 $port "$3" "$2" >"$dir/udp"
         sleep 0.5
         stop
         awk -v n="$3" '{ sub(/.*datagrams=/, ""); print n - $1 + 0 }' "$dir/count"
     else
         before=$(received syslog_udp)
-        $gen "$loggen" udp 127.0.0.1 $port "$3" "$2" >/dev/null
+        $gen "$loggen" udp 127.0.0.1 $port "$3" "$2" >"$dir/udp"
         sleep 1
         echo $(($3 - ($(received syslog_udp) - before)))
     fi

@@ -121,3 +121,14 @@ Test(diag, points_at_the_word_and_hints)
     wr_buf_fini(&b);
     wr_diags_fini(&ds);
 }
+
+Test(buf, json_that_is_made_already_keeps_its_meaning_and_reaches_no_terminal)
+{
+    static const char in[] = "{\"a\":\"\x7f\xc2\x9b[31m\xe2\x80\xa8\xc3\xa4\",\n\"b\":\"\\u001b\\\"\"}", *const want =
+        "{\"a\":\"\\u007f\\u009b[31m\\u2028\xc3\xa4\", \"b\":\"\\u001b\\\"\"}";
+    struct wr_buf out = {0};
+    wr_json_raw(&out, in, sizeof in - 1);
+    wr_buf_char(&out, '\0');
+    cr_assert_str_eq(out.data, want);
+    wr_buf_fini(&out);
+}
