@@ -75,6 +75,34 @@ static void give_nat(struct wr_conn *c, struct wr_flow *f, const uint8_t *o, int
     wr_buf_fini(&who);
 }
 
+/* A row of a table that names and translations are learned from; its texts are made of the rest of the input. */
+static void give_row(struct wr_conn *c, const uint8_t *o, size_t n, int64_t now)
+{
+    static const enum wr_table tables[] = {WR_TABLE_SYSLOG, WR_TABLE_ASIM_DNS_ACTIVITY_LOGS,
+                                           WR_TABLE_COMMON_SECURITY_LOG};
+    static const char *const words[] = {"dhcpd",    "dnsmasq-dhcp", "dhcp-lease", "10.0.0.1", "10.0.0.2",
+                                        "10.0.0.3", "::1",          "tcp",        ""};
+    enum wr_table table = tables[o[1] % 3];
+    struct wr_colset all = wr_colset_all(wr_schema_of(table));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(table), &all, 1);
+    WR_ASSERT(b != NULL);
+    (void)wr_batch_row(b);
+    wr_batch_set_i64(b, WR_TIME_COL, 0, (now + (o[4] - 128) * SECOND) / 100 + INT64_C(621355968000000000));
+    for (uint16_t col = 1; col < b->schema->ncols; col++) {
+        const struct wr_coldef *at = &b->schema->cols[col];
+        uint8_t pick = o[2 + col % 10];
+        const char *text = pick < 200 ? words[pick % 9] : (const char *)o;
+        if (at->store != col || at->type == WR_REAL)
+            continue;
+        if (at->type == WR_STRING)
+            WR_ASSERT(wr_batch_set_str(b, col, 0, text, pick < 200 ? strlen(text) : n));
+        else if (!wr_type_is_str(at->type))
+            wr_batch_set_i64(b, col, 0, pick * 300);
+    }
+    WR_ASSERT(wr_conn_learn(c, table, b, 0, now) == WR_OK);
+    wr_batch_free(b);
+}
+
 static void drain(struct wr_conn *c, const struct wr_conn_opts *opts)
 {
     for (int t = 0; t < WR_CONN_TABLES; t++) {
@@ -115,6 +143,10 @@ static void run_orders(struct wr_conn *c, const struct wr_conn_opts *opts, const
         struct wr_batch *b;
         switch (o[0] % 4) {
         case 0:
+            if (o[8] & 4) {
+                give_row(c, o, n, now);
+                break;
+            }
             WR_ASSERT((b = event_batch(&cols, o, now)) && wr_conn_event(c, b, 0, now) == WR_OK);
             wr_batch_free(b);
             break;
