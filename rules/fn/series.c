@@ -273,15 +273,34 @@ static void fill_linear(struct wr_series *s, bool edges, double constant)
             s->v[k] = s->v[last];
 }
 
+/* Whole numbers and nulls only: what is filled in is whole then, cut. */
+static bool all_whole(const struct wr_vec *vec, uint32_t row)
+{
+    struct wr_slice array = {wr_str_data(&vec->s[row]), vec->s[row].len}, item;
+    const char *at = NULL;
+    bool any = false;
+    int64_t v;
+    while (wr_json_next(array, &at, &item)) {
+        bool null = item.len && item.p[0] == 'n';
+        if (!null && !wr_text_to_long(item.p, item.len, &v))
+            return false;
+        any |= !null;
+    }
+    return any;
+}
+
 KERNEL(series_fill_linear)
 {
     struct wr_series s;
     WR_EACH (sel, row) {
         if (!holes(ev, call, args, 1, row, &s))
             continue;
+        bool whole = all_whole(&args[0], row);
         bool edges = call->nargs < 3 || !wr_vec_valid(&args[2], row) || args[2].i[row];
         double constant = call->nargs > 3 && wr_vec_valid(&args[3], row) ? args[3].r[row] : 0;
         fill_linear(&s, edges, constant);
+        for (uint32_t i = 0; whole && i < s.n; i++)
+            s.v[i] = trunc(s.v[i]);
         wr_series_put(ev, out, row, &s, false);
     }
 }

@@ -75,3 +75,10 @@ Test(values, weeks_and_old_names)
     expect("print week_of_year(datetime(2021-01-03)), weekofyear(datetime(2020-12-28)), extractall('([a-z])', 'a1b2')",
            "print_0|print_1|print_2;53|53|[\"a\",\"b\"]");
 }
+
+Test(values, holes_between_whole_numbers_are_filled_with_whole_ones)
+{
+    expect("print series_fill_linear(dynamic([null, 111, null, 36])), series_fill_linear(dynamic([null, 111.0, null, 36])), "
+           "series_fill_linear(dynamic([-3, null, -2]))",
+           "print_0|print_1|print_2;[111,111,73,36]|[111,111,73.5,36]|[-3,-2,-2]");
+}
