@@ -126,6 +126,11 @@ const struct wr_amends *wr_table_amends(enum wr_table table)
                                                                                      : NULL;
 }
 
+uint16_t wr_ingestion_col(enum wr_table table)
+{
+    return (uint16_t)(tables[table].ncols - 1);
+}
+
 const struct wr_schema *wr_schema_of(enum wr_table table)
 {
     return &tables[table];

@@ -73,6 +73,9 @@ uint16_t wr_schema_find(const struct wr_schema *schema, const char *name, size_t
 /* Every table's first column is its time: what windows are about. */
 enum { WR_TIME_COL = 0 };
 
+/* Every table's last column is hidden: when the row came to the rules, for ingestion_time(). The engine fills it where a rule asks. */
+uint16_t wr_ingestion_col(enum wr_table table);
+
 /* Columns of rows that change after their insert: an amendment is a row with the same id, `amend` true, and in `prev` what
  * `col` held before. */
 struct wr_amends {

@@ -25,6 +25,7 @@ struct wr_engine {
     uint32_t n;
     struct wr_dispatch *dispatch[WR_NTABLES]; /* made with a table's first batch */
     struct wr_sel *sel;                       /* rows of the batch for each rule */
+    bool arrival[WR_NTABLES];                 /* a rule reads ingestion_time() */
 };
 
 static const size_t default_memory = (size_t)256 << 20;
@@ -96,6 +97,9 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
     e->n = wr_ruleset_count(set);
     e->runner = calloc(e->n + 1, sizeof *e->runner);
     e->sel = calloc(e->n + 1, sizeof *e->sel);
+    for (uint32_t i = 0; i < e->n; i++)
+        for (int t = 0; t < WR_NTABLES; t++)
+            e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted, wr_ingestion_col((enum wr_table)t));
     if (!e->runner || !e->sel || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
         !fill(e, e->runner)) {
         wr_engine_free(e);
@@ -127,6 +131,17 @@ static struct wr_dispatch *dispatch_of(struct wr_engine *e, enum wr_table table)
     return d;
 }
 
+/* When these rows came, unless they know. */
+static void tell_arrival(enum wr_table table, struct wr_batch *batch, int64_t now)
+{
+    struct wr_vec *v = &batch->col[wr_ingestion_col(table)];
+    for (uint32_t row = 0; v->i && row < batch->nrows; row++)
+        if (!wr_vec_valid(v, row)) {
+            v->i[row] = now;
+            wr_vec_set_valid(v, row);
+        }
+}
+
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now)
 {
@@ -135,6 +150,8 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
         *d = dispatch_of(engine, table);
     if (!*d || !wr_dispatch_rows(*d, batch, engine->sel))
         return WR_ENOMEM;
+    if (engine->arrival[table])
+        tell_arrival(table, batch, now);
     for (uint32_t i = 0; i < engine->n; i++) {
         const struct runner *r = &engine->runner[i];
         enum wr_err err;

@@ -109,7 +109,7 @@ static void narrow(struct wr_window *w)
         const struct wr_schema *schema = wr_schema_of((enum wr_table)t);
         w->scans[t] = w->plan->scans[t];
         for (uint16_t c = 0; c < schema->ncols; c++)
-            if (schema->cols[c].hidden)
+            if (schema->cols[c].hidden && c != wr_ingestion_col((enum wr_table)t))
                 w->scans[t].wanted.bits[c / 64] &= ~(UINT64_C(1) << c % 64);
     }
 }

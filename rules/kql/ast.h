@@ -151,6 +151,7 @@ struct wr_kql_op {
     uint32_t nsteps;
     struct wr_kql_ex *const *project; /* find */
     uint32_t nproject;
+    bool where; /* join: `where` in the place of `on` */
     bool star; /* evaluate: `: (*, a: long)`: the input's columns first */
 };
 
@@ -175,6 +176,7 @@ struct wr_kql_let {
     bool is_function;
     struct wr_kql_query *query; /* a scalar is a query of one WR_KQL_SOURCE; a function's body */
     const struct wr_kql_param *params; /* functions */
+    bool view; /* a function that patterns of tables match */
     uint32_t nparams;
     const struct wr_kql_let *lets; /* in a function's body, before its query */
     uint32_t nlets;

@@ -18,8 +18,10 @@ static bool parse_kind(struct wr_parser *p, struct wr_kql_op *op)
 bool wr_parse_join(struct wr_parser *p, struct wr_kql_op *op)
 {
     struct wr_list table = {0}, on = {0};
-    if (!parse_kind(p, op) || !wr_list_add(p, &table, wr_parse_unary(p)) ||
-        !wr_parser_expect(p, "on", "'on' and columns"))
+    if (!parse_kind(p, op) || !wr_list_add(p, &table, wr_parse_unary(p)))
+        return false;
+    op->where = wr_parser_accept(p, "where");
+    if (!op->where && !wr_parser_expect(p, "on", "'on' and columns"))
         return false;
     do {
         if (!wr_list_add(p, &on, wr_parse_expr(p)))

@@ -104,7 +104,8 @@ bool wr_parse_let(struct wr_parser *p, struct wr_kql_let *let)
         return false;
     let->is_function = at_function(p);
     if (let->is_function) {
-        p->at += wr_parser_is(p, "view");
+        let->view = wr_parser_is(p, "view");
+        p->at += let->view;
         if (!parse_params(p, let) || !parse_body(p, let)) {
             if (!p->failed)
                 wr_parser_fail(p, let->name.span, "%s", wr_strerror(WR_ENOMEM));

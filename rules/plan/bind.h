@@ -234,6 +234,13 @@ void wr_parse_print(const struct wr_op *op, struct wr_buf *out); /* for explain 
 struct wr_op *wr_bind_evaluate(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 /* A list from outside, by externaldata, a call or a name; *ret_known false: nobody has one of that name. */
 struct wr_op *wr_bind_list(struct wr_binder *b, const struct wr_kql_ex *ast, const char *function, bool *ret_known);
+/* `*` in a pattern stands for any text. */
+bool wr_name_glob(const char *pattern, const char *name);
+/* table('Name') as the name; NULL after an error. */
+bool wr_is_table_call(const struct wr_binder *b, const struct wr_kql_ex *ast);
+const struct wr_kql_ex *wr_table_call(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* What stands for tables in union, find, search: itself, or every name that a pattern matches. NULL after an error. */
+const struct wr_kql_ex *const *wr_tables_of(struct wr_binder *b, const struct wr_kql_ex *ast, uint32_t *ret_n);
 bool wr_is_list(const struct wr_binder *b, const struct wr_kql_name *name);
 struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast);
 struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast);

@@ -462,6 +462,19 @@ static struct wr_ex *unknown_function(struct wr_binder *b, const struct wr_kql_e
     return NULL;
 }
 
+/* When the row came to weir; nothing else than a table's own rows knows. */
+static struct wr_ex *bind_ingestion(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    for (uint16_t i = 0; b->row && i < b->row->ncols; i++)
+        if (b->row->cols[i].hidden && strcmp(b->row->cols[i].name, "_IngestionTime") == 0)
+            return wr_ex_col(b, b->row, i, ast->span);
+    if (!b->row)
+        return wr_ex_call(b, ast->name.text, NULL, 0, ast->span);
+    struct wr_diag *d = wr_bind_error(b, ast->span, "ingestion_time() is not known here");
+    wr_diag_hint(b->diags, d, "it stands directly behind the table, before extend, project and summarize");
+    return NULL;
+}
+
 static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     const char *name = ast->name.text;
@@ -477,6 +490,8 @@ static struct wr_ex *bind_call(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (!ast->is_op &&
         (strcmp(name, "column_ifexists") == 0 || strcmp(name, "columnifexists") == 0))
         return bind_ifexists(b, ast);
+    if (!ast->is_op && !ast->nargs && strcmp(name, "ingestion_time") == 0)
+        return bind_ingestion(b, ast);
     if (wr_is_columns_fn(ast))
         return wr_bind_columns_fn(b, ast);
     if (b->aggs && !b->in_agg && wr_names_agg(ast))

@@ -27,6 +27,8 @@ bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast)
         return true;
     if (ast->kind == WR_KQL_CALL && !ast->is_op && strcmp(ast->name.text, "materialize") == 0)
         return true;
+    if (wr_is_table_call(b, ast))
+        return true;
     if (ast->kind == WR_KQL_NAME && b->row &&
         wr_schema_find(b->row, ast->name.text, ast->name.len) != WR_NO_COL)
         return false;

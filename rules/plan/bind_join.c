@@ -133,6 +133,87 @@ static bool bind_on(struct wr_binder *b, const struct wr_kql_ex *ast, const stru
     return false;
 }
 
+/* ---- join ... where ---- */
+
+/* Pairs of columns become keys, the other conditions are left for the rows that match. NOLINTNEXTLINE(misc-no-recursion): as deep
+ * as the expression, which the parser bounds */
+static bool split_where(struct wr_binder *b, struct wr_kql_ex *ast, const struct wr_schema *left, const struct wr_schema *right,
+                        struct on *on, struct wr_kql_ex **rest)
+{
+    bool op = ast->kind == WR_KQL_CALL && ast->is_op;
+    if (op && strcmp(ast->name.text, "and") == 0) {
+        for (uint32_t i = 0; i < ast->nargs; i++)
+            if (!split_where(b, ast->args[i], left, right, on, rest))
+                return false;
+        return true;
+    }
+    bool pair = op && strcmp(ast->name.text, "==") == 0 && ast->nargs == 2 &&
+                ((sided(ast->args[0], "$left") && sided(ast->args[1], "$right")) ||
+                 (sided(ast->args[0], "$right") && sided(ast->args[1], "$left")));
+    if (pair)
+        return bind_on(b, ast, left, right, on);
+    struct wr_kql_ex *both = *rest ? wr_arena_alloc(b->arena, sizeof *both) : ast;
+    struct wr_kql_ex **args = wr_arena_alloc(b->arena, 2 * sizeof(struct wr_kql_ex *));
+    if (!both || !args)
+        return wr_bind_nomem(b);
+    args[0] = *rest;
+    args[1] = ast;
+    if (*rest)
+        *both = (struct wr_kql_ex){
+            .kind = WR_KQL_CALL, .is_op = true, .span = ast->span, .name = {"and", 3, ast->span}, .args = args, .nargs = 2};
+    *rest = both;
+    return true;
+}
+
+static bool where_fits(struct wr_binder *b, const struct wr_kql_op *ast, enum wr_join_kind kind, bool swap, const struct on *on)
+{
+    const char *why = kind != WR_JOIN_INNER || swap ? "needs kind=inner" : !on->n ? "needs a pair of columns" : NULL;
+    if (!why)
+        return true;
+    struct wr_diag *d = wr_bind_error(b, ast->by[0]->span, "'where' in a join %s here", why);
+    wr_diag_hint(b->diags, d, "write: join kind=inner (T) where $left.A == $right.B and ...");
+    return false;
+}
+
+/* $left.a and $right.a as the columns of the result. NOLINTNEXTLINE(misc-no-recursion): as above */
+static struct wr_kql_ex *of_result(struct wr_binder *b, struct wr_kql_ex *ast, const struct wr_op *join)
+{
+    bool left = sided(ast, "$left");
+    struct wr_kql_ex *copy = wr_arena_alloc(b->arena, sizeof *copy);
+    struct wr_kql_ex **args = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof(struct wr_kql_ex *));
+    if (!copy || !args) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    *copy = *ast;
+    if (left || sided(ast, "$right")) {
+        const struct wr_schema *side = join->inputs[!left]->schema;
+        struct wr_ex *key = key_column(b, side, &ast->name, left ? "first" : "second");
+        const char *name = key ? join->schema->cols[key->col + (left ? 0 : join->inputs[0]->schema->ncols)].name : NULL;
+        *copy = (struct wr_kql_ex){.kind = WR_KQL_NAME, .span = ast->span};
+        if (name)
+            copy->name = (struct wr_kql_name){name, (uint32_t)strlen(name), ast->span};
+        return name ? copy : NULL;
+    }
+    if (ast->kind == WR_KQL_SUBQUERY)
+        return copy;
+    for (uint32_t i = 0; i < ast->nargs; i++)
+        if (!(args[i] = of_result(b, ast->args[i], join)))
+            return NULL;
+    copy->args = args;
+    return copy;
+}
+
+static struct wr_op *filter_pairs(struct wr_binder *b, struct wr_kql_ex *rest, struct wr_op *join)
+{
+    struct wr_kql_ex *ast = of_result(b, rest, join);
+    struct wr_op *op = ast ? wr_op_new(b, WR_OP_WHERE, join, rest->span) : NULL;
+    b->row = join->schema;
+    if (!op || !(op->pred = wr_bind_pred(b, ast)))
+        return NULL;
+    return op;
+}
+
 /* ---- the operator ---- */
 
 static bool is_right_key(const struct on *on, uint16_t col)
@@ -228,9 +309,13 @@ struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, str
     if (!right)
         return NULL;
     b->op = ast->name.text;
+    struct wr_kql_ex *rest = NULL;
     for (uint32_t i = 0; i < ast->nby; i++)
-        if (!bind_on(b, ast->by[i], left->schema, right->schema, on))
+        if (!(ast->where ? split_where(b, ast->by[i], left->schema, right->schema, on, &rest)
+                         : bind_on(b, ast->by[i], left->schema, right->schema, on)))
             return NULL;
+    if (ast->where && !where_fits(b, ast, kind, swap, on))
+        return NULL;
     if (swap) {
         struct wr_op *first = left;
         left = right;
@@ -242,6 +327,8 @@ struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, str
         }
     }
     struct wr_op *op = join_op(b, kind, left, right, on, lookup, ast->span);
+    if (op && rest)
+        return filter_pairs(b, rest, op);
     return op && lookup ? drop_keys(b, op, on) : op;
 }
 

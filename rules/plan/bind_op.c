@@ -184,7 +184,7 @@ struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast, 
 }
 
 /* `*` in a pattern stands for any text. */
-static bool glob(const char *pattern, const char *name)
+bool wr_name_glob(const char *pattern, const char *name)
 {
     const char *star = NULL, *back = NULL;
     while (*name) {
@@ -210,7 +210,7 @@ static bool matches(const struct wr_kql_ex *ast, const char *name)
 {
     if (ast->kind == WR_KQL_ORDER)
         ast = ast->args[0];
-    return ast->kind == WR_KQL_PATTERN ? glob(ast->name.text, name)
+    return ast->kind == WR_KQL_PATTERN ? wr_name_glob(ast->name.text, name)
                                        : strcmp(ast->name.text, name) == 0;
 }
 

@@ -184,19 +184,21 @@ static bool open_tables(struct wr_binder *b, const struct wr_kql_op *ast, struct
         d->page = "docs/kql.md";
         return false;
     }
-    if (ast->nargs >= MAX_TABLES) {
-        wr_bind_error(b, ast->span, "too many tables in one %s (%d are read)", ast->name.text, MAX_TABLES - 1);
-        return false;
-    }
     if (input && !filter(b, ast, legs, input, "", cs))
         return false;
     for (uint32_t i = 0; i < ast->nargs; i++) {
-        const struct wr_kql_ex *table = ast->args[i];
-        if (table->kind == WR_KQL_PATTERN || table->kind == WR_KQL_STAR) {
-            wr_bind_unsupported(b, table->span, "a pattern of tables", NULL);
-            return false;
+        uint32_t n;
+        const struct wr_kql_ex *const *tables = wr_tables_of(b, ast->args[i], &n);
+        for (uint32_t t = 0; tables && t < n; t++) {
+            const struct wr_kql_ex *table = tables[t];
+            if (legs->n == MAX_TABLES) {
+                wr_bind_error(b, ast->span, "too many tables in one %s (%d are read)", ast->name.text, MAX_TABLES);
+                return false;
+            }
+            if (!filter(b, ast, legs, wr_bind_source(b, table), table->kind == WR_KQL_NAME ? table->name.text : "", cs))
+                return false;
         }
-        if (!filter(b, ast, legs, wr_bind_source(b, table), table->kind == WR_KQL_NAME ? table->name.text : "", cs))
+        if (!tables)
             return false;
     }
     return names_exist(b, ast->by[0], legs);

@@ -74,6 +74,10 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
         return wr_bind_query(b, ast->query);
     if (ast->kind == WR_KQL_DATATABLE)
         return wr_bind_datatable(b, ast);
+    if (wr_is_table_call(b, ast)) {
+        const struct wr_kql_ex *name = wr_table_call(b, ast);
+        return name ? named_source(b, name) : NULL;
+    }
     const struct wr_let *let =
         ast->kind == WR_KQL_CALL && !ast->is_op ? wr_let_find(b, ast->name.text) : NULL;
     if (let && let->kind == WR_LET_FUNCTION && let->gives_table)
@@ -260,11 +264,13 @@ struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
 
 enum { MAX_LEGS = 64 };
 
-static bool leg_is_missing(const struct wr_binder *b, const struct wr_kql_ex *ast)
+static bool leg_is_missing(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     enum wr_table table;
     while (ast->kind == WR_KQL_SUBQUERY && ast->query->ops[0]->kind == WR_KQL_SOURCE)
         ast = ast->query->ops[0]->args[0];
+    if (wr_is_table_call(b, ast) && !(ast = wr_table_call(b, ast)))
+        return false; /* told */
     if (ast->kind == WR_KQL_CALL && !ast->is_op)
         return ast->name.text[0] != '_' && strcmp(ast->name.text, "materialize") != 0 && !wr_let_find(b, ast->name.text);
     if (ast->kind != WR_KQL_NAME || wr_table_find(ast->name.text, ast->name.len, &table) ||
@@ -367,21 +373,25 @@ static uint32_t bind_legs(struct wr_binder *b, const struct wr_kql_op *ast, stru
         legs[n++] = input;
     }
     for (uint32_t i = 0; i < ast->nargs; i++) {
-        const struct wr_kql_ex *arg = ast->args[i];
-        if (arg->kind == WR_KQL_PATTERN || arg->kind == WR_KQL_STAR) {
-            wr_bind_unsupported(b, arg->span, "a pattern of tables", NULL);
-            ok = false;
-            continue;
+        uint32_t ntables = 0;
+        const struct wr_kql_ex *const *tables = wr_tables_of(b, ast->args[i], &ntables);
+        ok = tables && ok;
+        for (uint32_t t = 0; tables && t < ntables; t++) {
+            const struct wr_kql_ex *arg = tables[t];
+            if (ast->isfuzzy && leg_is_missing(b, arg)) {
+                wr_diag_add(b->diags, WR_WARNING, b->source, arg->span,
+                            "this table is not here; isfuzzy leaves it out");
+                continue;
+            }
+            if (n == MAX_LEGS) {
+                wr_bind_error(b, ast->span, "too many tables in one union (64 are read)");
+                return 0;
+            }
+            names[n] = leg_name(b, arg, i + (input != NULL));
+            legs[n] = wr_bind_source(b, arg);
+            ok = legs[n] && ok;
+            n += legs[n] != NULL;
         }
-        if (ast->isfuzzy && leg_is_missing(b, arg)) {
-            wr_diag_add(b->diags, WR_WARNING, b->source, arg->span,
-                        "this table is not here; isfuzzy leaves it out");
-            continue;
-        }
-        names[n] = leg_name(b, arg, i + (input != NULL));
-        legs[n] = wr_bind_source(b, arg);
-        ok = legs[n] && ok;
-        n += legs[n] != NULL;
     }
     if (ok && !n)
         wr_bind_error(b, ast->span, "none of the union's tables is here");
@@ -390,12 +400,8 @@ static uint32_t bind_legs(struct wr_binder *b, const struct wr_kql_op *ast, stru
 
 struct wr_op *wr_bind_union(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
 {
-    if (ast->nargs > MAX_LEGS) {
-        wr_bind_error(b, ast->span, "too many tables in one union (64 are read)");
-        return NULL;
-    }
-    struct wr_op **legs = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *legs);
-    const char **names = wr_arena_alloc(b->arena, (ast->nargs + 1) * sizeof *names);
+    struct wr_op **legs = wr_arena_alloc(b->arena, MAX_LEGS * sizeof *legs);
+    const char **names = wr_arena_alloc(b->arena, MAX_LEGS * sizeof *names);
     uint32_t n = legs && names ? bind_legs(b, ast, input, legs, names) : 0;
     return n ? wr_union_of(b, ast, legs, names, n) : NULL;
 }

@@ -36,6 +36,8 @@ struct wr_external {
      * what to do (both static or of `arena`); both NULL: this name is none of the provider's, look elsewhere. */
     const struct wr_external_table *(*find)(const struct wr_external *lists, const struct wr_external_request *req,
                                             struct wr_arena *arena, const char **ret_why, const char **ret_hint);
+    /* The name of the n-th table that a query names as it names weir's; NULL: there are no more. Lives as long as the lists. */
+    const char *(*table)(const struct wr_external *lists, uint32_t n);
 };
 
 /* A function that queries may call beside their own: `(a: long) { ... }`, or a query without parameters. Lives as long as

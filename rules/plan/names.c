@@ -227,6 +227,8 @@ const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (path || ast->kind != WR_KQL_CALL || ast->is_op)
         return path;
     const char *name = ast->name.text;
+    if (strcmp(name, "ingestion_time") == 0)
+        return "$IngestionTime";
     if (wr_names_agg(ast))
         return agg_name(b, ast);
     if (!ast->nargs)

@@ -263,7 +263,7 @@ bool wr_plan_scans(struct wr_binder *b)
             continue;
         wr_colset_add(&scan->wanted, WR_TIME_COL);
         for (uint16_t c = 0; c < wr_schema_of(scan->table)->ncols; c++)
-            if (wr_schema_of(scan->table)->cols[c].hidden)
+            if (wr_schema_of(scan->table)->cols[c].hidden && c != wr_ingestion_col(scan->table))
                 wr_colset_add(&scan->wanted, c);
     }
     wr_arena_free(scratch);

@@ -159,3 +159,12 @@ const struct wr_external_table *wr_ref_find(const struct wr_external *lists, con
     struct list *l = req->nargs ? NULL : wr_ref_list(ref, WR_LIST_TABLE, req->function, strlen(req->function));
     return l ? of_own(ref, l) : NULL;
 }
+
+const char *wr_ref_table_name(const struct wr_external *lists, uint32_t n)
+{
+    const struct wr_refdata *ref = (struct wr_refdata *)((char *)lists - offsetof(struct wr_refdata, lists_view));
+    for (const struct list *l = ref->lists; l; l = l->next)
+        if (l->def.kind == WR_LIST_TABLE && n-- == 0)
+            return l->def.name;
+    return NULL;
+}

@@ -56,5 +56,7 @@ enum wr_err wr_ref_load_own(struct wr_refdata *ref, struct list *l, const char *
 /* wr_external.find */
 const struct wr_external_table *wr_ref_find(const struct wr_external *lists, const struct wr_external_request *req,
                                             struct wr_arena *arena, const char **ret_why, const char **ret_hint);
+/* wr_external.table */
+const char *wr_ref_table_name(const struct wr_external *lists, uint32_t n);
 
 #endif

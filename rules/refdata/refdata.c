@@ -422,6 +422,7 @@ struct wr_refdata *wr_refdata_new(void)
     ref->refs = 1;
     ref->end = &ref->lists;
     ref->lists_view.find = wr_ref_find;
+    ref->lists_view.table = wr_ref_table_name;
     ref->functions_view.find = find_function;
     ref->env.lists = &ref->lists_view;
     ref->env.functions = &ref->functions_view;

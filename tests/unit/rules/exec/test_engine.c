@@ -231,6 +231,30 @@ static struct wr_ruleset *rule_of(const char *text)
     return set;
 }
 
+/* The event is six hours old when it comes. */
+Test(engine, ingestion_time_is_when_the_row_came)
+{
+    static const struct {
+        const char *query;
+        bool fires;
+    } rules[] = {
+        {"DeviceNetworkEvents | where ingestion_time() > ago(1h) | project DeviceName, At = Timestamp", true},
+        {"DeviceNetworkEvents | where Timestamp > ago(1d) | project Late = ingestion_time() - Timestamp | where Late < 1h", false},
+        {"DeviceNetworkEvents | where Timestamp > ago(1d) and ingestion_time() > ago(1h) | summarize dcount(RemotePort) by DeviceName", true},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        struct wr_ruleset *set = rule_of(rules[i].query);
+        struct wr_engine *e = wr_engine_new(set, NULL);
+        feed(e, "2026-01-05T15:00:00Z", &rows[0]);
+        cr_assert_eq(wr_engine_advance(e, at("2026-01-05T15:10:00Z")), WR_OK);
+        struct wr_alert *a = wr_engine_alerts(e);
+        cr_expect_eq(a != NULL, rules[i].fires, "%s", rules[i].query);
+        wr_alerts_free(a);
+        wr_engine_free(e);
+        wr_ruleset_unref(set);
+    }
+}
+
 Test(engine, a_source_that_goes_silent_is_seen)
 {
     struct wr_ruleset *set = rule_of("// id: silent\nDeviceNetworkEvents | where Timestamp > ago(10m) | where RemotePort == 587 "

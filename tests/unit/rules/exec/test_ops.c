@@ -27,6 +27,26 @@ Test(ops, join_columns_get_free_names_and_filters_go_below_innerunique)
     expect(L R "L | join R on k | summarize n = count(), s = sum(b)", "n|s;3|60");
 }
 
+Test(ops, a_join_can_have_conditions_beside_its_keys)
+{
+    expect(L R "L | join kind=inner R where $left.k == $right.k and $right.b > 10 * $left.a", "k|a|k1|b;x|1|x|30");
+    expect(L R "L | join kind=inner (R) where $right.k == $left.k and ($left.a == 2 or $right.b < 20) and a > 1", "k|a|k1|b;y|2|y|20;x|3|x|10");
+    expect(L "L | join kind=inner (L) where $left.k == $right.k and $left.a < $right.a | project a, a1", "a|a1;1|3");
+}
+
+Test(ops, tables_by_pattern_and_by_text)
+{
+#define V "let Va = view () { print x = 1 }; let Vb = view () { print x = 2 }; let Vc = () { print x = 3 };"
+    expect(V "union V*", "x;2;1");
+    expect(V "union withsource=T V*, (Vc)", "T|x;Vb|2;Va|1;Vc|3");
+    expect(V "search in (V*) x == 2", "$table|x;Vb|2");
+    expect(V "find in (Va, V*) where x > 0 project x", "source_|x;Va|1;Vb|2;Va|1");
+    expect("union Syslo*, ASim* | count", "Count;0");
+    expect("let n = strcat('Sys', 'log'); table(n) | count", "Count;0");
+    expect("union isfuzzy=true table('Nope'), (table('Syslog') | count)", "Count;0");
+    expect("print x = 'a' | where x in (table('Syslog') | project HostName)", "x");
+}
+
 Test(ops, nulls_meet_nobody)
 {
     expect("datatable(k:long)[1, long(null)] | join kind=inner (datatable(k:long)[long(null), 1]) on k",
