@@ -4,7 +4,30 @@
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
+#include "base/decimal.h"
+
 #include <math.h>
+
+enum { DEC_SLOTS = sizeof(struct wr_dec) / sizeof(union wr_slot) };
+
+/* A sum of decimals, in batch runs; one beyond the range stays where it was. */
+static void add_decimal(union wr_slot *s, const struct wr_vec *v, uint32_t row)
+{
+    struct wr_dec sum, x, both;
+    memcpy(&sum, s, sizeof sum);
+    if (wr_dec_parse(wr_str_data(&v->s[row]), v->s[row].len, &x) && wr_dec_add(&sum, &x, &both))
+        memcpy(s, &both, sizeof both);
+}
+
+/* `n` 0: the sum, else the average of so many. */
+static void put_decimal(struct wr_eval *ev, const union wr_slot *s, int64_t n, struct wr_vec *out, uint32_t row)
+{
+    char text[WR_DEC_TEXT];
+    struct wr_dec v, by = wr_dec_from_i64(n);
+    memcpy(&v, s, sizeof v);
+    if (!n || wr_dec_div(&v, &by, &v))
+        wr_put_text(ev, out, row, text, wr_dec_text(&v, text));
+}
 
 /* Slots by kind: sum of integers 1, of reals 2 (Neumaier's compensated pair), average 3 (128-bit or
  * compensated sum, count), deviation 3 (count, mean, squares), min and max 1 or 2 (text), any 2, row of a
@@ -18,11 +41,12 @@ static uint16_t slots_of(const struct wr_agg_place *p)
         return 0;
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
-        return p->in == WR_REAL ? 2 : 1;
+        return p->in == WR_DECIMAL ? DEC_SLOTS : p->in == WR_REAL ? 2 : 1;
     case WR_AGG_MIN:
     case WR_AGG_MAX:
         return wr_type_is_str(p->in) ? 2 : 1;
     case WR_AGG_AVG:
+        return p->in == WR_DECIMAL ? DEC_SLOTS + 1 : 3;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:
     case WR_AGG_STDEVP:
@@ -133,6 +157,8 @@ static int compare(const union wr_slot *s, const struct wr_vec *v, uint32_t row)
     if (v->s) {
         struct wr_str have;
         memcpy(&have, s, sizeof have);
+        if (v->type == WR_DECIMAL)
+            return wr_dec_text_cmp(wr_str_data(&v->s[row]), v->s[row].len, wr_str_data(&have), have.len);
         return wr_str_cmp(&v->s[row], &have);
     }
     if (v->r)
@@ -192,7 +218,9 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
     case WR_AGG_SUM:
         if (!wr_vec_valid(&args[0], row))
             return true;
-        if (p->in == WR_REAL)
+        if (p->in == WR_DECIMAL)
+            add_decimal(s, &args[0], row);
+        else if (p->in == WR_REAL)
             add_real(s, args[0].r[row]);
         else
             s->u += (uint64_t)args[0].i[row];
@@ -200,6 +228,11 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
     case WR_AGG_AVG:
         if (!wr_vec_valid(&args[0], row))
             return true;
+        if (p->in == WR_DECIMAL) {
+            add_decimal(s, &args[0], row);
+            s[DEC_SLOTS].i++;
+            return true;
+        }
         if (p->in == WR_REAL)
             add_real(s, args[0].r[row]);
         else
@@ -478,7 +511,9 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
         break;
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
-        if (out->r)
+        if (p->in == WR_DECIMAL)
+            put_decimal(ev, s, 0, out, row);
+        else if (out->r)
             wr_put_r(out, row, s[0].r + s[1].r);
         else
             wr_put_i(out, row, s->i);
@@ -487,7 +522,10 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
         wr_put_i(out, row, s->i);
         break;
     case WR_AGG_AVG:
-        put_avg(p, s, out, row);
+        if (p->in != WR_DECIMAL)
+            put_avg(p, s, out, row);
+        else if (s[DEC_SLOTS].i)
+            put_decimal(ev, s, s[DEC_SLOTS].i, out, row);
         break;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:

@@ -3,6 +3,8 @@
 
 #include "rules/fn/kernel.h"
 
+#include "base/decimal.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -14,7 +16,9 @@ static int compare_key(const struct wr_sort_key *key, const struct wr_vec *a, ui
     int out_b = !wr_vec_valid(b, j) ? 2 : b->r && isnan(b->r[j]);
     if (out_a || out_b)
         return key->nulls_first ? (out_a < out_b) - (out_a > out_b) : (out_a > out_b) - (out_a < out_b);
-    int cmp = a->s   ? wr_str_cmp(&a->s[i], &b->s[j])
+    int cmp = a->type == WR_DECIMAL
+                  ? wr_dec_text_cmp(wr_str_data(&a->s[i]), a->s[i].len, wr_str_data(&b->s[j]), b->s[j].len)
+              : a->s ? wr_str_cmp(&a->s[i], &b->s[j])
               : a->r ? (a->r[i] > b->r[j]) - (a->r[i] < b->r[j])
                      : (a->i[i] > b->i[j]) - (a->i[i] < b->i[j]);
     return key->desc ? -cmp : cmp;

@@ -8,7 +8,7 @@ enum how { HOW_INT, HOW_REAL, HOW_TEXT, HOW_DYNAMIC };
 
 static enum how how_of(const struct wr_vec *a, const struct wr_vec *b)
 {
-    if (a->type == WR_DYNAMIC || b->type == WR_DYNAMIC)
+    if (a->type == WR_DYNAMIC || b->type == WR_DYNAMIC || (a->type == WR_DECIMAL && b->type == WR_DECIMAL))
         return HOW_DYNAMIC;
     if (a->i && b->i)
         return HOW_INT;

@@ -3,6 +3,7 @@
 #include "rules/fn/kernel.h"
 #include "rules/kql/token.h"
 
+#include "base/decimal.h"
 #include "base/ticks.h"
 
 #include <math.h>
@@ -225,11 +226,12 @@ KERNEL(todecimal)
     (void)call;
     struct wr_buf text = {0};
     WR_EACH (sel, row) {
-        double v;
+        struct wr_dec v;
+        char digits[WR_DEC_TEXT];
         wr_buf_reset(&text);
         wr_text_at(&args[0], row, &text);
-        if (text.len && wr_text_to_real(text.data, text.len, &v) && isfinite(v))
-            wr_put_text(ev, out, row, text.data, text.len);
+        if (!text.err && wr_dec_parse(text.data ? text.data : "", text.len, &v))
+            wr_put_text(ev, out, row, digits, wr_dec_text(&v, digits));
     }
     wr_buf_fini(&text);
 }

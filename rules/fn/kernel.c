@@ -1,5 +1,7 @@
 #include "rules/fn/kernel.h"
 
+#include "base/decimal.h"
+
 #include "base/ticks.h"
 #include "rules/fn/json.h"
 
@@ -180,6 +182,7 @@ struct wr_scalar wr_scalar_at(struct wr_eval *ev, const struct wr_vec *vec, uint
     case WR_DECIMAL:
         sc.kind = WR_SC_REAL;
         sc.r = wr_num_at(vec, row);
+        sc.s = vec->type == WR_DECIMAL ? vec->s[row] : sc.s;
         break;
     case WR_STRING:
     case WR_GUID:
@@ -217,6 +220,10 @@ static bool text_as_time(struct wr_scalar *text, const struct wr_scalar *time)
 bool wr_scalar_cmp(const struct wr_scalar *a, const struct wr_scalar *b, int *ret_cmp)
 {
     struct wr_scalar x = *a, y = *b;
+    if (x.kind == WR_SC_REAL && x.type == WR_DECIMAL && y.type == WR_DECIMAL && y.kind == WR_SC_REAL) {
+        *ret_cmp = wr_dec_text_cmp(wr_str_data(&x.s), x.s.len, wr_str_data(&y.s), y.s.len);
+        return true;
+    }
     if (x.kind == WR_SC_TEXT && y.kind == WR_SC_TEXT) {
         *ret_cmp = wr_str_cmp(&x.s, &y.s);
         return true;

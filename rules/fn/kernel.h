@@ -72,7 +72,7 @@ struct wr_scalar {
     enum wr_type type; /* of the column; WR_DYNAMIC when resolved from one */
     int64_t i;
     double r;
-    struct wr_str s; /* unescaped text may lie in the run's arena */
+    struct wr_str s; /* unescaped text may lie in the run's arena; a decimal's digits */
 };
 struct wr_scalar wr_scalar_at(struct wr_eval *ev, const struct wr_vec *vec, uint32_t row);
 /* Equality and order over run-time types: numbers by value, text with text; false when they do not compare.

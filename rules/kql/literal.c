@@ -1,4 +1,5 @@
 /* Literals of KQL: strings, times, and what stands between the brackets of `type(...)`. */
+#include "base/decimal.h"
 #include "base/buf.h"
 #include "base/ticks.h"
 #include "rules/kql/token.h"
@@ -377,10 +378,11 @@ static bool guid_body(const char *text, size_t len, char out[36])
     return n == 36;
 }
 
-static bool decimal_body(const char *text, size_t len)
+static bool decimal_body(const char *text, size_t len, struct wr_arena *arena, struct wr_str *ret)
 {
-    double unused;
-    return len < 64 && real_body(text, len, &unused);
+    struct wr_dec v;
+    char digits[WR_DEC_TEXT];
+    return wr_dec_parse(text, len, &v) && wr_str_copy(arena, digits, (uint32_t)wr_dec_text(&v, digits), ret);
 }
 
 /* datetime("...") and guid('...') may have quotes inside. */
@@ -429,7 +431,7 @@ bool wr_kql_typed_literal(enum wr_type type, const char *text, size_t len, struc
     else if (type == WR_GUID)
         ok = guid_body(text, len, guid) && wr_str_copy(arena, guid, 36, &v.s);
     else
-        ok = decimal_body(text, len) && wr_str_copy(arena, text, len, &v.s);
+        ok = decimal_body(text, len, arena, &v.s);
     if (ok && type == WR_BOOL && !v.null)
         v.i = v.i != 0 || wr_ascii_lower(text[0]) == 't';
     *ret_why = why[type];

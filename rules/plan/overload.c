@@ -88,6 +88,8 @@ static uint32_t cost_of(const struct wr_ex *arg, enum wr_type to, bool from_dyna
         return 0;
     if (rank(from) && rank(from) < rank(to))
         return (uint32_t)(rank(to) - rank(from));
+    if (from == WR_DECIMAL && to == WR_REAL)
+        return 8; /* sqrt() and its like know reals only */
     if (is_null_const(arg) && from == WR_DYNAMIC)
         return 4;
     if (from == WR_DYNAMIC)
