@@ -229,3 +229,66 @@ Test(core, alerts_are_not_exact_after_open_connections_were_given_up)
         wr_core_free(core);
     }
 }
+
+/* One input of `n` rows behind the position of a file. */
+static struct wr_buf file_input(const struct wr_wants *wants, uint64_t at, uint32_t n)
+{
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_PROCESS_EVENTS),
+                                      &wants->scan[WR_TABLE_DEVICE_PROCESS_EVENTS].wanted, 8);
+    struct wr_buf out = {0}, row = {0};
+    struct wr_filepos pos = {.dev = 1, .ino = 2, .at = at};
+    wr_filepos_put(&pos, "/var/log/x", &out);
+    for (uint32_t i = 0; i < n; i++) {
+        cr_assert_eq(wr_batch_row(b), i);
+        wr_batch_set_i64(b, WR_DPE_Timestamp, i, wr_ticks_of_unix_ns(T0));
+        cr_assert(wr_batch_set_str(b, WR_DPE_DeviceName, i, "ws", 2));
+        cr_assert(wr_batch_set_str(b, WR_DPE_FileName, i, "sh", 2));
+        wr_buf_reset(&row);
+        wr_row_pack(b, i, &row);
+        wr_buf_u32(&out, wr_input_row(WR_TABLE_DEVICE_PROCESS_EVENTS));
+        wr_buf_blob(&out, row.data, (uint32_t)row.len);
+    }
+    wr_buf_fini(&row);
+    wr_batch_free(b);
+    return out;
+}
+
+static enum wr_err apply_file_input(struct wr_core *core, const struct wr_buf *bytes, size_t len)
+{
+    struct wr_input in = {.type = WR_INPUT_FILE, .len = (uint32_t)len, .arrival_ns = T0, .bytes = bytes->data};
+    return wr_core_apply(core, &in);
+}
+
+Test(core, a_files_rows_and_its_position_come_together_or_not_at_all)
+{
+    struct wr_core *core = core_of(PROCESSES), *again = core_of(PROCESSES);
+    struct wr_buf in = file_input(wr_core_wants(core), 500, 2), saved = {0};
+    struct wr_input turn = {.type = WR_INPUT_TURN, .arrival_ns = T0};
+    for (size_t len = 0; len < in.len; len++) { /* whole up to a row's end: a shorter input, which nobody makes */
+        struct wr_core *cut = core_of(PROCESSES);
+        if (apply_file_input(cut, &in, len) != WR_OK) {
+            cr_assert_eq(wr_core_files(cut)->n, 0, "%zu", len);
+            cr_assert_eq(wr_core_apply(cut, &turn), WR_OK);
+            cr_assert_null(wr_core_alerts(cut), "%zu", len);
+        }
+        wr_core_free(cut);
+    }
+    cr_assert_eq(apply_file_input(core, &in, in.len), WR_OK);
+    cr_assert_eq(wr_fileposs_find(wr_core_files(core), 1, 2)->pos.at, 500);
+    cr_assert_eq(wr_core_apply(core, &turn), WR_OK);
+    struct wr_alert *alert = wr_core_alerts(core);
+    cr_assert_not_null(alert);
+    wr_alert_free(alert);
+    wr_fileposs_save(wr_core_files(core), &saved);
+    cr_assert_eq(wr_core_load_files(again, saved.data, saved.len), WR_OK);
+    cr_assert_eq(wr_fileposs_find(wr_core_files(again), 1, 2)->pos.at, 500);
+    struct wr_ruleset *rules = rules_of(RULE);
+    struct wr_core_opts opts = opts_of();
+    cr_assert_eq(wr_core_reload(again, rules, &opts), WR_OK);
+    cr_assert_eq(wr_core_files(again)->n, 1, "positions outlive other rules");
+    wr_ruleset_unref(rules);
+    wr_buf_fini(&saved);
+    wr_buf_fini(&in);
+    wr_core_free(core);
+    wr_core_free(again);
+}
