@@ -4,6 +4,9 @@
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { MAX_TESTS = 16, NOBODY = 0 };
 
@@ -22,7 +25,10 @@ struct column {
     uint32_t nvalues, mask; /* slots - 1 */
     struct value *slot;     /* n NOBODY: empty */
     uint32_t *rules;
+    uint8_t *leads; /* TERM: a bit for each two bytes that a term begins with; the second 0: it has one */
 };
+
+enum { LEADS = 65536 / 8, TERM_BLOCK = 16 };
 
 struct wr_dispatch {
     enum wr_table table;
@@ -60,8 +66,14 @@ static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), no_case = UINT64_C(0x2
 /* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row in vain. */
 static inline uint64_t text_hash(const struct wr_str *s)
 {
-    const char *p = wr_str_data(s);
     uint64_t h = s->len, w = 0;
+    if (s->len <= WR_STR_INLINE) { /* zeros stand behind it */
+        uint32_t tail;
+        memcpy(&w, s->inl, sizeof w);
+        memcpy(&tail, s->inl + sizeof w, sizeof tail);
+        return fold((w | no_case) ^ odd, (tail | no_case) ^ h * odd);
+    }
+    const char *p = wr_str_data(s);
     uint32_t n = s->len;
     for (; n >= 8; p += 8, n -= 8) {
         memcpy(&w, p, 8);
@@ -99,8 +111,32 @@ static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t
     return i > start;
 }
 
+/* The two bytes that the term at `i` begins with. */
+static inline uint32_t lead_of(const char *p, uint32_t len, uint32_t i)
+{
+    return (uint32_t)term_byte[(unsigned char)p[i]] << 8 | (i + 1 < len ? term_byte[(unsigned char)p[i + 1]] : 0u);
+}
+
+/* Bit i: byte i of the block is part of a term. */
+static inline uint32_t term_bytes(const uint8_t *block)
+{
+#ifdef __SSE2__
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)block);
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+    letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+    digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(letter, digit));
+#else
+    uint32_t mask = 0;
+    for (uint32_t i = 0; i < TERM_BLOCK; i++)
+        mask |= (uint32_t)(term_byte[block[i]] != 0) << i;
+    return mask;
+#endif
+}
+
 /* False when the text has no term. */
-static bool longest_term(const struct wr_str *s, uint64_t *ret_hash)
+static bool longest_term(const struct wr_str *s, uint64_t *ret_hash, uint32_t *ret_lead)
 {
     uint32_t at = 0, len, best = 0;
     uint64_t hash;
@@ -108,6 +144,7 @@ static bool longest_term(const struct wr_str *s, uint64_t *ret_hash)
         if (len > best) {
             best = len;
             *ret_hash = hash;
+            *ret_lead = lead_of(wr_str_data(s), s->len, at - len);
         }
     return best > 0;
 }
@@ -116,8 +153,9 @@ static uint64_t value_hash(const struct test *t, uint32_t i)
 {
     const struct wr_value *v = &t->values[i]->value;
     uint64_t hash = 0;
+    uint32_t lead;
     if (t->kind == TERM)
-        (void)longest_term(&v->s, &hash);
+        (void)longest_term(&v->s, &hash, &lead);
     else
         hash = t->kind == WHOLE_TEXT ? text_hash(&v->s) : int_hash(v->i);
     return hash;
@@ -138,11 +176,12 @@ static bool term_test(const struct wr_ex *ex, struct test *ret_test)
     wr_fn_eval *f = ex->fn->eval;
     bool any = f == wr_k_has || f == wr_k_has_cs || f == wr_k_has_any, all = f == wr_k_has_all;
     uint64_t hash;
+    uint32_t lead;
     if ((!any && !all) || ex->args[0]->kind != WR_EX_COL || ex->args[0]->type != WR_STRING)
         return false;
     for (uint32_t a = 1; a < ex->nargs; a++)
         if (ex->args[a]->kind != WR_EX_CONST || ex->args[a]->type != WR_STRING ||
-            !longest_term(&ex->args[a]->value.s, &hash))
+            !longest_term(&ex->args[a]->value.s, &hash, &lead))
             return false;
     *ret_test = (struct test){ex->args[0]->col, TERM, all ? 1 : ex->nargs - 1, ex->args + 1};
     return ex->nargs > 1;
@@ -245,6 +284,7 @@ static void drop_tables(struct wr_dispatch *d)
     for (uint32_t i = 0; i < d->ncolumns; i++) {
         free(d->column[i].slot);
         free(d->column[i].rules);
+        free(d->column[i].leads);
     }
     free(d->column);
     d->column = NULL;
@@ -273,6 +313,14 @@ static void choose(struct wr_dispatch *d, struct tests *tests)
     }
 }
 
+static void mark_lead(struct column *c, const struct wr_str *text)
+{
+    uint64_t hash;
+    uint32_t lead;
+    if (c->kind == TERM && longest_term(text, &hash, &lead))
+        c->leads[lead / 8] |= (uint8_t)(1u << (lead % 8));
+}
+
 /* Who wants each value; every value is counted by now. */
 static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
 {
@@ -280,7 +328,8 @@ static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
         struct column *c = &d->column[i];
         uint32_t at = 0;
         c->rules = calloc(c->nvalues + 1u, sizeof *c->rules);
-        if (!c->rules)
+        c->leads = c->kind == TERM ? calloc(1, LEADS) : NULL;
+        if (!c->rules || (c->kind == TERM && !c->leads))
             return false;
         for (uint32_t k = 0; k <= c->mask; k++) {
             c->slot[k].first = at;
@@ -295,6 +344,7 @@ static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
             struct value *at = find(c, value_hash(&tests[i].at[0], v));
             if (at->n == UINT32_MAX)
                 at->n = 0;
+            mark_lead(c, &tests[i].at[0].values[v]->value.s);
             if (!at->n || c->rules[at->first + at->n - 1] != i) /* a value may stand twice in a list */
                 c->rules[at->first + at->n++] = i;
         }
@@ -370,18 +420,38 @@ static bool give(struct wr_dispatch *d, const struct column *c, const struct val
     return true;
 }
 
-static bool terms(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+/* Blocks of a text: where terms begin is told for sixteen bytes at once, and most begin as none does that is looked for. */
+static bool terms_of(struct wr_dispatch *d, struct column *c, const struct wr_str *s, uint32_t row, uint32_t nrows,
+                     struct wr_sel *sel)
 {
-    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
-    for (uint32_t k = 0; v->s && k < b->sel.n; k++) {
-        uint32_t row = b->sel.row[k], at = 0, len;
-        uint64_t hash;
-        while (next_term(wr_str_data(&v->s[row]), v->s[row].len, &at, &len, &hash)) {
+    const char *p = wr_str_data(s);
+    uint32_t before = 0; /* the byte before the block is part of a term */
+    for (uint32_t at = 0; at < s->len; at += TERM_BLOCK) {
+        uint8_t tail[TERM_BLOCK] = {0};
+        const uint8_t *block = (const uint8_t *)p + at;
+        if (s->len - at < TERM_BLOCK)
+            block = memcpy(tail, p + at, s->len - at);
+        uint32_t mask = term_bytes(block), begins = mask & ~(mask << 1 | before);
+        before = mask >> (TERM_BLOCK - 1);
+        for (; begins; begins &= begins - 1) {
+            uint32_t i = at + (uint32_t)__builtin_ctz(begins), lead = lead_of(p, s->len, i), len;
+            uint64_t hash;
+            if (!(c->leads[lead / 8] >> (lead % 8) & 1) || !next_term(p, s->len, &i, &len, &hash))
+                continue;
             const struct value *have = find(c, hash);
-            if (have->n && !give(d, c, have, row, b->nrows, sel))
+            if (have->n && !give(d, c, have, row, nrows, sel))
                 return false;
         }
     }
+    return true;
+}
+
+static bool terms(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+{
+    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
+    for (uint32_t k = 0; v->s && k < b->sel.n; k++)
+        if (!terms_of(d, c, &v->s[b->sel.row[k]], b->sel.row[k], b->nrows, sel))
+            return false;
     return true;
 }
 

@@ -389,7 +389,7 @@ void wr_groups_sweep(struct wr_stream *s, uint32_t n)
 static struct group *victim(struct wr_stream *s)
 {
     struct group *best = NULL;
-    for (uint32_t i = 0; i < 16 && i < s->ngroups; i++) {
+    for (uint32_t i = 0; i < 8 && i < s->ngroups; i++) {
         struct group *g = under_hand(s);
         bool fires = firing_of(s, g) != NULL, best_fires = best && firing_of(s, best);
         if (!best || (best_fires && !fires) ||

@@ -70,7 +70,7 @@ bool wr_summarize_eval(struct wr_eval *ev, const struct wr_op *op, const struct 
                        struct wr_vec **ret_keys, struct wr_agg_args **ret_args)
 {
     struct wr_vec *keys = wr_arena_alloc(ev->arena, (op->nkeys + 1) * sizeof *keys);
-    struct wr_agg_args *args = wr_arena_alloc(ev->arena, sizeof *args);
+    struct wr_agg_args *args = wr_arena_alloc(ev->arena, (op->naggs + 1) * sizeof *args->arg); /* no more are read */
     if (!keys || !args) {
         ev->err = WR_ENOMEM;
         return false;

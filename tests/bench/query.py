@@ -23,6 +23,7 @@ QUESTIONS = [
 DUCK = """
 import duckdb, json, sys
 file, sql = sys.argv[1:]
+duckdb.sql("set enable_progress_bar = false")
 duckdb.sql("create view t as from read_json('%s', format = 'newline_delimited')" % file)
 print(json.dumps([list(r) for r in duckdb.sql(sql).fetchall()]))
 """
