@@ -6,7 +6,7 @@
 
 #include <zlib.h>
 
-enum { UNPACKED_MAX = 1 << 20, GZIP = 16 };
+enum { UNPACKED_MAX = 64 * 1024, GZIP = 16 };
 
 #define KERNEL(name)                                                                               \
     void wr_k_##name(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args,      \

@@ -467,17 +467,14 @@ static void put_found(struct wr_eval *ev, struct wr_vec *out, uint32_t row, cons
     wr_buf_reset(json);
 }
 
+enum { FOUND_MAX = 4096 };
+
 /* Crossings of two lines, each once; the number of them, or -1 where they run together and more
  * than points is shared. */
-static int crossings(struct wr_eval *ev, const struct wr_shape *a, const struct wr_shape *b,
-                     struct wr_buf *json)
+static int crossings(const struct wr_shape *a, const struct wr_shape *b, struct wr_pt *found, struct wr_buf *json)
 {
-    enum { FOUND_MAX = 4096 };
-    struct wr_pt *found = wr_arena_alloc(ev->arena, FOUND_MAX * sizeof *found);
     int n = 0;
-    if (!found)
-        ev->err = WR_ENOMEM;
-    for (uint32_t i = 0; found && i < a->npaths; i++)
+    for (uint32_t i = 0; i < a->npaths; i++)
         for (uint32_t e = 0; e + 1 < a->path[i].n; e++)
             for (uint32_t k = 0; k < b->npaths; k++)
                 for (uint32_t f = 0; f + 1 < b->path[k].n; f++) {
@@ -500,7 +497,7 @@ static int crossings(struct wr_eval *ev, const struct wr_shape *a, const struct 
                     wr_geo_point(json, x);
                     found[n++] = x;
                 }
-    return found ? n : -1;
+    return n;
 }
 
 KERNEL(geo_intersection_2lines)
@@ -508,12 +505,15 @@ KERNEL(geo_intersection_2lines)
     (void)call;
     struct last last[2] = {{0}, {0}};
     struct wr_buf json = {0};
+    struct wr_pt *found = wr_arena_alloc(ev->arena, FOUND_MAX * sizeof *found);
+    if (!found)
+        ev->err = WR_ENOMEM;
     WR_EACH(sel, row)
     {
         const struct wr_shape *a = shape_at(ev, &args[0], row, WR_LINE, &last[0]);
         const struct wr_shape *b = shape_at(ev, &args[1], row, WR_LINE, &last[1]);
         wr_buf_reset(&json);
-        int n = a && b ? crossings(ev, a, b, &json) : -1;
+        int n = a && b && found ? crossings(a, b, found, &json) : -1;
         if (n >= 0)
             put_found(ev, out, row, "Point", (uint32_t)n, &json);
     }
