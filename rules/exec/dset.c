@@ -10,8 +10,10 @@ enum { FEW = 8 }; /* looked through one by one */
 
 uint64_t wr_dset_hash(const struct wr_hash_key *secret, const struct wr_vec *vec, uint32_t row)
 {
-    if (vec->s)
-        return wr_key_hash_text(secret, wr_str_data(&vec->s[row]), vec->s[row].len);
+    if (vec->s) { /* good without a secret, too: the hash may stand for the value */
+        struct wr_hash_key key = {secret->k0 ^ UINT64_C(0x9e3779b97f4a7c15), secret->k1 ^ UINT64_C(0xe7037ed1a0b428db)};
+        return wr_key_hash_text(&key, wr_str_data(&vec->s[row]), vec->s[row].len);
+    }
     uint64_t w;
     if (vec->r) {
         double r = vec->r[row] == 0 ? 0 : vec->r[row] != vec->r[row] ? NAN : vec->r[row];

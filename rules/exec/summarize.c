@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { DISTINCT_MAX = 1 << 20 };
+enum { DISTINCT_MAX = 1 << 20, RESULT_ROWS = 256 }; /* groups whose results are made together */
 
 struct group {
     uint32_t hash, key_len;
@@ -200,12 +200,13 @@ enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struc
     const struct wr_op *op = groups->op;
     if (op->nkeys == 0 && groups->n == 0 && !group_new(groups, 0, NULL, 0))
         return WR_ENOMEM;
-    uint16_t zero = 0;
-    struct wr_sel first = {&zero, 1};
-    ev->nrows = 1;
-    for (uint32_t i = 0; i < groups->n; i++) {
-        struct group *g = &groups->group[i];
+    uint16_t all[RESULT_ROWS];
+    for (uint32_t i = 0; i < RESULT_ROWS; i++)
+        all[i] = (uint16_t)i;
+    for (uint32_t from = 0; from < groups->n; from += RESULT_ROWS) {
+        struct wr_sel sel = {all, groups->n - from < RESULT_ROWS ? groups->n - from : RESULT_ROWS};
         struct wr_vec *cols = wr_arena_alloc(ev->arena, (op->schema->ncols + 1u) * sizeof *cols);
+        ev->nrows = sel.n;
         for (uint16_t c = 0; cols && c < op->schema->ncols; c++) {
             struct wr_vec *v = wr_vec_new(ev, op->schema->cols[c].type);
             if (v)
@@ -213,13 +214,16 @@ enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev, struc
         }
         if (!cols || ev->err)
             return WR_ENOMEM;
-        wr_key_unpack(g->key, cols, op->nkeys, 0);
-        for (uint32_t a = 0; a < op->naggs; a++) {
-            const struct wr_agg_place *p = &groups->layout.agg[a];
-            wr_agg_final(ev, &groups->layout, a, g->slots, g->nrows,
-                         p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset], &cols[op->nkeys + a], 0);
+        for (uint32_t r = 0; r < sel.n; r++) {
+            struct group *g = &groups->group[from + r];
+            wr_key_unpack(g->key, cols, op->nkeys, r);
+            for (uint32_t a = 0; a < op->naggs; a++) {
+                const struct wr_agg_place *p = &groups->layout.agg[a];
+                wr_agg_final(ev, &groups->layout, a, g->slots, g->nrows,
+                             p->dset == WR_NO_DSET ? NULL : &g->dsets[p->dset], &cols[op->nkeys + a], r);
+            }
         }
-        if (ev->err || wr_rows_add(rows, cols, &first) != WR_OK)
+        if (ev->err || wr_rows_add(rows, cols, &sel) != WR_OK)
             return ev->err ? ev->err : WR_ENOMEM;
         wr_arena_reset(ev->arena);
     }
