@@ -234,6 +234,8 @@ void wr_parse_print(const struct wr_op *op, struct wr_buf *out); /* for explain 
 struct wr_op *wr_bind_evaluate(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input);
 /* A list from outside, by externaldata, a call or a name; *ret_known false: nobody has one of that name. */
 struct wr_op *wr_bind_list(struct wr_binder *b, const struct wr_kql_ex *ast, const char *function, bool *ret_known);
+/* True after an error: weir has not this function of Kusto's, and says why. */
+bool wr_bind_refused(struct wr_binder *b, const struct wr_kql_name *function);
 /* `*` in a pattern stands for any text. */
 bool wr_name_glob(const char *pattern, const char *name);
 /* table('Name') as the name; NULL after an error. */

@@ -526,6 +526,8 @@ static struct wr_op *bind_invoke(struct wr_binder *b, const struct wr_kql_query 
         call->kind == WR_KQL_CALL && !call->is_op ? wr_let_find(b, call->name.text) : NULL;
     if (let && let->kind == WR_LET_FUNCTION)
         return wr_bind_fn_table(b, let, call, &before);
+    if (call->kind == WR_KQL_CALL && !call->is_op && wr_bind_refused(b, &call->name))
+        return NULL;
     struct wr_diag *d = wr_bind_error(b, call->span, "invoke takes the call of a function");
     wr_diag_hint(b->diags, d, "one of a let above: let f = (T: (*)) { ... };");
     return NULL;

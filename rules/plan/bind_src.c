@@ -66,6 +66,14 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
     return saved && saved->gives_table ? wr_bind_fn_table(b, saved, ast, NULL) : unknown_table(b, ast);
 }
 
+bool wr_bind_refused(struct wr_binder *b, const struct wr_kql_name *function)
+{
+    const char *why = wr_fn_refused(function->text);
+    if (why)
+        wr_bind_error(b, function->span, "function '%s' is refused: %s", function->text, why)->page = "docs/kql.md";
+    return why != NULL;
+}
+
 struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     if (ast->kind == WR_KQL_NAME)
@@ -98,10 +106,15 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
         if (wr_bind_missing(b, ast))
             return NULL;
         struct wr_op *list = wr_bind_list(b, ast, ast->name.text, &known);
-        if (!known)
+        if (!known && !wr_bind_refused(b, &ast->name))
             wr_bind_unsupported(b, ast->span, "a table from function", ast->name.text);
         return list;
     }
+    const struct wr_kql_ex *first = ast; /* cluster('a').database('b').T */
+    while ((first->kind == WR_KQL_PATH || first->kind == WR_KQL_INDEX) && first->nargs)
+        first = first->args[0];
+    if (first->kind == WR_KQL_CALL && !first->is_op && wr_bind_refused(b, &first->name))
+        return NULL;
     wr_bind_error(b, ast->span, "a table is needed here");
     return NULL;
 }

@@ -222,7 +222,7 @@ static const struct {
      "q.kql:1:1: error: 3 values do not fill rows of 2 columns\n"},
     {"externaldata(a:string)['http://x'] | count",
      "q.kql:1:1: error: externaldata is not supported yet\n"},
-    {"cluster('a').database('b').T | count", "q.kql:1:1: error: a table is needed here\n"},
+    {"cluster('a').database('b').T | count", "q.kql:1:14: error: function 'database' is refused: there is one weir, not a cluster of databases\n"},
     {"_GetWatchlist('x') | count",
      "q.kql:1:1: error: a table from function '_GetWatchlist' is not supported yet\n"},
     {"print d = dynamic({'a': 1}) | summarize count() by d.a",
