@@ -1,5 +1,5 @@
 /* Rules of a set, each with its own stream. State is saved with a header per rule:
- *   "WRE1", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
+ *   "WRE2", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
 #include "rules/exec/decorate.h"
 #include "rules/exec/dispatch.h"
 #include "rules/exec/window.h"
@@ -234,7 +234,7 @@ struct wr_engine_stats wr_engine_stats(const struct wr_engine *engine)
 void wr_engine_save(const struct wr_engine *engine, struct wr_buf *out)
 {
     struct wr_buf state = {0};
-    wr_buf_add(out, "WRE1", 4);
+    wr_buf_add(out, "WRE2", 4);
     wr_buf_u32(out, engine->n);
     for (uint32_t i = 0; i < engine->n; i++) {
         const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
@@ -284,7 +284,7 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
     struct wr_rd rd = wr_rd_init(bytes, len);
     const uint8_t *magic = wr_rd_take(&rd, 4);
     uint32_t n = wr_rd_u32(&rd);
-    if (!magic || memcmp(magic, "WRE1", 4) != 0 || rd.err)
+    if (!magic || memcmp(magic, "WRE2", 4) != 0 || rd.err)
         return WR_ECORRUPT;
     struct runner *list = calloc(engine->n + 1, sizeof *list);
     bool *taken = calloc(engine->n + 1, sizeof *taken);
