@@ -114,10 +114,11 @@ while time.monotonic() < end:
             try:
                 os.kill(int(pid), signal.SIGSTOP)
                 time.sleep(0.05)
-                with open(f"/proc/{pid}/stat") as stat:
-                    if stat.read().rsplit(")", 1)[1].split()[0] == "T":
+                with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/oom_score_adj") as score:
+                    if stat.read().rsplit(")", 1)[1].split()[0] == "T" and score.read().strip() == "1000":
                         print(pid)
                         sys.exit()
+                os.kill(int(pid), signal.SIGCONT) # it has just begun: not yet tied to its parent's end
             except OSError:
                 pass
 sys.exit("no process of a snapshot was caught")
