@@ -129,6 +129,7 @@ static void node_reset(struct node *n)
             wr_rows_fini(&n->kept);
         if (n->op && n->op->kind == WR_OP_SORT)
             wr_rows_fini(&n->keys);
+        n->cut = false;
         wr_groups_free(n->groups);
         n->groups = NULL;
         wr_join_free(n->join);
@@ -167,29 +168,15 @@ void wr_run_free(struct wr_run *run)
 
 static void keep(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
 {
-    enum wr_err err = wr_rows_add(&n->kept, chunk->col, &chunk->sel);
+    bool sort = n->op && n->op->kind == WR_OP_SORT;
+    enum wr_err err = sort ? wr_run_sort_add(run, n, chunk) : wr_rows_add(&n->kept, chunk->col, &chunk->sel);
     if (err)
         wr_run_fail(run, n, err, "out of memory");
     if (n->kept.bytes + n->keys.bytes > run->memory)
         wr_run_fail(run, n, WR_ELIMIT,
-             !n->op                        ? "the result needs more memory than allowed"
-             : n->op->kind == WR_OP_SORT ? "the rows to sort need more memory than allowed"
-                                           : "the rows of this operator need more memory than allowed");
-}
-
-static void sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *chunk)
-{
-    struct wr_vec *keys = wr_arena_alloc(run->scratch, (n->op->nsort + 1) * sizeof *keys);
-    for (uint32_t k = 0; keys && k < n->op->nsort; k++) {
-        const struct wr_vec *v = wr_ex_eval(&run->ev, n->op->keys[k].ex, chunk->col, &chunk->sel);
-        if (!v)
-            break;
-        keys[k] = *v;
-    }
-    if (!keys || run->ev.err || wr_rows_add(&n->keys, keys, &chunk->sel) != WR_OK)
-        wr_run_fail(run, n, WR_ENOMEM, "out of memory");
-    else
-        keep(run, n, chunk);
+             !n->op ? "the result needs more memory than allowed"
+             : sort ? "the rows to sort need more memory than allowed"
+                    : "the rows of this operator need more memory than allowed");
 }
 
 static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk);
@@ -274,9 +261,6 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
                 chunk->sel.n = (uint32_t)n->left;
             n->left -= chunk->sel.n;
             break;
-        case WR_OP_SORT:
-            sort_add(run, n, chunk);
-            return;
         case WR_OP_SUMMARIZE:
             wr_groups_add(n->groups, &run->ev, chunk);
             if (!run->ev.err && wr_groups_bytes(n->groups) > run->memory)
@@ -290,6 +274,7 @@ static void push(struct wr_run *run, struct node *n, struct wr_chunk *chunk)
             else
                 apply_push(run, n, chunk);
             return;
+        case WR_OP_SORT:
         case WR_OP_SERIAL:
         case WR_OP_WHOLE:
             keep(run, n, chunk);

@@ -32,7 +32,6 @@ void wr_run_leaf_rows(struct wr_run *run, struct node *n)
 /* from, from + step, ... to: both ends included; none when an end is null or the step leads away. */
 void wr_run_leaf_range(struct wr_run *run, struct node *n)
 {
-    enum { MOST = 1000000 };
     uint16_t zero = 0;
     struct wr_sel first = {&zero, 1};
     struct wr_vec end[3];
@@ -53,7 +52,7 @@ void wr_run_leaf_range(struct wr_run *run, struct node *n)
     double count = step != 0 && width / step >= 0 ? floor(width / step) + 1 : 0;
     struct wr_rows rows;
     wr_rows_init(&rows, n->op->schema, run->batch_rows);
-    if (!(count <= MOST))
+    if (!(count <= WR_RANGE_ROWS_MAX))
         wr_run_fail(run, n, WR_ELIMIT, "range makes more than 1,000,000 rows");
     for (int64_t k = 0; k < (int64_t)count && !run->err; k++) {
         int64_t i = real ? 0 : end[0].i[0] + k * end[2].i[0];

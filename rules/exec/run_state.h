@@ -22,6 +22,7 @@ struct node {
     struct wr_join *join;
     struct wr_applier *applier;
     struct wr_arena *made; /* mv-expand: rows on their way out */
+    bool cut;     /* sort: what stands behind the last row kept is not wanted */
     bool probing; /* join: the right side is in, left rows come */
     int64_t left; /* take */
 };
@@ -53,7 +54,8 @@ struct wr_run {
 void wr_run_fail(struct wr_run *run, const struct node *node, enum wr_err err, const char *why);
 void wr_run_push_rows(struct wr_run *run, struct node *to, const struct wr_rows *rows);
 
-/* run_sort.c */
+/* run_sort.c. WR_ENOMEM. */
+enum wr_err wr_run_sort_add(struct wr_run *run, struct node *n, const struct wr_chunk *chunk) WR_MUST_CHECK;
 void wr_run_sort_flush(struct wr_run *run, struct node *n);
 
 /* run_leaf.c: operators without an input give their rows. */

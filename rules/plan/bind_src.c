@@ -196,10 +196,39 @@ struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
     return ok ? wr_op_rows(b, &cols, cols.ex, 1, ast->span) : NULL;
 }
 
-/* range whose ends are known at each run only: now(), toscalar() of a table. */
-static struct wr_op *range_later(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_ex *const end[3],
-                                 enum wr_type type)
+/* Constant ends: how many rows they make. */
+static double range_rows(struct wr_ex *const end[3])
 {
+    double v[3];
+    for (int i = 0; i < 3; i++)
+        v[i] = end[i]->type == WR_REAL ? end[i]->value.r : (double)end[i]->value.i;
+    return v[2] != 0 && (v[1] - v[0]) / v[2] >= 0 ? (v[1] - v[0]) / v[2] + 1 : 0;
+}
+
+/* range: its rows are made at each run, since now() and toscalar() of a table may stand in its ends. */
+struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
+{
+    struct wr_ex *end[3];
+    bool ok = true, real = false, later = false;
+    for (int i = 0; i < 3; i++) {
+        end[i] = wr_bind_ex(b, ast->args[i]);
+        bool constant = end[i] && end[i]->kind == WR_EX_CONST;
+        if (end[i] && (!end[i]->per_run || (constant && end[i]->value.null) || wr_type_is_str(end[i]->type) ||
+                       end[i]->type == WR_BOOL)) {
+            wr_bind_error(b, ast->args[i]->span, "range takes numbers or times, the same for a whole run");
+            end[i] = NULL;
+        }
+        later |= end[i] && !constant;
+        ok = ok && end[i];
+        real |= end[i] && end[i]->type == WR_REAL;
+    }
+    if (!ok)
+        return NULL;
+    if (!later && !(range_rows(end) <= WR_RANGE_ROWS_MAX)) {
+        wr_bind_error(b, ast->span, "range makes too many rows (1,000,000 are made)");
+        return NULL;
+    }
+    enum wr_type type = real ? WR_REAL : end[0]->type == WR_INT ? WR_LONG : end[0]->type;
     struct wr_cols cols = {0};
     struct wr_ex shape = {.type = type}, **rows = wr_arena_alloc(b->arena, 3 * sizeof *rows);
     if (!rows || !wr_cols_add(b, &cols, ast->label.text, true, &shape, ast->label.span))
@@ -219,55 +248,6 @@ static struct wr_op *range_later(struct wr_binder *b, const struct wr_kql_op *as
         op->kind = WR_OP_RANGE;
         op->ordered = true;
     }
-    return op;
-}
-
-/* range: its rows are constants, so they are made here. */
-struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
-{
-    enum { MAX_ROWS = 100000 };
-    struct wr_ex *end[3];
-    bool ok = true, real = false, later = false;
-    for (int i = 0; i < 3; i++) {
-        end[i] = wr_bind_ex(b, ast->args[i]);
-        bool constant = end[i] && end[i]->kind == WR_EX_CONST;
-        if (end[i] && (!end[i]->per_run || (constant && end[i]->value.null) || wr_type_is_str(end[i]->type) ||
-                       end[i]->type == WR_BOOL)) {
-            wr_bind_error(b, ast->args[i]->span, "range takes numbers or times, the same for a whole run");
-            end[i] = NULL;
-        }
-        later |= end[i] && !constant;
-        ok = ok && end[i];
-        real |= end[i] && end[i]->type == WR_REAL;
-    }
-    if (!ok)
-        return NULL;
-    enum wr_type type = real ? WR_REAL : end[0]->type == WR_INT ? WR_LONG : end[0]->type;
-    if (later)
-        return range_later(b, ast, end, type);
-    double at = end[0]->type == WR_REAL ? end[0]->value.r : (double)end[0]->value.i;
-    double to = end[1]->type == WR_REAL ? end[1]->value.r : (double)end[1]->value.i;
-    double step = end[2]->type == WR_REAL ? end[2]->value.r : (double)end[2]->value.i;
-    double count = step != 0 && (to - at) / step >= 0 ? (to - at) / step + 1 : 0;
-    if (!(count <= MAX_ROWS)) {
-        wr_bind_error(b, ast->span, "range makes too many rows (100,000 are made)");
-        return NULL;
-    }
-    uint32_t n = (uint32_t)count;
-    b->nodes = b->nodes > n ? b->nodes - n : 0; /* its rows do not count as the query's size */
-    struct wr_cols cols = {0};
-    struct wr_ex shape = {.type = type}, **rows = wr_arena_alloc(b->arena, (n + 1u) * sizeof *rows);
-    ok = rows && wr_cols_add(b, &cols, ast->label.text, true, &shape, ast->label.span);
-    for (uint32_t i = 0; ok && i < n; i++) {
-        struct wr_value v = {.type = type, .r = at + i * step};
-        if (!real)
-            v.i = end[0]->value.i + (int64_t)i * end[2]->value.i;
-        rows[i] = wr_ex_const(b, &v, ast->span);
-        ok = rows[i] != NULL;
-    }
-    struct wr_op *op = ok ? wr_op_rows(b, &cols, rows, n, ast->span) : NULL;
-    if (op)
-        op->ordered = true;
     return op;
 }
 

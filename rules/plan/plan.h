@@ -37,11 +37,13 @@ struct wr_ex {
     const void *prepared; /* by fn->prepare at bind time from constant arguments (membership table, pattern); or NULL */
 };
 
+enum { WR_RANGE_ROWS_MAX = 1000000 };
+
 /* ---- operators: a tree, `input` upstream -------------------------------------------------------------- */
 
 enum wr_op_kind {
     WR_OP_SCAN,      /* rows of a built-in table */
-    WR_OP_RANGE,     /* range whose ends are known at each run: rows[0..2] are from, to, step */
+    WR_OP_RANGE,     /* range: rows[0..2] are from, to, step, known at each run */
     WR_OP_ROWS,      /* datatable, print: rows of constants (print: one row, expressions over no input) */
     WR_OP_WHERE,     /* keeps rows whose predicate is true (null is not) */
     WR_OP_MAP,       /* extend, project, project-away, ...: every output column is an expression over the input */

@@ -93,3 +93,16 @@ Test(ops, mv_expand)
     expect("print d = dynamic({\"a\": 1}), e = dynamic([1, 2]) | mv-expand d, e", "d|e;{\"a\":1}|1;null|2");
     expect("print d = dynamic({\"k\": [1, 2, 3]}) | mv-expand x = d.k limit 2 | project x", "x;1;2");
 }
+
+#define MANY "range x from 1 to 20000 step 1 | extend k = iff(x % 2 == 0, long(null), x % 7)"
+
+Test(ops, a_sort_keeps_what_a_take_behind_it_wants)
+{
+    expect(MANY "| sort by k asc nulls last | take 3", "x|k;7|0;21|0;35|0"); /* equal ones as they came */
+    expect(MANY "| sort by k desc nulls first | take 2", "x|k;2|null;4|null");
+    expect(MANY "| top 2 by x", "x|k;20000|null;19999|0");
+    expect(MANY "| sort by x | extend x = x + 1 | take 1", "x|k;20001|null");
+    expect(MANY "| sort by x asc | where x > 15000 | take 1", "x|k;15001|0");
+    expect(MANY "| sort by x | take 0", "x|k");
+    expect("range x from 1 to 100001 step 1 | top 1 by -x", "x;1");
+}

@@ -93,7 +93,7 @@ static const struct {
      "o = octetDeltaCount\n"
      "  map observationDomainId, o\n"},
     {"range x from 1 to 3 step 1 | where x != 2",
-     "  rows 3 of (x:long) [1, 2, 3]\n  where (x != 2)\n"},
+     "  range x: 1, 3, 1\n  where (x != 2)\n"},
 };
 
 Test(plan, shapes)
