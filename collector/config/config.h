@@ -140,7 +140,7 @@ struct wr_config {
     const char *state_dir;             /* NULL until settled */
     uint32_t workers;                  /* 0 until settled */
     uint32_t batch_rows;               /* 1..65535 */
-    uint64_t memory_bytes;             /* for windows, connections, templates; default 512 MiB */
+    uint64_t memory_bytes;             /* for windows 1/2, connections 1/4, templates 1/8, streams 1/8; default 512 MiB */
     bool split_exporters;              /* an exporter's observation domains may go to different workers */
     uint64_t receive_buffer_bytes;     /* asked for on each UDP socket; default 32 MiB */
     uint32_t max_connections;          /* TCP, in all; default 4096 */

@@ -20,7 +20,7 @@ struct wr_core;
 struct wr_core_opts {
     uint32_t batch_rows;
     size_t memory_bytes; /* for windows */
-    uint32_t max_connections;
+    uint32_t max_connections; /* 0 = 1 M */
     enum wr_orphans orphans;
     enum wr_capped capped;
     const char *const *capped_devices; /* borrowed */

@@ -13,8 +13,10 @@ enum { SINK_FLUSH_MS = 5000, WORKER_STOP_MS = 5000, REPLAY_ALERTS = 1000 };
 
 struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
 {
+    uint64_t connections = c->memory_bytes / 4 / WR_CONN_BYTES;
     return (struct wr_core_opts){.batch_rows = c->batch_rows,
                                  .memory_bytes = c->memory_bytes / 2,
+                                 .max_connections = connections < UINT32_MAX / 4 ? (uint32_t)connections : UINT32_MAX / 4,
                                  .orphans = (enum wr_orphans)c->orphans,
                                  .capped = c->capped == WR_CONFIG_CAPPED_ALL    ? WR_CAPPED_YES
                                            : c->capped == WR_CONFIG_CAPPED_NONE ? WR_CAPPED_NO

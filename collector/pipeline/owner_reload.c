@@ -197,6 +197,7 @@ static enum wr_err change(struct wr_owner *o, struct wr_ruleset *rules, const st
     struct wr_core_opts old = wr_owner_core_opts(o->config), opts = wr_owner_core_opts(next);
     opts.batch_rows = old.batch_rows;
     opts.memory_bytes = old.memory_bytes;
+    opts.max_connections = old.max_connections;
     struct wr_ruleset *before = wr_ruleset_ref((struct wr_ruleset *)wr_core_rules(o->core));
     enum wr_err err = wr_core_reload(o->core, rules, &opts);
     if (!err && (err = change_sinks(o, next)) != WR_OK)

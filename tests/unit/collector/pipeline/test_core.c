@@ -1,6 +1,8 @@
 /* The owner's state alone: a fold over inputs, without loop, log or store. */
 #include "collector/pipeline/core.h"
 
+#include "collector/pipeline/owner_internal.h"
+
 #include "base/buf.h"
 #include "base/ticks.h"
 
@@ -291,4 +293,16 @@ Test(core, a_files_rows_and_its_position_come_together_or_not_at_all)
     wr_buf_fini(&in);
     wr_core_free(core);
     wr_core_free(again);
+}
+
+Test(core, a_quarter_of_the_memory_is_for_connections)
+{
+    struct wr_config config;
+    cr_assert(wr_config_init(&config));
+    cr_expect_eq(wr_owner_core_opts(&config).max_connections, 356962);
+    config.memory_bytes = UINT64_C(256) << 20; /* where 50,000 endpoints with the mail rules find room */
+    cr_expect_eq(wr_owner_core_opts(&config).max_connections, 178481);
+    config.memory_bytes = UINT64_C(1) << 42;
+    cr_expect_eq(wr_owner_core_opts(&config).max_connections, UINT32_MAX / 4);
+    wr_config_fini(&config);
 }
