@@ -5,6 +5,7 @@
 #include "collector/io/udp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,9 @@ static int bound(int type, const struct sockaddr_storage *addr, socklen_t len, b
     if (fd < 0)
         return -errno;
     int one = 1, zero = 0, rc = 0;
-    if (share)
+    /* A port of the kernel's choice is shared from then on only: else it may choose one that another shares. */
+    bool later = share && ((const struct sockaddr_in *)addr)->sin_port == 0; /* sin6_port lies there, too */
+    if (share && !later)
         rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (rc == 0 && type == SOCK_STREAM)
         rc = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -71,6 +74,8 @@ static int bound(int type, const struct sockaddr_storage *addr, socklen_t len, b
         rc = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     if (rc == 0)
         rc = bind(fd, (const struct sockaddr *)addr, len);
+    if (rc == 0 && later)
+        rc = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (rc == 0)
         return fd;
     int err = errno;
