@@ -23,7 +23,7 @@ char *wr_buf_room(struct wr_buf *buf, size_t n)
 {
     if (buf->err)
         return NULL;
-    if (buf->cap - buf->len < n) {
+    if (!buf->data || buf->cap - buf->len < n) {
         size_t cap = buf->cap ? buf->cap : 256;
         while (cap - buf->len < n) {
             if (cap > SIZE_MAX / 2) {
