@@ -416,7 +416,7 @@ KERNEL(pair)
         bool ok = true;
         for (int a = 0; a < 2 && ok; a++) {
             wr_buf_char(&json, a ? ',' : '[');
-            ok = wr_vec_valid(&args[a], row) && !(args[a].r && !isfinite(args[a].r[row]));
+            ok = wr_vec_valid(&args[a], row) && (args[a].r ? isfinite(args[a].r[row]) : args[a].i != NULL);
             if (ok && args[a].r)
                 wr_json_real(&json, args[a].r[row]);
             else if (ok)
