@@ -272,13 +272,7 @@ static void put_hll(struct wr_eval *ev, const struct wr_agg_call *call, enum wr_
         return;
     for (uint32_t i = 0; i < set->n; i++) {
         struct wr_value v = wr_dset_value(set, in, i);
-        struct wr_vec one = {.type = in};
-        if (wr_type_is_str(in))
-            one.s = &v.s;
-        else if (in == WR_REAL)
-            one.r = &v.r;
-        else
-            one.i = &v.i;
+        struct wr_vec one = wr_dset_vec(in, &v);
         wr_buf_reset(&text);
         wr_text_at(&one, 0, &text);
         wr_hll_add(ev, &h, wr_xxh64(0, text.data ? text.data : "", text.len));

@@ -39,13 +39,7 @@ void wr_agg_put_list(struct wr_eval *ev, const struct wr_agg_call *call, enum wr
     wr_buf_char(&json, '[');
     for (uint32_t i = 0; i < max; i++) {
         struct wr_value v = wr_dset_value(set, in, i);
-        struct wr_vec one = {.type = in};
-        if (wr_type_is_str(in))
-            one.s = &v.s;
-        else if (in == WR_REAL)
-            one.r = &v.r;
-        else
-            one.i = &v.i;
+        struct wr_vec one = wr_dset_vec(in, &v);
         if (i)
             wr_buf_char(&json, ',');
         wr_json_cell(&one, 0, &json);

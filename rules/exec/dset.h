@@ -48,5 +48,17 @@ void wr_dset_fini(struct wr_dset *set, enum wr_type type);
 size_t wr_dset_bytes(const struct wr_dset *set);
 /* The values as a vector's cells, for output; borrowed. */
 struct wr_value wr_dset_value(const struct wr_dset *set, enum wr_type type, uint32_t n);
+/* Such a value as a vector of one row; borrowed. */
+static inline struct wr_vec wr_dset_vec(enum wr_type type, struct wr_value *v)
+{
+    struct wr_vec one = {.type = type};
+    if (wr_type_is_str(type))
+        one.s = &v->s;
+    else if (type == WR_REAL)
+        one.r = &v->r;
+    else
+        one.i = &v->i;
+    return one;
+}
 
 #endif

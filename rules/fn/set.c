@@ -187,20 +187,35 @@ KERNEL(set_has_element)
     }
 }
 
+/* The first two arguments as sets; false: one is no array, or no memory. */
+static bool two_sets(struct wr_eval *ev, const struct wr_vec *args, uint32_t row, struct set *x, struct set *y)
+{
+    struct wr_slice a = slice_at(&args[0], row), b = slice_at(&args[1], row);
+    if (wr_json_count(a) < 0 || wr_json_count(b) < 0 || !set_init(ev, x, wr_json_count(a)) ||
+        !set_init(ev, y, wr_json_count(b)))
+        return false;
+    add_all(ev, x, a);
+    add_all(ev, y, b);
+    return true;
+}
+
+/* How many values of `x` are in `y`. */
+static uint32_t common(const struct set *x, const struct set *y)
+{
+    uint32_t both = 0;
+    for (uint32_t i = 0; i < x->n; i++)
+        both += *slot_of(y, &x->key[i]) != 0;
+    return both;
+}
+
 KERNEL(jaccard_index)
 {
     (void)call;
     WR_EACH (sel, row) {
-        struct wr_slice a = slice_at(&args[0], row), b = slice_at(&args[1], row);
         struct set x, y;
-        if (wr_json_count(a) < 0 || wr_json_count(b) < 0 || !set_init(ev, &x, wr_json_count(a)) ||
-            !set_init(ev, &y, wr_json_count(b)))
+        if (!two_sets(ev, args, row, &x, &y))
             continue;
-        add_all(ev, &x, a);
-        add_all(ev, &y, b);
-        uint32_t both = 0;
-        for (uint32_t i = 0; i < x.n; i++)
-            both += *slot_of(&y, &x.key[i]) != 0;
+        uint32_t both = common(&x, &y);
         struct wr_buf json = {0}; /* a dynamic number, as Kusto's binder has it; null for two empty sets */
         if (x.n + y.n)
             wr_json_real(&json, (double)both / (double)(x.n + y.n - both));
@@ -214,16 +229,9 @@ KERNEL(set_equals)
 {
     (void)call;
     WR_EACH (sel, row) {
-        struct wr_slice a = slice_at(&args[0], row), b = slice_at(&args[1], row);
         struct set x, y;
-        if (wr_json_count(a) < 0 || wr_json_count(b) < 0 || !set_init(ev, &x, wr_json_count(a)) ||
-            !set_init(ev, &y, wr_json_count(b)))
+        if (!two_sets(ev, args, row, &x, &y))
             continue;
-        add_all(ev, &x, a);
-        add_all(ev, &y, b);
-        bool equal = x.n == y.n;
-        for (uint32_t i = 0; i < x.n && equal; i++)
-            equal = *slot_of(&y, &x.key[i]) != 0;
-        wr_put_i(out, row, equal);
+        wr_put_i(out, row, x.n == y.n && common(&x, &y) == x.n);
     }
 }
