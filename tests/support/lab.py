@@ -3,7 +3,7 @@
 
 lab.py rows ALERTS.jsonl LAB_DIR OFFSET_US   the six rows of lab-seed-rows.json (moved by OFFSET_US), one alert each
 lab.py flows ALERTS.jsonl LAB_DIR            network only: a group per server and port, connections as in sessions.tsv
-Alerts: the last version of each alert_id counts. Prints what differs and exits 1.
+Alerts of the seed rule: the last version of each alert_id counts. Prints what differs and exits 1.
 """
 import calendar
 import collections
@@ -12,6 +12,7 @@ import json
 import sys
 import time
 
+SEED = "7c1f2c4e-6d0b-4c53-9a1c-5e0f71071003"  # the library's other rules run on a schedule: what they say hangs on the clock
 MAIL = {25, 465, 587, 110, 995, 143, 993}
 
 
@@ -29,7 +30,9 @@ def last_versions(path):
         if key in seen and seen[key] != line:
             sys.exit("alert %s came twice with different content" % (key,))
         seen[key] = line
-        if alert["kind"] != "resolved" and alert["seq"] >= last.get(alert["alert_id"], (-1, None))[0]:
+        if alert["rule_id"] != SEED or alert["kind"] == "resolved":
+            continue
+        if alert["seq"] >= last.get(alert["alert_id"], (-1, None))[0]:
             last[alert["alert_id"]] = (alert["seq"], alert["columns"])
     return [columns for _, columns in last.values()]
 
