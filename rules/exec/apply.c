@@ -215,22 +215,58 @@ static bool find_groups(struct wr_eval *ev, const struct wr_op *op, const struct
     return g->next != NULL;
 }
 
+/* Hands the part's key to whoever asks for it in the piece; NULL `rows`: there is no part. */
+static bool say_key(const struct wr_applier *a, struct wr_eval *ev, const struct wr_rows *rows, uint64_t n)
+{
+    uint16_t sub = a->spec->key_sub;
+    enum wr_type type = a->op->cols[0]->type;
+    if (sub == WR_NO_COL)
+        return true;
+    struct wr_value *to = &ev->subs[sub].value;
+    *to = (struct wr_value){.type = type, .null = type != WR_STRING};
+    if (!rows)
+        return true;
+    uint32_t row;
+    const struct wr_batch *b = wr_rows_at(rows, n, &row);
+    uint16_t at = (uint16_t)row;
+    ev->nrows = b->nrows;
+    const struct wr_vec *key = wr_ex_eval(ev, a->op->cols[0], b->col, &(struct wr_sel){&at, 1});
+    if (key && wr_vec_valid(key, row)) {
+        *to = wr_value_at(key, row);
+        to->type = type;
+    }
+    return key != NULL;
+}
+
+static enum wr_err group_rows(struct wr_applier *a, const struct wr_rows *rows, const struct groups *g, uint32_t i)
+{
+    enum wr_err err = WR_OK;
+    wr_rows_fini(&a->given);
+    for (uint64_t n = g->at[i].first; n && !err && !a->spec->own_source; n = g->next[n - 1]) {
+        uint32_t row;
+        const struct wr_batch *b = wr_rows_at(rows, n - 1, &row);
+        uint16_t at = (uint16_t)row;
+        err = wr_rows_add(&a->given, b->col, &(struct wr_sel){&at, 1});
+    }
+    return err;
+}
+
 enum wr_err wr_applier_groups(struct wr_applier *a, struct wr_eval *ev, const struct wr_rows *rows,
                               wr_apply_emit *emit, void *arg)
 {
     struct groups g = {0};
     a->err = find_groups(ev, a->op, rows, &g) ? WR_OK : WR_ENOMEM;
+    if (!a->err && a->spec->own_source && g.n > WR_PARTS_MAX) {
+        a->why = "a partition whose query has a source of its own runs for at most 64 different keys";
+        a->span = a->op->span;
+        a->err = WR_ELIMIT;
+    }
     for (uint32_t i = 0; i < g.n && !a->err; i++) {
-        wr_rows_fini(&a->given);
-        for (uint64_t n = g.at[i].first; n && !a->err; n = g.next[n - 1]) {
-            uint32_t row;
-            const struct wr_batch *b = wr_rows_at(rows, n - 1, &row);
-            uint16_t at = (uint16_t)row;
-            a->err = wr_rows_add(&a->given, b->col, &(struct wr_sel){&at, 1});
-        }
+        a->err = say_key(a, ev, rows, g.at[i].first - 1) ? group_rows(a, rows, &g, i) : WR_ENOMEM;
         if (!a->err)
             a->err = run_piece(a, ev, NULL, 0, emit, arg);
     }
+    (void)say_key(a, ev, NULL, 0); /* its text is one of the rows */
     for (uint32_t i = 0; i < g.n; i++)
         wr_buf_fini(&g.at[i].key);
     free(g.at);

@@ -102,7 +102,7 @@ enum wr_kql_op_kind {
     WR_KQL_PARSE,    /* label: kind, withsource: flags, args[0]: text, by: literals, '*', names with one of cols */
     WR_KQL_PARSE_KV, /* args[0]: text, cols, by: options */
     WR_KQL_MV_APPLY,  /* as EXPAND, and piece */
-    WR_KQL_PARTITION, /* args[0]: the column; piece */
+    WR_KQL_PARTITION, /* args[0]: the column; piece, whose ops[0] may be a source of its own */
     WR_KQL_GIVEN,     /* first of a piece: the rows that the operator around it hands over */
     WR_KQL_SERIALIZE, /* args: columns, as in extend */
     WR_KQL_SERIES,    /* make-series. label: kind; args, defaults; axis: itself, from, to, step; inner: in range(); by */
@@ -144,7 +144,7 @@ struct wr_kql_op {
     struct wr_kql_name withsource; /* NULL text: not given */
     const struct wr_kql_col *cols; /* evaluate: `: (a: long)` behind the call; NULL: not given */
     uint32_t ncols;
-    struct wr_kql_query *piece; /* mv-apply, partition: ops[0] is WR_KQL_GIVEN */
+    struct wr_kql_query *piece; /* mv-apply, partition: ops[0] is WR_KQL_GIVEN, or partition's own source */
     struct wr_kql_ex *const *axis;
     struct wr_kql_ex *const *defaults; /* beside args or cols; NULL where none is given */
     const struct wr_kql_step *steps;

@@ -122,8 +122,10 @@ bool wr_parse_partition(struct wr_parser *p, struct wr_kql_op *op)
         return false;
     op->args = key.at;
     op->nargs = key.n;
-    if (wr_parser_is(p, "{")) /* a query of its own: the binder refuses it */
-        return wr_parser_skip_brackets(p);
-    op->piece = wr_parse_piece(p);
-    return op->piece != NULL;
+    if (!wr_parser_accept(p, "{")) {
+        op->piece = wr_parse_piece(p);
+        return op->piece != NULL;
+    }
+    op->piece = wr_parse_query(p); /* with a source of its own */
+    return op->piece && wr_parser_expect(p, "}", "'|' or '}' after this query");
 }

@@ -61,7 +61,16 @@ struct wr_binder {
     struct wr_serial_list *serial; /* calls of prev() and its kin in the operator at hand; NULL: none may stand there */
     struct wr_scan_binding *scan;  /* in a scan's steps: `step.column` */
     const struct wr_schema *given; /* of WR_KQL_GIVEN */
+    struct wr_part *part; /* in a partition's piece: what toscalar(Column) stands for; NULL: elsewhere */
     bool lenient; /* search, find: a column that this table has not is null */
+};
+
+/* The key of the part at hand. */
+struct wr_part {
+    const struct wr_kql_name *name;
+    enum wr_type type;
+    uint16_t sub; /* among the plan's queries, which stands for it; WR_NO_COL: nobody asked */
+    bool hidden;  /* in a query inside of an expression, which runs before there are parts */
 };
 
 /* Columns that an operator makes, in order. */

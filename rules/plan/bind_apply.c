@@ -75,8 +75,19 @@ struct wr_op *wr_bind_mv_apply(struct wr_binder *b, const struct wr_kql_op *ast,
         return NULL;
     spec->given = expand->schema;
     spec->expand = expand;
+    spec->key_sub = WR_NO_COL;
     struct wr_op *op = apply_op(b, expand->input, bind_piece(b, ast->piece, expand->schema), spec, ast->span);
     return op && result(b, op, spec) ? op : NULL;
+}
+
+static struct wr_ex *part_column(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_ex *key = wr_bind_ex(b, ast);
+    if (!key || key->type != WR_DYNAMIC)
+        return key;
+    wr_diag_hint(b->diags, wr_bind_error(b, ast->span, "dynamic values cannot be keys"),
+                 "extend a column with tostring() or tolong() of it");
+    return NULL;
 }
 
 struct wr_op *wr_bind_partition(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
@@ -85,25 +96,21 @@ struct wr_op *wr_bind_partition(struct wr_binder *b, const struct wr_kql_op *ast
     struct wr_ex **key = wr_arena_alloc(b->arena, sizeof *key);
     if (!spec || !key || !(input = wr_op_visible(b, input)))
         return NULL;
-    if (!ast->piece) {
-        struct wr_diag *d = wr_bind_error(b, ast->span, "a query of its own for each part is not supported");
-        wr_diag_hint(b->diags, d, "operators in brackets are: partition by Column (top 3 by Bytes)");
-        d->page = "docs/kql.md";
-        return NULL;
-    }
     b->row = input->schema;
-    key[0] = wr_bind_ex(b, ast->args[0]);
+    key[0] = part_column(b, ast->args[0]);
     if (!key[0])
         return NULL;
-    if (key[0]->type == WR_DYNAMIC) {
-        wr_diag_hint(b->diags, wr_bind_error(b, ast->args[0]->span, "dynamic values cannot be keys"),
-                     "extend a column with tostring() or tolong() of it");
-        return NULL;
-    }
+    struct wr_part part = {.name = &ast->args[0]->name, .type = key[0]->type, .sub = WR_NO_COL};
+    struct wr_binder inner = *b;
+    inner.part = &part;
+    inner.row = NULL;
     spec->given = input->schema;
-    struct wr_op *op = apply_op(b, input, bind_piece(b, ast->piece, input->schema), spec, ast->span);
+    spec->own_source = ast->piece->ops[0]->kind != WR_KQL_GIVEN;
+    struct wr_op *op = apply_op(&inner, input, bind_piece(&inner, ast->piece, input->schema), spec, ast->span);
+    b->nodes = inner.nodes;
     if (!op)
         return NULL;
+    spec->key_sub = part.sub;
     op->cols = key;
     op->nkeys = 1;
     return op;

@@ -87,6 +87,7 @@ struct wr_op *wr_bind_let_table(struct wr_binder *b, const struct wr_let *let)
     inner.source = let->source;
     inner.lets = let->lets;
     inner.nlets = let->nlets;
+    inner.part = NULL;
     struct wr_op *op = wr_bind_query(&inner, let->ast->query);
     b->nodes = inner.nodes;
     return op;

@@ -26,8 +26,54 @@ static struct wr_ex *add_sub(struct wr_binder *b, struct wr_op *root, bool list,
         return NULL;
     ex->per_run = true;
     ex->col = (uint16_t)plan->nsubs;
-    plan->subs[plan->nsubs++] = (struct wr_sub){root, list};
+    plan->subs[plan->nsubs++] = (struct wr_sub){.root = root, .list = list};
     return ex;
+}
+
+/* toscalar(Column) in a partition's piece: a query that gives a null, until the part at hand says its key. */
+static struct wr_ex *part_key(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_part *part = b->part;
+    if (part->hidden) {
+        struct wr_diag *d = wr_bind_error(b, ast->span, "'%s' of a part is not known here", part->name->text);
+        wr_diag_hint(b->diags, d, "a query inside of an expression runs once, before the parts");
+        d->page = "docs/kql.md#partition";
+        return NULL;
+    }
+    if (part->sub == WR_NO_COL) {
+        struct wr_value none = {.type = part->type, .null = part->type != WR_STRING};
+        struct wr_ex **cell = wr_arena_alloc(b->arena, sizeof *cell);
+        struct wr_cols cols = {0};
+        struct wr_ex *null = wr_ex_const(b, &none, ast->span);
+        if (!cell || !null || !wr_cols_add(b, &cols, part->name->text, true, null, ast->span))
+            return NULL;
+        cell[0] = null;
+        struct wr_op *row = wr_op_rows(b, &cols, cell, 1, ast->span);
+        struct wr_ex *ex = row ? add_sub(b, row, false, ast->span) : NULL;
+        if (!ex)
+            return NULL;
+        b->plan->subs[ex->col].part = true;
+        part->sub = ex->col;
+        return ex;
+    }
+    struct wr_ex *ex = wr_ex_new(b, WR_EX_SUB, part->type, ast->span);
+    if (ex) {
+        ex->per_run = true;
+        ex->col = part->sub;
+    }
+    return ex;
+}
+
+/* The source of a query inside of an expression: it sees no row, and no part. */
+static struct wr_op *source_of(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_part part = b->part ? *b->part : (struct wr_part){0};
+    struct wr_binder inner = *b;
+    part.hidden = true;
+    inner.part = b->part ? &part : NULL;
+    struct wr_op *op = wr_bind_source(&inner, ast);
+    b->nodes = inner.nodes;
+    return op;
 }
 
 static struct wr_value cell(const struct wr_rows *rows, uint64_t n, enum wr_type type)
@@ -83,11 +129,14 @@ struct wr_ex *wr_bind_toscalar(struct wr_binder *b, const struct wr_kql_ex *ast)
         wr_bind_error(b, ast->span, "toscalar takes one query");
         return NULL;
     }
+    const struct wr_kql_ex *what = ast->args[0];
+    if (b->part && what->kind == WR_KQL_NAME && strcmp(what->name.text, b->part->name->text) == 0)
+        return part_key(b, ast);
     struct wr_ex *ex;
-    if (!wr_is_table_ex(&inner, ast->args[0])) {
-        ex = wr_bind_ex(&inner, ast->args[0]);
+    if (!wr_is_table_ex(&inner, what)) {
+        ex = wr_bind_ex(&inner, what);
     } else {
-        struct wr_op *root = first_column(&inner, wr_bind_source(&inner, ast->args[0]), ast->span);
+        struct wr_op *root = first_column(&inner, source_of(&inner, what), ast->span);
         ex = root ? scalar(&inner, root, ast->span) : NULL;
     }
     b->nodes = inner.nodes;
@@ -199,7 +248,7 @@ bool wr_is_constant_list(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (!wr_diags_init(&quiet))
         return false;
     probe.diags = &quiet;
-    const struct wr_op *list = wr_bind_source(&probe, ast->args[1]);
+    const struct wr_op *list = source_of(&probe, ast->args[1]);
     bool constant = list && wr_op_is_constant(list);
     b->plan->nsubs = nsubs;
     b->nodes = probe.nodes; /* looking costs as much as reading */
@@ -231,7 +280,7 @@ struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *a
     const char *name = ast->name.text, *plain = name + (*name == '!');
     bool nocase = strcmp(plain, "in~") == 0, terms = strncmp(plain, "has", 3) == 0;
     struct wr_ex *value = wr_bind_ex(b, ast->args[0]);
-    struct wr_op *list = value ? first_column(b, wr_bind_source(b, ast->args[1]), ast->args[1]->span) : NULL;
+    struct wr_op *list = value ? first_column(b, source_of(b, ast->args[1]), ast->args[1]->span) : NULL;
     if (!list)
         return NULL;
     enum wr_type have = value->type, item = list->schema->cols[0].type, want = item;

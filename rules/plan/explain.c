@@ -168,6 +168,8 @@ static void print_apply(const struct wr_op *op, struct wr_buf *out)
     if (!spec->expand) {
         wr_buf_str(out, "partition by ");
         wr_ex_print(op->cols[0], op->input->schema, out);
+        if (spec->key_sub != WR_NO_COL)
+            wr_buf_fmt(out, ", which is query %u", spec->key_sub + 1u);
         return;
     }
     wr_buf_fmt(out, "mv-apply limit %" PRId64, spec->expand->count);
@@ -258,6 +260,11 @@ static void print_tree(const struct wr_op *op, unsigned indent, struct wr_buf *o
 static void print_subs(const struct wr_plan *plan, struct wr_buf *out)
 {
     for (uint32_t i = 0; i < plan->nsubs; i++) {
+        if (plan->subs[i].part) {
+            wr_buf_fmt(out, "query %u: the key of each part, a %s\n", i + 1,
+                       wr_type_name(plan->subs[i].root->schema->cols[0].type));
+            continue;
+        }
         wr_buf_fmt(out, "query %u, first, for its %s:\n", i + 1, plan->subs[i].list ? "values" : "value");
         print_tree(plan->subs[i].root, 4, out);
     }

@@ -141,6 +141,7 @@ enum wr_mode {
 struct wr_sub {
     struct wr_op *root;
     bool list; /* its first column's values, each once; else one value: the first row's */
+    bool part; /* the key of a partition's part: set before its piece runs; `root` gives a null */
 };
 enum { WR_PLAN_MAX_SUBS = 64 };
 

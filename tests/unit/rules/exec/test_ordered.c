@@ -63,8 +63,44 @@ Test(ordered, parts_of_a_table)
     expect(T "| partition by k (top 1 by a | project k, a)", "k|a;x|2;y|5");
     expect(T "| partition hint.strategy=native by k (summarize n = count(), s = sum(a))", "n|s;3|3;1|5");
     expect(T "| partition by k (extend n = row_number() | where n == 2) | project a", "a;2");
-    refuse(T "| partition by k { X }", "a query of its own for each part is not supported");
+    expect(T "| partition by k (extend m = strcat(k, toscalar(k)) | project m, a | top 1 by a)", "m|a;xx|2;yy|5");
     refuse(T "| partition by z (count)", "no column 'z' in this partition's input");
+    refuse(T "| partition by d (count) | extend d = 1", "no column 'd' in this partition's input");
+    refuse("print d = dynamic(1) | partition by d (count)", "dynamic values cannot be keys");
+}
+
+#define S "let S = datatable(k:string, b:long)['x', 10, 'y', 20, 'x', 30, 'z', 40]; "
+
+Test(ordered, parts_with_a_source_of_their_own)
+{
+    expect(S T "| partition by k { S | where k == toscalar(k) | summarize n = count(), b = sum(b) by k }",
+           "k|n|b;x|2|40;y|1|20");
+    expect(S T "| partition hint.strategy=legacy hint.concurrency=4 by k { S | where k != toscalar(k) | top 1 by b asc | "
+               "extend not = toscalar(k) }",
+           "k|b|not;y|20|x;x|10|y");
+    expect(T "| partition by a { print v = toscalar(a) | extend w = isnull(v) } | where isnull(v) or v > 1",
+           "v|w;5|False;2|False;null|True");
+    expect(S T "| where a > 100 | partition by k { S | take 1 }", "k|b");
+    expect(S T "| partition by k { S | join kind=inner (S | where k == toscalar(k) | project b) on b | project b }",
+           "b;10;30;20");
+    expect(S "S | partition by k { range x from 1 to 2 step 1 | extend d = pack_array(x, 7) | mv-apply d to typeof(long) on "
+             "(summarize m = max(d), k = take_any(toscalar(k))) }",
+           "x|m|k;1|7|x;2|7|x;1|7|y;2|7|y;1|7|z;2|7|z");
+    expect("range x from 1 to 64 step 1 | partition by x { print v = toscalar(x) } | summarize max(v), count()",
+           "max_v|count_;64|64");
+    expect("range x from 1 to 65 step 1 | partition by x { print v = 1 }",
+           "q.kql:1:31: error: a partition whose query has a source of its own runs for at most 64 different keys\n"
+           "    range x from 1 to 65 step 1 | partition by x { print v = 1 }\n"
+           "                                  ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~\n");
+    expect(S T "| partition by k { S | where b in ((S | where k == toscalar(k) | project b)) }", "k|b;x|10;x|30;y|20");
+    refuse(S T "| partition by k { S | where b == toscalar(a) }", "no value 'a'");
+    refuse(S T "| partition by k { S | where b == a }", "no column 'a' in this where's input");
+    refuse(S T "| partition by k { S | where b > toscalar(S | where k == toscalar(k) | summarize max(b)) }",
+           "'k' of a part is not known here");
+    refuse(S T "| partition by k { S | extend h = b in ((S | where k == toscalar(k) | project b)) }",
+           "'k' of a part is not known here");
+    refuse(S T "| partition by k { S | count ", "expected '|' or '}' after this query, but the query ends here");
+    refuse("let L = datatable(b:long)[1] | where b == toscalar(k); " T "| partition by k { L }", "no value 'k'");
 }
 
 Test(ordered, series)

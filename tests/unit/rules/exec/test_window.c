@@ -212,6 +212,8 @@ static const char *const queries[] = {
     "DeviceNetworkEvents | extend d = pack_array(RemotePort, SentBytes) | mv-apply d to typeof(long) on (summarize s = max(d))"
     " | summarize m = max(s) by DeviceName",
     "DeviceNetworkEvents | partition by DeviceName (summarize m = max(SentBytes), D = take_any(DeviceName))",
+    "DeviceNetworkEvents | where RemotePort == 25 | partition by DeviceName { DeviceNetworkEvents | where DeviceName == "
+    "toscalar(DeviceName) and RemotePort != 25 | summarize m = max(SentBytes), n = count() by DeviceName }",
     "DeviceNetworkEvents | make-series n = count() on SentBytes from 0 to 300 step 60 by DeviceName | project DeviceName, "
     "n = tostring(n)",
     "DeviceNetworkEvents | top-nested 2 of DeviceName by sum(SentBytes), top-nested 1 of RemotePort by max(SentBytes)"};
