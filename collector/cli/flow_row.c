@@ -1,15 +1,18 @@
 #include "collector/cli/flow_row.h"
 
 #include "base/ticks.h"
+#include "parsers/conn/address.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 
 enum { DIRECTION_UNKNOWN = 255 };
 
 static bool set_addr(struct wr_batch *batch, uint16_t col, uint32_t row, bool v6, const uint8_t *addr)
 {
-    char text[INET6_ADDRSTRLEN] = "";
-    inet_ntop(v6 ? AF_INET6 : AF_INET, addr, text, sizeof text);
+    char text[WR_ADDRESS_TEXT];
+    if (!batch->col[col].s) /* nobody reads it: no text to make */
+        return true;
+    wr_address_text(addr, v6, text);
     return wr_batch_set_str(batch, col, row, text, strlen(text));
 }
 

@@ -21,6 +21,68 @@ int64_t wr_firing_due(const struct wr_stream *s, const struct firing *f)
     return f->emitted_at + (gap < s->opts.realert ? gap : s->opts.realert);
 }
 
+bool wr_group_count(struct wr_stream *s, struct group *g, const union wr_slot *slots, const union wr_slot *was)
+{
+    if (!steady_row(s, slots)) {
+        if (!wr_group_ext(s, g))
+            return false;
+        ext_of(s, g)->unsteady = true;
+    }
+    struct many *m = many_of(g);
+    uint32_t at = s->layout.agg[s->sum.agg].first;
+    if (m && !group_rises(s, g))
+        m->left = 0;
+    else if (m && m->left > 0 && (!was || was[at].i < slots[at].i))
+        m->left -= was ? slots[at].i - was[at].i : slots[at].i;
+    return true;
+}
+
+/* Of a group that is steady. */
+static bool sum_too_small(struct wr_stream *s, struct group *g)
+{
+    if (g->many)
+        return many_of(g)->left > 0;
+    int64_t sum = 0;
+    const uint64_t *row = raw_rows(s, g) + s->raw_slots + s->layout.agg[s->sum.agg].first;
+    for (uint32_t i = 0; i < g->nraw; i++, row += s->raw_words)
+        sum += (int64_t)*row;
+    return sum < s->sum.min;
+}
+
+bool wr_group_cannot_fire(struct wr_stream *s, struct group *g)
+{
+    uint64_t rows = group_rows(g);
+    for (uint32_t q = 0; q < s->nquick; q++) {
+        uint8_t d = s->layout.agg[s->quick[q].agg].dset;
+        uint64_t have = rows;
+        if (d != WR_NO_DSET && g->ext)
+            have = ext_of(s, g)->dsets[d].n + (s->layout.agg[s->quick[q].agg].hashed ? g->nraw : 0u);
+        if (s->quick[q].min > 0 && have < (uint64_t)s->quick[q].min)
+            return true;
+    }
+    return s->sum.min > 0 && sum_too_small(s, g);
+}
+
+enum wr_err wr_group_grown(struct wr_stream *s, struct group *g, int64_t ts)
+{
+    struct firing *f = firing_of(s, g);
+    if (!group_rises(s, g))
+        return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
+    if (!f)
+        return wr_group_cannot_fire(s, g) ? WR_OK : wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
+    if (s->now >= wr_firing_due(s, f))
+        return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
+    /* Said later. A late row may leave before all others. */
+    int64_t t = s->window ? ts + s->window : INT64_MAX, due = INT64_MAX;
+    if (ext_of(s, g)->heap)
+        due = s->heap[ext_of(s, g)->heap - 1].t;
+    t = t < due ? t : due;
+    if (!f->dirty && wr_firing_due(s, f) < t)
+        t = wr_firing_due(s, f);
+    f->dirty = true;
+    return t == due || wr_group_schedule(s, g, t) ? WR_OK : WR_ENOMEM;
+}
+
 /* One aggregate of a group into row 0 of its column. */
 static void put_agg(struct wr_stream *s, struct group *g, uint32_t a, uint64_t n, int64_t first,
                     int64_t last, struct wr_vec *cols)
@@ -174,6 +236,21 @@ enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t)
     return WR_OK;
 }
 
+bool wr_group_watch(struct wr_stream *s, struct group *g, int64_t t, bool both)
+{
+    const struct firing *f = firing_of(s, g);
+    int64_t next = INT64_MAX;
+    if (f || !group_rises(s, g))
+        next = wr_rows_next(s, g, t, f != NULL);
+    if (!f && both && !group_rises(s, g)) {
+        int64_t whole = wr_rows_next(s, g, t, true);
+        next = whole < next ? whole : next;
+    }
+    if (f && f->dirty && wr_firing_due(s, f) < next)
+        next = wr_firing_due(s, f);
+    return wr_group_schedule(s, g, next);
+}
+
 enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, int64_t t_cross, enum why why)
 {
     struct firing *f = firing_of(s, g);
@@ -183,6 +260,10 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
     bool passes = wr_group_row(s, g, t, f != NULL, &chunk, &first, &last);
     if (s->row_ev.err)
         return s->row_ev.err;
+    if (g->many) {
+        int64_t sum = s->sum_slots[s->layout.agg[s->sum.agg].first].i;
+        many_of(g)->left = passes || f || !s->sum.min || sum < 0 ? 0 : s->sum.min - sum;
+    }
     if (passes && !f)
         err = raise(s, g, &chunk, t, t_cross, first, last);
     else if (passes)
@@ -191,11 +272,7 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
         err = wr_group_resolve(s, g, t);
     if (err)
         return err;
-    f = firing_of(s, g);
-    int64_t next = f || !s->rising ? wr_rows_next(s, g, t, f != NULL) : INT64_MAX;
-    if (f && f->dirty && wr_firing_due(s, f) < next)
-        next = wr_firing_due(s, f);
-    return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
+    return wr_group_watch(s, g, t, f && !passes) ? WR_OK : WR_ENOMEM;
 }
 
 enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,

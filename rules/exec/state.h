@@ -56,6 +56,7 @@ struct ext {
     uint32_t npanes, cpanes;
     uint32_t heap; /* place in the heap + 1 */
     bool approx;   /* something could not be undone, or values were given up */
+    bool unsteady; /* it holds or held a row whose leaving may raise a sum */
 };
 
 /* Most groups of a busy network hold few rows: they carry nothing but these, their key and their rows. */
@@ -73,6 +74,7 @@ struct many {
     int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
     int64_t floor; /* newest time in panes; raw rows are newer */
     uint64_t pane_rows;
+    int64_t left; /* while it does not fire: what s->sum's aggregate has to grow by before it can; 0: not known */
 };
 enum { FEW = 6, MANY_WORDS = sizeof(struct many) / 8 };
 
@@ -96,6 +98,11 @@ struct quick {
     int64_t min;
 };
 
+/* Sums of whole numbers below this grow with rows and shrink when rows leave, and do not wrap before 2^23 rows of
+ * nearly a TB each are in one group's window. A row with more, or with less than nothing, makes its group unsteady: looked at
+ * when rows leave, too. */
+enum { STEADY_BITS = 40 };
+
 struct wr_stream {
     const struct wr_plan *plan;
     struct wr_stream_opts opts;
@@ -110,6 +117,8 @@ struct wr_stream {
     bool rising;
     struct quick quick[16];
     uint32_t nquick;
+    uint64_t sums;    /* aggregates of whole numbers that the predicate wants to be large: a bit each */
+    struct quick sum; /* one of them that must reach `min`; 0: none */
     uint32_t sets_by_row; /* distinct sets that get every row as it comes; the others only what folds */
     int64_t need_rows, window, pane;
     uint64_t least_rows; /* a group of fewer cannot fire */
@@ -273,10 +282,35 @@ int64_t wr_rows_newest(const struct wr_stream *s, struct group *g);
 
 /* raise.c: whether a group fires, and what is said about it */
 enum why { WHY_ROW, WHY_TIME, WHY_EARLY };
+/* A row of these slots can only take from the sums when it leaves, as it should. */
+static inline bool steady_row(const struct wr_stream *s, const union wr_slot *slots)
+{
+    uint64_t any = 0;
+    for (uint64_t sums = s->sums; sums; sums &= sums - 1)
+        any |= slots[s->layout.agg[__builtin_ctzll(sums)].first].u;
+    return any >> STEADY_BITS == 0;
+}
+
+/* Rows that come can make the group fire, time that passes cannot. */
+static inline bool group_rises(const struct wr_stream *s, const struct group *g)
+{
+    return s->rising && !(s->sums && g->ext && ext_of(s, g)->unsteady);
+}
+
+/* The slots of a row that came into the group, or (`was`) took the place of others, for what is known of its sums. False when
+ * out of memory. */
+bool wr_group_count(struct wr_stream *s, struct group *g, const union wr_slot *slots, const union wr_slot *was);
+/* Cheap and on the safe side: not enough rows, values or sum for the predicate. */
+bool wr_group_cannot_fire(struct wr_stream *s, struct group *g);
+/* After a row of time `ts` came into a group: does it begin or cease to fire, is there something to say? */
+enum wr_err wr_group_grown(struct wr_stream *s, struct group *g, int64_t ts);
 enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, int64_t t_cross, enum why why);
 /* The group's row after the suffix in `ret_chunk` (row_arena); false when it does not pass. */
 bool wr_group_row(struct wr_stream *s, struct group *g, int64_t t, bool firing, struct wr_chunk *ret_chunk,
                   int64_t *ret_first, int64_t *ret_last);
+/* When to look at the group again after `t`. `both`: as one that fires, too: one that just ceased to may begin again as soon
+ * as a pane that the edge cuts has gone. False when out of memory. */
+bool wr_group_watch(struct wr_stream *s, struct group *g, int64_t t, bool both);
 enum wr_err wr_group_resolve(struct wr_stream *s, struct group *g, int64_t t);
 /* When the next update may be said: half the alert's age after the last one, at least 1 s, at most realert. What a
  * burst adds is there at once, bytes that a router tells a minute later soon after, and a group that grows all day says so

@@ -144,42 +144,6 @@ static void read_times(struct wr_stream *s, const struct wr_batch *b, const stru
         s->epoch = s->now;
 }
 
-/* Cheap and on the safe side: not enough rows or values for the predicate. */
-static bool cannot_fire(const struct wr_stream *s, struct group *g)
-{
-    uint64_t rows = group_rows(g);
-    for (uint32_t q = 0; q < s->nquick; q++) {
-        uint8_t d = s->layout.agg[s->quick[q].agg].dset;
-        uint64_t have = rows;
-        if (d != WR_NO_DSET && g->ext)
-            have = ext_of(s, g)->dsets[d].n + (s->layout.agg[s->quick[q].agg].hashed ? g->nraw : 0u);
-        if (s->quick[q].min > 0 && have < (uint64_t)s->quick[q].min)
-            return true;
-    }
-    return false;
-}
-
-/* After a row came into a group: does it begin or cease to fire, is there something to say? */
-static enum wr_err grown(struct wr_stream *s, struct group *g, int64_t ts)
-{
-    struct firing *f = firing_of(s, g);
-    if (!s->rising)
-        return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
-    if (!f)
-        return cannot_fire(s, g) ? WR_OK : wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
-    if (s->now >= wr_firing_due(s, f))
-        return wr_group_evaluate(s, g, s->now, ts, WHY_ROW);
-    /* Said later. A late row may leave before all others. */
-    int64_t t = s->window ? ts + s->window : INT64_MAX, due = INT64_MAX;
-    if (ext_of(s, g)->heap)
-        due = s->heap[ext_of(s, g)->heap - 1].t;
-    t = t < due ? t : due;
-    if (!f->dirty && wr_firing_due(s, f) < t)
-        t = wr_firing_due(s, f);
-    f->dirty = true;
-    return t == due || wr_group_schedule(s, g, t) ? WR_OK : WR_ENOMEM;
-}
-
 static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const struct view *v, uint32_t row,
                                 int64_t ts)
 {
@@ -236,8 +200,10 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
     err = wr_rows_insert(s, &g);
     if (!err && s->sets_by_row)
         err = add_distinct(s, g, v, row, ts);
+    if (!err && s->sums && !wr_group_count(s, g, s->slots + (size_t)at * s->layout.nrow, NULL))
+        err = WR_ENOMEM;
     s->stats.rows_aggregated++;
-    return err ? err : group_rows(g) < s->least_rows ? WR_OK : grown(s, g, ts);
+    return err ? err : group_rows(g) < s->least_rows ? WR_OK : wr_group_grown(s, g, ts);
 }
 
 /* Bytes that were unknown are known now. */
@@ -273,13 +239,15 @@ static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struc
     enum wr_err err = wr_rows_amend(s, &g, 0, s->slots + s->layout.nrow, same ? s->slots : NULL, &there);
     if (err)
         return err;
+    if (there && same && s->sums && !wr_group_count(s, g, s->slots, s->slots + s->layout.nrow))
+        return WR_ENOMEM;
     bool sets = g->ext && s->sets_by_row;
     uint64_t before = sets ? values_kept(s, g) : 0;
     if (there && same && s->sets_by_row)
         err = add_distinct(s, g, new, row, s->ts[0]);
     if (sets && (!same || values_kept(s, g) != before))
         ext_of(s, g)->approx = true; /* a value's last sighting cannot be taken back */
-    if (!err && there && (firing_of(s, g) || !s->rising || !cannot_fire(s, g))) /* counts may have fallen, too */
+    if (!err && there && (firing_of(s, g) || !group_rises(s, g) || !wr_group_cannot_fire(s, g))) /* counts may have fallen, too */
         err = wr_group_evaluate(s, g, s->now, s->ts[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
     return err;
 }

@@ -1,6 +1,7 @@
 /* The making of a stream: what its plan asks of it, and room for its state. */
 #include "rules/exec/state.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024, MAX_OPS = 64 };
@@ -74,6 +75,81 @@ static void shorten(struct wr_stream *s)
     wr_agg_layout_place(&s->layout);
 }
 
+/* Never falls when its first argument grows; `*plain`: it is the same number, too. */
+static bool keeps_order(const struct wr_ex *ex, bool *plain)
+{
+    static const char *const same[] = {"toreal", "todouble", "tolong"};
+    const char *name = ex->kind == WR_EX_CALL ? ex->fn->name : "";
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (strcmp(name, same[i]) == 0 && ex->nargs == 1)
+            return true;
+    *plain = false;
+    if (strcmp(name, "/") != 0 && (strcmp(name, "*") != 0 || ex->type != WR_REAL)) /* whole numbers may wrap */
+        return false;
+    const struct wr_ex *by = ex->args[1];
+    return by->kind == WR_EX_CONST && !by->value.null && !wr_type_is_str(by->type) &&
+           (by->type == WR_REAL ? by->value.r > 0 : by->value.i > 0);
+}
+
+/* The column of the summarize with which `ex`, after the first n operators of the suffix, grows, or WR_NO_COL. */
+static uint16_t grows_with(const struct wr_stream *s, uint32_t n, const struct wr_ex *ex, bool *ret_plain)
+{
+    *ret_plain = true;
+    for (;; ex = ex->args[0]) {
+        for (; ex->kind == WR_EX_COL && n; n--)
+            if (s->suffix[n - 1]->kind == WR_OP_MAP)
+                ex = s->suffix[n - 1]->cols[ex->col];
+            else if (s->suffix[n - 1]->kind == WR_OP_PARSE && ex->col >= s->suffix[n - 1]->input->schema->ncols)
+                return WR_NO_COL;
+        if (ex->kind == WR_EX_COL)
+            return ex->col;
+        if (!keeps_order(ex, ret_plain))
+            return WR_NO_COL;
+    }
+}
+
+/* The least whole number above the constant (`or_it`: or equal to it); 0: none that is worth knowing. */
+static int64_t least_above(const struct wr_value *v, bool or_it)
+{
+    const double exact = 9007199254740992.0; /* 2^53 */
+    if (v->type != WR_REAL)
+        return v->i < INT64_MAX ? v->i + !or_it : 0;
+    double least = or_it ? ceil(v->r) : floor(v->r) + 1;
+    return least > 0 && least < exact ? (int64_t)least : 0;
+}
+
+/* `ex` > or >= a constant: true when rows that come can only make it true. */
+static bool rises_above(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bool all)
+{
+    const struct wr_op *sum = s->summarize;
+    bool plain;
+    uint16_t col = grows_with(s, nops, ex->args[0], &plain);
+    uint32_t a = col == WR_NO_COL || col < sum->nkeys ? WR_AGGS_MAX : (uint32_t)col - sum->nkeys;
+    if (a >= sum->naggs)
+        return false;
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    int64_t min = plain && all ? least_above(&ex->args[1]->value, ex->fn->name[1] == '=') : 0;
+    switch (p->kind) {
+    case WR_AGG_COUNT:
+    case WR_AGG_COUNTIF:
+    case WR_AGG_DCOUNT:
+    case WR_AGG_DCOUNTIF:
+        if (min > 0 && s->nquick < sizeof s->quick / sizeof *s->quick)
+            s->quick[s->nquick++] = (struct quick){(uint8_t)a, min};
+        return true;
+    case WR_AGG_SUM:
+    case WR_AGG_SUMIF:
+        if (p->in == WR_REAL || p->in == WR_DECIMAL)
+            return false;
+        s->sums |= UINT64_C(1) << a;
+        if (min > s->sum.min)
+            s->sum = (struct quick){(uint8_t)a, min};
+        return true;
+    default:
+        return p->kind == WR_AGG_MAX;
+    }
+}
+
 /* What a predicate says about rows that come: true when they can only make it true. Collects the least counts
  * that it asks for while `all` holds (the predicate is one of conjuncts). */
 static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bool all)
@@ -88,19 +164,8 @@ static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bo
     if (and || strcmp(name, "or") == 0)
         return rises(s, ex->args[0], nops, all && and) & rises(s, ex->args[1], nops, all && and);
     bool greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
-    if (greater && ex->args[0]->kind == WR_EX_COL && ex->args[1]->kind == WR_EX_CONST &&
-        !ex->args[1]->value.null) {
-        uint16_t col = source_col(s->suffix, nops, ex->args[0]);
-        const struct wr_value *v = &ex->args[1]->value;
-        uint32_t a = col == WR_NO_COL || col < sum->nkeys ? WR_AGGS_MAX : (uint32_t)col - sum->nkeys;
-        enum wr_agg_kind kind = a < sum->naggs ? s->layout.agg[a].kind : WR_AGG_NKINDS;
-        bool counts = kind == WR_AGG_COUNT || kind == WR_AGG_COUNTIF || kind == WR_AGG_DCOUNT ||
-                      kind == WR_AGG_DCOUNTIF;
-        if (counts && v->type != WR_REAL && all && s->nquick < 16 && v->i < INT64_MAX)
-            s->quick[s->nquick++] = (struct quick){(uint8_t)a, v->i + (name[1] != '=')};
-        if (counts || kind == WR_AGG_MAX)
-            return true;
-    }
+    if (greater && ex->args[1]->kind == WR_EX_CONST && !ex->args[1]->value.null && rises_above(s, ex, nops, all))
+        return true;
     if (ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD))
         return false;
     for (uint32_t i = 0; i < ex->nargs; i++) /* else: constant for the group */

@@ -2,13 +2,16 @@
  * every length, order and type. Layout: little-endian; the engine's part has a CRC.
  *
  *   u64 now, inexact until, stateless rows, secret of hashes (2); u32 groups; each group:
- *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 approx; sets; u8 firing, alert] */
+ *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 flags; sets; u8 firing, alert]
+ * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is */
 #include "rules/exec/cells.h"
 #include "rules/exec/key.h"
 #include "rules/exec/state.h"
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
+
+enum { SAYS_UNSTEADY = 4 };
 
 static void save_words(struct wr_buf *out, const uint64_t *words, size_t n)
 {
@@ -43,7 +46,7 @@ static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_b
 {
     wr_buf_u32(out, x->npanes);
     save_words(out, x->panes, (size_t)x->npanes * s->pane_words);
-    wr_buf_u8(out, x->approx);
+    wr_buf_u8(out, (uint8_t)(SAYS_UNSTEADY | x->approx | x->unsteady << 1));
     for (uint32_t a = 0; a < s->layout.naggs; a++)
         if (s->layout.agg[a].dset != WR_NO_DSET)
             save_set(&x->dsets[s->layout.agg[a].dset], &s->layout.agg[a], out);
@@ -194,7 +197,11 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
         many_of(g)->pane_rows += p[PANE_N];
         many_of(g)->floor = (int64_t)p[PANE_LAST];
     }
-    x->approx = wr_rd_u8(rd) != 0;
+    uint8_t flags = wr_rd_u8(rd);
+    if (flags > 7)
+        return WR_ECORRUPT;
+    x->approx = flags & 1;
+    x->unsteady = flags & SAYS_UNSTEADY ? flags >> 1 & 1 : n && s->sums; /* what lies in panes is not told by older state */
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
         if (s->layout.agg[a].dset == WR_NO_DSET)
             continue;
@@ -246,6 +253,16 @@ static bool load_key(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *
            memcmp(s->keys.data, key, len) == 0;
 }
 
+/* When to look at a group that was read. */
+static enum wr_err watch(struct wr_stream *s, struct group *g, bool falls)
+{
+    if (falls && !wr_group_ext(s, g))
+        return WR_ENOMEM;
+    if (falls)
+        ext_of(s, g)->unsteady = true;
+    return wr_group_watch(s, g, s->now, true) ? WR_OK : WR_ENOMEM;
+}
+
 static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *types)
 {
     if (!load_key(s, rd, types))
@@ -260,21 +277,22 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     err = load_rows(s, rd, &g, nraw);
     if (err)
         return err;
-    if (!wr_rd_u8(rd))
-        return rd->err || s->sets_by_row ? WR_ECORRUPT : WR_OK;
+    bool falls = false; /* older state does not say */
+    const uint64_t *rows = s->sums ? raw_rows(s, g) : NULL;
+    for (uint32_t i = 0; rows && i < nraw; i++)
+        falls |= !steady_row(s, (const union wr_slot *)(rows + (size_t)i * s->raw_words + s->raw_slots));
+    if (!wr_rd_u8(rd)) {
+        if (rd->err || s->sets_by_row)
+            return WR_ECORRUPT;
+        return falls ? watch(s, g, true) : WR_OK;
+    }
     struct wr_rd ahead = *rd;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
     if (wr_rd_u32(&ahead) > 0 && !g->many && !(g = wr_few_to_many(s, g))) /* panes stand with many rows only */
         return WR_ENOMEM;
     err = load_ext(s, rd, g);
-    const struct firing *f = firing_of(s, g);
-    if (err || (!f && s->rising))
-        return err;
-    int64_t next = wr_rows_next(s, g, s->now, f != NULL);
-    if (f && f->dirty && wr_firing_due(s, f) < next)
-        next = wr_firing_due(s, f);
-    return wr_group_schedule(s, g, next) ? WR_OK : WR_ENOMEM;
+    return err ? err : watch(s, g, falls);
 }
 
 enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t len)
