@@ -16,6 +16,11 @@ if(TARGET weir)
     set_tests_properties(interop.tee-${variant} PROPERTIES SKIP_RETURN_CODE 77)
     list(APPEND interop_tests interop.tee-${variant})
   endforeach()
+  foreach(variant file rsyslog)
+    add_test(NAME interop.audit-${variant}
+      COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/interop/audit.sh ${variant} $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
+    list(APPEND interop_tests interop.audit-${variant})
+  endforeach()
   set_tests_properties(${interop_tests} PROPERTIES LABELS interop TIMEOUT 120
     RESOURCE_LOCK exporter ENVIRONMENT "WEIR_SYSLOG_NG=${CMAKE_SOURCE_DIR}/build/syslog-ng" FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
 endif()

@@ -205,7 +205,7 @@ static void put_refused(struct wr_probe *p, const char *layout)
     if (why->len)
         snprintf(what, sizeof what, "%.*s%s%s", (int)why->len, wr_str_data(why), *layout ? " for " : "", layout);
     else
-        snprintf(what, sizeof what, "text");
+        snprintf(what, sizeof what, "%s", *layout ? layout : "text");
     bool told = wr_probe_kind_of(p, what, lines->schema);
     if (told)
         put_head(p, what, lines->schema);
@@ -247,6 +247,20 @@ enum wr_err wr_probe_frame(struct wr_probe *p, const char *peer, const char *fra
     return err == WR_EFULL ? WR_OK : err;
 }
 
+/* Events that waited for lines which the file does not have. */
+static enum wr_err probe_rest(struct wr_probe *p)
+{
+    enum wr_err err;
+    do {
+        if (!wr_rows_reset(&p->rows))
+            return WR_ENOMEM;
+        err = wr_log_idle(p->log, INT64_MAX, &p->rows);
+        if (wr_rows_count(&p->rows))
+            put_record(p, "", 0);
+    } while (err == WR_EFULL && !p->out.closed);
+    return err == WR_EFULL ? WR_OK : err;
+}
+
 static enum wr_err probe_text(struct wr_probe *p, const char *text, size_t len)
 {
     struct wr_framing framing = {0};
@@ -262,7 +276,7 @@ static enum wr_err probe_text(struct wr_probe *p, const char *text, size_t len)
         if (frame)
             err = wr_probe_frame(p, "", frame, n, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
     }
-    return err;
+    return err ? err : probe_rest(p);
 }
 
 static bool probe_init(struct wr_probe *p, const char *const *paths, uint32_t n)

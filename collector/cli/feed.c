@@ -348,6 +348,16 @@ static enum wr_err from_threads(struct wr_feed *f, struct source *s)
     return err;
 }
 
+/* At the end of the last source: what waits for further lines waits in vain. */
+static enum wr_err no_more(struct wr_feed *f, struct source *s)
+{
+    for (uint32_t i = 0; i < f->nsources; i++)
+        if (&f->sources[i] != s && !f->sources[i].ended)
+            return WR_OK;
+    enum wr_err err = wr_log_idle(f->log, INT64_MAX, &s->rows);
+    return err == WR_EFULL ? WR_OK : err;
+}
+
 static enum wr_err read_ahead(struct wr_feed *f, struct source *s)
 {
     enum wr_err ahead = s->ahead ? from_threads(f, s) : WR_OK;
@@ -358,7 +368,7 @@ static enum wr_err read_ahead(struct wr_feed *f, struct source *s)
     memset(s->at, 0, sizeof s->at);
     for (uint32_t i = 0; i < PARSE_AHEAD || !wr_rows_count(&s->rows); i++) {
         if (!s->have && !(s->have = wr_infile_next(&s->in, &s->unit)))
-            return WR_OK;
+            return no_more(f, s);
         enum wr_err err = parse_line(f, &s->unit, &s->rows);
         if (err)
             return err == WR_EFULL ? WR_OK : err; /* full: this line comes first the next time */

@@ -189,6 +189,16 @@ void wr_worker_line(struct wr_listener *l, const char *peer_text, const char *da
         wr_worker_reject(l, why);
 }
 
+/* Events of several lines whose end has not come until `now_ns`. */
+static void give_up_waiting(struct wr_worker *w, int64_t now_ns)
+{
+    enum wr_err err = w->broken ? WR_OK : wr_log_idle(w->log, now_ns, &w->rows);
+    while (err == WR_EFULL && !w->broken) {
+        flush_rows(w, w->io->wall_ns(w->io->ctx));
+        err = wr_log_idle(w->log, now_ns, &w->rows);
+    }
+}
+
 /* ---- life
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -222,6 +232,7 @@ static void on_wake(uv_async_t *wake)
         if (w->listeners[i].open && w->listeners[i].udp.slab)
             wr_ingest_udp_drain(&w->listeners[i]);
     wr_ingest_streams_close(w);
+    give_up_waiting(w, INT64_MAX);
     wr_worker_flush(w);
     close_listeners(w);
     if (w->tail)
@@ -255,6 +266,9 @@ static void on_sweep(uv_timer_t *timer)
     struct wr_worker *w = timer->data;
     pthread_mutex_lock(&w->lock);
     wr_ingest_streams_sweep(w);
+    give_up_waiting(w, w->io->wall_ns(w->io->ctx));
+    wr_worker_flush(w);
+    wr_worker_tell(w);
     pthread_mutex_unlock(&w->lock);
 }
 

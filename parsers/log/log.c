@@ -5,54 +5,12 @@
 
 #include "base/hash.h"
 #include "base/ticks.h"
-#include "parsers/log/cef.h"
-#include "parsers/log/event.h"
 #include "parsers/log/line.h"
+#include "parsers/log/log_internal.h"
 
 #include <stdlib.h>
 
 enum { MAX_FRAME = 1024 * 1024, SCRATCH_BLOCK = 16384, ENVELOPE_KEYS = 4 };
-
-/* A frame that did not go out whole: known again by its length and checksum. */
-struct unfinished {
-    bool refused; /* nothing of it is out; the caller was asked to take its rows */
-    bool sliced;  /* `iter` is where the list goes on, in the document that `json` still holds */
-    size_t len;
-    uint32_t crc;
-    struct wr_json_iter iter;
-};
-
-struct wr_log {
-    struct wr_log_opts opts;
-    struct wr_log_stats stats;
-    struct wr_maps maps;
-    struct wr_cef_names cef;
-    const struct wr_mappings *mappings;
-    struct wr_mappings *own_mappings; /* when none were given */
-    struct wr_lookups *own_lookups;   /* the same */
-    struct wr_fields *fields;
-    const char *layout; /* of the last record */
-    uint64_t lookups_missed;
-    struct wr_filter filter[WR_NTABLES];
-    struct wr_json *json;
-    struct wr_arena *scratch;
-    struct wr_buf repaired;
-    struct unfinished unfinished;
-    struct wr_colset need[WR_NTABLES]; /* columns of the frame's batches, and of the filters */
-    struct wr_event ev;
-};
-
-struct frame {
-    struct wr_log *log;
-    struct wr_log_stats n;
-    const char *data;
-    size_t len;
-    const char *peer;
-    int64_t now; /* ticks */
-    struct wr_header header;
-    bool bad_time;  /* of the header */
-    struct wr_rows *rows;
-};
 
 struct wr_log *wr_log_new(const struct wr_log_opts *opts)
 {
@@ -93,6 +51,7 @@ void wr_log_free(struct wr_log *log)
     wr_lookups_free(log->own_lookups);
     wr_mappings_free(log->own_mappings);
     wr_json_free(log->json);
+    wr_audit_free(log->audit);
     wr_arena_free(log->scratch);
     wr_buf_fini(&log->repaired);
     free(log);
@@ -129,7 +88,7 @@ const struct wr_log_stats *wr_log_stats(const struct wr_log *log)
 
 bool wr_log_alone(const struct wr_log *log)
 {
-    return !wr_fields_remember(log->fields);
+    return !wr_fields_remember(log->fields) && !log->audit;
 }
 
 static void commit(const struct frame *f)
@@ -147,7 +106,7 @@ static bool implausible(const struct frame *f, int64_t t)
 }
 
 /* A row of Syslog; `error` says why no mapping took it, "" for plain text. */
-static enum wr_err text_row(struct frame *f, const char *text, size_t len, const char *error)
+enum wr_err wr_frame_text(struct frame *f, const char *text, size_t len, const char *error)
 {
     f->n.records++;
     f->n.clock_implausible += f->bad_time;
@@ -204,13 +163,13 @@ static enum wr_err refused_row(struct frame *f, enum wr_map map, const char *tex
     switch (map) {
     case WR_MAP_MISSING:
         f->n.unparsed_missing_field++;
-        return text_row(f, text, len, "missing_field");
+        return wr_frame_text(f, text, len, "missing_field");
     case WR_MAP_LIMIT:
         f->n.unparsed_limit++;
-        return text_row(f, text, len, "limit");
+        return wr_frame_text(f, text, len, "limit");
     default:
         f->n.unmapped++;
-        return text_row(f, text, len, "no_mapping");
+        return wr_frame_text(f, text, len, "no_mapping");
     }
 }
 
@@ -228,7 +187,7 @@ static void need_columns(struct frame *f)
 }
 
 /* Rows by the data files of what the fields hold: at most one a table. NONE, MISSING: no row. */
-static enum wr_err rows_by_files(struct frame *f, enum wr_map *ret_map)
+enum wr_err wr_frame_rows(struct frame *f, enum wr_map *ret_map)
 {
     struct wr_log *log = f->log;
     need_columns(f);
@@ -265,7 +224,7 @@ static enum wr_err rows_of_record(struct frame *f, const struct wr_json_val *rec
         *ret_map = WR_MAP_LIMIT;
         return WR_OK;
     }
-    return rows_by_files(f, ret_map);
+    return wr_frame_rows(f, ret_map);
 }
 
 static bool is_mapped(enum wr_map map)
@@ -372,7 +331,7 @@ static enum wr_json_result parse(struct frame *f, const char *text, size_t len, 
     return r;
 }
 
-static enum wr_err finish(struct frame *f, enum wr_err err)
+enum wr_err wr_frame_finish(struct frame *f, enum wr_err err)
 {
     if (!err)
         commit(f);
@@ -436,9 +395,9 @@ static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
     if (err)
         return err;
     if (!is_mapped(map))
-        return finish(f, refused_row(f, map, whole->p, whole->len));
+        return wr_frame_finish(f, refused_row(f, map, whole->p, whole->len));
     count_mapped(f, map);
-    return finish(f, WR_OK);
+    return wr_frame_finish(f, WR_OK);
 }
 
 static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
@@ -453,10 +412,10 @@ static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool
         return WR_ENOMEM;
     case WR_JSON_LIMIT:
         f->n.unparsed_limit++;
-        return finish(f, text_row(f, whole->p, whole->len, "limit"));
+        return wr_frame_finish(f, wr_frame_text(f, whole->p, whole->len, "limit"));
     default:
         f->n.unparsed_json++;
-        return finish(f, text_row(f, whole->p, whole->len, "json"));
+        return wr_frame_finish(f, wr_frame_text(f, whole->p, whole->len, "json"));
     }
     if (list_of(&root, &list))
         return list_start(f, &list, again);
@@ -516,7 +475,7 @@ static enum wr_err xml_rows(struct frame *f)
         err = event_row(f);
     } else if (map == WR_MAP_NONE) {
         wr_mappings_begin_xml(log->mappings, log->fields, log->scratch, m->p, m->len);
-        err = rows_by_files(f, &map);
+        err = wr_frame_rows(f, &map);
     }
     return record_end(f, err, map);
 }
@@ -558,8 +517,11 @@ static enum wr_err payload(struct frame *f, bool again)
         return json_rows(f, m->p + at, m->len - at, again);
     if (xml_start(m->p, m->len))
         return xml_rows(f);
+    struct wr_audit_record record;
+    if (wr_frame_audit_at(f, &record))
+        return wr_frame_audit(f, &record);
     f->n.plain++;
-    return finish(f, text_row(f, m->p, m->len, ""));
+    return wr_frame_finish(f, wr_frame_text(f, m->p, m->len, ""));
 }
 
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len, int64_t now_ns,
@@ -592,7 +554,7 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     }
     if (oversize) {
         f.n.oversize++;
-        return finish(&f, text_row(&f, f.header.message.p, f.header.message.len, "oversize"));
+        return wr_frame_finish(&f, wr_frame_text(&f, f.header.message.p, f.header.message.len, "oversize"));
     }
     return payload(&f, again);
 }

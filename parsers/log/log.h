@@ -23,13 +23,15 @@ struct wr_log;
  * filtered_early: no rule accepts the row; unread: no rule reads its table.
  * ParseError is "json", "limit", "missing_field", "no_mapping" or "oversize", in that order of counters;
  * empty for plain text. bad_utf8, pri_*, trailing_bytes count frames, clock_implausible records, dup_key keys
- * of mapped records that came twice (the last wins). */
+ * of mapped records that came twice (the last wins). A line of the audit daemon (audit.h) is a row of Syslog, counted plain, and
+ * its event's rows come beside it when the event is over: audit_events; of these audit_incomplete had no end, or not what
+ * a row needs. */
 #define WR_LOG_COUNTERS(X)                                                                         \
     X(frames) X(frame_bytes) X(records) X(mapped) X(plain) X(rows) X(filtered_early) X(unread)     \
     X(parsed_defender) X(parsed_sysmon) X(parsed_mapping) X(parsed_cef) X(lookup_missed)            \
     X(unparsed_json) X(unparsed_limit) X(unparsed_missing_field) X(unmapped) X(oversize)           \
     X(pri_missing) X(pri_range) X(pri_noncanonical) X(bad_utf8) X(dup_key) X(clock_implausible)    \
-    X(trailing_bytes)
+    X(trailing_bytes) X(audit_events) X(audit_incomplete)
 
 struct wr_log_stats {
 #define X(name) uint64_t name;
@@ -59,11 +61,14 @@ enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr
  * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
+/* Rows of events whose further lines did not come in time: call now and then, and at the end of the input with INT64_MAX.
+ * WR_EFULL: take the rows and call again. */
+enum wr_err wr_log_idle(struct wr_log *log, int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
 /* The layout that took the last record of the last frame: "defender", "sysmon", "cef", "leef", a mapping's name; "" for
  * none. Borrowed until the mappings go. */
 const char *wr_log_layout(const struct wr_log *log);
 const struct wr_log_stats *wr_log_stats(const struct wr_log *log);
-/* True while no record has been kept for a later one, or has asked for an earlier one (mappings with lookups): frames parsed
+/* True while no record has been kept for a later one, or has asked for an earlier one (mappings with lookups, auditd): frames parsed
  * by other parsers would have given the same rows. */
 bool wr_log_alone(const struct wr_log *log);
 

@@ -1,6 +1,7 @@
 /* One record against all mappings. The record is walked once: each key's path is looked up in one table, and
  * what some mapping reads is noted by field number. Then the mappings' conditions are tried, the last added
  * first, and of each table the first that holds fills a row. What no mapping reads is never looked into. */
+#include "parsers/log/audit.h"
 #include "parsers/log/mapping_internal.h"
 #include "parsers/log/sysmon.h"
 
@@ -327,14 +328,14 @@ static void begin(const struct wr_mappings *m, struct wr_fields *f)
     f->next = m->n;
 }
 
-struct xml_fields {
+struct part_fields {
     const struct wr_mappings *m;
     struct wr_fields *f;
 };
 
-static void xml_field(void *ctx, const char *path, size_t len, const struct wr_json_val *v)
+static void part_field(void *ctx, const char *path, size_t len, const struct wr_json_val *v)
 {
-    const struct xml_fields *x = ctx;
+    const struct part_fields *x = ctx;
     const struct map_slot *s = wr_map_path_find(x->m, path, len);
     if (s && s->field != MAP_NO_FIELD)
         note(x->f, s->field, v);
@@ -344,7 +345,14 @@ void wr_mappings_begin_xml(const struct wr_mappings *mappings, struct wr_fields 
                            const char *text, size_t len)
 {
     begin(mappings, fields);
-    wr_xml_event(text, len, scratch, xml_field, &(struct xml_fields){mappings, fields});
+    wr_xml_event(text, len, scratch, part_field, &(struct part_fields){mappings, fields});
+}
+
+void wr_mappings_begin_audit(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
+                             const struct wr_audit_event *event)
+{
+    begin(mappings, fields);
+    wr_audit_fields(event, scratch, part_field, &(struct part_fields){mappings, fields});
 }
 
 /* A Windows event as XML in a record of a shipper (journal, Fluent Bit). */
@@ -361,7 +369,7 @@ static void inner_xml(const struct wr_mappings *m, struct wr_fields *f, const st
             continue;
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (n == strlen(names[i]) && !memcmp(key, names[i], n))
-                wr_xml_event(v.s, v.len, scratch, xml_field, &(struct xml_fields){m, f});
+                wr_xml_event(v.s, v.len, scratch, part_field, &(struct part_fields){m, f});
     }
 }
 

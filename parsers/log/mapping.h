@@ -63,6 +63,10 @@ bool wr_mappings_begin(const struct wr_mappings *mappings, struct wr_fields *fie
                        const struct wr_json_val *record) WR_MUST_CHECK;
 void wr_mappings_begin_xml(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
                            const char *text, size_t len);
+/* An event of the audit daemon (audit.h), by laurel's paths. */
+struct wr_audit_event;
+void wr_mappings_begin_audit(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
+                             const struct wr_audit_event *event);
 /* The record's next row: DATA (`ev` holds it), MISSING (a mapping took it, a field that it needs is not there
  * or unreadable), NONE: no more. `ev` has json and scratch set. `*ret_name` is the mapping's, borrowed. */
 enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_event *ev,

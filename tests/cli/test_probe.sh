@@ -29,6 +29,17 @@ run 1 "$WEIR" probe "$TMP/in"
 has out "1: no_mapping, a row of Syslog"
 has out "2: text, a row of Syslog"
 
+head='msg=audit(1700000000.123:4711): '
+cat >"$TMP/in" <<EOF
+node=web1 type=SYSCALL ${head}arch=c000003e syscall=42 success=yes exit=0 pid=4242 uid=0 exe="/usr/bin/curl"
+node=web1 type=SOCKADDR ${head}saddr=0200024BCB0071190000000000000000
+EOF
+run 0 "$WEIR" probe "$TMP/in"
+has out "1: auditd, a row of Syslog"
+has out "2: auditd, a row of Syslog"
+has out "3: auditd, a row of DeviceNetworkEvents"
+grep -qE '^    RemoteIP +"203.0.113.25"$' "$TMP/out" || fail "an event whose end the file does not have"
+
 cat >"$TMP/acme.yaml" <<'EOF'
 name: acme
 when: {a: 1}

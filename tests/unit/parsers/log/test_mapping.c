@@ -56,8 +56,14 @@ Test(mapping, osquery_socket_events)
 
 Test(mapping, auditd_by_laurel_has_no_local_side)
 {
-    expect("laurel-connect.json", &(struct want){"auditd-laurel", MS, "mail-ws-7", "ConnectionRequest", "",
+    expect("laurel-connect.json", &(struct want){"auditd", MS, "mail-ws-7", "ConnectionRequest", "",
                                                  "null", "", "null", "null", "python3", "4242", "rkim"});
+}
+
+Test(mapping, an_accept_by_laurel_is_the_other_way_round)
+{
+    expect("laurel-accept.json", &(struct want){"auditd-accept", MS, "mail-ws-7", "InboundConnectionAccepted", "",
+                                                "null", "", "null", "null", "nginx", "4242", "www-data"});
 }
 
 Test(mapping, falco_takes_the_ends_from_the_tuple)
@@ -162,7 +168,7 @@ Test(mapping, one_of_a_users_own)
     struct wr_mappings *m = wr_mappings_new();
     cr_assert(m && wr_diags_init(&diags));
     uint32_t before = wr_mappings_count(m);
-    cr_assert_eq(before, 34);
+    cr_assert_eq(before, 35);
     cr_assert_eq(wr_mappings_add(m, "acme.yaml", own, sizeof own - 1, &diags), WR_OK);
     cr_assert_eq(wr_mappings_count(m), before + 1);
     cr_expect(wr_mappings_uses(m, "acme", "missing", 7) && wr_mappings_uses(m, "acme", "product", 7));

@@ -77,7 +77,7 @@ static const struct source sources[] = {
       {"EventVendor", "Acme"}, {"SrcPortNumber", "5353"}}},
     {"ocsf-process.json", "ocsf-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessId", "77"}}},
     {"osquery-process.json", "osquery-process", PROCESS, {PYTHON(S, "python3"), {"ProcessCommandLine", "python x.py"}}},
-    {"laurel-process.json", "laurel-process", PROCESS,
+    {"laurel-process.json", "auditd-process", PROCESS,
      {PYTHON(MS, "python3"), {"ProcessCommandLine", "python x.py"}, {"AccountName", "rkim"}, {"InitiatingProcessFileName", "sh"}}},
     {"falco-process.json", "falco-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessId", "77"}}},
     {"tetragon-process.json", "tetragon-process", PROCESS,

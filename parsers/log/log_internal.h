@@ -1,0 +1,64 @@
+#ifndef WR_PARSERS_LOG_LOG_INTERNAL_H
+#define WR_PARSERS_LOG_LOG_INTERNAL_H
+
+#include "parsers/log/audit.h"
+#include "parsers/log/cef.h"
+#include "parsers/log/log.h"
+
+/* Shared by log.c and log_audit.c. */
+
+/* A frame that did not go out whole: known again by its length and checksum. */
+struct unfinished {
+    bool refused; /* nothing of it is out; the caller was asked to take its rows */
+    bool sliced;  /* `iter` is where the list goes on, in the document that `json` still holds */
+    size_t len;
+    uint32_t crc;
+    struct wr_json_iter iter;
+};
+
+struct wr_log {
+    struct wr_log_opts opts;
+    struct wr_log_stats stats;
+    struct wr_maps maps;
+    struct wr_cef_names cef;
+    const struct wr_mappings *mappings;
+    struct wr_mappings *own_mappings; /* when none were given */
+    struct wr_lookups *own_lookups;   /* the same */
+    struct wr_fields *fields;
+    const char *layout; /* of the last record */
+    uint64_t lookups_missed;
+    struct wr_filter filter[WR_NTABLES];
+    struct wr_json *json;
+    struct wr_audit *audit; /* made with the first line of an audit daemon */
+    struct wr_arena *scratch;
+    struct wr_buf repaired;
+    struct unfinished unfinished;
+    struct wr_colset need[WR_NTABLES]; /* columns of the frame's batches, and of the filters */
+    struct wr_event ev;
+};
+
+struct frame {
+    struct wr_log *log;
+    struct wr_log_stats n;
+    const char *data;
+    size_t len;
+    const char *peer;
+    int64_t now; /* ticks */
+    struct wr_header header;
+    bool bad_time; /* of the header */
+    struct wr_rows *rows;
+};
+
+/* log.c: a row of Syslog, `error` says why no mapping took it, "" for plain text; rows by the data
+ * files of what the fields hold, at most one a table (NONE, MISSING: no row); counts what the frame
+ * counted unless `err`. */
+enum wr_err wr_frame_text(struct frame *f, const char *text, size_t len, const char *error);
+enum wr_err wr_frame_rows(struct frame *f, enum wr_map *ret_map);
+enum wr_err wr_frame_finish(struct frame *f, enum wr_err err);
+
+/* log_audit.c: is the frame's message a line of the audit daemon (then it is the whole message)?
+ * Its rows. */
+bool wr_frame_audit_at(struct frame *f, struct wr_audit_record *ret);
+enum wr_err wr_frame_audit(struct frame *f, const struct wr_audit_record *record);
+
+#endif
