@@ -2,6 +2,7 @@
  * names: y_ must be accepted, n_ refused; of i_, where RFC 8259 leaves the choice, what weir does. Then what a record's
  * limits, keys and odd bytes become. */
 #include "support.h"
+#include "tests/support/json_same.h"
 
 struct jcase {
     const char *name, *text;
@@ -170,4 +171,85 @@ Test(json, keys_that_come_twice_odd_bytes_and_zeros_have_defined_results)
     feed(&f, raw, sizeof raw - 1);
     EXPECT_CELL(f.lines, WR_SYSLOG_ParseError, 0, "json");
     close_rows(&f);
+}
+
+/* A random value, of what texts hold in practice and of what is just wrong. */
+static void put_value(struct wr_buf *b, unsigned *seed, int depth)
+{
+    static const char *const scalars[] = {"0", "-0", "17", "-4294967296", "9223372036854775807", "9223372036854775808",
+        "18446744073709551616", "-9223372036854775809", "1.5", "1e308", "1e309", "-1e-400", "0.1e310", "100e-330", "01", "1.",
+        "123456789012345678901234567890.25", "true", "false", "null", "nul", "\"\"", "\"text\"", "\"a\\\\\"", "\"\\\"\\/\\b\\f\\n\\r\\t\"",
+        "\"\\u0000\\u0041\\u00e9\\u20ac\"", "\"\\ud83d\\ude39\"", "\"\xc3\xa9\xe2\x82\xac\"", "\"\xc3\"", "\"\\x\"", "\"\\u12g4\"", "\"}]{[\"", "{}", "[]"};
+    static const char *const blanks[] = {"", "", "", "", " ", "\t", "\n ", "\r\n"};
+    unsigned r = (unsigned)rand_r(seed);
+    wr_buf_str(b, blanks[r % 8]);
+    if (depth == 0 || r / 8 % 3) {
+        wr_buf_str(b, scalars[r / 64 % (sizeof scalars / sizeof *scalars)]);
+    } else {
+        bool object = r / 64 % 2;
+        wr_buf_char(b, object ? '{' : '[');
+        for (unsigned i = 0, n = r / 128 % 5; i < n; i++) {
+            if (i)
+                wr_buf_char(b, ',');
+            if (object)
+                wr_buf_str(b, i % 2 ? "\"k\\u006b\\\\\":" : " \"key\" :");
+            put_value(b, seed, depth - 1);
+        }
+        wr_buf_char(b, object ? '}' : ']');
+    }
+    wr_buf_str(b, blanks[r >> 8 & 7]);
+}
+
+Test(json, reads_what_simdjson_reads)
+{
+    struct wr_json *json = wr_json_new();
+    struct wr_buf b = {0};
+    unsigned seed = 1, taken = 0, runs = 60000;
+    for (unsigned i = 0; i < runs; i++) {
+        struct wr_json_val root;
+        bool repaired;
+        wr_buf_reset(&b);
+        put_value(&b, &seed, 5);
+        if (rand_r(&seed) % 4 == 0) /* some are broken at a byte */
+            b.data[(unsigned)rand_r(&seed) % b.len] = "{}[]:,\"\\ \n1-e.tu\x01\xff"[rand_r(&seed) % 18];
+        cr_assert(json_same(json, b.data, b.len), "%.*s", (int)b.len, b.data);
+        taken += wr_json_parse(json, b.data, b.len, &root, &repaired) == WR_JSON_OK && root.type >= WR_JSON_OBJECT;
+    }
+    cr_expect(taken > runs / 20 && taken < runs / 2, "%u", taken);
+    wr_buf_fini(&b);
+    wr_json_free(json);
+}
+
+Test(json, reads_what_simdjson_reads_when_any_byte_of_an_event_is_another)
+{
+    static const char event[] = "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2023-11-14T22:13:20Z\",\"RemotePort\":587,"
+                                "\"InitiatingProcessFolderPath\":\"C:\\\\a\\u00e9\",\"AdditionalFields\":null,\"IsX\":[true,false,-1.5e3]}}";
+    static const char bytes[] = "{}[]:,\"\\ \n0e\x01\xff";
+    struct wr_json *json = wr_json_new();
+    char text[sizeof event];
+    for (size_t i = 0; i < sizeof event - 1; i++)
+        for (size_t k = 0; k < sizeof bytes - 1; k++) {
+            memcpy(text, event, sizeof event);
+            text[i] = bytes[k];
+            cr_assert(json_same(json, text, sizeof event - 1), "%s", text);
+            cr_assert(json_same(json, event, i), "%.*s", (int)i, event);
+        }
+    wr_json_free(json);
+}
+
+Test(json, the_depth_that_is_a_limit_is_that_of_before)
+{
+    struct wr_json *json = wr_json_new();
+    struct wr_json_val root;
+    bool repaired;
+    char text[2 * WR_JSON_MAX_DEPTH + 16];
+    for (int depth = WR_JSON_MAX_DEPTH - 2; depth <= WR_JSON_MAX_DEPTH + 1; depth++) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        cr_expect_eq(wr_json_parse(json, text, 2 * (size_t)depth, &root, &repaired), depth > WR_JSON_MAX_DEPTH ? WR_JSON_LIMIT : WR_JSON_OK, "%d", depth);
+        cr_expect(json_same(json, text, 2 * (size_t)depth), "%d", depth);
+        text[2 * depth - 1] = '}'; /* does not close: refused before its depth is seen */
+        cr_expect_eq(wr_json_parse(json, text, 2 * (size_t)depth, &root, &repaired), WR_JSON_BAD, "%d", depth);
+    }
+    wr_json_free(json);
 }
