@@ -72,6 +72,7 @@ struct wr_listener {
     uv_timer_t later; /* runs instead of `poll` while they come often; see udp.c */
     int64_t woken_ns; /* monotonic */
     uint32_t often;   /* wake-ups in quick succession */
+    int together;     /* trains that the next receive call may bring */
     uv_tcp_t tcp; /* streams */
     bool open; /* a socket that is to be closed */
     struct wr_listener_stats stats;

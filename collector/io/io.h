@@ -88,6 +88,10 @@ struct wr_io {
                       socklen_t len); /* bound fd, not yet listening */
 };
 
+/* Timers of the calling thread, and of threads that it starts from now on, may be up to 2 ms late, so that the kernel
+ * lets those of several threads run at one wake-up of the core: for a virtual machine each costs 10 to 40 us. */
+void wr_io_timers_together(void);
+
 /* The real machine. Static. */
 const struct wr_io *wr_io_real(void);
 

@@ -355,6 +355,7 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
     wr_buf_fini(&r.templates);
     if (!err)
         err = open_http(owner, error);
+    wr_io_timers_together();
     for (uint32_t i = 0; !err && i < owner->nworkers; i++)
         err = wr_worker_start(&owner->workers[i]);
     if (err)

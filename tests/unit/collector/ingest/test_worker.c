@@ -4,11 +4,16 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
 
 static struct wr_config config;
 static struct wr_wants wants;
@@ -215,6 +220,83 @@ Test(worker, datagrams_that_come_often_are_looked_for_later)
     cr_assert_not(looks_later());
     cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
     wait_received(WR_LISTEN_FLOW_UDP, sent + 1);
+    close(fd);
+}
+
+static struct wr_listener *flow_listener(void)
+{
+    for (uint32_t i = 0; i < worker.nlisteners; i++)
+        if (worker.listeners[i].at->kind == WR_LISTEN_FLOW_UDP)
+            return &worker.listeners[i];
+    cr_assert(false);
+    return NULL;
+}
+
+static int trains_together(void)
+{
+    pthread_mutex_lock(&worker.lock);
+    int n = flow_listener()->together;
+    pthread_mutex_unlock(&worker.lock);
+    return n;
+}
+
+/* Of long trains few are received at once, so that the first is still in the cache when it is decoded. */
+Test(worker, long_trains_are_received_few_at_a_time)
+{
+    enum { PACKETS = 48, SIZE = 24 + 29 * 48 };
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP), segment = SIZE;
+    static uint8_t train[PACKETS * SIZE];
+    uint8_t one[72];
+    netflow5(one);
+    for (int i = 0; i < PACKETS; i++) {
+        uint8_t *p = train + i * SIZE;
+        memcpy(p, one, 24);
+        p[3] = 29;
+        for (int r = 0; r < 29; r++)
+            memcpy(p + 24 + 48 * r, one + 24, 48);
+    }
+    cr_assert_eq(trains_together(), WR_UDP_BATCH);
+    if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0)
+        cr_skip_test("this kernel cannot cut trains");
+    uint64_t want = 0;
+    for (int i = 0; i < 20; i++) {
+        ssize_t n = send(fd, train, 44 * SIZE, 0);
+        cr_assert_eq(n, 44 * SIZE);
+        wait_received(WR_LISTEN_FLOW_UDP, (uint64_t)(i + 1) * 44);
+        want += 44 * 29;
+    }
+    cr_assert_eq(take(WR_INPUT_FLOWS, (uint32_t)want), want);
+    struct wr_listener_stats s = stats_of(WR_LISTEN_FLOW_UDP);
+    cr_assert_eq(s.decoded, 20 * 44);
+    cr_assert_eq(s.kernel_dropped, 0);
+    int few = trains_together();
+    cr_assert(few >= 2 && few <= 4, "%d", few);
+    segment = 0;
+    setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment);
+    cr_assert_eq(send(fd, one, sizeof one, 0), (ssize_t)sizeof one);
+    wait_received(WR_LISTEN_FLOW_UDP, 20 * 44 + 1);
+    cr_assert_eq(trains_together(), WR_UDP_BATCH);
+    close(fd);
+}
+
+/* What comes in a while must fit the buffer several times over: else every datagram wakes, however often they come. */
+Test(worker, a_small_buffer_is_never_left_alone)
+{
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+    pthread_mutex_lock(&worker.lock);
+    flow_listener()->udp.receive_buffer = 2048;
+    pthread_mutex_unlock(&worker.lock);
+    uint8_t packet[72];
+    size_t len = netflow5(packet);
+    uint64_t got = 0;
+    for (int i = 0; i < 2000; i++) {
+        cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+        cr_assert_not(looks_later());
+        usleep(20);
+        got += drain(WR_INPUT_FLOWS);
+    }
+    wait_received(WR_LISTEN_FLOW_UDP, 2000);
+    cr_assert_eq(got + take(WR_INPUT_FLOWS, (uint32_t)(2000 - got)), 2000);
     close(fd);
 }
 

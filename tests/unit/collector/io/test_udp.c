@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,6 +76,13 @@ Test(udp, a_port_that_is_shared_is_seen_as_taken)
         close(fd);
         cr_expect_not(wr_socket_taken(type, &addr, len));
     }
+}
+
+Test(udp, timers_of_several_threads_may_run_together)
+{
+    cr_assert_lt(prctl(PR_GET_TIMERSLACK), 2000000);
+    wr_io_timers_together();
+    cr_assert_eq(prctl(PR_GET_TIMERSLACK), 2000000);
 }
 
 Test(udp, trains_of_equal_datagrams_come_apart_again)
