@@ -207,13 +207,13 @@ static void collect(enum wr_table table, const struct wr_ex *ex, struct tests *t
         to->at[to->n++] = test;
 }
 
-static void collect_plan(enum wr_table table, const struct wr_plan *plan, struct tests *to)
+static void collect_chain(enum wr_table table, const struct wr_op *top, struct tests *to)
 {
-    const struct wr_op *chain[64];
+    const struct wr_op *chain[WR_STREAM_OPS_MAX + 1];
     uint32_t n = 0;
     to->n = 0;
-    for (const struct wr_op *op = plan->stream; op; op = op->input) {
-        if (n == 64)
+    for (const struct wr_op *op = top; op; op = op->input) {
+        if (n == WR_STREAM_OPS_MAX + 1)
             return;
         chain[n++] = op;
     }
@@ -351,7 +351,7 @@ static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
     return true;
 }
 
-struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_plan *const *plans, uint32_t n)
+struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_op *const *chain, uint32_t n)
 {
     struct wr_dispatch *d = calloc(1, sizeof *d);
     struct tests *tests = calloc(n + 1u, sizeof *tests);
@@ -366,9 +366,9 @@ struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_plan *c
         ok = d->reads && d->everything && d->rows && d->room;
     }
     for (uint32_t i = 0; ok && i < n; i++) {
-        d->reads[i] = plans[i] != NULL;
-        if (plans[i])
-            collect_plan(table, plans[i], &tests[i]);
+        d->reads[i] = chain[i] != NULL;
+        if (chain[i])
+            collect_chain(table, chain[i], &tests[i]);
     }
     ok = ok && count_values(d, tests);
     if (ok) {

@@ -13,8 +13,9 @@
 #include "rules/plan/plan.h"
 
 struct wr_dispatch;
-/* For rules 0..n-1 over `table`; plans[i] NULL: not rule i's table. Borrows the plans. NULL when out of memory. */
-struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_plan *const *plans, uint32_t n);
+/* For rules 0..n-1 over `table`, each a chain down to its scan (a leg of a union is a rule here); chain[i] NULL: not rule i's
+ * table. Borrows the chains. NULL when out of memory. */
+struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_op *const *chain, uint32_t n);
 void wr_dispatch_free(struct wr_dispatch *dispatch);
 /* sel[i]: rows of the batch for rule i, ascending; its rows are borrowed until the next call, or the batch's own when the
  * rule has no such test. False when out of memory. */

@@ -15,6 +15,7 @@
 struct runner {
     struct wr_stream *stream;
     struct wr_window *window;
+    uint32_t first; /* stream: its first leg among those of all rules */
 };
 
 struct wr_engine {
@@ -22,9 +23,9 @@ struct wr_engine {
     struct wr_engine_opts opts;
     struct wr_hash_key secret;
     struct runner *runner; /* one a rule */
-    uint32_t n;
+    uint32_t n, nlegs;
     struct wr_dispatch *dispatch[WR_NTABLES]; /* made with a table's first batch */
-    struct wr_sel *sel;                       /* rows of the batch for each rule */
+    struct wr_sel *sel;                       /* rows of the batch for each leg of each rule */
     bool arrival[WR_NTABLES];                 /* a rule reads ingestion_time() */
 };
 
@@ -55,9 +56,13 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
 
 static bool fill(struct wr_engine *e, struct runner *list)
 {
-    for (uint32_t i = 0; i < e->n; i++)
+    e->nlegs = 0;
+    for (uint32_t i = 0; i < e->n; i++) {
         if (!runner_init(e, i, &list[i]))
             return false;
+        list[i].first = e->nlegs;
+        e->nlegs += list[i].stream ? wr_stream_legs(list[i].stream) : 0;
+    }
     return true;
 }
 
@@ -96,12 +101,11 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
     e->runner = calloc(e->n + 1, sizeof *e->runner);
-    e->sel = calloc(e->n + 1, sizeof *e->sel);
     for (uint32_t i = 0; i < e->n; i++)
         for (int t = 0; t < WR_NTABLES; t++)
             e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted, wr_ingestion_col((enum wr_table)t));
-    if (!e->runner || !e->sel || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
-        !fill(e, e->runner)) {
+    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret || !fill(e, e->runner) ||
+        !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel))) {
         wr_engine_free(e);
         return NULL;
     }
@@ -122,12 +126,12 @@ void wr_engine_free(struct wr_engine *engine)
 
 static struct wr_dispatch *dispatch_of(struct wr_engine *e, enum wr_table table)
 {
-    const struct wr_plan **plans = calloc(e->n + 1, sizeof(struct wr_plan *));
-    for (uint32_t i = 0; plans && i < e->n; i++)
-        if (e->runner[i].stream && wr_stream_reads(e->runner[i].stream, table))
-            plans[i] = wr_ruleset_rule(e->set, i)->plan;
-    struct wr_dispatch *d = plans ? wr_dispatch_new(table, plans, e->n) : NULL;
-    free(plans);
+    const struct wr_op **chain = calloc(e->nlegs + 1u, sizeof(struct wr_op *));
+    for (uint32_t i = 0; chain && i < e->n; i++)
+        for (uint32_t l = 0; e->runner[i].stream && l < wr_stream_legs(e->runner[i].stream); l++)
+            chain[e->runner[i].first + l] = wr_stream_leg(e->runner[i].stream, l, table);
+    struct wr_dispatch *d = chain ? wr_dispatch_new(table, chain, e->nlegs) : NULL;
+    free(chain);
     return d;
 }
 
@@ -160,7 +164,7 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
                                                     : wr_window_advance(r->window, now);
         else
             err = wr_stream_reads(r->stream, table)
-                      ? wr_stream_consume_rows(r->stream, batch, &engine->sel[i], now)
+                      ? wr_stream_consume_rows(r->stream, table, batch, &engine->sel[r->first], now)
                       : wr_stream_advance(r->stream, now);
         if (err)
             return err;

@@ -45,6 +45,22 @@ static bool collect(struct wr_lists *l, const struct wr_op *op)
     return ok;
 }
 
+/* Joins of the chains. NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static bool collect_joins(struct wr_lists *l, const struct wr_op *op)
+{
+    bool ok = true;
+    for (; op && ok; op = op->input) {
+        for (uint32_t i = 0; op->kind == WR_OP_UNION && i < op->ninputs && ok; i++)
+            ok = collect_joins(l, op->inputs[i]);
+        if (op->kind != WR_OP_JOIN || !ok)
+            continue;
+        ok = l->njoins < MAX_JOINS && collect(l, op->inputs[1]);
+        if (ok)
+            l->join[l->njoins++].op = op;
+    }
+    return ok;
+}
+
 struct wr_lists *wr_lists_new(const struct wr_plan *plan, const struct wr_hash_key *secret,
                               size_t memory)
 {
@@ -55,13 +71,7 @@ struct wr_lists *wr_lists_new(const struct wr_plan *plan, const struct wr_hash_k
     bool ok = true;
     for (uint32_t i = 0; i < plan->nsubs && ok; i++)
         ok = collect(l, plan->subs[i].root);
-    for (const struct wr_op *op = plan->stream; op && ok; op = op->input)
-        if (op->kind == WR_OP_JOIN) {
-            ok = l->njoins < MAX_JOINS && collect(l, op->inputs[1]);
-            if (ok)
-                l->join[l->njoins++].op = op;
-        }
-    if (ok)
+    if (ok && collect_joins(l, plan->stream))
         return l;
     free(l);
     return NULL;

@@ -12,7 +12,7 @@ struct wr_join;
 
 enum { WR_LISTS_CLOCK_SECONDS = 60 };
 
-/* Borrows all; `stream` is a chain of operators down to the scan. NULL: no memory, or more than it
+/* Borrows all. NULL: no memory, or more than it
  * has room for. `memory`: what one run over lists may keep. */
 struct wr_lists *wr_lists_new(const struct wr_plan *plan, const struct wr_hash_key *secret,
                               size_t memory);

@@ -218,7 +218,7 @@ static uint32_t raw_find(const struct wr_stream *s, const uint64_t *rows, uint32
 {
     while (n-- > 0) {
         const uint64_t *raw = rows + (size_t)n * s->raw_words;
-        if ((int64_t)raw[0] == ts && (!s->amends || raw[1] == rowid))
+        if ((int64_t)raw[0] == ts && (s->raw_slots < 2 || raw[1] == rowid))
             return n;
     }
     return UINT32_MAX;

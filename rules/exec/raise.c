@@ -160,9 +160,9 @@ static void alert_times(struct wr_stream *s, struct group *g, const struct firin
     a->last_seen = last == INT64_MIN ? 0 : last;
     a->exact = !ext_of(s, g)->approx && t >= s->inexact_until;
     const uint64_t *rows = raw_rows(s, g);
-    for (uint32_t i = g->nraw; s->amends && i-- > 0 && a->nsamples < 5;)
-        if (rows[(size_t)i * s->raw_words + 1])
-            a->sample_rows[a->nsamples++] = rows[(size_t)i * s->raw_words + 1];
+    for (uint32_t i = g->nraw; s->raw_slots > 1 && i-- > 0 && a->nsamples < 5;)
+        if (rows[(size_t)i * s->raw_words + 1] & ROW_ID_MASK)
+            a->sample_rows[a->nsamples++] = rows[(size_t)i * s->raw_words + 1] & ROW_ID_MASK;
 }
 
 static enum wr_err raise(struct wr_stream *s, struct group *g, const struct wr_chunk *chunk, int64_t t,
@@ -296,7 +296,7 @@ enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk
     a->first_seen = a->last_seen = ts;
     a->exact = a->final = true;
     if (rowid)
-        a->sample_rows[a->nsamples++] = rowid;
+        a->sample_rows[a->nsamples++] = rowid & ROW_ID_MASK;
     emit(s, a);
     return WR_OK;
 }

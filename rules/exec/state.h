@@ -103,17 +103,26 @@ struct quick {
  * when rows leave, too. */
 enum { STEADY_BITS = 40 };
 
+/* One table that the rule reads, and what its rows go through before they are results or counted. */
+struct leg {
+    const struct wr_op *top; /* of its own chain: what stands above the union is not below this */
+    enum wr_table table;
+    const struct wr_amends *amends; /* NULL: its rows never change */
+    const struct wr_op *prefix[WR_STREAM_OPS_MAX];
+    uint32_t nprefix;
+};
+
 struct wr_stream {
     const struct wr_plan *plan;
     struct wr_stream_opts opts;
-    enum wr_table table;
-    const struct wr_op *prefix[64], *suffix[64]; /* in the order of the rows */
-    uint32_t nprefix, nsuffix;
+    struct leg *legs, *leg; /* leg: whose rows are at hand */
+    uint32_t nlegs;
+    const struct wr_op *suffix[WR_STREAM_OPS_MAX]; /* as prefixes: in the order of the rows */
+    uint32_t nsuffix;
     const struct wr_op *summarize; /* NULL: stateless */
     const struct wr_schema *out_schema;
     struct wr_agg_layout layout;
-    uint32_t raw_words, pane_words, raw_slots, raw_max;
-    const struct wr_amends *amends; /* NULL: rows never change */
+    uint32_t raw_words, pane_words, raw_slots, raw_max; /* raw_slots 2: a row has its number, since rows change */
     bool rising;
     struct quick quick[16];
     uint32_t nquick;
@@ -154,6 +163,10 @@ struct wr_stream {
     struct wr_alert *alerts, **alerts_end;
     struct wr_engine_stats stats;
 };
+
+/* The _RowId behind a row's number: the leg stands above it. */
+enum { ROW_LEG_SHIFT = 56 };
+#define ROW_ID_MASK ((UINT64_C(1) << ROW_LEG_SHIFT) - 1)
 
 enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
 
@@ -325,7 +338,7 @@ bool wr_op_multiplies(const struct wr_op *op);
 enum wr_err wr_stream_apply(struct wr_stream *s, const struct wr_op *op, struct wr_chunk *chunk);
 /* stream.c: the row's place in time; false when it is in no window any more. */
 bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts);
-/* Its number; 0: it has none. */
+/* Its number; 0: it has none. In two legs of a union the same row has two. */
 uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t row);
 enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk, uint32_t row, int64_t ts,
                                uint64_t rowid);

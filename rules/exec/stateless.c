@@ -61,8 +61,8 @@ static enum wr_err go_on(struct way *w, struct wr_chunk *chunk)
 {
     struct wr_stream *s = w->s;
     enum wr_err err = WR_OK;
-    for (; w->at < s->nprefix && chunk->sel.n && !err; w->at++) {
-        const struct wr_op *op = s->prefix[w->at];
+    for (; w->at < s->leg->nprefix && chunk->sel.n && !err; w->at++) {
+        const struct wr_op *op = s->leg->prefix[w->at];
         struct way next = *w;
         next.at++;
         if (!wr_op_multiplies(op)) {

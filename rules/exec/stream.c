@@ -18,7 +18,20 @@ void wr_stream_incomplete(struct wr_stream *stream, int64_t now)
 
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table)
 {
-    return stream->table == table;
+    for (uint32_t i = 0; i < stream->nlegs; i++)
+        if (stream->legs[i].table == table)
+            return true;
+    return false;
+}
+
+uint32_t wr_stream_legs(const struct wr_stream *stream)
+{
+    return stream->nlegs;
+}
+
+const struct wr_op *wr_stream_leg(const struct wr_stream *stream, uint32_t leg, enum wr_table table)
+{
+    return stream->legs[leg].table == table ? stream->legs[leg].top : NULL;
 }
 
 /* What one look at a batch gives: the rows that passed, their keys and arguments. */
@@ -40,8 +53,8 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
     memcpy(v->chunk.sel.row, sel->row, sel->n * sizeof *sel->row);
     v->chunk.sel.n = sel->n;
     s->ev.nrows = b->nrows;
-    for (; v->at < s->nprefix && v->chunk.sel.n && !wr_op_multiplies(s->prefix[v->at]); v->at++)
-        if (wr_stream_apply(s, s->prefix[v->at], &v->chunk))
+    for (; v->at < s->leg->nprefix && v->chunk.sel.n && !wr_op_multiplies(s->leg->prefix[v->at]); v->at++)
+        if (wr_stream_apply(s, s->leg->prefix[v->at], &v->chunk))
             return false;
     if (!s->summarize || !v->chunk.sel.n)
         return true;
@@ -73,15 +86,15 @@ static const struct wr_vec *old_columns(struct wr_stream *s, const struct wr_bat
     if (!cols)
         return NULL;
     memcpy(cols, b->col, b->schema->ncols * sizeof *cols);
-    for (uint16_t i = 0; i < s->amends->ncols; i++)
-        if (s->amends->cols[i].prev != WR_NO_COL)
-            cols[s->amends->cols[i].col] = b->col[s->amends->cols[i].prev];
+    for (uint16_t i = 0; i < s->leg->amends->ncols; i++)
+        if (s->leg->amends->cols[i].prev != WR_NO_COL)
+            cols[s->leg->amends->cols[i].col] = b->col[s->leg->amends->cols[i].prev];
     return cols;
 }
 
 static inline bool is_amend(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
+    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->amend] : NULL;
     return v && v->i && wr_vec_valid(v, row) && v->i[row];
 }
 
@@ -112,8 +125,9 @@ static inline bool row_time(struct wr_stream *s, const struct wr_batch *b, uint3
 
 static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    const struct wr_vec *v = s->amends ? &b->col[s->amends->row_id] : NULL;
-    return v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->row_id] : NULL;
+    uint64_t id = v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
+    return id ? id ^ (uint64_t)(s->leg - s->legs) << ROW_LEG_SHIFT : 0;
 }
 
 bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
@@ -138,7 +152,7 @@ static void read_times(struct wr_stream *s, const struct wr_batch *b, const stru
         else if (!row_time(s, b, row, &s->ts[k]))
             s->ts[k] = GONE;
     }
-    for (uint32_t k = 0; s->amends && k < sel->n; k++)
+    for (uint32_t k = 0; s->raw_slots > 1 && k < sel->n; k++)
         s->rowid[k] = rowid_of(s, b, sel->row[k]);
     if (!s->epoch && sel->n)
         s->epoch = s->now;
@@ -171,7 +185,7 @@ static inline void stage(struct wr_stream *s, uint32_t at)
     const union wr_slot *slots = s->slots + (size_t)at * s->layout.nrow;
     uint64_t *row = s->row;
     *row++ = (uint64_t)s->ts[at];
-    if (s->amends)
+    if (s->raw_slots > 1)
         *row++ = s->rowid[at];
     for (uint32_t k = 0; k < s->layout.nrow; k++)
         *row++ = slots[k].u;
@@ -209,10 +223,10 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
 /* Bytes that were unknown are known now. */
 static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
 {
-    for (uint16_t i = 0; i < s->amends->ncols; i++) {
-        if (s->amends->cols[i].prev == WR_NO_COL)
+    for (uint16_t i = 0; i < s->leg->amends->ncols; i++) {
+        if (s->leg->amends->cols[i].prev == WR_NO_COL)
             continue;
-        const struct wr_vec *now = &b->col[s->amends->cols[i].col], *was = &b->col[s->amends->cols[i].prev];
+        const struct wr_vec *now = &b->col[s->leg->amends->cols[i].col], *was = &b->col[s->leg->amends->cols[i].prev];
         if (now->i && wr_vec_valid(now, row) && !(was->i && wr_vec_valid(was, row)))
             return true;
     }
@@ -329,7 +343,7 @@ static bool amendments(struct wr_stream *s, const struct wr_batch *b, const stru
                        struct wr_sel *ret_sel)
 {
     *ret_sel = (struct wr_sel){0};
-    const struct wr_vec *v = s->amends ? &b->col[s->amends->amend] : NULL;
+    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->amend] : NULL;
     int64_t any = 0;
     if (!v || !v->i)
         return true;
@@ -391,7 +405,7 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
 /* The given rows side by side: what follows costs as much as there are rows, not as the batch is long. */
 static bool gather(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *given, struct wr_batch *to)
 {
-    const struct wr_colset *wanted = &s->plan->scans[s->table].wanted;
+    const struct wr_colset *wanted = &s->plan->scans[s->leg->table].wanted;
     *to = (struct wr_batch){.schema = b->schema, .nrows = given->n, .cap = given->n, .sealed = true};
     to->col = wr_arena_alloc(s->ev.arena, b->schema->ncols * sizeof *to->col);
     to->sel.row = wr_arena_alloc(s->ev.arena, given->n * sizeof *to->sel.row);
@@ -427,26 +441,14 @@ static bool gather(struct wr_stream *s, const struct wr_batch *b, const struct w
     return true;
 }
 
-enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_batch *batch,
-                                   const struct wr_sel *given, int64_t now)
+/* Rows of the table of the leg at hand. */
+static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, const struct wr_sel *given)
 {
-    struct wr_stream *s = stream;
-    enum wr_err err = wr_stream_advance(s, now);
-    s->stats.rows_in += batch->sel.n;
-    if (err || !given->n)
-        return err;
-    wr_arena_reset(s->batch_arena);
-    s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows};
+    struct wr_sub_result *subs = s->ev.subs;
     struct wr_batch few;
-    if (s->lists) {
-        err = wr_lists_now(s->lists, s->now, &s->ev.subs);
-        if (err == WR_ENOMEM)
-            return err;
-        if (!s->ev.subs) {
-            s->stats.evicted += given->n; /* a list beyond the bounds: nothing can be said of these rows */
-            return WR_OK;
-        }
-    }
+    wr_arena_reset(s->batch_arena);
+    s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows, .subs = subs};
+    enum wr_err err;
     if (given->n >= batch->nrows / 4)
         err = rows(s, batch, given);
     else
@@ -454,9 +456,41 @@ enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_bat
     return err ? err : s->ev.err;
 }
 
-enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch, int64_t now)
+enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
+                                   const struct wr_sel *given, int64_t now)
 {
-    return wr_stream_consume_rows(stream, batch, &batch->sel, now);
+    struct wr_stream *s = stream;
+    enum wr_err err = wr_stream_advance(s, now);
+    uint32_t n = 0;
+    s->stats.rows_in += batch->sel.n;
+    for (uint32_t i = 0; i < s->nlegs; i++)
+        n += s->legs[i].table == table ? given[i].n : 0;
+    if (err || !n)
+        return err;
+    if (s->lists) {
+        err = wr_lists_now(s->lists, s->now, &s->ev.subs);
+        if (err == WR_ENOMEM)
+            return err;
+        if (!s->ev.subs) {
+            s->stats.evicted += n; /* a list beyond the bounds: nothing can be said of these rows */
+            return WR_OK;
+        }
+    }
+    err = WR_OK;
+    for (uint32_t i = 0; i < s->nlegs && !err; i++) {
+        s->leg = &s->legs[i];
+        if (s->leg->table == table && given[i].n)
+            err = leg_rows(s, batch, &given[i]);
+    }
+    return err;
+}
+
+enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch, int64_t now)
+{
+    struct wr_sel all[WR_STREAM_LEGS_MAX];
+    for (uint32_t i = 0; i < stream->nlegs; i++)
+        all[i] = batch->sel;
+    return wr_stream_consume_rows(stream, table, batch, all, now);
 }
 
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream)

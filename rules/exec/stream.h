@@ -20,14 +20,19 @@ struct wr_stream_opts {
  * aggregates. */
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts);
 void wr_stream_free(struct wr_stream *stream);
-/* True when the plan reads `table`. */
 /* Until what was told by `now` has left the window, alerts are not exact. */
 void wr_stream_incomplete(struct wr_stream *stream, int64_t now);
+/* True when the plan reads `table`. */
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table);
-enum wr_err wr_stream_consume(struct wr_stream *stream, const struct wr_batch *batch,
+/* Legs of its union, one without any: 1 to WR_STREAM_LEGS_MAX. */
+uint32_t wr_stream_legs(const struct wr_stream *stream);
+/* The operators down to a leg's table; NULL: it reads another table. */
+const struct wr_op *wr_stream_leg(const struct wr_stream *stream, uint32_t leg, enum wr_table table);
+/* Rows of `table`: each goes through every leg that reads it. */
+enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
-/* The same when only these rows of the batch can matter (dispatch.h); none: costs next to nothing. */
-enum wr_err wr_stream_consume_rows(struct wr_stream *stream, const struct wr_batch *batch,
+/* The same when only these rows of the batch can matter (dispatch.h), one selection a leg; none: costs next to nothing. */
+enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */

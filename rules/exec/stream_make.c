@@ -4,34 +4,59 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024, MAX_OPS = 64 };
+enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024 };
 
-/* Operators from the scan on, split at the summarize. False when there are too many. */
+/* Operators on the way down to a table, the last that a row goes through first. */
+struct path {
+    const struct wr_op *op[WR_STREAM_OPS_MAX];
+    uint32_t n;
+};
+
+/* False: no memory, or it is not a plan that streams. NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static bool add_legs(struct wr_stream *s, const struct wr_op *top, struct path *path)
+{
+    const struct wr_op *op = top;
+    uint32_t outer = path->n;
+    for (; op && op->kind != WR_OP_SCAN && op->kind != WR_OP_UNION; op = op->input) {
+        if (path->n == WR_STREAM_OPS_MAX || op->kind == WR_OP_SUMMARIZE)
+            return false;
+        if (op->kind != WR_OP_SORT && op->kind != WR_OP_TAKE) /* of one row: nothing to do */
+            path->op[path->n++] = op;
+    }
+    bool ok = op != NULL;
+    for (uint32_t i = 0; ok && op->kind == WR_OP_UNION && i < op->ninputs; i++)
+        ok = add_legs(s, op->inputs[i], path);
+    if (ok && op->kind == WR_OP_SCAN) {
+        struct leg *list = s->nlegs < WR_STREAM_LEGS_MAX ? realloc(s->legs, (s->nlegs + 1) * sizeof *list) : NULL;
+        if (!list)
+            return false;
+        s->legs = list;
+        struct leg *leg = &list[s->nlegs++];
+        *leg = (struct leg){.top = top, .table = op->table, .amends = wr_table_amends(op->table), .nprefix = path->n};
+        for (uint32_t i = 0; i < path->n; i++)
+            leg->prefix[i] = path->op[path->n - 1 - i];
+    }
+    path->n = outer;
+    return ok;
+}
+
+/* Operators from the scans on, split at the summarize. False when there are too many. */
 static bool line_up(struct wr_stream *s)
 {
-    const struct wr_op *ops[2 * MAX_OPS];
-    uint32_t n = 0;
-    for (const struct wr_op *op = s->plan->stream; op; op = op->input) {
-        if (n == 2 * MAX_OPS)
+    struct path above = {.n = 0}, below = {.n = 0};
+    const struct wr_op *op = s->plan->stream;
+    for (; op && op->kind != WR_OP_SUMMARIZE && op->kind != WR_OP_SCAN && op->kind != WR_OP_UNION; op = op->input) {
+        if (above.n == WR_STREAM_OPS_MAX)
             return false;
-        ops[n++] = op;
+        if (op->kind != WR_OP_SORT && op->kind != WR_OP_TAKE)
+            above.op[above.n++] = op;
     }
-    if (n == 0 || ops[n - 1]->kind != WR_OP_SCAN)
-        return false;
-    s->table = ops[n - 1]->table;
-    for (uint32_t i = n - 1; i-- > 0;) {
-        if (ops[i]->kind == WR_OP_SUMMARIZE && !s->summarize) {
-            s->summarize = ops[i];
-            continue;
-        }
-        uint32_t *count = s->summarize ? &s->nsuffix : &s->nprefix;
-        if (*count == MAX_OPS || ops[i]->kind == WR_OP_SUMMARIZE || ops[i]->kind == WR_OP_UNION)
-            return false;
-        if (ops[i]->kind != WR_OP_SORT && ops[i]->kind != WR_OP_TAKE) /* of one row: nothing to do */
-            (s->summarize ? s->suffix : s->prefix)[(*count)++] = ops[i];
-    }
-    s->out_schema = s->plan->stream->schema;
-    return true;
+    s->summarize = op && op->kind == WR_OP_SUMMARIZE ? op : NULL;
+    for (uint32_t i = 0; s->summarize && i < above.n; i++)
+        s->suffix[i] = above.op[above.n - 1 - i];
+    s->nsuffix = s->summarize ? above.n : 0;
+    s->out_schema = op ? s->plan->stream->schema : NULL;
+    return op && add_legs(s, s->summarize ? op->input : s->plan->stream, &below);
 }
 
 /* The column of the operator below all maps of the list that `ex` is, or WR_NO_COL. */
@@ -43,6 +68,14 @@ static uint16_t source_col(const struct wr_op *const *ops, uint32_t n, const str
         else if (ops[n]->kind == WR_OP_PARSE && ex->col >= ops[n]->input->schema->ncols)
             return WR_NO_COL;
     return ex->kind == WR_EX_COL ? ex->col : WR_NO_COL;
+}
+
+/* The window's time, over all maps of the leg. */
+static bool is_time(const struct wr_stream *s, const struct leg *leg, const struct wr_ex *ex)
+{
+    uint16_t col = source_col(leg->prefix, leg->nprefix, ex);
+    const struct wr_schema *scan = wr_schema_of(leg->table);
+    return col != WR_NO_COL && scan->cols[col].store == scan->cols[s->plan->time_col].store;
 }
 
 /* dcount of a group's own key, min and max of the window's time: no state of their own. Values of other dcounts come as
@@ -61,9 +94,9 @@ static void shorten(struct wr_stream *s)
                     p->dset = WR_NO_DSET;
                 }
         if ((p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX) && s->plan->time_col != WR_NO_COL) {
-            uint16_t col = source_col(s->prefix, s->nprefix, arg);
-            const struct wr_schema *scan = wr_schema_of(s->table);
-            p->of_time = col != WR_NO_COL && scan->cols[col].store == scan->cols[s->plan->time_col].store;
+            p->of_time = true;
+            for (uint32_t l = 0; l < s->nlegs; l++)
+                p->of_time &= is_time(s, &s->legs[l], arg);
         }
         if (p->dset != WR_NO_DSET) {
             p->dset = sets++;
@@ -219,10 +252,12 @@ static bool make_key_row(struct wr_stream *s)
 
 static bool set_up(struct wr_stream *s)
 {
-    s->amends = wr_table_amends(s->table);
-    bool joins = false;
-    for (uint32_t i = 0; i < s->nprefix; i++)
-        joins |= s->prefix[i]->kind == WR_OP_JOIN;
+    bool joins = false, changes = false;
+    for (uint32_t l = 0; l < s->nlegs; l++) {
+        changes |= s->legs[l].amends != NULL;
+        for (uint32_t i = 0; i < s->legs[l].nprefix; i++)
+            joins |= s->legs[l].prefix[i]->kind == WR_OP_JOIN;
+    }
     if ((joins || s->plan->nsubs) && !(s->lists = wr_lists_new(s->plan, &s->opts.secret, s->opts.memory_bytes)))
         return false;
     s->window = s->plan->window <= 0 ? 0 : s->plan->window < WR_TICKS_MAX ? s->plan->window : WR_TICKS_MAX;
@@ -232,7 +267,7 @@ static bool set_up(struct wr_stream *s)
         return false;
     shorten(s);
     analyse(s);
-    s->raw_slots = 1u + (s->amends != NULL);
+    s->raw_slots = 1u + changes;
     s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
@@ -270,6 +305,7 @@ void wr_stream_free(struct wr_stream *stream)
     wr_alerts_free(stream->alerts);
     wr_arena_free(stream->batch_arena);
     wr_arena_free(stream->row_arena);
+    free(stream->legs);
     free(stream->sum_slots);
     free(stream->slots);
     wr_keys_fini(&stream->keys);

@@ -185,7 +185,7 @@ static bool bind_all(struct wr_binder *b)
     if (!root || b->diags->nerrors != errors)
         return false;
     b->plan->root = wr_op_visible(b, root);
-    return b->plan->root && wr_plan_prune(b) && wr_plan_stream(b) && wr_plan_scans(b);
+    return b->plan->root && wr_plan_prune(b) && wr_plan_sink(b) && wr_plan_stream(b) && wr_plan_scans(b);
 }
 
 struct wr_plan *wr_plan_new(const struct wr_source *source, struct wr_diags *diags)

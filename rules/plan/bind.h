@@ -267,9 +267,14 @@ void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *w
 
 /* ---- after binding ---- */
 bool wr_plan_prune(struct wr_binder *b);  /* drops columns that nothing reads */
+bool wr_plan_sink(struct wr_binder *b);   /* filters and maps into the legs of unions; after prune */
 bool wr_plan_stream(struct wr_binder *b); /* mode, window, stream */
 bool wr_plan_scans(struct wr_binder *b);  /* pushdown, wanted columns */
 void wr_plan_hash(struct wr_plan *plan);
+bool wr_reads_a_table(const struct wr_op *op); /* some operator of the tree does */
+/* List | join (events): as events that look up the list, with the columns put back. innerunique takes the first of the
+ * list's rows that have a key, and each event. NULL: not such a join, or no memory. */
+const struct wr_op *wr_join_turned(struct wr_binder *b, const struct wr_op *op);
 
 /* An expression as text, with column names of `schema`. */
 void wr_ex_print(const struct wr_ex *ex, const struct wr_schema *schema, struct wr_buf *out);

@@ -304,6 +304,31 @@ static void print_scan(const struct wr_scan *scan, struct wr_buf *out)
     wr_buf_char(out, '\n');
 }
 
+/* Each leg's way. NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static void print_legs(const struct wr_plan *plan, const struct wr_op *op, bool in_union, uint32_t *leg, struct wr_buf *out)
+{
+    while (op->input)
+        op = op->input;
+    for (uint32_t i = 0; i < op->ninputs; i++)
+        print_legs(plan, op->inputs[i], true, leg, out);
+    if (in_union && op->kind == WR_OP_SCAN)
+        wr_buf_fmt(out, "leg %u: %s, row by row%s\n", ++*leg, op->schema->name,
+                   plan->mode == WR_MODE_INCREMENTAL ? " into the groups of all legs" : "");
+}
+
+/* Right sides that a stream looks up. NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static bool joins(const struct wr_op *op)
+{
+    for (; op; op = op->input) {
+        if (op->kind == WR_OP_JOIN)
+            return true;
+        for (uint32_t i = 0; op->kind == WR_OP_UNION && i < op->ninputs; i++)
+            if (joins(op->inputs[i]))
+                return true;
+    }
+    return false;
+}
+
 void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
 {
     static const char *const modes[] = {"stateless: each row that passes is a result",
@@ -321,11 +346,12 @@ void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
         if (plan->window)
             wr_buf_fmt(out, ", from %s\n", plan->window_from);
         else
-            wr_buf_str(out, "none given\n");
+            wr_buf_fmt(out, "%s\n", plan->window_from ? plan->window_from : "none given");
     }
-    bool lists = plan->nsubs != 0;
-    for (const struct wr_op *op = plan->stream; op; op = op->input)
-        lists |= op->kind == WR_OP_JOIN;
+    uint32_t leg = 0;
+    if (plan->stream)
+        print_legs(plan, plan->stream, false, &leg, out);
+    bool lists = plan->nsubs != 0 || (plan->stream && joins(plan->stream));
     if (lists && plan->mode == WR_MODE_STATELESS)
         wr_buf_str(out, "lists: each row is judged by them as they are when it comes, times in them to the minute\n");
     print_subs(plan, out);

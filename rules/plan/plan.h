@@ -129,10 +129,13 @@ struct wr_op {
 
 /* ---- plan ---------------------------------------------------------------------------------------------- */
 
+/* Of a plan that streams: tables that it reads, each time one is named; operators that a row goes through. */
+enum { WR_STREAM_LEGS_MAX = 64, WR_STREAM_OPS_MAX = 128 };
+
 /* How a rule can run on a stream. */
 enum wr_mode {
-    WR_MODE_STATELESS,   /* scan, where, map: each row that passes is an alert */
-    WR_MODE_INCREMENTAL, /* scan, (where|map)*, summarize, (where|map|sort|take)*: panes */
+    WR_MODE_STATELESS,   /* scans, where, map: each row that passes is an alert */
+    WR_MODE_INCREMENTAL, /* scans, (where|map)*, summarize, (where|map|sort|take)*: panes */
     WR_MODE_WINDOWED,    /* anything else that reads a table: run again over kept rows; `why` says why */
     WR_MODE_BATCH        /* `weir query` only */
 };
@@ -155,11 +158,11 @@ struct wr_plan {
     const char *why;           /* WR_MODE_WINDOWED, WR_MODE_BATCH: for people */
     /* Streaming modes. The conjunct `Timestamp > ago(x)` over the scan is the window: it stands in `root` for batch
      * runs and is left out of `stream`. */
-    struct wr_op *stream;      /* root without the window conjunct; same shape otherwise */
+    struct wr_op *stream;      /* root without the window conjunct: a chain from a SCAN, or from a UNION of such chains */
     struct wr_op *summarize;   /* in `stream`; NULL when stateless */
     bool lists_ask_clock;      /* stateless: what it reads of lists names now() */
     int64_t window;            /* ticks; 0 = no bound given */
-    const char *window_from;   /* "ago(24h) at line 3", "queryPeriod", "default" */
+    const char *window_from;   /* "ago(24h) at line 3", "queryPeriod", "default"; without a window: why, or NULL */
     uint16_t time_col;         /* of the scan: what the window is about; WR_NO_COL: arrival, or windowed */
     uint64_t hash[2];          /* of everything that decides results: state is kept over a reload when equal */
 };

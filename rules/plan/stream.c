@@ -4,6 +4,8 @@
  *                                                   inside of its expressions may read lists
  *   SCAN, (WHERE|MAP)*, SUMMARIZE, (WHERE|MAP|SORT|TAKE)*   incremental: panes of partial
  * aggregates
+ *   UNION of such SCANs (legs), ...                 the same: a row goes through its table's legs, and what
+ *                                                   stands above the union is shared
  *
  * `Timestamp > ago(x)` over the table is the window. Everything else that names now() would change
  * while nothing arrives, so it stands in the way of panes. SentBytes and ReceivedBytes grow while a
@@ -16,13 +18,25 @@
 
 enum { MAX_CHAIN = 512, MAX_CONJUNCTS = 256 };
 
+/* Operators from a table or a union on. */
+struct chain {
+    const struct wr_op *at[MAX_CHAIN]; /* the table first */
+    uint32_t n, sum;                   /* at[sum] is the summarize; n when there is none */
+};
+
 struct stream {
     struct wr_binder *b;
-    const struct wr_op *chain[MAX_CHAIN]; /* the table first */
-    uint32_t n, sum;                      /* chain[sum] is the summarize; n when there is none */
-    uint16_t
-        time[WR_MAX_COLS]; /* of the operator at hand: 1 where the column is the table's time */
+    bool sums;          /* there is a summarize, above all legs */
+    bool keep_windows;  /* legs look back differently: each tests its own */
+    bool differ;        /* they do */
+    uint32_t legs, leg; /* so far; the one at hand, 0: what stands above */
+    uint32_t ops;       /* above the table at hand, in its leg and beyond */
+    uint32_t noted;     /* where the last note about a window points to, + 1 */
+    /* Of the operator at hand. */
+    uint16_t time[WR_MAX_COLS]; /* 1 where the column is the table's time */
     struct wr_colset mutable_cols;
+    int64_t window;
+    const char *window_from;
     bool uses_now;
 };
 
@@ -35,6 +49,8 @@ static bool in_the_way(struct stream *s, const char *fmt, ...)
     struct wr_buf text = {0};
     if (!plan->why) {
         va_list ap;
+        if (s->leg)
+            wr_buf_fmt(&text, "leg %u of its union: ", s->leg);
         va_start(ap, fmt);
         wr_buf_vfmt(&text, fmt, ap);
         va_end(ap);
@@ -107,8 +123,7 @@ static bool is_time(const struct stream *s, const struct wr_ex *ex)
 
 static void set_window(struct stream *s, const struct wr_ex *bound, int64_t ticks, bool closed)
 {
-    struct wr_plan *plan = s->b->plan;
-    if (ticks <= 0 || (plan->window && plan->window <= ticks))
+    if (ticks <= 0 || (s->window && s->window <= ticks))
         return;
     uint32_t line, col;
     char text[128];
@@ -116,9 +131,11 @@ static void set_window(struct stream *s, const struct wr_ex *bound, int64_t tick
     wr_source_locate(src, bound->span.at, &line, &col);
     int n = bound->span.len < 60 ? (int)bound->span.len : 60;
     snprintf(text, sizeof text, "%.*s at line %u", n, src->text + bound->span.at, line);
-    plan->window = ticks;
-    plan->window_from = wr_arena_strndup(plan->arena, text, strlen(text));
-    if (closed)
+    s->window = ticks;
+    s->window_from = wr_arena_strndup(s->b->plan->arena, text, strlen(text));
+    bool said = s->noted == bound->span.at + 1;
+    s->noted = closed ? bound->span.at + 1 : s->noted;
+    if (closed && !said)
         wr_diag_add(s->b->diags, WR_NOTE, src, bound->span,
                     "on a stream the window begins just after this instant: '>=' runs as '>'");
 }
@@ -185,97 +202,45 @@ static bool strip_window(struct stream *s, struct wr_ex *pred, struct wr_ex **re
  * ----------------------------------------------------------------------------------------------------
  */
 
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
-static bool reads_a_table(const struct wr_op *op)
-{
-    bool any = op->kind == WR_OP_SCAN || (op->input && reads_a_table(op->input));
-    for (uint32_t i = 0; i < op->ninputs && !any; i++)
-        any = reads_a_table(op->inputs[i]);
-    return any;
-}
-
 /* What a row comes through: a join's left side where the right one reads lists only. */
 static const struct wr_op *before(const struct wr_op *op)
 {
-    return op->kind != WR_OP_JOIN ? op->input : reads_a_table(op->inputs[1]) ? NULL : op->inputs[0];
+    return op->kind != WR_OP_JOIN ? op->input : wr_reads_a_table(op->inputs[1]) ? NULL : op->inputs[0];
 }
 
-/* List | join (events): as events that look up the list, with the columns put back. innerunique takes the first of the list's
- * rows that have a key, and each event. NULL: not such a join, or no memory. */
-static const struct wr_op *turned(struct wr_binder *b, const struct wr_op *op)
+/* False: it stands on something else than a table or a union. */
+static bool collect(struct stream *s, const struct wr_op *root, struct chain *c)
 {
-    bool inner = op->join == WR_JOIN_INNER || op->join == WR_JOIN_INNERUNIQUE;
-    if (op->kind != WR_OP_JOIN || reads_a_table(op->inputs[0]) || !reads_a_table(op->inputs[1]) ||
-        (!inner && op->join != WR_JOIN_RIGHTOUTER))
-        return NULL;
-    uint16_t nlist = op->inputs[0]->schema->ncols, nevent = op->inputs[1]->schema->ncols, n = op->schema->ncols;
-    struct wr_op *join = wr_arena_alloc(b->arena, sizeof *join), *map = wr_arena_alloc(b->arena, sizeof *map);
-    struct wr_op **inputs = wr_arena_alloc(b->arena, 2 * sizeof(struct wr_op *));
-    struct wr_ex **keys = wr_arena_alloc(b->arena, (2 * op->nkeys + 1) * sizeof(struct wr_ex *));
-    struct wr_ex **back = wr_arena_alloc(b->arena, (n + 1u) * sizeof(struct wr_ex *));
-    struct wr_schema *schema = wr_arena_alloc(b->arena, sizeof *schema);
-    struct wr_coldef *cols = wr_arena_alloc(b->arena, (n + 1u) * sizeof *cols);
-    if (!join || !map || !inputs || !keys || !back || !schema || !cols || n != nlist + nevent)
-        return NULL;
-    for (uint16_t i = 0; i < n; i++) {
-        uint16_t at = i < nlist ? (uint16_t)(nevent + i) : (uint16_t)(i - nlist);
-        cols[at] = op->schema->cols[i];
-        cols[at].store = at;
-    }
-    *schema = (struct wr_schema){.name = "", .cols = cols, .ncols = n};
-    for (uint16_t i = 0; i < n; i++) {
-        back[i] = wr_ex_new(b, WR_EX_COL, op->schema->cols[i].type, op->span);
-        if (!back[i])
-            return NULL;
-        back[i]->col = i < nlist ? (uint16_t)(nevent + i) : (uint16_t)(i - nlist);
-    }
-    for (uint32_t k = 0; k < op->nkeys; k++) {
-        keys[k] = op->cols[op->nkeys + k];
-        keys[op->nkeys + k] = op->cols[k];
-    }
-    inputs[0] = op->inputs[1];
-    inputs[1] = op->inputs[0];
-    *join = *op;
-    join->inputs = inputs;
-    join->cols = keys;
-    join->schema = schema;
-    join->join = inner ? WR_JOIN_INNER : WR_JOIN_LEFTOUTER;
-    join->first_only = op->join == WR_JOIN_INNERUNIQUE;
-    *map = (struct wr_op){.kind = WR_OP_MAP, .span = op->span, .input = join, .schema = op->schema, .cols = back};
-    return map;
-}
-
-static bool collect(struct stream *s, const struct wr_op *root)
-{
-    for (const struct wr_op *op = root; op; op = before(op)) {
-        const struct wr_op *other = turned(s->b, op);
+    for (const struct wr_op *op = root; op; op = op->kind == WR_OP_UNION ? NULL : before(op)) {
+        const struct wr_op *other = wr_join_turned(s->b, op);
         op = other ? other : op;
-        if (s->n == MAX_CHAIN)
+        if (c->n == MAX_CHAIN)
             return in_the_way(s, "it has too many operators");
-        s->chain[s->n++] = op;
+        c->at[c->n++] = op;
     }
-    for (uint32_t i = 0; i < s->n / 2; i++) {
-        const struct wr_op *op = s->chain[i];
-        s->chain[i] = s->chain[s->n - 1 - i];
-        s->chain[s->n - 1 - i] = op;
+    for (uint32_t i = 0; i < c->n / 2; i++) {
+        const struct wr_op *op = c->at[i];
+        c->at[i] = c->at[c->n - 1 - i];
+        c->at[c->n - 1 - i] = op;
     }
-    if (s->chain[0]->kind == WR_OP_UNION)
-        return in_the_way(s, "a union of tables has no panes");
-    if (s->chain[0]->kind == WR_OP_JOIN)
+    if (c->at[0]->kind == WR_OP_JOIN)
         return in_the_way(s, "a join has no panes");
-    if (s->chain[0]->kind != WR_OP_SCAN)
+    if (c->at[0]->kind != WR_OP_SCAN && c->at[0]->kind != WR_OP_UNION)
         return in_the_way(s, "it reads no table");
-    s->sum = s->n;
-    for (uint32_t i = s->n; i-- > 1;)
-        if (s->chain[i]->kind == WR_OP_SUMMARIZE)
-            s->sum = i;
+    c->sum = c->n;
+    for (uint32_t i = c->n; i-- > 1;)
+        if (c->at[i]->kind == WR_OP_SUMMARIZE)
+            c->sum = i;
+    if (c->sum < c->n && s->leg)
+        return in_the_way(s, "a summarize stands in it");
+    s->sums |= c->sum < c->n;
     return true;
 }
 
 /* Rows of the left side against a list: each by itself. */
 static bool join_fits(struct stream *s, const struct wr_op *op)
 {
-    if (s->sum < s->n)
+    if (s->sums)
         return in_the_way(s, "rows that were counted would have to be judged again when a list changes");
     if (op->join == WR_JOIN_INNERUNIQUE)
         return in_the_way(s, "a join of kind innerunique keeps the first row of each key");
@@ -284,24 +249,24 @@ static bool join_fits(struct stream *s, const struct wr_op *op)
     return true;
 }
 
-static bool shape_fits(struct stream *s)
+static bool shape_fits(struct stream *s, const struct chain *c)
 {
-    for (uint32_t i = 1; i < s->n; i++) {
-        enum wr_op_kind kind = s->chain[i]->kind;
-        if (kind == WR_OP_EXPAND && s->sum < s->n)
+    for (uint32_t i = 1; i < c->n; i++) {
+        enum wr_op_kind kind = c->at[i]->kind;
+        if (kind == WR_OP_EXPAND && s->sums)
             return in_the_way(s, "mv-expand has no panes");
-        if (kind == WR_OP_JOIN && !join_fits(s, s->chain[i]))
+        if (kind == WR_OP_JOIN && !join_fits(s, c->at[i]))
             return false;
         if (kind == WR_OP_APPLY)
             return in_the_way(s, "a piece of it runs for each row or part");
         if (kind == WR_OP_SERIAL)
             return in_the_way(s, "functions over rows around a row need all rows at once");
         if (kind == WR_OP_WHOLE)
-            return in_the_way(s, "%s needs all rows at once", s->chain[i]->whole->name);
-        if (kind == WR_OP_SUMMARIZE && i != s->sum)
+            return in_the_way(s, "%s needs all rows at once", c->at[i]->whole->name);
+        if (kind == WR_OP_SUMMARIZE && i != c->sum)
             return in_the_way(s,
                               "a summarize over the result of another has no panes");
-        if (kind == WR_OP_SORT && i < s->sum && s->sum < s->n)
+        if (kind == WR_OP_SORT && i < c->sum && s->sums)
             return in_the_way(s, "a sort stands before the summarize");
         if (kind == WR_OP_TAKE)
             return in_the_way(s, "take and top choose among all rows of a result");
@@ -317,7 +282,7 @@ static void through_map(struct stream *s, const struct wr_op *op)
         time[i] = is_time(s, op->cols[i]);
         if (names_mutable(s, op->cols[i]))
             wr_colset_add(&grows, i);
-        if (op->cols[i]->kind != WR_EX_COL && names_mutable(s, op->cols[i]) && s->sum < s->n)
+        if (op->cols[i]->kind != WR_EX_COL && names_mutable(s, op->cols[i]) && s->sums)
             in_the_way(s,
                        "column '%s' is made from bytes that still grow; only sum() of them can "
                        "follow a stream",
@@ -387,30 +352,32 @@ static bool where_fits(struct stream *s, const struct wr_ex *pred)
 }
 
 /* Copies one operator onto the stream's tree; *top is what it stands on. */
-static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
+static bool add_op(struct stream *s, const struct chain *c, uint32_t i, struct wr_op **top)
 {
-    const struct wr_op *op = s->chain[i];
+    const struct wr_op *op = c->at[i];
     struct wr_ex *pred = op->pred;
-    if (op->kind == WR_OP_WHERE && i < s->sum) {
-        if (!strip_window(s, op->pred, &pred) || (pred && !where_fits(s, pred)))
+    if (op->kind == WR_OP_WHERE && i < c->sum) {
+        if ((!s->keep_windows && !strip_window(s, op->pred, &pred)) || (pred && !where_fits(s, pred)))
             return false;
         if (!pred)
             return true;
-    } else if (op->kind == WR_OP_MAP && i < s->sum) {
+    } else if (op->kind == WR_OP_MAP && i < c->sum) {
         through_map(s, op);
-    } else if (op->kind == WR_OP_PARSE && i < s->sum) {
+    } else if (op->kind == WR_OP_PARSE && i < c->sum) {
         through_parse(s, op);
     } else if (op->kind == WR_OP_JOIN || op->kind == WR_OP_EXPAND) {
-        through_wider(s, op, s->chain[i - 1]->schema->ncols);
+        through_wider(s, op, c->at[i - 1]->schema->ncols);
+        if (op->kind == WR_OP_JOIN)
+            s->b->plan->lists_ask_clock |= wr_tree_any_ex(op->inputs[1], asks_clock, NULL);
     } else if (op->kind == WR_OP_SUMMARIZE) {
         if (!aggregates_fit(s, op))
             return false;
-    } else if (op->kind == WR_OP_SORT && s->sum == s->n) {
+    } else if (op->kind == WR_OP_SORT && !s->sums) {
         return true; /* single rows need no order */
     } else {
         s->uses_now |= pred && names_now(pred);
-        for (uint16_t c = 0; op->kind == WR_OP_MAP && c < op->schema->ncols; c++)
-            s->uses_now |= names_now(op->cols[c]);
+        for (uint16_t col = 0; op->kind == WR_OP_MAP && col < op->schema->ncols; col++)
+            s->uses_now |= names_now(op->cols[col]);
         s->uses_now |= op->kind == WR_OP_PARSE && names_now(op->cols[0]);
     }
     struct wr_op *copy = wr_arena_alloc(s->b->arena, sizeof *copy);
@@ -425,10 +392,84 @@ static bool add_op(struct stream *s, uint32_t i, struct wr_op **top)
     return true;
 }
 
+static bool build(struct stream *s, const struct wr_op *root, struct wr_op **ret);
+
+/* What is known of a table's rows. */
+static void begin_scan(struct stream *s, const struct wr_op *scan)
+{
+    memset(s->time, 0, sizeof s->time);
+    s->time[WR_TIME_COL] = 1;
+    s->mutable_cols = (struct wr_colset){0};
+    const struct wr_amends *amends = wr_table_amends(scan->table);
+    for (uint16_t i = 0; amends && i < amends->ncols; i++)
+        wr_colset_add(&s->mutable_cols, amends->cols[i].col);
+    s->window = 0;
+    s->window_from = NULL;
+}
+
+/* What is known of the rows of all legs: a column is the time where it is in each, and grows where it does in one. The copy's
+ * legs are copies. NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static bool build_legs(struct stream *s, const struct wr_op *op, struct wr_op *copy)
+{
+    struct stream *all = wr_arena_alloc(s->b->arena, sizeof *all);
+    struct wr_op **legs = wr_arena_alloc(s->b->arena, op->ninputs * sizeof *legs);
+    uint32_t outer = s->leg;
+    if (!all || !legs)
+        return wr_bind_nomem(s->b);
+    *copy = *op;
+    copy->inputs = legs;
+    for (uint32_t i = 0; i < op->ninputs; i++) {
+        s->leg = outer ? outer : i + 1;
+        if (!build(s, op->inputs[i], &legs[i]))
+            return false;
+        if (i == 0)
+            *all = *s;
+        s->differ |= s->window != all->window;
+        for (uint16_t col = 0; col < WR_MAX_COLS; col++)
+            all->time[col] &= s->time[col];
+        for (size_t w = 0; w < sizeof s->mutable_cols.bits / sizeof *s->mutable_cols.bits; w++)
+            all->mutable_cols.bits[w] |= s->mutable_cols.bits[w];
+    }
+    memcpy(s->time, all->time, sizeof s->time);
+    s->mutable_cols = all->mutable_cols;
+    s->window = all->window;
+    s->window_from = all->window_from;
+    s->leg = outer;
+    return true;
+}
+
+/* A table and what stands on it, or a union and that. False: something is in the way, or an error was added.
+ * NOLINTNEXTLINE(misc-no-recursion): as deep as unions stand */
+static bool build(struct stream *s, const struct wr_op *root, struct wr_op **ret)
+{
+    struct chain *c = wr_arena_alloc(s->b->arena, sizeof *c);
+    struct wr_op *top = wr_arena_alloc(s->b->arena, sizeof *top);
+    if (!c || !top)
+        return wr_bind_nomem(s->b);
+    if (!collect(s, root, c) || !shape_fits(s, c))
+        return false;
+    s->ops += c->n;
+    if (c->at[0]->kind == WR_OP_UNION) {
+        if (!build_legs(s, c->at[0], top))
+            return false;
+    } else {
+        *top = *c->at[0];
+        begin_scan(s, top);
+        if (++s->legs > WR_STREAM_LEGS_MAX || s->ops > WR_STREAM_OPS_MAX)
+            return in_the_way(s, "it has too many operators");
+    }
+    s->ops -= c->n;
+    for (uint32_t i = 1; i < c->n; i++)
+        if (!add_op(s, c, i, &top))
+            return false;
+    *ret = top;
+    return true;
+}
+
 static bool subs_read_a_table(const struct wr_plan *plan)
 {
     for (uint32_t i = 0; i < plan->nsubs; i++)
-        if (reads_a_table(plan->subs[i].root))
+        if (wr_reads_a_table(plan->subs[i].root))
             return true;
     return false;
 }
@@ -437,6 +478,7 @@ static bool stream(struct wr_binder *b)
 {
     struct stream *s = wr_arena_alloc(b->arena, sizeof *s);
     struct wr_plan *plan = b->plan;
+    struct wr_op *top;
     if (!s)
         return wr_bind_nomem(b);
     s->b = b;
@@ -445,31 +487,28 @@ static bool stream(struct wr_binder *b)
     plan->time_col = WR_NO_COL;
     if (subs_read_a_table(plan) && !in_the_way(s, "a query inside of an expression reads events"))
         return true;
-    if (!collect(s, plan->root) || !shape_fits(s))
-        return true;
-    enum wr_table table = s->chain[0]->table;
-    plan->time_col = WR_TIME_COL;
-    s->time[plan->time_col] = 1;
-    const struct wr_amends *amends = wr_table_amends(table);
-    for (uint16_t i = 0; amends && i < amends->ncols; i++)
-        wr_colset_add(&s->mutable_cols, amends->cols[i].col);
-    struct wr_op *top = NULL;
-    for (uint32_t i = 0; i < s->n; i++)
-        if (!add_op(s, i, &top))
+    if (!build(s, plan->root, &top))
+        return b->diags->nerrors == errors;
+    if (s->differ && s->sums)
+        in_the_way(s, "the legs of its union look back differently far");
+    if (s->differ && !s->sums) {
+        *s = (struct stream){.b = b, .keep_windows = true};
+        if (!build(s, plan->root, &top))
             return b->diags->nerrors == errors;
-    if (s->uses_now && s->sum < s->n)
+    }
+    if (s->uses_now && s->sums)
         in_the_way(s, "now() or ago() is read outside of the window's lower bound");
     for (uint32_t i = 0; i < plan->nsubs; i++)
         plan->lists_ask_clock |= wr_tree_any_ex(plan->subs[i].root, asks_clock, NULL);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->chain[i]->kind == WR_OP_JOIN)
-            plan->lists_ask_clock |= wr_tree_any_ex(s->chain[i]->inputs[1], asks_clock, NULL);
-    if (plan->nsubs && s->sum < s->n)
+    if (plan->nsubs && s->sums)
         in_the_way(s, "rows that were counted would have to be judged again when a list changes");
     if (plan->why)
         return true;
+    plan->time_col = WR_TIME_COL;
+    plan->window = s->window;
+    plan->window_from = s->keep_windows ? "each leg its own, tested as a row comes" : s->window_from;
     plan->stream = top;
-    plan->mode = s->sum < s->n ? WR_MODE_INCREMENTAL : WR_MODE_STATELESS;
+    plan->mode = s->sums ? WR_MODE_INCREMENTAL : WR_MODE_STATELESS;
     return true;
 }
 
@@ -493,9 +532,9 @@ bool wr_plan_stream(struct wr_binder *b)
     struct wr_plan *plan = b->plan;
     if (!stream(b))
         return false;
-    bool reads = reads_a_table(plan->root);
+    bool reads = wr_reads_a_table(plan->root);
     for (uint32_t i = 0; i < plan->nsubs && !reads; i++)
-        reads = reads_a_table(plan->subs[i].root);
+        reads = wr_reads_a_table(plan->subs[i].root);
     if (plan->mode != WR_MODE_BATCH || !reads)
         return true;
     plan->mode = WR_MODE_WINDOWED;

@@ -36,7 +36,7 @@ static struct wr_stream *stream_new(const struct wr_plan *plan)
 /* A name of its own for instruction counts: valgrind --tool=callgrind --toggle-collect=bench_timed */
 __attribute__((noinline)) static void bench_timed(struct wr_stream *s, const struct wr_batch *b, int64_t now)
 {
-    if (wr_stream_consume(s, b, now) != WR_OK)
+    if (wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, now) != WR_OK)
         exit(1);
 }
 

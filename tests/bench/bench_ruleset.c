@@ -151,7 +151,8 @@ static int filter(struct wr_diags *diags)
     for (int k = 0; s && k < RUNS; k++) {
         double t = bench_seconds();
         for (uint32_t i = 0; i < BATCHES * 16; i++)
-            if (wr_stream_consume(s, batch[i % 8], INT64_C(638000000000000000)) != WR_OK) /* 8: decoded just now */
+            if (wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, batch[i % 8], /* 8: decoded just now */
+                                  INT64_C(638000000000000000)) != WR_OK)
                 return 1;
         ns[k] = (bench_seconds() - t) * 1e9 / (16.0 * BATCHES * ROWS);
     }

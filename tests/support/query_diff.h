@@ -487,7 +487,7 @@ static void incremental_agrees(const struct wr_plan *plan, const char *query, co
         struct wr_batch *b = event_batch();
         put_event(b, &e[i], false);
         wr_batch_seal(b);
-        WR_ASSERT(wr_stream_consume(s, b, e[i].now) == WR_OK);
+        WR_ASSERT(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, e[i].now) == WR_OK);
         wr_batch_free(b);
         int64_t t = (e[i].now + WR_TICKS_SECOND - 1) / WR_TICKS_SECOND * WR_TICKS_SECOND;
         if (i + 1 < n && e[i + 1].now < t)

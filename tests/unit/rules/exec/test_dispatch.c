@@ -108,6 +108,7 @@ static uint32_t drain(struct wr_stream *s, struct wr_buf *out)
 Test(dispatch, rules_say_what_they_say_over_every_row)
 {
     const struct wr_plan *plans[NRULES];
+    const struct wr_op *chain[NRULES];
     struct wr_stream *whole[NRULES], *part[NRULES];
     struct wr_sel sel[NRULES];
     for (int i = 0; i < NRULES; i++) {
@@ -115,7 +116,9 @@ Test(dispatch, rules_say_what_they_say_over_every_row)
         whole[i] = stream_of(plans[i]);
         part[i] = stream_of(plans[i]);
     }
-    struct wr_dispatch *d = wr_dispatch_new(WR_TABLE_DEVICE_NETWORK_EVENTS, plans, NRULES);
+    for (uint32_t i = 0; i < NRULES; i++)
+        chain[i] = wr_stream_leg(whole[i], 0, WR_TABLE_DEVICE_NETWORK_EVENTS);
+    struct wr_dispatch *d = wr_dispatch_new(WR_TABLE_DEVICE_NETWORK_EVENTS, chain, NRULES);
     struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
     struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, ROWS);
     uint64_t handed = 0, alerts = 0, given = 0;
@@ -130,8 +133,8 @@ Test(dispatch, rules_say_what_they_say_over_every_row)
                 cr_assert_lt(sel[i].row[k - 1], sel[i].row[k]);
             handed += sel[i].n;
             given += b->sel.n;
-            cr_assert_eq(wr_stream_consume(whole[i], b, 5000), WR_OK);
-            cr_assert_eq(wr_stream_consume_rows(part[i], b, &sel[i], 5000), WR_OK);
+            cr_assert_eq(wr_stream_consume(whole[i], WR_TABLE_DEVICE_NETWORK_EVENTS, b, 5000), WR_OK);
+            cr_assert_eq(wr_stream_consume_rows(part[i], WR_TABLE_DEVICE_NETWORK_EVENTS, b, &sel[i], 5000), WR_OK);
             alerts += drain(whole[i], &want);
             drain(part[i], &have);
             cr_assert_str_eq(have.data, want.data, "seed %llu: %s", (unsigned long long)seed, rules[i]);

@@ -153,7 +153,7 @@ static uint32_t pass(struct wr_stream *s, const struct wr_plan *plan)
             wr_batch_set_i64(b, WR_DNE_RemotePort, r, 25 + i);
     }
     wr_batch_seal(b);
-    cr_assert_eq(wr_stream_consume(s, b, clock_now), WR_OK);
+    cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, clock_now), WR_OK);
     struct results got = alerts_of(s, clock_now), want = batch_of(plan, b);
     wr_batch_free(b);
     cr_expect_eq(got.n, want.n);
@@ -291,7 +291,7 @@ Test(list_stream, amendments_are_not_looked_up_again)
         cr_assert(wr_batch_set_str(b, WR_DNE_DeviceName, r, "ws-1", 4));
     }
     wr_batch_seal(b);
-    cr_assert_eq(wr_stream_consume(s, b, clock_now), WR_OK);
+    cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, clock_now), WR_OK);
     struct wr_alert *alerts = wr_stream_alerts(s);
     cr_assert_not_null(alerts);
     cr_expect_eq(alerts->sample_rows[0], 7);

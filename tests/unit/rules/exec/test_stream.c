@@ -221,7 +221,7 @@ static void feed(struct wr_stream *s, const struct event *e, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         add_event(b, &e[i], false);
     wr_batch_seal(b);
-    cr_assert_eq(wr_stream_consume(s, b, e[n - 1].now), WR_OK);
+    cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, e[n - 1].now), WR_OK);
     wr_batch_free(b);
 }
 

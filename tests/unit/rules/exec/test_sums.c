@@ -77,7 +77,7 @@ static void feed(struct wr_stream *s, const struct wr_plan *plan, const struct r
         wr_batch_set_i64(b, WR_DNE_RemotePort, r, rows[i].group);
     }
     wr_batch_seal(b);
-    cr_assert_eq(wr_stream_consume(s, b, now), WR_OK);
+    cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, now), WR_OK);
     wr_batch_free(b);
 }
 

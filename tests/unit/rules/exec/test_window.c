@@ -278,7 +278,7 @@ Test(window, equals_the_incremental_engine_at_aligned_times)
             struct wr_batch *b = batch_new(1);
             put_event(b, &e[i], false);
             wr_batch_seal(b);
-            cr_assert_eq(wr_stream_consume(s, b, e[i].now), WR_OK);
+            cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, e[i].now), WR_OK);
             wr_batch_free(b);
             feed(w, &e[i], 1);
             int64_t t = (e[i].now / GRID + 1) * GRID;

@@ -78,7 +78,17 @@ static const struct {
      "  rows 1 of (a:long, b:long) [1, 2]\n  map a, b = 7, c = b\n"},
     /* what nothing reads goes */
     {"Flows | extend x = 1, y = sourceTransportPort | project y | where y > 0",
-     "  scan Flows\n  map y = sourceTransportPort\n  map y\n  where (y > int(0))\n"},
+     "  scan Flows\n  where (sourceTransportPort > int(0))\n  map y = sourceTransportPort\n  map y\n"},
+    {"union (Flows | where sourceTransportPort > 5), Syslog | where sourceTransportPort == 25 or HostName == 'h' | extend z = 1 | "
+     "project HostName, z, protocolIdentifier",
+     "    scan Flows\n    where (sourceTransportPort > int(5))\n    where (sourceTransportPort == int(25))\n"
+     "    map sourceTransportPort, protocolIdentifier, HostName = \"\"\n"
+     "    map protocolIdentifier, HostName, z = 1\n    map HostName, z, protocolIdentifier\n"
+     "    scan Syslog\n    where (HostName == \"h\")\n"
+     "    map sourceTransportPort = int(null), protocolIdentifier = int(null), HostName\n"
+     "    map protocolIdentifier, HostName, z = 1\n    map HostName, z, protocolIdentifier\n  union of 2\n"},
+    {"union Flows, Syslog | where sourceTransportPort == 25 | project HostName",
+     "  scan Flows\n  where (sourceTransportPort == int(25))\n  map sourceTransportPort, HostName = \"\"\n  map HostName\n"},
     {"Flows | summarize a = count(), b = sum(octetDeltaCount) by Exporter | project b",
      "  scan Flows\n  summarize b = sum(octetDeltaCount) by Exporter\n  map b\n"},
     /* aggregates inside of expressions */
@@ -402,7 +412,13 @@ static const struct {
      "take and top choose"},
     {"DeviceNetworkEvents | summarize arg_max(Timestamp, RemoteIP) by DeviceName", WR_MODE_WINDOWED, 0,
      "arg_max()"},
-    {"union DeviceNetworkEvents, FlowOrphans | count", WR_MODE_WINDOWED, 0, "a union of tables"},
+    {"union DeviceNetworkEvents, FlowOrphans | count", WR_MODE_INCREMENTAL, 0, NULL},
+    {"union (DeviceNetworkEvents | where Timestamp > ago(1h)), FlowOrphans | project Timestamp", WR_MODE_STATELESS, 0, NULL},
+    {"union (DeviceNetworkEvents | where Timestamp > ago(1h)), FlowOrphans | count", WR_MODE_WINDOWED, 3600,
+     "the legs of its union look back differently far"},
+    {"union DeviceNetworkEvents, FlowOrphans | where Timestamp > ago(1h) | project Timestamp", WR_MODE_STATELESS, 3600, NULL},
+    {"union DeviceNetworkEvents, (Syslog | distinct HostName)", WR_MODE_WINDOWED, 0,
+     "leg 2 of its union: a summarize stands in it"},
     {"print 1", WR_MODE_BATCH, 0, "it reads no table"},
 };
 
