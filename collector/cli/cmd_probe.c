@@ -168,15 +168,44 @@ static void unused(struct leaves *l, const struct wr_json_val *at, size_t len, i
     }
 }
 
+/* `{"records":[..]}` or the array itself, whose elements are records: *at becomes the list. */
+static bool is_list(struct wr_json_val *at)
+{
+    struct wr_json_iter it = wr_json_begin(at);
+    struct wr_json_val v;
+    const char *key;
+    size_t len;
+    while (at->type == WR_JSON_OBJECT && wr_json_iter_next(&it, &key, &len, &v))
+        if (len == 7 && !memcmp(key, "records", 7) && v.type == WR_JSON_ARRAY)
+            *at = v;
+    return at->type == WR_JSON_ARRAY;
+}
+
+static bool element(struct wr_json_val *at, uint32_t i)
+{
+    struct wr_json_iter it = wr_json_begin(at);
+    struct wr_json_val v;
+    const char *key;
+    size_t len;
+    while (wr_json_iter_next(&it, &key, &len, &v))
+        if (i-- == 0) {
+            *at = v;
+            return v.type == WR_JSON_OBJECT;
+        }
+    return false;
+}
+
 static void put_unused(struct wr_probe *p, const char *layout, const char *frame, size_t len, bool told)
 {
     struct leaves l = {.p = p, .layout = layout, .told = told};
-    const char *brace = memchr(frame, '{', len);
+    const char *brace = len && *frame == '[' ? frame : memchr(frame, '{', len);
     struct wr_json_val root;
     bool repaired;
     while (len && strchr("\n\r", frame[len - 1]))
         len--;
     if (!brace || !*layout || wr_json_parse(p->json, brace, (size_t)(frame + len - brace), &root, &repaired))
+        return;
+    if (is_list(&root) && !element(&root, p->element))
         return;
     unused(&l, &root, 0, 0);
     if (l.n)
@@ -237,12 +266,14 @@ static void put_record(struct wr_probe *p, const char *frame, size_t len)
 enum wr_err wr_probe_frame(struct wr_probe *p, const char *peer, const char *frame, size_t len, int64_t now_ns)
 {
     enum wr_err err;
+    p->element = 0;
     do {
         if (!wr_rows_reset(&p->rows))
             return WR_ENOMEM;
         err = wr_log_frame(p->log, peer, frame, len, now_ns, &p->rows);
         if (!err || err == WR_EFULL)
             put_record(p, frame, len);
+        p->element++; /* a batch holds one row: each call takes one element of a list */
     } while (err == WR_EFULL && !p->out.closed);
     return err == WR_EFULL ? WR_OK : err;
 }

@@ -26,6 +26,7 @@ struct wr_probe {
     struct wr_rows rows;
     struct wr_out out;
     uint64_t n, refused;
+    uint32_t element; /* of the message at hand, when that is a list */
     bool live;          /* a port: the first of each kind are told */
     const char *source; /* of the message at hand, when live: "udp 192.0.2.1" */
     struct wr_probe_kind *kind, kinds[WR_PROBE_KINDS + 1]; /* the last: all others */

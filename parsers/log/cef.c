@@ -182,7 +182,8 @@ void wr_cef_init(struct wr_cef_names *names)
 bool wr_cef_start(const char *text, size_t len)
 {
     size_t n = len > 5 && !memcmp(text, "LEEF:", 5) ? 5 : len > 4 && !memcmp(text, "CEF:", 4) ? 4 : 0;
-    return n && text[n] >= '0' && text[n] <= '9';
+    n += n && n + 1 < len && text[n] == ' '; /* a relay that took it for a tag: rsyslog's RSYSLOG_ForwardFormat */
+    return n && n < len && text[n] >= '0' && text[n] <= '9';
 }
 
 /* ---- text ---- */
@@ -388,7 +389,7 @@ enum wr_map wr_map_cef(const struct wr_cef_names *names, const struct wr_header 
     static const uint16_t cols[] = {WR_CSL_DeviceVendor,       WR_CSL_DeviceProduct, WR_CSL_DeviceVersion,
                                     WR_CSL_DeviceEventClassID, WR_CSL_Activity,      WR_CSL_LogSeverity};
     const char *p = at->message.p, *end = p + at->message.len;
-    bool leef = *p == 'L', second = leef && at->message.len > 5 && p[5] == '2';
+    bool leef = *p == 'L', second = leef && at->message.len > 6 && p[p[5] == ' ' ? 6 : 5] == '2';
     int fields = leef ? 4 : 6;
     struct wr_slice f;
     wr_event_start(ev, WR_TABLE_COMMON_SECURITY_LOG);
@@ -434,6 +435,62 @@ static bool was_refused(const struct wr_event *ev)
     return false;
 }
 
+static struct wr_json_val of(const struct wr_event *ev, uint16_t col)
+{
+    return wr_event_has(ev, col) ? ev->val[col] : (struct wr_json_val){0};
+}
+
+/* The number whose label says `name`: Check Point writes `cn2Label=ICMP Type cn2=8`. */
+static struct wr_json_val labelled(const struct wr_event *ev, const char *name)
+{
+    static const uint16_t custom[][2] = {{WR_CSL_DeviceCustomNumber1, WR_CSL_DeviceCustomNumber1Label},
+                                         {WR_CSL_DeviceCustomNumber2, WR_CSL_DeviceCustomNumber2Label},
+                                         {WR_CSL_DeviceCustomNumber3, WR_CSL_DeviceCustomNumber3Label}};
+    for (size_t i = 0; i < sizeof custom / sizeof *custom; i++)
+        if (wr_event_has(ev, custom[i][1]) && wr_val_is(&ev->val[custom[i][1]], name))
+            return of(ev, custom[i][0]);
+    return (struct wr_json_val){0};
+}
+
+/* `tcp` and 6 are TCP. True: it has a type and a code where others have ports. */
+static bool session_protocol(struct wr_event *ev, const struct wr_json_val *proto)
+{
+    static const struct {
+        int64_t number;
+        const char *name;
+    } names[] = {{1, "ICMP"}, {2, "IGMP"}, {6, "TCP"}, {17, "UDP"}, {47, "GRE"}, {50, "ESP"}, {58, "ICMPV6"}, {132, "SCTP"}};
+    int64_t n;
+    if (wr_val_i64(proto, &n)) {
+        wr_event_set(ev, WR_NETSESSION_NetworkProtocol, proto);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (names[i].number == n)
+                wr_event_set_text(ev, WR_NETSESSION_NetworkProtocol, names[i].name, strlen(names[i].name));
+        return n == 1 || n == 58;
+    }
+    char *name = wr_arena_strndup(ev->scratch, proto->s, proto->len);
+    for (uint32_t i = 0; name && i < proto->len; i++)
+        name[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
+    if (name)
+        wr_event_set_text(ev, WR_NETSESSION_NetworkProtocol, name, proto->len);
+    return wr_val_is(proto, "icmp") || wr_val_is(proto, "icmpv6") || wr_val_is(proto, "icmp6") ||
+           wr_val_is(proto, "ipv6-icmp");
+}
+
+struct nat {
+    struct wr_json_val ip, port;
+};
+
+/* Firewalls write 0.0.0.0 and port 0 for an end that they do not translate. */
+static void session_nat(struct wr_event *ev, const struct nat *nat, uint16_t ip, uint16_t port)
+{
+    int64_t n;
+    if (nat->ip.type != WR_JSON_STR || wr_val_is(&nat->ip, "0.0.0.0") || wr_val_is(&nat->ip, "::") ||
+        !wr_event_take_ip(ev, &nat->ip, ip, WR_NO_COL))
+        return;
+    if (nat->port.type != WR_JSON_NULL && wr_val_i64(&nat->port, &n) && n > 0)
+        wr_event_set(ev, port, &nat->port);
+}
+
 bool wr_cef_session(struct wr_event *ev)
 {
     static const uint16_t same[][2] = {{WR_CSL_SourcePort, WR_NETSESSION_SrcPortNumber},
@@ -451,10 +508,6 @@ bool wr_cef_session(struct wr_event *ev)
                                        {WR_CSL_DeviceVersion, WR_NETSESSION_EventProductVersion},
                                        {WR_CSL_StartTime, WR_NETSESSION_EventStartTime},
                                        {WR_CSL_EndTime, WR_NETSESSION_EventEndTime},
-                                       {WR_CSL_SourceTranslatedAddress, WR_NETSESSION_SrcNatIpAddr},
-                                       {WR_CSL_SourceTranslatedPort, WR_NETSESSION_SrcNatPortNumber},
-                                       {WR_CSL_DestinationTranslatedAddress, WR_NETSESSION_DstNatIpAddr},
-                                       {WR_CSL_DestinationTranslatedPort, WR_NETSESSION_DstNatPortNumber},
                                        {WR_CSL_Computer, WR_NETSESSION_DvcHostname}};
     enum { SAME = sizeof same / sizeof *same };
     struct wr_json_val src = ev->val[WR_CSL_SourceIP], dst = ev->val[WR_CSL_DestinationIP], val[SAME];
@@ -466,6 +519,9 @@ bool wr_cef_session(struct wr_event *ev)
         !wr_event_has(ev, WR_CSL_DestinationIP) || !wr_event_has(ev, WR_CSL_Protocol))
         return false;
     struct wr_json_val proto = ev->val[WR_CSL_Protocol];
+    const struct wr_json_val icmp[] = {labelled(ev, "ICMP Type"), labelled(ev, "ICMP Code")};
+    const struct nat nat[] = {{of(ev, WR_CSL_SourceTranslatedAddress), of(ev, WR_CSL_SourceTranslatedPort)},
+                              {of(ev, WR_CSL_DestinationTranslatedAddress), of(ev, WR_CSL_DestinationTranslatedPort)}};
     for (size_t i = 0; i < SAME; i++) {
         have[i] = wr_event_has(ev, same[i][0]);
         val[i] = ev->val[same[i][0]];
@@ -477,11 +533,18 @@ bool wr_cef_session(struct wr_event *ev)
     if (!wr_event_take_ip(ev, &src, WR_NETSESSION_SrcIpAddr, WR_NO_COL) ||
         !wr_event_take_ip(ev, &dst, WR_NETSESSION_DstIpAddr, WR_NO_COL))
         return false;
-    char *name = wr_arena_strndup(ev->scratch, proto.s, proto.len);
-    for (uint32_t i = 0; name && i < proto.len; i++)
-        name[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
-    if (name)
-        wr_event_set_text(ev, WR_NETSESSION_NetworkProtocol, name, proto.len);
+    bool ping = session_protocol(ev, &proto);
+    for (int i = 0; i < 2; i++)
+        session_nat(ev, &nat[i], i ? WR_NETSESSION_DstNatIpAddr : WR_NETSESSION_SrcNatIpAddr,
+                    i ? WR_NETSESSION_DstNatPortNumber : WR_NETSESSION_SrcNatPortNumber);
+    if (ping) {
+        wr_event_unset(ev, WR_NETSESSION_SrcPortNumber);
+        wr_event_unset(ev, WR_NETSESSION_DstPortNumber);
+        if (icmp[0].type != WR_JSON_NULL)
+            wr_event_set(ev, WR_NETSESSION_NetworkIcmpType, &icmp[0]);
+        if (icmp[1].type != WR_JSON_NULL)
+            wr_event_set(ev, WR_NETSESSION_NetworkIcmpCode, &icmp[1]);
+    }
     struct wr_json_val sum = {.type = WR_JSON_INT, .i = sent + received};
     if (sent <= INT64_MAX - received)
         wr_event_set(ev, WR_NETSESSION_NetworkBytes, &sum);

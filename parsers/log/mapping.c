@@ -173,10 +173,30 @@ bool wr_map_same(const struct wr_json_val *v, const struct map_text *t)
     }
 }
 
+/* `*` stands for any bytes, also none. Each one is met at its earliest place, which decides for all that follow. */
+static bool is_like(const struct wr_json_val *v, const struct map_text *t)
+{
+    const char *p = t->s, *end = t->s + t->len;
+    const char *s = v->s, *stop = v->type == WR_JSON_STR ? v->s + v->len : NULL;
+    const char *star = memchr(p, '*', t->len);
+    if (!star || !stop)
+        return wr_map_same(v, t);
+    for (bool first = true; star; first = false) {
+        const size_t n = (size_t)(star - p);
+        const char *at = first ? s : memmem(s, (size_t)(stop - s), p, n);
+        if (!at || (size_t)(stop - at) < n || memcmp(at, p, n) != 0)
+            return false;
+        s = at + n;
+        p = star + 1;
+        star = memchr(p, '*', (size_t)(end - p));
+    }
+    return (stop - s) >= (end - p) && memcmp(stop - (end - p), p, (size_t)(end - p)) == 0;
+}
+
 static bool is_one_of(const struct wr_json_val *v, const struct map_test *t)
 {
     for (uint32_t i = 0; i < t->nvalues; i++)
-        if (wr_map_same(v, &t->values[i]))
+        if (t->patterns ? is_like(v, &t->values[i]) : wr_map_same(v, &t->values[i]))
             return true;
     return false;
 }
@@ -282,6 +302,20 @@ static void swap_ends(struct wr_event *ev)
         wr_event_set_text(ev, WR_DNE_ActionType, "InboundConnectionAccepted", 25);
 }
 
+/* Sensors write 0 for the port of a socket that is not bound yet, and ICMP's type and code where others have ports. */
+static void no_ports(struct wr_event *ev)
+{
+    int64_t port;
+    const struct wr_json_val *proto = &ev->val[WR_DNE_Protocol];
+    if (wr_event_has(ev, WR_DNE_Protocol) && (wr_val_is(proto, "Icmp") || wr_val_is(proto, "IcmpV6"))) {
+        wr_event_unset(ev, WR_DNE_LocalPort);
+        wr_event_unset(ev, WR_DNE_RemotePort);
+    } else if (!wr_event_has(ev, WR_DNE_LocalIP) && wr_event_has(ev, WR_DNE_LocalPort) &&
+               wr_val_i64(&ev->val[WR_DNE_LocalPort], &port) && port == 0) {
+        wr_event_unset(ev, WR_DNE_LocalPort);
+    }
+}
+
 static bool is_needed(const struct map_pick *p, const struct wr_colset *need)
 {
     return p->col == WR_TIME_COL || wr_colset_has(need, p->col) || (p->col2 != WR_NO_COL && wr_colset_has(need, p->col2));
@@ -307,6 +341,8 @@ static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr
         return WR_MAP_MISSING;
     if (swapped(one, f))
         swap_ends(ev);
+    if (connection)
+        no_ports(ev);
     if (connection && !wr_event_has(ev, WR_DNE_RemoteIP))
         return WR_MAP_MISSING;
     ev->dup_keys += f->dup_keys;

@@ -10,11 +10,11 @@
  *
  *     name: osquery
  *     table: DeviceNetworkEvents                                  this one when nothing is said
- *     when: {name: socket_events, columns.remote_address: "*"}    all of them; "*" is any value; a.b|c: either
+ *     when: {name: socket_events, columns.remote_address: "*"}    all of them; "*" is any value, "a*" one that begins so; a.b|c: either
  *     columns:
  *       Timestamp: columns.time                                   a path
  *       DeviceName: [hostIdentifier, decorations.host]            the first that is there
- *       ActionType: {from: columns.status, map: {failed: ConnectionFailed}, else: ConnectionSuccess}
+ *       ActionType: {from: columns.status, map: {failed: ConnectionFailed}, else: ConnectionSuccess}     map: {"*": X}: any other value
  *       Image: columns.path                                       stands for FolderPath and FileName
  *     tuple: fd.name                                              text `A:p->B:p`, fills what is missing
  *     swap: {columns.action: accept}                              any of them: local and remote change places

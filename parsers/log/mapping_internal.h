@@ -62,6 +62,7 @@ struct map_test {
     const uint16_t *fields;
     uint32_t nvalues; /* 0: any value */
     const struct map_text *values;
+    bool patterns; /* some of them hold a `*` */
 };
 
 /* Values kept under a key, for a later record: `fields` are kept; none: they are looked up. */

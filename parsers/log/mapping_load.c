@@ -119,10 +119,13 @@ static void one_test(struct load *l, const struct wr_yaml_pair *pair, struct map
     struct map_text *values = room(l, n, sizeof *values);
     for (uint32_t i = 0; values && i < n; i++) {
         const struct wr_yaml_node *item = v->kind == WR_YAML_SEQUENCE ? v->items[i] : v;
-        if (item->kind == WR_YAML_SCALAR)
+        if (item->kind == WR_YAML_SCALAR) {
             values[i] = keep(l, item);
-        else
+            t->patterns |= memchr(item->text, '*', item->len) != NULL;
+        } else
+        {
             wr_yaml_diag(l->file, item, WR_ERROR, "a value, a list of values or \"*\" is expected here");
+        }
     }
     if (n == 0)
         wr_yaml_diag(l->file, v, WR_ERROR, "a list without values never holds");

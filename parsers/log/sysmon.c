@@ -60,6 +60,7 @@ static const struct {
     {"network.transport", ECS_TRANSPORT},
     {"network.direction", ECS_DIRECTION},
     {"event.outcome", ECS_OUTCOME},
+    {"event.action", ECS_ACTION},
     {"process.name", ECS_PROCESS},
     {"process.executable", ECS_EXECUTABLE},
     {"process.pid", ECS_PID},
@@ -224,6 +225,8 @@ static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
     if (!wr_val_time(&sm->val[ECS_TIME], &ev->time) || !take_ends(sm, ev, inbound, ECS_SRC_IP, ECS_DST_IP))
         return WR_MAP_MISSING;
     const char *action = inbound ? "InboundConnectionAccepted" : "ConnectionSuccess";
+    if (wr_val_is(&sm->val[ECS_ACTION], "connection_attempted")) /* Elastic's own sensor tells no outcome */
+        action = "ConnectionRequest";
     if (wr_val_is(&sm->val[ECS_OUTCOME], "failure"))
         action = "ConnectionFailed";
     wr_event_set_text(ev, WR_DNE_ActionType, action, strlen(action));

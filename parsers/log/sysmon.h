@@ -38,6 +38,7 @@ enum wr_sysmon_field {
     ECS_TRANSPORT,
     ECS_DIRECTION,
     ECS_OUTCOME,
+    ECS_ACTION,
     ECS_PROCESS,
     ECS_EXECUTABLE,
     ECS_PID,

@@ -243,6 +243,12 @@ static bool cut(const struct map_pick *p, struct wr_json_val *v)
     return !any || v->len > 0;
 }
 
+/* `"*": TEXT` is what every other value becomes; `else` also stands in for one that is not there. */
+static bool is_any(const struct map_text *when)
+{
+    return when->len == 1 && *when->s == '*';
+}
+
 void wr_map_fill(const struct map_pick *p, const struct wr_fields *f, struct wr_event *ev)
 {
     const struct wr_json_val *first = NULL;
@@ -258,7 +264,7 @@ void wr_map_fill(const struct map_pick *p, const struct wr_fields *f, struct wr_
     have = have && cut(p, &v);
     if (have && p->nchoices) {
         for (uint32_t i = 0; i < p->nchoices; i++)
-            if (wr_map_same(&v, &p->choices[i].when)) {
+            if (is_any(&p->choices[i].when) || wr_map_same(&v, &p->choices[i].when)) {
                 text = &p->choices[i].then;
                 break;
             }

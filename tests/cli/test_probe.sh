@@ -29,6 +29,12 @@ run 1 "$WEIR" probe "$TMP/in"
 has out "1: no_mapping, a row of Syslog"
 has out "2: text, a row of Syslog"
 
+printf '%s' '{"records":[{"category":"AdvancedHunting-DeviceNetworkEvents","properties":{"Timestamp":"2024-03-05T10:10:11Z","ActionType":"ConnectionSuccess","mine":1}},{"category":"AdvancedHunting-DeviceNetworkEvents","properties":{"Timestamp":"2024-03-05T10:10:11Z","ActionType":"ConnectionFailed","yours":1}}]}' >"$TMP/in"
+run 0 "$WEIR" probe "$TMP/in"
+grep 'not used' "$TMP/out" >"$TMP/got"
+is got '    not used: "properties.mine"
+    not used: "properties.yours"'
+
 head='msg=audit(1700000000.123:4711): '
 cat >"$TMP/in" <<EOF
 node=web1 type=SYSCALL ${head}arch=c000003e syscall=42 success=yes exit=0 pid=4242 uid=0 exe="/usr/bin/curl"

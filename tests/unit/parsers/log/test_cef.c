@@ -141,6 +141,48 @@ Test(cef, a_session_with_both_ends_and_bytes_is_a_network_session_too)
     close_rows(&f);
 }
 
+Test(cef, a_session_says_protocol_translation_and_icmp_as_asim_does)
+{
+    struct fixture f = open_rows(false, 2);
+    const struct wr_batch *b = f.rows.of[WR_TABLE_ASIM_NETWORK_SESSION_LOGS];
+    feed_alone(&f, "CEF:0|Check Point|VPN-1 & FireWall-1|Check Point|Log|https|Unknown|rt=1700000000123 proto=6 src=10.1.2.3 spt=49363 "
+                   "dst=203.0.113.25 dpt=443 sourceTranslatedAddress=198.51.100.1 sourceTranslatedPort=35398 "
+                   "destinationTranslatedAddress=0.0.0.0 destinationTranslatedPort=0 out=1 in=2");
+    cr_assert_eq(b->nrows, 1);
+    EXPECT_CELL(b, WR_NETSESSION_NetworkProtocol, 0, "TCP");
+    EXPECT_CELL(b, WR_NETSESSION_SrcNatIpAddr, 0, "198.51.100.1");
+    EXPECT_CELL(b, WR_NETSESSION_SrcNatPortNumber, 0, "35398");
+    EXPECT_CELL(b, WR_NETSESSION_DstNatIpAddr, 0, "");
+    EXPECT_CELL(b, WR_NETSESSION_DstNatPortNumber, 0, "null");
+    EXPECT_CELL(b, WR_NETSESSION_NetworkIcmpType, 0, "");
+    static const char *const protos[] = {"1", "icmp", "IPv6-ICMP"};
+    for (size_t i = 0; i < 3; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "CEF:0|A|F|1|1|c|3|src=10.1.2.3 spt=7 dst=203.0.113.25 dpt=8 proto=%s cn2Label=ICMP Type cn2=3 "
+                                    "cn3Label=ICMP Code cn3=13 out=84 in=0", protos[i]);
+        feed_alone(&f, line);
+        cr_assert_eq(b->nrows, 1);
+        EXPECT_CELL(b, WR_NETSESSION_SrcPortNumber, 0, "null");
+        EXPECT_CELL(b, WR_NETSESSION_DstPortNumber, 0, "null");
+        EXPECT_CELL(b, WR_NETSESSION_NetworkIcmpType, 0, "3");
+        EXPECT_CELL(b, WR_NETSESSION_NetworkIcmpCode, 0, "13");
+    }
+    close_rows(&f);
+}
+
+Test(cef, a_relay_that_took_the_name_for_a_tag_put_a_blank_behind_it)
+{
+    struct fixture f = open_rows(false, 2);
+    const struct wr_batch *b = csl(&f, "<14>Nov 14 22:13:20 fw1 CEF: 0|Acme|FW|1.2|10|conn|3|" CONN);
+    EXPECT_CELL(b, WR_CSL_DeviceVendor, 0, "Acme");
+    EXPECT_CELL(b, WR_CSL_Computer, 0, "fw1");
+    b = csl(&f, "<14>Nov 14 22:13:20 fw1 LEEF: 2.0|Acme|FW|1.2|10|^|src=10.1.2.3^dst=10.1.2.4");
+    EXPECT_CELL(b, WR_CSL_DestinationIP, 0, "10.1.2.4");
+    feed_alone(&f, "<14>Nov 14 22:13:20 fw1 CEF: no event");
+    EXPECT_CELL(f.lines, WR_SYSLOG_ParseError, 0, "");
+    close_rows(&f);
+}
+
 Test(cef, a_broken_header_is_a_line_with_the_reason)
 {
     struct fixture f = open_rows(false, 1);

@@ -168,7 +168,7 @@ Test(mapping, one_of_a_users_own)
     struct wr_mappings *m = wr_mappings_new();
     cr_assert(m && wr_diags_init(&diags));
     uint32_t before = wr_mappings_count(m);
-    cr_assert_eq(before, 35);
+    cr_assert_eq(before, 43);
     cr_assert_eq(wr_mappings_add(m, "acme.yaml", own, sizeof own - 1, &diags), WR_OK);
     cr_assert_eq(wr_mappings_count(m), before + 1);
     cr_expect(wr_mappings_uses(m, "acme", "missing", 7) && wr_mappings_uses(m, "acme", "product", 7));
@@ -227,4 +227,39 @@ Test(mapping, faulty_ones_are_refused_with_place_and_hint)
     expect_error("name: a\nwhen: {b: []}\ncolumns:\n  RemoteIP: r\n" REST, "never holds");
     expect_error("name: a\nwhen: {b: c}\ncolums: {}\n", "did you mean 'columns'?");
     expect_error("- a\n", "a mapping of `name`, `when` and `columns` is expected");
+}
+
+Test(mapping, a_star_in_a_condition_stands_for_any_text_and_in_a_map_for_any_other_value)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool holds;
+    } cases[] = {{"a*", "abc", true},     {"a*", "a", true},       {"a*", "ba", false},    {"*c", "abc", true},     {"*c", "cb", false},
+                 {"a*c", "abc", true},    {"a*c", "ac", true},     {"a*c", "a", false},    {"aa*aa", "aaa", false}, {"*:*->*:*", "a:1->b:2", true},
+                 {"*:*->*:*", "/etc", false}, {"*b*", "abc", true}, {"*b*b", "ab", false}, {"*b*b", "abab", true},  {"**", "", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char yaml[512], line[256];
+        struct wr_diags diags;
+        struct wr_mappings *m = wr_mappings_new();
+        cr_assert(m && wr_diags_init(&diags));
+        snprintf(yaml, sizeof yaml,
+                 "name: x\nwhen: {k: [none, \"%s\"]}\ncolumns:\n  Timestamp: t\n  RemoteIP: r\n"
+                 "  ActionType: {from: a, map: {up: ConnectionSuccess, \"*\": ConnectionFailed}, else: ConnectionFound}\n",
+                 cases[i].pattern);
+        cr_assert_eq(wr_mappings_add(m, "x", yaml, strlen(yaml), &diags), WR_OK);
+        struct fixture f = open_rows(false, 2);
+        wr_log_free(f.log);
+        f.log = wr_log_new(&(struct wr_log_opts){.mappings = m});
+        static const char *const actions[][2] = {{"\"up\"", "ConnectionSuccess"}, {"7", "ConnectionFailed"}, {"null", "ConnectionFound"}};
+        for (size_t a = 0; a < 3; a++) {
+            snprintf(line, sizeof line, "{\"k\":\"%s\",\"t\":1700000000,\"r\":\"192.0.2.1\",\"a\":%s}", cases[i].text, actions[a][0]);
+            feed_alone(&f, line);
+            cr_expect_eq(f.events->nrows, cases[i].holds, "%s %s", cases[i].pattern, cases[i].text);
+            if (f.events->nrows)
+                EXPECT_CELL(f.events, WR_DNE_ActionType, 0, actions[a][1]);
+        }
+        close_rows(&f);
+        wr_mappings_free(m);
+        wr_diags_fini(&diags);
+    }
 }

@@ -19,6 +19,8 @@ struct source {
 #define DNS WR_TABLE_ASIM_DNS_ACTIVITY_LOGS
 #define CSL WR_TABLE_COMMON_SECURITY_LOG
 #define MAIL WR_TABLE_SMTP_MESSAGES
+#define NET WR_TABLE_DEVICE_NETWORK_EVENTS
+#define ENDS(proto) {"LocalIP", "10.1.2.3"}, {"RemoteIP", "203.0.113.25"}, {"Protocol", proto}
 #define PYTHON(time, name) \
     {"Timestamp", time}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ProcessCreated"}, {"FileName", name}, {"ProcessId", "4242"}
 
@@ -82,6 +84,34 @@ static const struct source sources[] = {
     {"falco-process.json", "falco-process", PROCESS, {PYTHON(MS, "python3"), {"AccountName", "rkim"}, {"InitiatingProcessId", "77"}}},
     {"tetragon-process.json", "tetragon-process", PROCESS,
      {PYTHON(MS, "python3"), {"ProcessCommandLine", "/usr/bin/python3 x.py"}, {"InitiatingProcessFileName", "sh"}}},
+    /* forms of the same sources that differ from those that test_mapping.c reads */
+    {"osquery-bpf.json", "osquery-bpf", NET,
+     {ENDS("Tcp"), {"Timestamp", S}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ConnectionRequest"}, {"LocalPort", "51514"},
+      {"InitiatingProcessFileName", "python3"}, {"InitiatingProcessParentId", "77"}, {"AccountName", "root"}}},
+    {"osquery-open.json", "osquery-open", NET, /* not bound: no address and no port */
+     {{"Timestamp", S}, {"ActionType", "ConnectionFound"}, {"LocalIP", ""}, {"LocalPort", "null"}, {"RemotePort", "587"},
+      {"Protocol", "Udp"}, {"InitiatingProcessFileName", "python3"}}},
+    {"falco-name.json", "falco-name", NET,
+     {ENDS(""), {"Timestamp", MS}, {"LocalPort", "51514"}, {"RemotePort", "587"}, {"AccountName", "rkim"}}},
+    {"falco-ends.json", "falco-ends", NET, {ENDS(""), {"LocalPort", "51514"}, {"RemotePort", "587"}, {"AccountName", "rkim"}}},
+    {"tetragon-network.json", "tetragon-connect", NET,
+     {ENDS("Tcp"), {"Timestamp", MS}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ConnectionSuccess"}, {"RemotePort", "587"},
+      {"RemoteUrl", "mail.example.org"}, {"InitiatingProcessParentFileName", "sh"}, {"AccountName", "root"}}},
+    {"crowdstrike-accept.json", "crowdstrike", NET, /* the local address is the device's whoever began */
+     {ENDS("Tcp"), {"ActionType", "InboundConnectionAccepted"}, {"LocalPort", "22"}, {"RemotePort", "51514"}, {"DeviceId", "a7"}}},
+    {"zeek-conn-icmp.json", "zeek-conn", NET, /* nested ids; type and code are no ports */
+     {ENDS("Icmp"), {"ActionType", "ConnectionFound"}, {"LocalPort", "null"}, {"RemotePort", "null"}, {"SentBytes", "84"}}},
+    {"ecs-denied.json", "ecs-denied", NET, {ENDS("Icmp"), {"ActionType", "ConnectionFailed"}, {"RemotePort", "null"}}},
+    {"ecs-attempted.json", "sysmon", NET,
+     {ENDS("Tcp"), {"Timestamp", "2023-11-14T22:13:20.1234567Z"}, {"ActionType", "ConnectionRequest"}, {"AccountName", "rkim"}}},
+    {"ocsf-blocked.json", "ocsf-blocked", NET, /* inbound: the destination is the local end */
+     {ENDS("Tcp"), {"ActionType", "ConnectionFailed"}, {"LocalPort", "51514"}, {"RemotePort", "587"}, {"SentBytes", "0"},
+      {"ReceivedBytes", "60"}}},
+    {"sentinelone-dns.json", "sentinelone-dns", DNS,
+     {{"TimeGenerated", MS}, {"DnsQuery", "mail.example.org"}, {"EventResult", "Failure"}, {"SrcUsername", "corp\\rkim"}}},
+    {"zeek-dns-unanswered.json", "zeek-dns", DNS, {{"EventSubType", "request"}, {"EventResult", "NA"}}},
+    {"suricata-dns-request.json", "suricata-dns", DNS, {{"EventSubType", "request"}, {"EventResult", "NA"}}},
+    {"ecs-dns-sysmon.json", "ecs-dns", DNS, {{"EventResult", "Success"}, {"EventResultDetails", "SUCCESS"}, {"SrcProcessId", "4242"}}},
 };
 
 static const char *cell_of(const struct wr_batch *b, const char *name)
@@ -260,7 +290,7 @@ Test(sources, every_mapping_takes_a_record_of_the_fixtures)
     struct wr_mappings *m = wr_mappings_new();
     struct wr_log *log = wr_log_new(&(struct wr_log_opts){.mappings = m});
     struct wr_rows nobody = {{0}};
-    static char taken[64][64];
+    static char taken[128][64];
     uint32_t ntaken = 0;
     glob_t g;
     cr_assert_eq(glob(WR_SOURCE_DIR "/tests/data/log/*.[jx]*", 0, NULL, &g), 0);
@@ -269,7 +299,7 @@ Test(sources, every_mapping_takes_a_record_of_the_fixtures)
         FILE *f = fopen(g.gl_pathv[i], "r");
         while (f && fgets(line, sizeof line, f)) {
             cr_assert_eq(wr_log_frame(log, "", line, strlen(line), INT64_C(1700000001000000000), &nobody), WR_OK);
-            if (ntaken < 64)
+            if (ntaken < 128)
                 snprintf(taken[ntaken++], sizeof taken[0], "%s", wr_log_layout(log));
         }
         if (f)
