@@ -88,31 +88,40 @@ struct group *wr_group_next(const struct wr_stream *s, uint64_t *cursor)
     return ref ? group_at(s, ref) : NULL;
 }
 
+void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash)
+{
+    if (s->nlines)
+        __builtin_prefetch(&s->index[home_of(s, hash)]);
+}
+
 /* Room for one more: at most ten of twelve places are taken. */
 static bool index_room(struct wr_stream *s)
 {
     if ((uint64_t)s->ngroups + 1 <= (uint64_t)s->nlines * (LINE_REFS - 2))
         return true;
     uint32_t n = s->nlines ? 2 * s->nlines : 2;
-    struct line *index = aligned_alloc(sizeof *index, n * sizeof *index);
+    struct line *index = wr_state_memory(n * sizeof *index);
     if (!index)
         return false;
-    memset(index, 0, n * sizeof *index);
     free(s->index);
     s->moved++;
     s->bytes += (n - s->nlines) * sizeof *index;
     s->index = index;
     s->nlines = n;
+    /* Groups come as they lie, lines at random: these are touched some groups ahead. */
+    enum { AHEAD = 16 };
+    uint32_t hash[AHEAD], ref[AHEAD], i = 0;
     uint64_t cursor = 0;
-    for (uint32_t ref; (ref = wr_statepool_next(&s->groups, &cursor)) != 0;)
-        index_put(s, group_at(s, ref)->hash, ref);
+    for (uint32_t next; (next = wr_statepool_next(&s->groups, &cursor)) != 0; i++) {
+        if (i >= AHEAD)
+            index_put(s, hash[i % AHEAD], ref[i % AHEAD]);
+        ref[i % AHEAD] = next;
+        hash[i % AHEAD] = group_at(s, next)->hash;
+        wr_group_prefetch_line(s, hash[i % AHEAD]);
+    }
+    for (uint32_t k = i < AHEAD ? 0 : i - AHEAD; k < i; k++)
+        index_put(s, hash[k % AHEAD], ref[k % AHEAD]);
     return true;
-}
-
-void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash)
-{
-    if (s->nlines)
-        __builtin_prefetch(&s->index[home_of(s, hash)]);
 }
 
 const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash)

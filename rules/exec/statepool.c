@@ -4,8 +4,67 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { MIN_CELLS = 4, OWN_WORDS = 512, MAX_CHUNKS = 1 << 20 };
+enum { HUGE_PAGE = 2 << 20, SLABS_FROM = 4 << 20 };
+/* A chunk of the largest size in a slab: its cells, a word behind them, a bit each; of whole cache lines. */
+enum { SLOT = (WR_STATEPOOL_UNITS * 8 + 8 + WR_STATEPOOL_UNITS / 8 + 63) / 64 * 64, SLOTS = HUGE_PAGE / SLOT };
+_Static_assert(SLOTS < 64, "a slab's chunks are bits of a word");
+
+void *wr_state_memory(size_t size)
+{
+    if (size < HUGE_PAGE) {
+        size = (size + 63) / 64 * 64;
+        void *p = aligned_alloc(64, size);
+        return p ? memset(p, 0, size) : NULL;
+    }
+    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *p = aligned_alloc(HUGE_PAGE, size);
+    if (!p)
+        return NULL;
+    (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is as before */
+    return memset(p, 0, size);
+}
+
+/* Room for a chunk in a slab; *ret_slab: its number + 1. NULL when out of memory. */
+static uint64_t *slot_take(struct wr_statepool *p, uint32_t *ret_slab)
+{
+    const uint64_t full = (UINT64_C(1) << SLOTS) - 1;
+    uint32_t i = p->slab_hint;
+    while (i < p->nslabs && (!p->slab[i].at || p->slab[i].taken == full))
+        i++;
+    p->slab_hint = i;
+    if (i == p->nslabs) {
+        struct wr_stateslab *slab = realloc(p->slab, (i + 1) * sizeof *slab);
+        if (!slab)
+            return NULL;
+        p->slab = slab;
+        slab[i] = (struct wr_stateslab){.at = wr_state_memory(HUGE_PAGE)};
+        if (!slab[i].at)
+            return NULL;
+        p->nslabs++;
+    }
+    uint32_t k = (uint32_t)__builtin_ctzll(~p->slab[i].taken);
+    p->slab[i].taken |= UINT64_C(1) << k;
+    *ret_slab = i + 1;
+    return (uint64_t *)(p->slab[i].at + (size_t)k * SLOT);
+}
+
+static void slot_free(struct wr_statepool *p, uint32_t slab, uint64_t *base)
+{
+    struct wr_stateslab *s = &p->slab[slab - 1];
+    s->taken &= ~(UINT64_C(1) << ((size_t)((char *)base - s->at) / SLOT));
+    if (s->taken) {
+        p->slab_hint = slab - 1 < p->slab_hint ? slab - 1 : p->slab_hint;
+        return;
+    }
+    free(s->at);
+    s->at = NULL;
+    while (p->nslabs && !p->slab[p->nslabs - 1].at)
+        p->nslabs--;
+    p->slab_hint = p->slab_hint < p->nslabs ? p->slab_hint : p->nslabs;
+}
 
 static bool sizes_room(struct wr_statepool *p, uint32_t words)
 {
@@ -96,7 +155,8 @@ static uint32_t chunk_new(struct wr_statepool *p, uint32_t words)
     }
     struct wr_statechunk *k = &p->chunk[c];
     *k = (struct wr_statechunk){.words = words, .ncells = n, .nfree = n};
-    uint64_t *base = malloc(chunk_bytes(k));
+    bool huge = !own && p->bytes >= SLABS_FROM;
+    uint64_t *base = huge ? slot_take(p, &k->slab) : malloc(chunk_bytes(k));
     if (!base) {
         number_back(p, c);
         return 0;
@@ -144,7 +204,10 @@ static void drop(struct wr_statepool *p, uint32_t c)
         p->size[k->words].ncells -= k->ncells;
     }
     p->bytes -= chunk_bytes(k);
-    free(p->base[c]);
+    if (k->slab)
+        slot_free(p, k->slab, p->base[c]);
+    else
+        free(p->base[c]);
     number_back(p, c);
 }
 
@@ -194,7 +257,11 @@ uint32_t wr_statepool_next(const struct wr_statepool *pool, uint64_t *cursor)
 void wr_statepool_fini(struct wr_statepool *pool)
 {
     for (uint32_t c = 1; c < pool->nchunks; c++)
-        free(pool->base[c]);
+        if (!pool->chunk[c].slab)
+            free(pool->base[c]);
+    for (uint32_t i = 0; i < pool->nslabs; i++)
+        free(pool->slab[i].at);
+    free(pool->slab);
     free(pool->base);
     free(pool->chunk);
     free(pool->size);

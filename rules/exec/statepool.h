@@ -4,7 +4,9 @@
  *   ref = chunk << 12 | offset in words of 8 bytes        0: none
  *
  * Chunks grow with the number of cells of their size up to 32 KiB, so that a rule with three groups stays small; a cell
- * of more than 4 KiB has a chunk of its own. Eight bytes behind every cell may be read (not meant). */
+ * of more than 4 KiB has a chunk of its own. Once a pool holds some MiB its chunks come out of slabs of 2 MiB for which huge
+ * pages are asked: cells are touched at random, and a TLB reaches few pages. Eight bytes behind every cell may be read (not
+ * meant). */
 #ifndef WR_RULES_EXEC_STATEPOOL_H
 #define WR_RULES_EXEC_STATEPOOL_H
 
@@ -16,6 +18,7 @@ struct wr_statechunk {
     uint64_t *taken; /* a bit a cell */
     uint32_t words, ncells, nfree, hint; /* words: of a cell; hint: no cell before this one is free */
     uint32_t next, prev;                 /* chunks of this size with free cells; 0: none */
+    uint32_t slab;                       /* number + 1; 0: by malloc */
 };
 
 /* All zero is empty. */
@@ -28,7 +31,12 @@ struct wr_statepool {
         uint32_t open, ncells; /* first chunk with free cells; cells there are */
     } *size;                   /* by words */
     uint32_t nsizes;
-    size_t bytes; /* of all chunks */
+    struct wr_stateslab {
+        char *at;
+        uint64_t taken; /* a bit a chunk */
+    } *slab;
+    uint32_t nslabs, slab_hint; /* no slab before the hint has room */
+    size_t bytes;               /* of all chunks */
 };
 
 enum { WR_STATEPOOL_UNITS = 4096, WR_STATEPOOL_SHIFT = 12 };
@@ -44,6 +52,9 @@ static inline size_t wr_statepool_room(const struct wr_statepool *pool, uint32_t
     return (size_t)pool->chunk[ref >> WR_STATEPOOL_SHIFT].words * 8;
 }
 
+/* Memory for what is touched at random, zero: `size` is made a multiple of 2 MiB for which huge pages are asked when it is as much
+ * or more. Of free(); NULL when out of memory. */
+void *wr_state_memory(size_t size);
 /* A cell of at least `size` bytes with any content; 0 when out of memory. */
 uint32_t wr_statepool_alloc(struct wr_statepool *pool, size_t size);
 void wr_statepool_free(struct wr_statepool *pool, uint32_t ref);

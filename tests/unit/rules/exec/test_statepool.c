@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS = 3000, STEPS = 60000 };
+enum { CELLS = 30000 };
 
 static uint64_t prng;
 
@@ -26,9 +26,9 @@ struct cell {
     bool seen;
 };
 
-static void write_cell(struct wr_statepool *p, struct cell *c)
+static void write_cell(struct wr_statepool *p, struct cell *c, uint32_t size_most)
 {
-    size_t size = roll(20) ? 1 + roll(300) : 1 + roll(9000);
+    size_t size = roll(20) ? 1 + roll(size_most) : 1 + roll(9000);
     c->ref = wr_statepool_alloc(p, size);
     cr_assert_neq(c->ref, 0);
     cr_assert_geq(wr_statepool_room(p, c->ref), size);
@@ -68,25 +68,29 @@ static void check_walk(const struct wr_statepool *p, const struct cell *all)
     cr_assert_eq(found, n);
 }
 
-Test(statepool, keeps_cells_apart_and_finds_each_once)
+/* *ret_slabs: how many there were at most. */
+static void churn(uint32_t cells, uint32_t steps, uint32_t size_most, uint32_t *ret_slabs)
 {
     static struct cell cell[CELLS];
     struct wr_statepool pool = {0};
     size_t most = 0;
-    for (uint32_t i = 0; i < STEPS; i++) {
-        struct cell *c = &cell[roll(i < STEPS / 2 ? CELLS : CELLS / 10)];
+    *ret_slabs = 0;
+    memset(cell, 0, sizeof cell);
+    for (uint32_t i = 0; i < steps; i++) {
+        struct cell *c = &cell[roll(i < steps / 2 ? cells : cells / 10)];
         if (c->ref) {
             check_cell(&pool, c);
             wr_statepool_free(&pool, c->ref);
             c->ref = 0;
         } else {
-            write_cell(&pool, c);
+            write_cell(&pool, c, size_most);
         }
         most = pool.bytes > most ? pool.bytes : most;
-        if (i % 10000 == 0)
+        *ret_slabs = pool.nslabs > *ret_slabs ? pool.nslabs : *ret_slabs;
+        if (i % (steps / 6) == 0)
             check_walk(&pool, cell);
     }
-    for (uint32_t i = 0; i < CELLS; i++)
+    for (uint32_t i = 0; i < cells; i++)
         if (cell[i].ref) {
             check_cell(&pool, &cell[i]);
             wr_statepool_free(&pool, cell[i].ref);
@@ -95,6 +99,20 @@ Test(statepool, keeps_cells_apart_and_finds_each_once)
     uint64_t cursor = 0;
     cr_expect_eq(wr_statepool_next(&pool, &cursor), 0);
     wr_statepool_fini(&pool);
+}
+
+Test(statepool, keeps_cells_apart_and_finds_each_once)
+{
+    uint32_t slabs;
+    churn(3000, 60000, 300, &slabs);
+    cr_expect_eq(slabs, 0);
+}
+
+Test(statepool, does_so_in_slabs)
+{
+    uint32_t slabs;
+    churn(CELLS, 200000, 1500, &slabs);
+    cr_expect_gt(slabs, 3);
 }
 
 Test(statepool, one_cell_takes_little)
