@@ -1,33 +1,14 @@
 #include "rules/exec/agg.h"
 
+#include "rules/exec/agg_decimal.h"
 #include "rules/exec/agg_list.h"
+#include "rules/exec/best.h"
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
 #include "base/decimal.h"
 
 #include <math.h>
-
-enum { DEC_SLOTS = sizeof(struct wr_dec) / sizeof(union wr_slot) };
-
-/* A sum of decimals, in batch runs; one beyond the range stays where it was. */
-static void add_decimal(union wr_slot *s, const struct wr_vec *v, uint32_t row)
-{
-    struct wr_dec sum, x, both;
-    memcpy(&sum, s, sizeof sum);
-    if (wr_dec_parse(wr_str_data(&v->s[row]), v->s[row].len, &x) && wr_dec_add(&sum, &x, &both))
-        memcpy(s, &both, sizeof both);
-}
-
-/* `n` 0: the sum, else the average of so many. */
-static void put_decimal(struct wr_eval *ev, const union wr_slot *s, int64_t n, struct wr_vec *out, uint32_t row)
-{
-    char text[WR_DEC_TEXT];
-    struct wr_dec v, by = wr_dec_from_i64(n);
-    memcpy(&v, s, sizeof v);
-    if (!n || wr_dec_div(&v, &by, &v))
-        wr_put_text(ev, out, row, text, wr_dec_text(&v, text));
-}
 
 /* Slots by kind: sum of integers 1, of reals 2 (Neumaier's compensated pair), average 3 (128-bit or
  * compensated sum, count), deviation 3 (count, mean, squares), min and max 1 or 2 (text), any 2, row of a
@@ -41,12 +22,12 @@ static uint16_t slots_of(const struct wr_agg_place *p)
         return 0;
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
-        return p->in == WR_DECIMAL ? DEC_SLOTS : p->in == WR_REAL ? 2 : 1;
+        return p->in == WR_DECIMAL ? WR_DEC_SLOTS : p->in == WR_REAL ? 2 : 1;
     case WR_AGG_MIN:
     case WR_AGG_MAX:
         return wr_type_is_str(p->in) ? 2 : 1;
     case WR_AGG_AVG:
-        return p->in == WR_DECIMAL ? DEC_SLOTS + 1 : 3;
+        return p->in == WR_DECIMAL ? WR_DEC_SLOTS + 1 : 3;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:
     case WR_AGG_STDEVP:
@@ -219,7 +200,7 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
         if (!wr_vec_valid(&args[0], row))
             return true;
         if (p->in == WR_DECIMAL)
-            add_decimal(s, &args[0], row);
+            wr_dec_slots_add(s, &args[0], row);
         else if (p->in == WR_REAL)
             add_real(s, args[0].r[row]);
         else
@@ -229,8 +210,8 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
         if (!wr_vec_valid(&args[0], row))
             return true;
         if (p->in == WR_DECIMAL) {
-            add_decimal(s, &args[0], row);
-            s[DEC_SLOTS].i++;
+            wr_dec_slots_add(s, &args[0], row);
+            s[WR_DEC_SLOTS].i++;
             return true;
         }
         if (p->in == WR_REAL)
@@ -307,7 +288,7 @@ void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const
     for (uint32_t i = 0; i < layout->nkept; i++) {
         uint32_t a = layout->kept[i];
         const struct wr_agg_place *p = &layout->agg[a];
-        bool whole = p->kind == WR_AGG_SUM || p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX;
+        bool whole = p->kind == WR_AGG_SUM || p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX; /* of numbers, times */
         if (whole && args->arg[a][0].i) {
             rows_of_whole(layout, a, slots, &args->arg[a][0], sel);
             continue;
@@ -331,7 +312,9 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         break;
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
-        if (p->in == WR_REAL) {
+        if (p->in == WR_DECIMAL) {
+            wr_dec_slots_merge(d, s, false);
+        } else if (p->in == WR_REAL) {
             add_real(d, s[0].r);
             d[1].r += s[1].r;
         } else {
@@ -339,6 +322,11 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         }
         break;
     case WR_AGG_AVG:
+        if (p->in == WR_DECIMAL) {
+            wr_dec_slots_merge(d, s, false);
+            d[WR_DEC_SLOTS].i += s[WR_DEC_SLOTS].i;
+            break;
+        }
         if (p->in == WR_REAL) {
             add_real(d, s[0].r);
             d[1].r += s[1].r;
@@ -364,7 +352,7 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         break;
     }
     default:
-        break; /* kept by batch runs only, which never merge */
+        break; /* slots of batch runs only, which never merge; a stream keeps candidates (best.h) */
     }
 }
 
@@ -372,7 +360,7 @@ void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const 
 {
     for (uint32_t i = 0; i < layout->nkept; i++) {
         const struct wr_agg_place *p = &layout->agg[layout->kept[i]];
-        if (p->kind == WR_AGG_SUM && p->in != WR_REAL)
+        if (p->kind == WR_AGG_SUM && p->in != WR_REAL && p->in != WR_DECIMAL)
             dst[p->first].u += src[p->first].u; /* the most common */
         else
             merge_one(p, UINT64_C(1) << layout->kept[i], dst, src);
@@ -410,6 +398,11 @@ static bool amend_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
     case WR_AGG_AVG:
+        if (p->in == WR_DECIMAL) {
+            wr_dec_slots_merge(d, s, true);
+            d[WR_DEC_SLOTS].i -= p->kind == WR_AGG_AVG ? s[WR_DEC_SLOTS].i : 0;
+            break;
+        }
         if (real) {
             add_real(d, -s[0].r);
             d[1].r -= s[1].r;
@@ -448,6 +441,16 @@ bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const s
 {
     return wr_vec_valid(&args->arg[a][0], row) &&
            (!wr_agg_has_pred(layout->agg[a].call) || is_true(&args->arg[a][1], row));
+}
+
+bool wr_agg_once_a_pane(enum wr_agg_kind kind)
+{
+    return kind == WR_AGG_MAKE_BAG || kind == WR_AGG_BUILDSCHEMA;
+}
+
+bool wr_agg_thins(enum wr_agg_kind kind)
+{
+    return kind == WR_AGG_PERCENTILE || kind == WR_AGG_PERCENTILES_ARRAY;
 }
 
 enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
@@ -505,6 +508,10 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
 {
     const struct wr_agg_place *p = &layout->agg[a];
     const union wr_slot *s = slots + p->first;
+    if (p->best) {
+        wr_best_final(ev, layout, a, set, out, row);
+        return;
+    }
     switch (p->kind) {
     case WR_AGG_COUNT:
         wr_put_i(out, row, (int64_t)nrows);
@@ -512,7 +519,7 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
     case WR_AGG_SUM:
     case WR_AGG_SUMIF:
         if (p->in == WR_DECIMAL)
-            put_decimal(ev, s, 0, out, row);
+            wr_dec_slots_put(ev, s, 0, out, row);
         else if (out->r)
             wr_put_r(out, row, s[0].r + s[1].r);
         else
@@ -524,8 +531,8 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
     case WR_AGG_AVG:
         if (p->in != WR_DECIMAL)
             put_avg(p, s, out, row);
-        else if (s[DEC_SLOTS].i)
-            put_decimal(ev, s, s[DEC_SLOTS].i, out, row);
+        else if (s[WR_DEC_SLOTS].i)
+            wr_dec_slots_put(ev, s, s[WR_DEC_SLOTS].i, out, row);
         break;
     case WR_AGG_STDEV:
     case WR_AGG_VARIANCE:

@@ -36,6 +36,8 @@ struct wr_agg_place {
     uint8_t by_key;  /* engine: dcount over the group's own key is 0 or 1: its number + 1, else 0 */
     uint8_t of_time; /* engine: min or max of the window's own time: taken from the rows' times */
     bool hashed;     /* engine: dcount; `first` is the slot of a row's hash */
+    bool best;       /* engine: candidates are kept (best.h) */
+    uint8_t follows; /* engine: they are those of this aggregate + 1; 0: its own */
 };
 
 struct wr_agg_layout {
@@ -71,6 +73,11 @@ bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const 
 /* True when the row counts in the distinct set of aggregate `a` (not null, predicate true). */
 bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const struct wr_agg_args *args,
                          uint32_t row);
+/* True for kinds whose result depends on the order of their distinct values: over a moving window a value is kept once a
+ * pane, since its first sighting may leave before its last. */
+bool wr_agg_once_a_pane(enum wr_agg_kind kind);
+/* True for kinds whose values are numbers of which many may be thinned out (wr_dset_thin). */
+bool wr_agg_thins(enum wr_agg_kind kind);
 /* Adds the row to the set of aggregate `a`; make_set and make_list take the elements of arrays. */
 enum wr_err wr_agg_distinct_add(const struct wr_agg_layout *layout, uint32_t a,
                                 const struct wr_agg_args *args, uint32_t row, struct wr_dset *set,

@@ -82,7 +82,7 @@ static bool weighted(struct wr_eval *ev, bool pairs, enum wr_type in, const stru
     if (!wr_digest_room(ev, d, set->n + 1))
         return false;
     for (uint32_t i = 0; i < set->n; i++) {
-        double x[2] = {in == WR_REAL ? set->cell[i].r : (double)set->cell[i].i, 1};
+        double x[2] = {in == WR_REAL ? set->cell[i].r : (double)set->cell[i].i, (double)wr_dset_weight(set, i)};
         if (pairs)
             read_pair(slice_of(set, i), x);
         if (x[1] > 0)

@@ -109,15 +109,20 @@ void wr_agg_put_bag(struct wr_eval *ev, const struct wr_agg_call *call, const st
     put_json(ev, &json, out, row);
 }
 
+struct ranked {
+    union wr_dcell v;
+    uint64_t weight;
+};
+
 static int by_int(const void *pa, const void *pb)
 {
-    int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
+    int64_t a = ((const struct ranked *)pa)->v.i, b = ((const struct ranked *)pb)->v.i;
     return (a > b) - (a < b);
 }
 
 static int by_real(const void *pa, const void *pb)
 {
-    double a = *(const double *)pa, b = *(const double *)pb;
+    double a = ((const struct ranked *)pa)->v.r, b = ((const struct ranked *)pb)->v.r;
     if (isnan(a) || isnan(b))
         return isnan(b) - isnan(a); /* NaN first */
     return (a > b) - (a < b);
@@ -130,21 +135,23 @@ void wr_agg_put_percentile(struct wr_eval *ev, const struct wr_agg_call *call, e
     const struct wr_ex *p = call->args[1];
     if (set->n == 0 || p->kind != WR_EX_CONST || p->value.null || !(p->value.r >= 0 && p->value.r <= 100))
         return;
-    int64_t *v = wr_arena_alloc(ev->arena, set->n * sizeof *v);
+    struct ranked *v = wr_arena_alloc(ev->arena, set->n * sizeof *v);
+    uint64_t total = 0, below = 0;
     if (!v) {
         ev->err = WR_ENOMEM;
         return;
     }
-    for (uint32_t i = 0; i < set->n; i++)
-        v[i] = set->cell[i].i; /* the bits of a real too */
-    qsort(v, set->n, sizeof *v, in == WR_REAL ? by_real : by_int);
-    double rank = ceil(p->value.r / 100 * set->n);
-    uint32_t at = rank < 1 ? 0 : rank > set->n ? set->n - 1 : (uint32_t)rank - 1;
-    if (in == WR_REAL) {
-        double r;
-        memcpy(&r, &v[at], sizeof r);
-        wr_put_r(out, row, r);
-    } else {
-        wr_put_i(out, row, v[at]);
+    for (uint32_t i = 0; i < set->n; i++) {
+        v[i] = (struct ranked){set->cell[i], wr_dset_weight(set, i)};
+        total += v[i].weight;
     }
+    qsort(v, set->n, sizeof *v, in == WR_REAL ? by_real : by_int);
+    double rank = ceil(p->value.r / 100 * (double)total);
+    uint32_t at = 0;
+    while (at + 1 < set->n && (double)(below + v[at].weight) < rank)
+        below += v[at++].weight;
+    if (in == WR_REAL)
+        wr_put_r(out, row, v[at].v.r);
+    else
+        wr_put_i(out, row, v[at].v.i);
 }

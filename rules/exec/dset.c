@@ -238,6 +238,83 @@ enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, c
     return WR_OK;
 }
 
+struct number {
+    int64_t pane;
+    union wr_dcell v;
+    struct wr_dval val;
+    bool real;
+};
+
+static int by_pane_and_value(const void *pa, const void *pb)
+{
+    const struct number *a = pa, *b = pb;
+    if (a->pane != b->pane)
+        return a->pane < b->pane ? -1 : 1;
+    if (!a->real)
+        return (a->v.i > b->v.i) - (a->v.i < b->v.i);
+    if (isnan(a->v.r) || isnan(b->v.r))
+        return isnan(b->v.r) - isnan(a->v.r);
+    return (a->v.r > b->v.r) - (a->v.r < b->v.r);
+}
+
+static double chance(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+/* Of two neighbours one; how many are left of n. */
+static uint32_t halve(struct number *v, uint32_t n, uint64_t *dice)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < n; left++) {
+        struct number one = v[i++];
+        if (i < n) {
+            struct number two = v[i++];
+            uint64_t both = one.val.hash + two.val.hash;
+            int64_t last = one.val.seen > two.val.seen ? one.val.seen : two.val.seen;
+            one = chance(dice) * (double)both < (double)one.val.hash ? one : two;
+            one.val = (struct wr_dval){.seen = last, .hash = both};
+        }
+        v[left] = one;
+    }
+    return left;
+}
+
+enum wr_err wr_dset_thin(struct wr_dset *set, enum wr_type type, int64_t pane, uint32_t most)
+{
+    struct number *all = malloc((set->n + 1) * sizeof *all);
+    uint32_t n = 0, npanes = 0;
+    if (!all)
+        return WR_ENOMEM;
+    for (uint32_t i = 0; i < set->n; i++) {
+        all[i] = (struct number){wr_pane_of(set->val[i].seen, pane), set->cell[i], set->val[i], type == WR_REAL};
+        all[i].val.hash = wr_dset_weight(set, i);
+    }
+    qsort(all, set->n, sizeof *all, by_pane_and_value);
+    for (uint32_t i = 0; i < set->n; i++)
+        npanes += !i || all[i].pane != all[i - 1].pane;
+    uint32_t each = npanes && most / npanes > 2 ? most / npanes : 2;
+    uint64_t dice = set->n ? (uint64_t)all[0].val.seen : 0; /* the same on every run */
+    for (uint32_t i = 0, next; i < set->n; i = next) {
+        for (next = i + 1; next < set->n && all[next].pane == all[i].pane; next++)
+            ;
+        uint32_t k = next - i;
+        while (k > each)
+            k = halve(all + i, k, &dice);
+        for (uint32_t m = 0; m < k; m++, n++) {
+            set->val[n] = all[i + m].val;
+            set->cell[n] = all[i + m].v;
+        }
+    }
+    free(all);
+    set->n = n;
+    set->lost = set->weighted = true;
+    return WR_OK;
+}
+
 void wr_dset_fini(struct wr_dset *set, enum wr_type type)
 {
     for (uint32_t i = 0; i < set->n; i++)

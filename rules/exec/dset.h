@@ -26,8 +26,10 @@ struct wr_dset {
     uint32_t *index;      /* value number + 1 by hash; NULL while there are few */
     uint32_t n, cap, nindex;
     uint32_t text_bytes; /* of long texts */
+    uint32_t thin_at;    /* best.h: when there are so many, the best of each pane stay; 0: not yet */
     int64_t oldest;      /* no value was last seen before this; some time earlier when values were seen again */
     bool lost;           /* values were given up at the limit: counts are lower bounds */
+    bool weighted;       /* wr_dset_thin: a value's hash says for how many it stands */
 };
 
 enum { WR_DSET_TEXT_MAX = 1 << 20 };
@@ -43,6 +45,21 @@ enum wr_err wr_dset_add_hash(struct wr_dset *set, uint64_t hash, int64_t seen, u
 bool wr_dset_has_hash(const struct wr_dset *set, uint64_t hash);
 /* Drops what was last seen at `bound` or before. */
 void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound);
+/* Of a set of all numbers that came (not of texts): about `most` stay, as many of each pane. Of two neighbours by value one
+ * stays for both, chosen by chance as their weights are, so that a rank is off by about one value of each pane, to either
+ * side. Sets `lost`. WR_ENOMEM. */
+enum wr_err wr_dset_thin(struct wr_dset *set, enum wr_type type, int64_t pane, uint32_t most) WR_MUST_CHECK;
+/* For how many values number `n` stands. */
+static inline uint64_t wr_dset_weight(const struct wr_dset *set, uint32_t n)
+{
+    return set->weighted ? set->val[n].hash : 1;
+}
+/* The pane of a time, left-open: (p*g, (p+1)*g]. */
+static inline int64_t wr_pane_of(int64_t ts, int64_t pane)
+{
+    int64_t t = ts - 1, q = t / pane; /* ceil(ts / g) - 1 = floor((ts - 1) / g) */
+    return q - (t % pane < 0);
+}
 void wr_dset_fini(struct wr_dset *set, enum wr_type type);
 /* Heap bytes that it holds. */
 size_t wr_dset_bytes(const struct wr_dset *set);

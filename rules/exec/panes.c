@@ -4,9 +4,7 @@
 
 static int64_t pane_of(const struct wr_stream *s, int64_t ts)
 {
-    /* ceil(ts / g) - 1 = floor((ts - 1) / g) */
-    int64_t t = ts - 1, q = t / s->pane;
-    return q - (t % s->pane < 0);
+    return wr_pane_of(ts, s->pane);
 }
 
 /* Of many. */

@@ -35,7 +35,7 @@
 enum {
     RAW_MIN = 12,       /* rows; half of them stay after a fold: enough for the samples of an alert */
     NEED_MAX = 64,      /* thresholds up to here are exact at every instant */
-    DISTINCT_MAX = 4096 /* values a group's set keeps */
+    DISTINCT_MAX = WR_GROUP_VALUES /* values a group's set keeps */
 };
 #define FUTURE_MAX (5 * WR_TICKS_MINUTE)
 
@@ -169,6 +169,15 @@ enum { ROW_LEG_SHIFT = 56 };
 #define ROW_ID_MASK ((UINT64_C(1) << ROW_LEG_SHIFT) - 1)
 
 enum { PANE_ID, PANE_N, PANE_FIRST, PANE_LAST, PANE_SLOTS };
+
+/* The secret of a set's hashes: what is kept once a pane has another in each. */
+static inline struct wr_hash_key wr_stream_secret(const struct wr_stream *s, enum wr_agg_kind kind, int64_t ts)
+{
+    struct wr_hash_key secret = s->opts.secret;
+    if (wr_agg_once_a_pane(kind))
+        secret.k0 ^= ((uint64_t)wr_pane_of(ts, s->pane) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    return secret;
+}
 
 static inline struct group *group_at(const struct wr_stream *s, uint32_t ref)
 {

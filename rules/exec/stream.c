@@ -1,3 +1,4 @@
+#include "rules/exec/best.h"
 #include "rules/exec/key.h"
 #include "rules/exec/rows.h"
 #include "rules/exec/state.h"
@@ -158,19 +159,38 @@ static void read_times(struct wr_stream *s, const struct wr_batch *b, const stru
         s->epoch = s->now;
 }
 
+/* The row into the set of aggregate `a`. */
+static enum wr_err add_value(struct wr_stream *s, uint32_t a, struct wr_dset *set, const struct view *v, uint32_t row,
+                             int64_t ts)
+{
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    struct wr_hash_key secret = wr_stream_secret(s, p->kind, ts);
+    if (p->best)
+        return wr_best_add(&s->layout, a, v->args, row, set, ts, s->pane, DISTINCT_MAX);
+    enum wr_err err = WR_OK;
+    if (set->n >= DISTINCT_MAX && wr_agg_thins(p->kind))
+        err = wr_dset_thin(set, p->in, s->pane, DISTINCT_MAX / 2);
+    uint32_t before = set->n;
+    if (!err)
+        err = wr_agg_distinct_add(&s->layout, a, v->args, row, set, &secret, ts, DISTINCT_MAX);
+    if (set->weighted && set->n > before)
+        set->val[before].hash = 1;
+    return err;
+}
+
 static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const struct view *v, uint32_t row,
                                 int64_t ts)
 {
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
-        if (s->layout.agg[a].dset == WR_NO_DSET || s->layout.agg[a].hashed)
+        const struct wr_agg_place *p = &s->layout.agg[a];
+        if (p->dset == WR_NO_DSET || p->hashed || p->follows)
             continue;
         struct ext *x = ext_of(s, g);
-        struct wr_dset *set = &x->dsets[s->layout.agg[a].dset];
+        struct wr_dset *set = &x->dsets[p->dset];
         s->bytes -= wr_dset_bytes(set);
-        enum wr_err err =
-            wr_agg_distinct_add(&s->layout, a, v->args, row, set, &s->opts.secret, ts, DISTINCT_MAX);
+        enum wr_err err = add_value(s, a, set, v, row, ts);
         s->bytes += wr_dset_bytes(set);
         if (err)
             return err;
@@ -233,17 +253,6 @@ static bool bytes_appeared(const struct wr_stream *s, const struct wr_batch *b, 
     return false;
 }
 
-/* Values in the sets that get every row. */
-static uint64_t values_kept(const struct wr_stream *s, const struct group *g)
-{
-    const struct ext *x = ext_of(s, g);
-    uint64_t n = 0;
-    for (uint32_t a = 0; a < s->layout.naggs; a++)
-        if (s->layout.agg[a].dset != WR_NO_DSET && !s->layout.agg[a].hashed)
-            n += x->dsets[s->layout.agg[a].dset].n;
-    return n;
-}
-
 /* An amended row of a group that is there: its new version is read to place 0 (when it passes), the old one to place 1. */
 static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struct wr_batch *b, const struct view *new,
                                uint32_t row)
@@ -255,11 +264,7 @@ static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struc
         return err;
     if (there && same && s->sums && !wr_group_count(s, g, s->slots, s->slots + s->layout.nrow))
         return WR_ENOMEM;
-    bool sets = g->ext && s->sets_by_row;
-    uint64_t before = sets ? values_kept(s, g) : 0;
-    if (there && same && s->sets_by_row)
-        err = add_distinct(s, g, new, row, s->ts[0]);
-    if (sets && (!same || values_kept(s, g) != before))
+    if (!same && g->ext && s->sets_by_row) /* no set reads what amendments change, either */
         ext_of(s, g)->approx = true; /* a value's last sighting cannot be taken back */
     if (!err && there && (firing_of(s, g) || !group_rises(s, g) || !wr_group_cannot_fire(s, g))) /* counts may have fallen, too */
         err = wr_group_evaluate(s, g, s->now, s->ts[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);

@@ -1,4 +1,5 @@
 /* The making of a stream: what its plan asks of it, and room for its state. */
+#include "rules/exec/best.h"
 #include "rules/exec/state.h"
 
 #include <math.h>
@@ -78,6 +79,19 @@ static bool is_time(const struct wr_stream *s, const struct leg *leg, const stru
     return col != WR_NO_COL && scan->cols[col].store == scan->cols[s->plan->time_col].store;
 }
 
+/* An aggregate that keeps candidates: its own, or those of the one before it. */
+static void place_best(struct wr_agg_layout *layout, uint32_t a, uint8_t *sets)
+{
+    struct wr_agg_place *p = &layout->agg[a], *before = a ? p - 1 : NULL;
+    p->best = true;
+    if (before && before->best && wr_best_shares(before, p)) {
+        p->follows = before->follows ? before->follows : (uint8_t)a;
+        p->dset = before->dset;
+    } else {
+        p->dset = (*sets)++;
+    }
+}
+
 /* dcount of a group's own key, min and max of the window's time: no state of their own. Values of other dcounts come as
  * hashes. */
 static void shorten(struct wr_stream *s)
@@ -98,12 +112,18 @@ static void shorten(struct wr_stream *s)
             for (uint32_t l = 0; l < s->nlegs; l++)
                 p->of_time &= is_time(s, &s->legs[l], arg);
         }
-        if (p->dset != WR_NO_DSET) {
+        if (wr_best_is(p)) {
+            place_best(&s->layout, a, &sets);
+            s->sets_by_row++;
+        } else if (p->dset != WR_NO_DSET) {
             p->dset = sets++;
             p->hashed = p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF;
             s->sets_by_row += !p->hashed;
         }
     }
+    for (uint32_t a = 0; a < op->naggs; a++)
+        if (s->layout.agg[a].best)
+            s->layout.agg[a].in = WR_STRING; /* of its set */
     s->layout.ndsets = sets;
     wr_agg_layout_place(&s->layout);
 }

@@ -4,6 +4,8 @@
  *   u64 now, inexact until, stateless rows, secret of hashes (2); u32 groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 flags; sets; u8 firing, alert]
  * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is */
+#include "rules/exec/agg_list.h"
+#include "rules/exec/best.h"
 #include "rules/exec/cells.h"
 #include "rules/exec/key.h"
 #include "rules/exec/state.h"
@@ -24,17 +26,19 @@ static void save_set(const struct wr_dset *set, const struct wr_agg_place *p, st
     enum wr_type type = p->in;
     bool hashed = p->hashed;
     wr_buf_u32(out, set->n);
-    wr_buf_u8(out, set->lost);
+    wr_buf_u8(out, (uint8_t)(set->lost | set->weighted << 1));
+    if (p->best)
+        wr_buf_u32(out, set->thin_at);
     for (uint32_t i = 0; i < set->n; i++) {
         struct wr_value v = hashed ? (struct wr_value){0} : wr_dset_value(set, type, i);
         uint64_t bits = (uint64_t)v.i;
         if (type == WR_REAL)
             memcpy(&bits, &v.r, sizeof bits);
         wr_buf_u64(out, (uint64_t)set->val[i].seen);
-        if (hashed) {
+        if (hashed || p->best || set->weighted)
             wr_buf_u64(out, set->val[i].hash);
+        if (hashed)
             continue;
-        }
         if (wr_type_is_str(type))
             wr_buf_blob(out, wr_str_data(&v.s), v.s.len);
         else
@@ -48,7 +52,7 @@ static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_b
     save_words(out, x->panes, (size_t)x->npanes * s->pane_words);
     wr_buf_u8(out, (uint8_t)(SAYS_UNSTEADY | x->approx | x->unsteady << 1));
     for (uint32_t a = 0; a < s->layout.naggs; a++)
-        if (s->layout.agg[a].dset != WR_NO_DSET)
+        if (s->layout.agg[a].dset != WR_NO_DSET && !s->layout.agg[a].follows)
             save_set(&x->dsets[s->layout.agg[a].dset], &s->layout.agg[a], out);
     const struct firing *f = x->firing;
     wr_buf_u8(out, f != NULL);
@@ -97,50 +101,66 @@ static bool load_words(struct wr_rd *rd, uint64_t *words, size_t n)
     return !rd->err;
 }
 
-static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set,
-                            const struct wr_agg_place *p)
+/* One value of a set that keeps them. */
+static enum wr_err load_value(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set, uint32_t a)
 {
-    uint32_t n = wr_rd_u32(rd);
-    uint8_t lost = wr_rd_u8(rd);
-    if (rd->err || n > DISTINCT_MAX || lost > 1)
-        return WR_ECORRUPT;
-    for (uint32_t i = 0; i < n && p->hashed; i++) {
-        int64_t seen = (int64_t)wr_rd_u64(rd);
-        uint64_t hash = wr_rd_u64(rd);
-        if (rd->err || !is_time(seen))
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    int64_t seen = (int64_t)wr_rd_u64(rd), bits = 0;
+    uint64_t hash = p->best || set->weighted ? wr_rd_u64(rd) : 0;
+    struct wr_str text = {0};
+    double real;
+    struct wr_vec one = {.type = p->in};
+    if (wr_type_is_str(p->in)) {
+        uint32_t size;
+        const uint8_t *bytes = wr_rd_blob(rd, &size);
+        if (rd->err || (p->best && !wr_best_check(&s->layout, a, (const char *)bytes, size)))
             return WR_ECORRUPT;
-        enum wr_err err = wr_dset_add_hash(set, hash, seen, DISTINCT_MAX);
-        if (err)
-            return err;
+        text = wr_str_borrow((const char *)bytes, size);
+        one.s = &text;
+    } else {
+        bits = (int64_t)wr_rd_u64(rd);
+        memcpy(&real, &bits, sizeof real);
+        one.i = p->in == WR_REAL ? NULL : &bits;
+        one.r = p->in == WR_REAL ? &real : NULL;
     }
-    for (uint32_t i = 0; i < n && !p->hashed; i++) {
-        int64_t seen = (int64_t)wr_rd_u64(rd), bits = 0;
-        struct wr_str text = {0};
-        double real;
-        struct wr_vec one = {.type = p->in};
-        if (wr_type_is_str(p->in)) {
-            uint32_t size;
-            const uint8_t *bytes = wr_rd_blob(rd, &size);
-            if (rd->err)
-                return WR_ECORRUPT;
-            text = wr_str_borrow((const char *)bytes, size);
-            one.s = &text;
+    if (rd->err || !is_time(seen) || (set->weighted && (!hash || hash > UINT32_MAX)))
+        return WR_ECORRUPT;
+    struct wr_hash_key secret = wr_stream_secret(s, p->kind, seen);
+    bool distinct = !p->best && !wr_agg_keeps_all(p->kind);
+    uint32_t before = set->n;
+    enum wr_err err = wr_dset_add(set, &secret, &one, 0, seen, distinct, DISTINCT_MAX);
+    if ((p->best || set->weighted) && set->n > before)
+        set->val[before].hash = hash;
+    return err;
+}
+
+static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set, uint32_t a)
+{
+    const struct wr_agg_place *p = &s->layout.agg[a];
+    uint32_t n = wr_rd_u32(rd);
+    uint8_t flags = wr_rd_u8(rd);
+    bool weighted = flags & 2;
+    if (rd->err || n > DISTINCT_MAX || flags > 3 || (weighted && !wr_agg_thins(p->kind)))
+        return WR_ECORRUPT;
+    set->weighted = weighted;
+    set->thin_at = p->best ? wr_rd_u32(rd) : 0;
+    if (rd->err || set->thin_at > 2 * DISTINCT_MAX)
+        return WR_ECORRUPT;
+    for (uint32_t i = 0; i < n; i++) {
+        enum wr_err err;
+        if (p->hashed) {
+            int64_t seen = (int64_t)wr_rd_u64(rd);
+            uint64_t hash = wr_rd_u64(rd);
+            err = rd->err || !is_time(seen) ? WR_ECORRUPT : wr_dset_add_hash(set, hash, seen, DISTINCT_MAX);
         } else {
-            bits = (int64_t)wr_rd_u64(rd);
-            memcpy(&real, &bits, sizeof real);
-            one.i = p->in == WR_REAL ? NULL : &bits;
-            one.r = p->in == WR_REAL ? &real : NULL;
+            err = load_value(s, rd, set, a);
         }
-        if (rd->err || !is_time(seen))
-            return WR_ECORRUPT;
-        enum wr_err err =
-            wr_dset_add(set, &s->opts.secret, &one, 0, seen, p->kind != WR_AGG_MAKE_LIST, DISTINCT_MAX);
         if (err)
             return err;
     }
     if (set->n != n)
         return WR_ECORRUPT; /* a value stood twice */
-    set->lost = lost;
+    set->lost = flags & 1;
     s->bytes += wr_dset_bytes(set);
     return WR_OK;
 }
@@ -203,9 +223,9 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
     x->approx = flags & 1;
     x->unsteady = flags & SAYS_UNSTEADY ? flags >> 1 & 1 : n && s->sums; /* what lies in panes is not told by older state */
     for (uint32_t a = 0; a < s->layout.naggs; a++) {
-        if (s->layout.agg[a].dset == WR_NO_DSET)
+        if (s->layout.agg[a].dset == WR_NO_DSET || s->layout.agg[a].follows)
             continue;
-        enum wr_err err = load_set(s, rd, &x->dsets[s->layout.agg[a].dset], &s->layout.agg[a]);
+        enum wr_err err = load_set(s, rd, &x->dsets[s->layout.agg[a].dset], a);
         if (err)
             return err;
     }

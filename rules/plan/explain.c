@@ -329,6 +329,30 @@ static bool joins(const struct wr_op *op)
     return false;
 }
 
+/* What a group keeps of values, and when that is not all. */
+static void print_exact(const struct wr_op *sum, struct wr_buf *out)
+{
+    for (uint32_t a = 0; sum && a < sum->naggs; a++) {
+        enum wr_agg_kind kind = sum->aggs[a].agg->kind;
+        bool again = false;
+        for (uint32_t k = 0; k < a; k++)
+            again |= strcmp(sum->aggs[k].agg->name, sum->aggs[a].agg->name) == 0;
+        for (uint32_t k = 0; k < sum->nkeys; k++) /* dcount() of a key is 1 */
+            again |= kind == WR_AGG_DCOUNT && sum->aggs[a].args[0]->kind == WR_EX_COL &&
+                     sum->cols[k]->kind == WR_EX_COL && sum->cols[k]->col == sum->aggs[a].args[0]->col;
+        if (again || kind < WR_AGG_DCOUNT || (kind >= WR_AGG_STDEV && kind <= WR_AGG_VARIANCEP))
+            continue;
+        const char *more = kind == WR_AGG_PERCENTILE || kind == WR_AGG_PERCENTILES_ARRAY
+                               ? "values exactly; more of them by rank, within about 1 %"
+                           : kind == WR_AGG_DCOUNT || kind == WR_AGG_DCOUNTIF
+                               ? "values exactly; of more a lower bound"
+                           : kind == WR_AGG_TAKE_ANY || kind == WR_AGG_ARG_MAX || kind == WR_AGG_ARG_MIN
+                               ? "rows that can still win, exact at the ends of panes; of more the latest"
+                               : "values exactly; of more the latest";
+        wr_buf_fmt(out, "kept in a group for %s(): %u %s (alerts say: exact false)\n", sum->aggs[a].agg->name, WR_GROUP_VALUES, more);
+    }
+}
+
 void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
 {
     static const char *const modes[] = {"stateless: each row that passes is a result",
@@ -354,6 +378,7 @@ void wr_plan_explain(const struct wr_plan *plan, struct wr_buf *out)
     bool lists = plan->nsubs != 0 || (plan->stream && joins(plan->stream));
     if (lists && plan->mode == WR_MODE_STATELESS)
         wr_buf_str(out, "lists: each row is judged by them as they are when it comes, times in them to the minute\n");
+    print_exact(plan->summarize, out);
     print_subs(plan, out);
     print_tree(plan->root, 2, out);
     for (int t = 0; t < WR_NTABLES; t++)

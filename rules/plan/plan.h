@@ -146,7 +146,10 @@ struct wr_sub {
     bool list; /* its first column's values, each once; else one value: the first row's */
     bool part; /* the key of a partition's part: set before its piece runs; `root` gives a null */
 };
-enum { WR_PLAN_MAX_SUBS = 64 };
+enum {
+    WR_PLAN_MAX_SUBS = 64,
+    WR_GROUP_VALUES = 4096 /* what a group of a stream keeps of one aggregate's values; more is not exact */
+};
 
 struct wr_plan {
     struct wr_arena *arena; /* owns all of it */
