@@ -371,16 +371,20 @@ void wr_ingest_streams_resume(struct wr_worker *worker)
     }
 }
 
-/* A handshake that takes 10 s, or half a message for five minutes, is a stalled or hostile sender; silence between messages is not. */
+/* A handshake that takes 10 s, or half a message for five minutes, is a stalled or hostile sender; silence between messages is not.
+ * An IPFIX session that never tells a template has to begin anew: then its exporter tells them. */
 void wr_ingest_streams_sweep(struct wr_worker *worker)
 {
     uint64_t now = uv_now(&worker->loop);
+    int64_t wall_ns = worker->io->wall_ns(worker->io->ctx);
     for (struct wr_stream *s = worker->streams; s; s = s->next) {
         if (s->closing || s->paused || s->listener->at->kind == WR_LISTEN_STDIN)
             continue;
         bool shaking = s->tls && !wr_tls_ready(s->tls) && now - s->progress_ms > HANDSHAKE_MS;
         s->listener->stats.tls_timeout += shaking;
-        if (shaking || (s->buf.len > s->at && now - s->progress_ms > HALF_FRAME_MS))
+        bool untold = wr_stream_is_flow(s) && wr_flow_session_untold(worker->decoder, &s->peer, wall_ns);
+        s->listener->stats.connections_untold += untold;
+        if (shaking || untold || (s->buf.len > s->at && now - s->progress_ms > HALF_FRAME_MS))
             wr_stream_broken(s);
     }
 }

@@ -37,6 +37,7 @@
     X(connections, "stream connections accepted, files opened")                                                            \
     X(connections_refused, "stream connections closed at once: a limit was reached")                         \
     X(connections_broken, "stream connections closed because of their content or silence")                   \
+    X(connections_untold, "of them, IPFIX sessions that sent data and no template for a minute")             \
     X(connections_shed, "of them, closed because all streams together held too much and this one most")       \
     X(tls_failed, "TLS handshakes and sessions that failed")                                                  \
     X(tls_refused, "of them, the client's certificate was refused or missing")                               \

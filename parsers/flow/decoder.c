@@ -243,6 +243,20 @@ void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer 
         wr_learned_forget(dec, x, peer->session);
 }
 
+bool wr_flow_session_untold(const struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, int64_t now_ns)
+{
+    const struct wr_exporter *x = peer->session ? wr_exporter_find(dec, peer->addr) : NULL;
+    bool untold = false;
+    for (const struct wr_stream *s = x ? x->streams : NULL; s; s = s->next_sibling) {
+        if (s->key.session != peer->session)
+            continue;
+        if (s->ntmpls)
+            return false;
+        untold |= s->untold_ns && now_ns - s->untold_ns > WR_FLOW_HELD_NS;
+    }
+    return untold;
+}
+
 enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec)
 {
     return dec->why;

@@ -115,6 +115,10 @@ int32_t wr_flow_frame(const uint8_t *data, size_t len);
 /* Forgets the templates of a closed TCP session. */
 void wr_flow_session_end(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer);
 
+/* Data of the TCP session have waited in vain: it sent none of its templates for as long as data sets are kept, a
+ * minute. It should be closed, so that its exporter begins anew (RFC 5153 3.1). */
+bool wr_flow_session_untold(const struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, int64_t now_ns);
+
 /* Why the message before was rejected whole; means nothing after one that was not. */
 enum wr_flow_reject wr_flow_decoder_why(const struct wr_flow_decoder *dec);
 const struct wr_flow_stats *wr_flow_decoder_stats(const struct wr_flow_decoder *dec);

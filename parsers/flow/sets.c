@@ -60,6 +60,8 @@ static void data_set(struct wr_msg *msg, uint16_t id, const uint8_t *body, uint3
         wr_set_decode(msg, tmpl, body, len);
     } else {
         msg->unknown_sets = true;
+        if (!msg->stream->untold_ns)
+            msg->stream->untold_ns = msg->now_ns;
         wr_held_add(msg, id, body, len);
     }
 }

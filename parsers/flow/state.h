@@ -154,6 +154,7 @@ struct wr_stream {
     uint32_t nslots, ntmpls;
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
     int64_t init_ns;   /* element 160 of an options record; 0 unknown */
+    int64_t untold_ns; /* first data set without template since one was told; 0 none */
     struct wr_stream_life {
         int64_t first_ns;
         uint64_t messages, records, seq_lost;

@@ -224,6 +224,7 @@ bool wr_stream_put(struct wr_flow_decoder *dec, struct wr_stream *s, struct wr_t
     s->slots[slot_of(s, tmpl->id)] =
         (struct wr_slot){.tmpl = tmpl, .seen_s = (uint32_t)(seen_ns / WR_SECOND_NS)};
     s->ntmpls++;
+    s->untold_ns = 0;
     if (!s->provisional)
         drop_provisional(dec, s, tmpl->id);
     return true;

@@ -42,7 +42,7 @@ static uint16_t free_port(int type)
 static char addresses[WR_LISTEN_NKINDS][32];
 static uint16_t ports[WR_LISTEN_NKINDS];
 
-static void setup(void)
+static void setup_still(void)
 {
     cr_assert(wr_config_init(&config));
     config.workers = 1;
@@ -75,6 +75,11 @@ static void setup(void)
     struct wr_buf error = {0};
     cr_assert_eq(wr_worker_init(&worker, wr_io_real(), &config, 0, &wants, &owner, &streams, &error), WR_OK,
                  "%.*s", (int)error.len, error.data);
+}
+
+static void setup(void)
+{
+    setup_still();
     cr_assert_eq(wr_worker_start(&worker), WR_OK);
 }
 
@@ -88,6 +93,8 @@ static void teardown(void)
 }
 
 TestSuite(worker, .init = setup, .fini = teardown, .timeout = 30);
+/* Its loop runs when the test says so: what belongs to the worker's thread can be called. */
+TestSuite(worker_still, .init = setup_still, .fini = teardown, .timeout = 30);
 
 static int connected(int type, enum wr_listen_kind kind)
 {
@@ -346,6 +353,53 @@ Test(worker, ipfix_stream_that_is_none_is_closed)
     cr_assert_leq(recv(fd, &byte, 1, 0), 0);
     close(fd);
     cr_assert_eq(stats_of(WR_LISTEN_FLOW_TCP).connections_broken, 1);
+}
+
+static int64_t an_hour_on(void *ctx)
+{
+    const struct wr_io *real = wr_io_real();
+    (void)ctx;
+    return real->wall_ns(real->ctx) + INT64_C(3600) * 1000000000;
+}
+
+static void run_until_received(enum wr_listen_kind kind, uint64_t n)
+{
+    for (int tries = 0; tries < 500 && stats_of(kind).received < n; tries++) {
+        uv_run(&worker.loop, UV_RUN_NOWAIT);
+        poll(NULL, 0, 10);
+    }
+    cr_assert_eq(stats_of(kind).received, n);
+}
+
+/* One that has told a template stays. */
+Test(worker_still, an_ipfix_session_without_templates_is_closed)
+{
+    static const uint8_t data[] = {0, 10, 0, 28, 101, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 12, 10, 0, 0, 1, 10, 0, 0, 2};
+    static const uint8_t tmpl[] = {0, 10, 0, 32, 101, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+                                   0, 2,  0, 16, 1,   0, 0, 2, 0, 8, 0, 4, 0, 12, 0, 4};
+    int good = connected(SOCK_STREAM, WR_LISTEN_FLOW_TCP), bad = connected(SOCK_STREAM, WR_LISTEN_FLOW_TCP);
+    cr_assert_eq(send(good, tmpl, sizeof tmpl, 0), (ssize_t)sizeof tmpl);
+    cr_assert_eq(send(good, data, sizeof data, 0), (ssize_t)sizeof data);
+    cr_assert_eq(send(bad, data, sizeof data, 0), (ssize_t)sizeof data);
+    run_until_received(WR_LISTEN_FLOW_TCP, 3);
+    wr_ingest_streams_sweep(&worker);
+    cr_assert_eq(stats_of(WR_LISTEN_FLOW_TCP).connections_broken, 0, "it may still tell one");
+    struct wr_io later = *wr_io_real();
+    later.wall_ns = an_hour_on;
+    worker.io = &later;
+    wr_ingest_streams_sweep(&worker);
+    worker.io = wr_io_real();
+    struct wr_listener_stats s = stats_of(WR_LISTEN_FLOW_TCP);
+    cr_assert_eq(s.connections_untold, 1);
+    cr_assert_eq(s.connections_broken, 1);
+    uv_run(&worker.loop, UV_RUN_NOWAIT);
+    char byte;
+    cr_assert_eq(recv(bad, &byte, 1, 0), 0);
+    cr_assert_eq(send(good, data, sizeof data, 0), (ssize_t)sizeof data);
+    run_until_received(WR_LISTEN_FLOW_TCP, 4);
+    cr_assert_eq(stats_of(WR_LISTEN_FLOW_TCP).decoded, 4);
+    close(good);
+    close(bad);
 }
 
 Test(worker, one_peer_gets_no_more_connections_than_allowed)

@@ -145,6 +145,37 @@ Test(should, s8_1_a_redefinition_over_tcp_is_counted)
     bench_end(&b);
 }
 
+static void untold_data(struct bench *b, uint32_t domain)
+{
+    begin(&m, 10, 0, domain);
+    set(&m, 256);
+    add_flow(&m, 9, 2, 3, 25, 7);
+    set_end(&m);
+    cr_assert(bench_send(b, &m));
+}
+
+/* RFC 5153 3.1: what sends data over TCP and tells no template is to be closed, after the minute that data wait; what
+ * told one, in any domain, or sent no data, is not. */
+Test(should, rfc5153_3_1_a_session_that_tells_no_template)
+{
+    struct bench b = bench_new();
+    b.peer.session = 7;
+    cr_expect_not(wr_flow_session_untold(b.dec, &b.peer, b.now_ns + SECONDS(3600)), "nothing was sent");
+    untold_data(&b, 1);
+    cr_expect_not(wr_flow_session_untold(b.dec, &b.peer, b.now_ns + SECONDS(60)));
+    cr_expect(wr_flow_session_untold(b.dec, &b.peer, b.now_ns + SECONDS(61)));
+    struct wr_flow_peer other = b.peer;
+    other.session = 8;
+    cr_expect_not(wr_flow_session_untold(b.dec, &other, b.now_ns + SECONDS(61)), "another connection");
+    other.session = 0;
+    cr_expect_not(wr_flow_session_untold(b.dec, &other, b.now_ns + SECONDS(61)), "datagrams have no session");
+    told(&b, 300);
+    cr_expect_not(wr_flow_session_untold(b.dec, &b.peer, b.now_ns + SECONDS(3600)), "it told another one");
+    untold_data(&b, 2);
+    cr_expect_not(wr_flow_session_untold(b.dec, &b.peer, b.now_ns + SECONDS(3600)), "in another domain");
+    bench_end(&b);
+}
+
 /* 8.4, RFC 5153 6.2: until the refresh is known a template lives for ever, and never shorter than
  * an hour. */
 Test(should, s8_4_a_lifetime_before_the_refresh_is_known)
