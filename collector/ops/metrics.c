@@ -3,8 +3,10 @@
 #include "collector/ops/oplog.h"
 #include "collector/ops/prom_merge.h"
 #include "collector/pipeline/owner.h"
+#include "rules/load/rule.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +262,37 @@ static void log_parser(const struct wr_log_stats *l, const struct wr_framing *fr
 #undef X
 }
 
+/* Which rule costs what. */
+static void rule_metrics(const struct wr_core *core, struct wr_buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t at;
+    } family[] = {
+        {"weir_rule_seconds_total", "counter", "time spent in each rule since it was loaded", offsetof(struct wr_rule_cost, ns)},
+        {"weir_rule_looked_at_total", "counter", "rows that each rule looked at", offsetof(struct wr_rule_cost, rows)},
+        {"weir_rule_runs_total", "counter", "runs of each rule over its kept rows", offsetof(struct wr_rule_cost, runs)},
+        {"weir_rule_kept_rows", "gauge", "rows that each rule keeps", offsetof(struct wr_rule_cost, rows_kept)},
+        {"weir_rule_own_memory_bytes", "gauge", "memory of each rule's window",
+         offsetof(struct wr_rule_cost, memory_bytes)},
+    };
+    const struct wr_ruleset *rules = wr_core_rules(core);
+    for (size_t f = 0; f < sizeof family / sizeof *family; f++) {
+        head(out, family[f].name, family[f].type, family[f].help);
+        for (uint32_t i = 0; i < wr_ruleset_count(rules); i++) {
+            struct wr_rule_cost cost = wr_core_rule_cost(core, i);
+            uint64_t v;
+            memcpy(&v, (const char *)&cost + family[f].at, sizeof v);
+            wr_buf_fmt(out, "%s{rule=\"", family[f].name);
+            label(out, wr_ruleset_rule(rules, i)->id);
+            if (f == 0)
+                wr_buf_fmt(out, "\"} %.6f\n", (double)v / 1e9);
+            else
+                wr_buf_fmt(out, "\"} %" PRIu64 "\n", v);
+        }
+    }
+}
+
 static void state_metrics(const struct wr_owner *o, const struct sums *s, struct wr_buf *out)
 {
     const struct wr_conn_stats *c = wr_core_conn_stats(o->core);
@@ -286,6 +319,7 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
     one(out, "weir_rule_panes", "gauge", "panes of these groups", e.panes);
     one(out, "weir_rule_groups_evicted_total", "counter", "groups given up: memory bound", e.evicted);
     one(out, "weir_rule_memory_bytes", "gauge", "memory of windows", e.memory_bytes);
+    rule_metrics(o->core, out);
     head(out, "weir_alerts_total", "counter", "alerts by kind");
     wr_buf_fmt(out, "weir_alerts_total{kind=\"raised\"} %" PRIu64 "\n", e.raised);
     wr_buf_fmt(out, "weir_alerts_total{kind=\"updated\"} %" PRIu64 "\n", e.updated);

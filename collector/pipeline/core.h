@@ -53,6 +53,8 @@ const struct wr_ruleset *wr_core_rules(const struct wr_core *core);
 const struct wr_conn_stats *wr_core_conn_stats(const struct wr_core *core);
 struct wr_conn *wr_core_conn(struct wr_core *core); /* borrowed until a reload: for what it says of devices' clocks */
 struct wr_engine_stats wr_core_engine_stats(const struct wr_core *core);
+/* Of rule `rule` of wr_core_rules, since the rules were loaded. */
+struct wr_rule_cost wr_core_rule_cost(const struct wr_core *core, uint32_t rule);
 
 /* Everything that is counted. A turn that leaves it as it was did nothing but move time on: the fold without it is the
  * same, since what comes due is worked through at its own time, whenever the next turn is. */

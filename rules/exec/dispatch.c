@@ -1,14 +1,18 @@
 #include "rules/exec/dispatch.h"
 
-#include "rules/exec/filter.h"
-#include "rules/fn/kernel.h"
+#include "rules/exec/wants.h"
 
 #include <stdlib.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-enum { MAX_TESTS = 16, NOBODY = 0 };
+enum { NOBODY = 0, LEADS = 65536 / 8, TERM_BLOCK = 16 };
+
+/* What the choice between tests is learnt from: rows of the stream, some in the beginning and after
+ * ever longer whiles. */
+enum { LEARN_ROWS = 2048, LEARN_FIRST = 4096, LEARN_GROWTH = 8 };
+#define LEARN_LAST (UINT64_C(1) << 27)
 
 /* A value in a table, and who wants it. */
 struct value {
@@ -16,43 +20,45 @@ struct value {
     uint32_t first, n; /* in `rules` of the column */
 };
 
-enum kind { WHOLE_NUMBER, WHOLE_TEXT, TERM };
-
 /* Tests of one kind on one column of the table. */
 struct column {
     uint16_t col;
-    enum kind kind;
+    enum wr_want_kind kind;
     uint32_t nvalues, mask; /* slots - 1 */
     struct value *slot;     /* n NOBODY: empty */
     uint32_t *rules;
-    uint8_t *leads; /* TERM: a bit for each two bytes that a term begins with; the second 0: it has one */
+    uint32_t *seen; /* of each slot: rows that had the value, while learning */
+    uint8_t *maybe; /* a bit for the first bits of each hash; 0: no such value. TERM: for two bytes
+                       that one begins with */
+    uint32_t shift; /* of a lead (16 bits) to its place there */
 };
 
-enum { LEADS = 65536 / 8, TERM_BLOCK = 16 };
+struct columns {
+    struct column *at;
+    uint32_t n;
+};
+
+struct rule {
+    bool reads;      /* the table */
+    bool everything; /* has no test to stand under */
+    bool mixed;      /* stands in tables of several columns */
+    struct wr_way *ways;
+    uint16_t *rows; /* made when a row first wants it */
+    uint64_t *has;  /* mixed: a bit a row */
+    uint32_t room;  /* rows */
+    bool touched;
+};
 
 struct wr_dispatch {
     enum wr_table table;
+    struct wr_arena *arena; /* of ways */
+    struct rule *rule;
     uint32_t n;
-    bool *reads;      /* rule reads the table */
-    bool *everything; /* rule has no test to stand under */
-    struct column *column;
-    uint32_t ncolumns;
-    uint16_t **rows; /* room of each rule, made when a row first wants it */
-    uint32_t *room;
-};
-
-/* A row passes only with one of these values; `has`: with the longest term of one of these texts. */
-struct test {
-    uint16_t col;
-    enum kind kind;
-    uint32_t n;
-    struct wr_ex *const *values;
-};
-
-/* One rule's candidates. */
-struct tests {
-    struct test at[MAX_TESTS];
-    uint32_t n;
+    struct columns all, used; /* every choice; those that were chosen */
+    uint64_t rows, learn_at;  /* rows so far; when learning next begins */
+    uint32_t learning;        /* rows to go */
+    uint32_t *wanted;
+    uint32_t nwanted;
 };
 
 static uint64_t fold(uint64_t a, uint64_t b)
@@ -63,7 +69,8 @@ static uint64_t fold(uint64_t a, uint64_t b)
 
 static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), no_case = UINT64_C(0x2020202020202020);
 
-/* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row in vain. */
+/* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row
+ * in vain. */
 static inline uint64_t text_hash(const struct wr_str *s)
 {
     uint64_t h = s->len, w = 0;
@@ -90,20 +97,22 @@ static inline uint64_t int_hash(int64_t v)
     return fold((uint64_t)v ^ odd, odd);
 }
 
-/* Letters without case and digits; 0: no part of a term. */
-#define TEN(from) from, from + 1, from + 2, from + 3, from + 4, from + 5, from + 6, from + 7, from + 8, from + 9
-#define LETTERS TEN('a'), TEN('k'), 'u', 'v', 'w', 'x', 'y', 'z'
-static const uint8_t term_byte[256] = {[ '0' ] = TEN('0'), [ 'A' ] = LETTERS, [ 'a' ] = LETTERS};
+/* Not the bits that choose the slot. */
+static inline uint32_t lead_of_hash(uint64_t hash)
+{
+    return (uint32_t)(hash >> 48);
+}
 
 /* The next term of a text from *at on; false at its end. Its hash is without case. */
-static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len, uint64_t *ret_hash)
+static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len,
+                             uint64_t *ret_hash)
 {
     uint32_t i = *at;
-    while (i < len && !term_byte[(unsigned char)p[i]])
+    while (i < len && !wr_term_byte[(unsigned char)p[i]])
         i++;
     uint32_t start = i;
     uint64_t h = 0;
-    for (uint8_t c; i < len && (c = term_byte[(unsigned char)p[i]]) != 0; i++)
+    for (uint8_t c; i < len && (c = wr_term_byte[(unsigned char)p[i]]) != 0; i++)
         h = (h ^ c) * UINT64_C(0x100000001b3);
     *at = i;
     *ret_len = i - start;
@@ -114,7 +123,8 @@ static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t
 /* The two bytes that the term at `i` begins with. */
 static inline uint32_t lead_of(const char *p, uint32_t len, uint32_t i)
 {
-    return (uint32_t)term_byte[(unsigned char)p[i]] << 8 | (i + 1 < len ? term_byte[(unsigned char)p[i + 1]] : 0u);
+    return (uint32_t)wr_term_byte[(unsigned char)p[i]] << 8 |
+           (i + 1 < len ? wr_term_byte[(unsigned char)p[i + 1]] : 0u);
 }
 
 /* Bit i: byte i of the block is part of a term. */
@@ -130,254 +140,240 @@ static inline uint32_t term_bytes(const uint8_t *block)
 #else
     uint32_t mask = 0;
     for (uint32_t i = 0; i < TERM_BLOCK; i++)
-        mask |= (uint32_t)(term_byte[block[i]] != 0) << i;
+        mask |= (uint32_t)(wr_term_byte[block[i]] != 0) << i;
     return mask;
 #endif
 }
 
-/* False when the text has no term. */
-static bool longest_term(const struct wr_str *s, uint64_t *ret_hash, uint32_t *ret_lead)
+/* Hash of a want's value; *ret_lead: where it stands in `maybe`. */
+static uint64_t value_hash(const struct wr_want *w, uint32_t i, uint32_t *ret_lead)
 {
-    uint32_t at = 0, len, best = 0;
-    uint64_t hash;
-    while (next_term(wr_str_data(s), s->len, &at, &len, &hash))
-        if (len > best) {
-            best = len;
-            *ret_hash = hash;
-            *ret_lead = lead_of(wr_str_data(s), s->len, at - len);
-        }
-    return best > 0;
-}
-
-static uint64_t value_hash(const struct test *t, uint32_t i)
-{
-    const struct wr_value *v = &t->values[i]->value;
+    const struct wr_value *v = &w->values[i]->value;
     uint64_t hash = 0;
-    uint32_t lead;
-    if (t->kind == TERM)
-        (void)longest_term(&v->s, &hash, &lead);
-    else
-        hash = t->kind == WHOLE_TEXT ? text_hash(&v->s) : int_hash(v->i);
+    uint32_t at = 0, len = 0;
+    if (w->kind != WR_WANT_TERM) {
+        hash = w->kind == WR_WANT_TEXT ? text_hash(&v->s) : int_hash(v->i);
+        *ret_lead = lead_of_hash(hash);
+        return hash;
+    }
+    (void)wr_longest_term(wr_str_data(&v->s), v->s.len, &at, &len);
+    *ret_lead = lead_of(wr_str_data(&v->s), v->s.len, at);
+    (void)next_term(wr_str_data(&v->s), v->s.len, &at, &len, &hash);
     return hash;
 }
 
-static bool changes(enum wr_table table, uint16_t col)
-{
-    const struct wr_amends *amends = wr_table_amends(table);
-    for (uint16_t i = 0; amends && i < amends->ncols; i++)
-        if (amends->cols[i].col == col)
-            return true;
-    return false;
-}
+/* ---- tables ------------------------------------------------------------------------------------------- */
 
-/* `has` and its kin over a column and constants, each with a term. */
-static bool term_test(const struct wr_ex *ex, struct test *ret_test)
-{
-    wr_fn_eval *f = ex->fn->eval;
-    bool any = f == wr_k_has || f == wr_k_has_cs || f == wr_k_has_any, all = f == wr_k_has_all;
-    uint64_t hash;
-    uint32_t lead;
-    if ((!any && !all) || ex->args[0]->kind != WR_EX_COL || ex->args[0]->type != WR_STRING)
-        return false;
-    for (uint32_t a = 1; a < ex->nargs; a++)
-        if (ex->args[a]->kind != WR_EX_CONST || ex->args[a]->type != WR_STRING ||
-            !longest_term(&ex->args[a]->value.s, &hash, &lead))
-            return false;
-    *ret_test = (struct test){ex->args[0]->col, TERM, all ? 1 : ex->nargs - 1, ex->args + 1};
-    return ex->nargs > 1;
-}
-
-/* Conjuncts that a row must pass and that say which values it has. */
-static void collect(enum wr_table table, const struct wr_ex *ex, struct tests *to)
-{
-    struct wr_test t;
-    struct test test;
-    if (ex->kind != WR_EX_CALL || to->n == MAX_TESTS)
-        return;
-    if (strcmp(ex->fn->name, "and") == 0) {
-        for (uint32_t a = 0; a < ex->nargs; a++)
-            collect(table, ex->args[a], to);
-        return;
-    }
-    if (wr_test_of(ex, &t) && t.how == WR_TEST_EQ && !t.negate)
-        test = (struct test){t.col, t.text ? WHOLE_TEXT : WHOLE_NUMBER, t.n, t.values};
-    else if (!term_test(ex, &test))
-        return;
-    if (!changes(table, test.col))
-        to->at[to->n++] = test;
-}
-
-static void collect_chain(enum wr_table table, const struct wr_op *top, struct tests *to)
-{
-    const struct wr_op *chain[WR_STREAM_OPS_MAX + 1];
-    uint32_t n = 0;
-    to->n = 0;
-    for (const struct wr_op *op = top; op; op = op->input) {
-        if (n == WR_STREAM_OPS_MAX + 1)
-            return;
-        chain[n++] = op;
-    }
-    for (uint32_t i = n - 1; i-- > 0 && chain[i]->kind == WR_OP_WHERE;)
-        collect(table, chain[i]->pred, to);
-}
-
-/* ---- tables -------------------------------------------------------------------------------------- */
-
-static struct value *find(struct column *c, uint64_t hash)
+static uint32_t slot_of(const struct column *c, uint64_t hash)
 {
     uint32_t i = (uint32_t)hash & c->mask;
     while (c->slot[i].n && c->slot[i].hash != hash)
         i = (i + 1) & c->mask;
-    return &c->slot[i];
+    return i;
 }
 
-/* The table of a test's column. */
-static struct column *column_of(struct wr_dispatch *d, const struct test *t)
+/* The table of a want's column; made when there is none. */
+static struct column *column_of(struct columns *in, const struct wr_want *w)
 {
-    for (uint32_t i = 0; i < d->ncolumns; i++)
-        if (d->column[i].col == t->col && d->column[i].kind == t->kind)
-            return &d->column[i];
-    struct column *list = realloc(d->column, (d->ncolumns + 1) * sizeof *list);
+    for (uint32_t i = 0; i < in->n; i++)
+        if (in->at[i].col == w->col && in->at[i].kind == w->kind)
+            return &in->at[i];
+    struct column *list = realloc(in->at, (in->n + 1) * sizeof *list);
     if (!list)
         return NULL;
-    d->column = list;
-    list[d->ncolumns] = (struct column){.col = t->col, .kind = t->kind};
-    return &list[d->ncolumns++];
+    in->at = list;
+    list[in->n] = (struct column){.col = w->col, .kind = w->kind};
+    return &list[in->n++];
 }
 
-static bool make_slots(struct column *c)
+static bool make_slots(struct column *c, bool learns)
 {
-    uint32_t n = 8;
+    uint32_t n = 8, bits = 10;
     while (n < 2 * c->nvalues)
         n *= 2;
+    while (bits < 16 && UINT32_C(1) << bits < 32 * c->nvalues)
+        bits++;
+    bits = c->kind == WR_WANT_TERM ? 16 : bits;
     c->slot = calloc(n, sizeof *c->slot);
+    c->rules = calloc(c->nvalues + 1u, sizeof *c->rules);
+    c->seen = learns ? calloc(n, sizeof *c->seen) : NULL;
+    c->maybe = calloc(1, (UINT32_C(1) << bits) / 8);
     c->mask = n - 1;
-    return c->slot != NULL;
+    c->shift = 16 - bits;
+    return c->slot && c->rules && c->maybe && (c->seen || !learns);
 }
 
-/* Makes the tables, and counts in them how often each value is asked for. */
-static bool count_values(struct wr_dispatch *d, const struct tests *tests)
+static void drop_tables(struct columns *in)
 {
-    for (uint32_t i = 0; i < d->n; i++)
-        for (uint32_t k = 0; k < tests[i].n; k++) {
-            struct column *c = column_of(d, &tests[i].at[k]);
-            if (!c)
-                return false;
-            c->nvalues += tests[i].at[k].n;
-        }
-    for (uint32_t i = 0; i < d->ncolumns; i++)
-        if (!make_slots(&d->column[i]))
+    for (uint32_t i = 0; i < in->n; i++) {
+        free(in->at[i].slot);
+        free(in->at[i].rules);
+        free(in->at[i].seen);
+        free(in->at[i].maybe);
+    }
+    free(in->at);
+    *in = (struct columns){0};
+}
+
+static inline bool may_be(const struct column *c, uint32_t lead)
+{
+    lead >>= c->shift;
+    return c->maybe[lead / 8] >> (lead % 8) & 1;
+}
+
+/* What is done with each value of the choices. */
+enum pass { COUNT, ROOM, LIST };
+
+static bool each_value(struct columns *in, const struct wr_choice *choice, uint32_t rule,
+                       enum pass pass)
+{
+    for (uint32_t k = 0; k < choice->n; k++) {
+        const struct wr_want *w = &choice->any[k];
+        struct column *c = column_of(in, w);
+        if (!c)
             return false;
-    for (uint32_t i = 0; i < d->n; i++)
-        for (uint32_t k = 0; k < tests[i].n; k++)
-            for (uint32_t v = 0; v < tests[i].at[k].n; v++) {
-                uint64_t hash = value_hash(&tests[i].at[k], v);
-                struct value *at = find(column_of(d, &tests[i].at[k]), hash);
-                at->hash = hash;
+        if (pass == COUNT)
+            c->nvalues += w->n;
+        for (uint32_t v = 0; pass != COUNT && v < w->n; v++) {
+            uint32_t lead;
+            uint64_t hash = value_hash(w, v, &lead);
+            struct value *at = &c->slot[slot_of(c, hash)];
+            at->hash = hash;
+            lead >>= c->shift;
+            c->maybe[lead / 8] |= (uint8_t)(1u << (lead % 8));
+            if (pass == ROOM)
                 at->n++;
+            else if (at->n == UINT32_MAX ||
+                     c->rules[at->first + at->n - 1] != rule) { /* a value may stand twice */
+                at->n = at->n == UINT32_MAX ? 0 : at->n;
+                c->rules[at->first + at->n++] = rule;
             }
+        }
+    }
     return true;
 }
 
-static void drop_tables(struct wr_dispatch *d)
+/* Every choice of every rule, or (`chosen`) the first of each way. */
+static bool each_choice(struct wr_dispatch *d, struct columns *in, bool chosen, enum pass pass)
 {
-    for (uint32_t i = 0; i < d->ncolumns; i++) {
-        free(d->column[i].slot);
-        free(d->column[i].rules);
-        free(d->column[i].leads);
-    }
-    free(d->column);
-    d->column = NULL;
-    d->ncolumns = 0;
+    for (uint32_t i = 0; i < d->n; i++)
+        for (struct wr_way *way = d->rule[i].ways; way; way = way->next)
+            for (uint32_t k = 0; k < way->n && (!chosen || k == 0); k++)
+                if (!each_value(in, &way->must[k], i, pass))
+                    return false;
+    return true;
 }
 
-/* Leaves each rule the test whose values are shared the least. */
-static void choose(struct wr_dispatch *d, struct tests *tests)
+static bool make_tables(struct wr_dispatch *d, struct columns *in, bool chosen)
+{
+    bool ok = each_choice(d, in, chosen, COUNT);
+    for (uint32_t i = 0; ok && i < in->n; i++)
+        ok = make_slots(&in->at[i], !chosen);
+    if (!ok || !each_choice(d, in, chosen, ROOM))
+        return false;
+    for (uint32_t i = 0; i < in->n; i++) {
+        struct column *c = &in->at[i];
+        for (uint32_t k = 0, at = 0; k <= c->mask; k++) {
+            uint32_t n = c->slot[k].n;
+            c->slot[k].first = at;
+            at += n;
+            c->slot[k].n = n ? UINT32_MAX : NOBODY; /* filled anew below, the value stays taken */
+        }
+    }
+    return each_choice(d, in, chosen, LIST);
+}
+
+/* How many rows have one of the choice's values, of those that were learnt from; beside that, how
+ * many rules share them. */
+static uint64_t cost(struct wr_dispatch *d, const struct wr_choice *choice)
+{
+    uint64_t seen = 0, shared = 0;
+    for (uint32_t k = 0; k < choice->n; k++) {
+        const struct column *c = column_of(&d->all, &choice->any[k]);
+        for (uint32_t v = 0; v < choice->any[k].n; v++) {
+            uint32_t lead, at = slot_of(c, value_hash(&choice->any[k], v, &lead));
+            seen += c->seen[at];
+            shared += c->slot[at].n;
+        }
+    }
+    return seen << 32 | (shared < UINT32_MAX ? shared : UINT32_MAX);
+}
+
+/* Puts the cheapest choice of each way first. */
+static void choose(struct wr_dispatch *d, struct wr_way *way)
+{
+    uint32_t best = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t k = 0; k < way->n; k++) {
+        uint64_t c = cost(d, &way->must[k]);
+        if (c < least) {
+            least = c;
+            best = k;
+        }
+    }
+    struct wr_choice first = way->must[best];
+    way->must[best] = way->must[0];
+    way->must[0] = first;
+}
+
+/* Rows of one rule come in order out of one table only. */
+static bool is_mixed(const struct rule *rule)
+{
+    const struct wr_want *first = &rule->ways->must[0].any[0];
+    for (const struct wr_way *way = rule->ways; way; way = way->next)
+        for (uint32_t k = 0; k < way->must[0].n; k++)
+            if (way->must[0].any[k].col != first->col || way->must[0].any[k].kind != first->kind)
+                return true;
+    return false;
+}
+
+/* Choices by what has been learnt, and the tables for them. False: out of memory, and the old ones
+ * stand. */
+static bool choose_all(struct wr_dispatch *d)
+{
+    struct columns used = {0};
+    for (uint32_t i = 0; i < d->n; i++)
+        for (struct wr_way *way = d->rule[i].ways; way; way = way->next)
+            choose(d, way);
+    if (!make_tables(d, &used, true)) {
+        drop_tables(&used);
+        return false;
+    }
+    drop_tables(&d->used);
+    d->used = used;
+    for (uint32_t i = 0; i < d->n; i++) {
+        d->rule[i].mixed = d->rule[i].ways && is_mixed(&d->rule[i]);
+        d->rule[i].room = 0;
+    }
+    return true;
+}
+
+static bool init(struct wr_dispatch *d, const struct wr_dispatch_rule *rules)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        uint32_t best = 0, least = UINT32_MAX;
-        for (uint32_t k = 0; k < tests[i].n; k++) {
-            uint32_t shared = 0;
-            for (uint32_t v = 0; v < tests[i].at[k].n; v++)
-                shared += find(column_of(d, &tests[i].at[k]), value_hash(&tests[i].at[k], v))->n;
-            if (shared < least) {
-                least = shared;
-                best = k;
-            }
-        }
-        d->everything[i] = d->reads[i] && !tests[i].n;
-        if (tests[i].n) {
-            tests[i].at[0] = tests[i].at[best];
-            tests[i].n = 1;
-        }
-    }
-}
-
-static void mark_lead(struct column *c, const struct wr_str *text)
-{
-    uint64_t hash;
-    uint32_t lead;
-    if (c->kind == TERM && longest_term(text, &hash, &lead))
-        c->leads[lead / 8] |= (uint8_t)(1u << (lead % 8));
-}
-
-/* Who wants each value; every value is counted by now. */
-static bool list_rules(struct wr_dispatch *d, const struct tests *tests)
-{
-    for (uint32_t i = 0; i < d->ncolumns; i++) {
-        struct column *c = &d->column[i];
-        uint32_t at = 0;
-        c->rules = calloc(c->nvalues + 1u, sizeof *c->rules);
-        c->leads = c->kind == TERM ? calloc(1, LEADS) : NULL;
-        if (!c->rules || (c->kind == TERM && !c->leads))
+        struct rule *r = &d->rule[i];
+        r->reads = rules[i].root != NULL;
+        if (r->reads && !wr_ways_of(d->arena, d->table, rules[i].root, rules[i].subs, rules[i].nsubs, &r->ways))
             return false;
-        for (uint32_t k = 0; k <= c->mask; k++) {
-            c->slot[k].first = at;
-            at += c->slot[k].n;
-        }
-        for (uint32_t k = 0; k <= c->mask; k++) /* filled anew below, the value stays taken */
-            c->slot[k].n = c->slot[k].n ? UINT32_MAX : NOBODY;
+        r->everything = r->reads && !r->ways;
     }
-    for (uint32_t i = 0; i < d->n; i++)
-        for (uint32_t v = 0; tests[i].n && v < tests[i].at[0].n; v++) {
-            struct column *c = column_of(d, &tests[i].at[0]);
-            struct value *at = find(c, value_hash(&tests[i].at[0], v));
-            if (at->n == UINT32_MAX)
-                at->n = 0;
-            mark_lead(c, &tests[i].at[0].values[v]->value.s);
-            if (!at->n || c->rules[at->first + at->n - 1] != i) /* a value may stand twice in a list */
-                c->rules[at->first + at->n++] = i;
-        }
-    return true;
+    d->learn_at = LEARN_FIRST;
+    d->learning = LEARN_ROWS;
+    return make_tables(d, &d->all, false) && choose_all(d);
 }
 
-struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_op *const *chain, uint32_t n)
+struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_dispatch_rule *rules,
+                                    uint32_t n)
 {
     struct wr_dispatch *d = calloc(1, sizeof *d);
-    struct tests *tests = calloc(n + 1u, sizeof *tests);
-    bool ok = d && tests;
-    if (ok) {
-        d->table = table;
-        d->n = n;
-        d->reads = calloc(n + 1u, sizeof *d->reads);
-        d->everything = calloc(n + 1u, sizeof *d->everything);
-        d->rows = calloc(n + 1u, sizeof *d->rows);
-        d->room = calloc(n + 1u, sizeof *d->room);
-        ok = d->reads && d->everything && d->rows && d->room;
-    }
-    for (uint32_t i = 0; ok && i < n; i++) {
-        d->reads[i] = chain[i] != NULL;
-        if (chain[i])
-            collect_chain(table, chain[i], &tests[i]);
-    }
-    ok = ok && count_values(d, tests);
-    if (ok) {
-        choose(d, tests);
-        drop_tables(d);
-        ok = count_values(d, tests) && list_rules(d, tests);
-    }
-    free(tests);
-    if (!ok) {
+    if (!d)
+        return NULL;
+    d->table = table;
+    d->n = n;
+    d->arena = wr_arena_new(64 * 1024);
+    d->rule = calloc(n + 1u, sizeof *d->rule);
+    d->wanted = calloc(n + 1u, sizeof *d->wanted);
+    if (!d->arena || !d->rule || !d->wanted || !init(d, rules)) {
         wr_dispatch_free(d);
         return NULL;
     }
@@ -388,41 +384,73 @@ void wr_dispatch_free(struct wr_dispatch *dispatch)
 {
     if (!dispatch)
         return;
-    drop_tables(dispatch);
-    for (uint32_t i = 0; dispatch->rows && i < dispatch->n; i++)
-        free(dispatch->rows[i]);
-    free(dispatch->rows);
-    free(dispatch->room);
-    free(dispatch->reads);
-    free(dispatch->everything);
+    drop_tables(&dispatch->all);
+    drop_tables(&dispatch->used);
+    for (uint32_t i = 0; dispatch->rule && i < dispatch->n; i++) {
+        free(dispatch->rule[i].rows);
+        free(dispatch->rule[i].has);
+    }
+    wr_arena_free(dispatch->arena);
+    free(dispatch->rule);
+    free(dispatch->wanted);
     free(dispatch);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------------------------- */
 
-static bool give(struct wr_dispatch *d, const struct column *c, const struct value *v, uint32_t row, uint32_t nrows,
-                 struct wr_sel *sel)
+/* Where found rows go. */
+struct found {
+    struct wr_dispatch *d;
+    struct wr_sel *sel;
+    uint32_t nrows;
+    bool learns; /* rows are counted only */
+};
+
+static bool touch(struct found *f, uint32_t rule)
 {
+    struct rule *r = &f->d->rule[rule];
+    if (r->room < f->nrows) {
+        free(r->rows);
+        free(r->has);
+        r->room = 0;
+        r->rows = malloc(f->nrows * sizeof *r->rows);
+        r->has = r->mixed ? malloc((f->nrows + 63) / 64 * sizeof *r->has) : NULL;
+        if (!r->rows || (r->mixed && !r->has))
+            return false;
+        r->room = f->nrows;
+    }
+    if (r->mixed)
+        memset(r->has, 0, (f->nrows + 63) / 64 * sizeof *r->has);
+    f->sel[rule] = (struct wr_sel){r->rows, 0};
+    f->d->wanted[f->d->nwanted++] = rule;
+    r->touched = true;
+    return true;
+}
+
+static bool give(struct found *f, const struct column *c, uint32_t slot, uint32_t row)
+{
+    const struct value *v = &c->slot[slot];
+    if (f->learns) {
+        c->seen[slot]++;
+        return true;
+    }
     for (uint32_t i = 0; i < v->n; i++) {
         uint32_t rule = c->rules[v->first + i];
-        if (d->room[rule] < nrows) {
-            free(d->rows[rule]);
-            d->room[rule] = 0;
-            d->rows[rule] = malloc(nrows * sizeof **d->rows);
-            if (!d->rows[rule])
-                return false;
-            d->room[rule] = nrows;
-            sel[rule] = (struct wr_sel){d->rows[rule], 0};
-        }
-        if (!sel[rule].n || sel[rule].row[sel[rule].n - 1] != row) /* a text may have a term twice */
-            sel[rule].row[sel[rule].n++] = (uint16_t)row;
+        struct rule *r = &f->d->rule[rule];
+        if (!r->touched && !touch(f, rule))
+            return false;
+        struct wr_sel *sel = &f->sel[rule];
+        if (r->mixed)
+            r->has[row / 64] |= UINT64_C(1) << (row % 64);
+        else if (!sel->n || sel->row[sel->n - 1] != row) /* a text may have a term twice */
+            sel->row[sel->n++] = (uint16_t)row;
     }
     return true;
 }
 
-/* Blocks of a text: where terms begin is told for sixteen bytes at once, and most begin as none does that is looked for. */
-static bool terms_of(struct wr_dispatch *d, struct column *c, const struct wr_str *s, uint32_t row, uint32_t nrows,
-                     struct wr_sel *sel)
+/* Blocks of a text: where terms begin is told for sixteen bytes at once, and most begin as none
+ * does that is looked for. */
+static bool terms_of(struct found *f, const struct column *c, const struct wr_str *s, uint32_t row)
 {
     const char *p = wr_str_data(s);
     uint32_t before = 0; /* the byte before the block is part of a term */
@@ -434,51 +462,131 @@ static bool terms_of(struct wr_dispatch *d, struct column *c, const struct wr_st
         uint32_t mask = term_bytes(block), begins = mask & ~(mask << 1 | before);
         before = mask >> (TERM_BLOCK - 1);
         for (; begins; begins &= begins - 1) {
-            uint32_t i = at + (uint32_t)__builtin_ctz(begins), lead = lead_of(p, s->len, i), len;
+            uint32_t i = at + (uint32_t)__builtin_ctz(begins), len;
             uint64_t hash;
-            if (!(c->leads[lead / 8] >> (lead % 8) & 1) || !next_term(p, s->len, &i, &len, &hash))
+            if (!may_be(c, lead_of(p, s->len, i)) || !next_term(p, s->len, &i, &len, &hash))
                 continue;
-            const struct value *have = find(c, hash);
-            if (have->n && !give(d, c, have, row, nrows, sel))
+            uint32_t slot = slot_of(c, hash);
+            if (c->slot[slot].n && !give(f, c, slot, row))
                 return false;
         }
     }
     return true;
 }
 
-static bool terms(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+static bool terms(struct found *f, const struct column *c, const struct wr_vec *v,
+                  const struct wr_sel *rows)
 {
-    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
-    for (uint32_t k = 0; v->s && k < b->sel.n; k++)
-        if (!terms_of(d, c, &v->s[b->sel.row[k]], b->sel.row[k], b->nrows, sel))
+    for (uint32_t k = 0; v->s && k < rows->n; k++)
+        if (!terms_of(f, c, &v->s[rows->row[k]], rows->row[k]))
             return false;
     return true;
 }
 
-static bool values(struct wr_dispatch *d, struct column *c, const struct wr_batch *b, struct wr_sel *sel)
+enum { BLOCK = 256 };
+
+/* Rows at places `from`.. of `rows` whose value may be one of the table's, with their hashes:
+ * without a branch, as most are not. */
+static uint32_t sift(const struct column *c, const struct wr_vec *v, const struct wr_sel *rows,
+                     uint32_t from, uint64_t *hash, uint16_t *row)
 {
-    const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
-    const struct wr_str empty = {0};
-    bool text = c->kind == WHOLE_TEXT;
-    if (!text && !v->i)
+    static const struct wr_str empty;
+    uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK, m = 0;
+    const uint16_t *at = rows->row + from;
+    if (c->kind == WR_WANT_NUMBER)
+        for (uint32_t k = 0; k < n; k++) {
+            hash[m] = int_hash(v->i[at[k]]);
+            row[m] = at[k];
+            m += may_be(c, lead_of_hash(hash[m]));
+        }
+    else
+        for (uint32_t k = 0; k < n; k++) {
+            hash[m] = text_hash(v->s ? &v->s[at[k]] : &empty);
+            row[m] = at[k];
+            m += may_be(c, lead_of_hash(hash[m]));
+        }
+    return m;
+}
+
+static bool values(struct found *f, const struct column *c, const struct wr_vec *v,
+                   const struct wr_sel *rows)
+{
+    uint64_t hash[BLOCK];
+    uint16_t row[BLOCK];
+    if (c->kind == WR_WANT_NUMBER && !v->i)
         return true; /* nobody filled it: null */
-    for (uint32_t k = 0; k < b->sel.n; k++) {
-        uint32_t row = b->sel.row[k];
-        const struct value *have = find(c, !text ? int_hash(v->i[row]) : text_hash(v->s ? &v->s[row] : &empty));
-        if (have->n && wr_vec_valid(v, row) && !give(d, c, have, row, b->nrows, sel))
+    for (uint32_t from = 0; from < rows->n; from += BLOCK) {
+        uint32_t n = sift(c, v, rows, from, hash, row);
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t slot = slot_of(c, hash[k]);
+            if (c->slot[slot].n && wr_vec_valid(v, row[k]) && !give(f, c, slot, row[k]))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool find(struct found *f, const struct columns *in, const struct wr_batch *b,
+                 const struct wr_sel *rows)
+{
+    for (uint32_t i = 0; i < in->n; i++) {
+        const struct column *c = &in->at[i];
+        const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
+        if (!(c->kind == WR_WANT_TERM ? terms : values)(f, c, v, rows))
             return false;
     }
     return true;
 }
 
-bool wr_dispatch_rows(struct wr_dispatch *dispatch, const struct wr_batch *batch, struct wr_sel *sel)
+/* Which values rows have: the test that a rule stands under shall be the one that the fewest pass.
+ */
+static bool learn(struct found *f, const struct wr_batch *b)
 {
-    for (uint32_t i = 0; i < dispatch->n; i++)
-        sel[i] = dispatch->everything[i] ? batch->sel : (struct wr_sel){dispatch->rows[i], 0};
-    for (uint32_t i = 0; i < dispatch->ncolumns; i++) {
-        struct column *c = &dispatch->column[i];
-        if (!(c->kind == TERM ? terms : values)(dispatch, c, batch, sel))
-            return false;
+    struct wr_dispatch *d = f->d;
+    struct wr_sel some = {b->sel.row, b->sel.n < d->learning ? b->sel.n : d->learning};
+    if (!d->learning && d->rows >= d->learn_at) {
+        d->learning = LEARN_ROWS;
+        d->learn_at *= d->learn_at < LEARN_LAST ? LEARN_GROWTH : 2;
+        for (uint32_t i = 0; i < d->all.n; i++)
+            memset(d->all.at[i].seen, 0, (d->all.at[i].mask + 1) * sizeof *d->all.at[i].seen);
+        return true; /* from the next batch on */
     }
-    return true;
+    if (!some.n)
+        return true;
+    f->learns = true;
+    if (!find(f, &d->all, b, &some))
+        return false;
+    f->learns = false;
+    d->learning -= some.n;
+    return d->learning || choose_all(d);
+}
+
+bool wr_dispatch_rows(struct wr_dispatch *dispatch, const struct wr_batch *batch,
+                      struct wr_sel *sel, const uint32_t **ret_rules, uint32_t *ret_n)
+{
+    struct wr_dispatch *d = dispatch;
+    struct found f = {.d = d, .sel = sel, .nrows = batch->nrows};
+    for (uint32_t k = 0; k < d->nwanted; k++)
+        sel[d->wanted[k]].n = 0;
+    d->nwanted = 0;
+    if (d->all.n && !learn(&f, batch))
+        return false;
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->rule[i].everything) {
+            sel[i] = batch->sel;
+            d->wanted[d->nwanted++] = i;
+        }
+    bool ok = find(&f, &d->used, batch, &batch->sel);
+    for (uint32_t k = 0; k < d->nwanted; k++) {
+        uint32_t i = d->wanted[k];
+        struct rule *r = &d->rule[i];
+        r->touched = false;
+        for (uint32_t w = 0; r->mixed && w < (batch->nrows + 63) / 64; w++)
+            for (uint64_t bits = r->has[w]; bits; bits &= bits - 1)
+                sel[i].row[sel[i].n++] = (uint16_t)(w * 64 + (uint32_t)__builtin_ctzll(bits));
+    }
+    d->rows += batch->sel.n;
+    *ret_rules = d->wanted;
+    *ret_n = d->nwanted;
+    return ok;
 }

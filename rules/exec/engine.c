@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* One of the two. */
+/* One of the two, and what it cost. */
 struct runner {
     struct wr_stream *stream;
     struct wr_window *window;
-    uint32_t first; /* stream: its first leg among those of all rules */
+    uint32_t first; /* its first leg among those of all rules; a windowed rule is one leg */
+    int64_t due; /* when it has something to do without rows */
+    uint64_t ns, rows, turn;
 };
 
 struct wr_engine {
@@ -27,6 +29,10 @@ struct wr_engine {
     struct wr_dispatch *dispatch[WR_NTABLES]; /* made with a table's first batch */
     struct wr_sel *sel;                       /* rows of the batch for each leg of each rule */
     bool arrival[WR_NTABLES];                 /* a rule reads ingestion_time() */
+    int64_t now, due;                         /* due: no runner is before */
+    uint64_t rows_in, turn;
+    uint32_t readers[WR_NTABLES]; /* rules that read the table */
+    uint32_t *rule_of;            /* each leg's rule */
 };
 
 static const size_t default_memory = (size_t)256 << 20;
@@ -61,7 +67,7 @@ static bool fill(struct wr_engine *e, struct runner *list)
         if (!runner_init(e, i, &list[i]))
             return false;
         list[i].first = e->nlegs;
-        e->nlegs += list[i].stream ? wr_stream_legs(list[i].stream) : 0;
+        e->nlegs += list[i].stream ? wr_stream_legs(list[i].stream) : 1;
     }
     return true;
 }
@@ -101,13 +107,20 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
     e->runner = calloc(e->n + 1, sizeof *e->runner);
+    e->due = INT64_MIN;
     for (uint32_t i = 0; i < e->n; i++)
         for (int t = 0; t < WR_NTABLES; t++)
             e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted, wr_ingestion_col((enum wr_table)t));
     if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret || !fill(e, e->runner) ||
-        !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel))) {
+        !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel)) ||
+        !(e->rule_of = calloc(e->nlegs + 1u, sizeof *e->rule_of))) {
         wr_engine_free(e);
         return NULL;
+    }
+    for (uint32_t i = 0, leg = 0; leg < e->nlegs; leg++) {
+        while (i + 1 < e->n && e->runner[i + 1].first <= leg)
+            i++;
+        e->rule_of[leg] = i;
     }
     return e;
 }
@@ -120,18 +133,31 @@ void wr_engine_free(struct wr_engine *engine)
     for (int t = 0; t < WR_NTABLES; t++)
         wr_dispatch_free(engine->dispatch[t]);
     free(engine->sel);
+    free(engine->rule_of);
     wr_ruleset_unref(engine->set);
     free(engine);
 }
 
+static bool reads(const struct runner *r, enum wr_table table)
+{
+    return r->window ? wr_window_reads(r->window, table) : wr_stream_reads(r->stream, table);
+}
+
 static struct wr_dispatch *dispatch_of(struct wr_engine *e, enum wr_table table)
 {
-    const struct wr_op **chain = calloc(e->nlegs + 1u, sizeof(struct wr_op *));
-    for (uint32_t i = 0; chain && i < e->n; i++)
-        for (uint32_t l = 0; e->runner[i].stream && l < wr_stream_legs(e->runner[i].stream); l++)
-            chain[e->runner[i].first + l] = wr_stream_leg(e->runner[i].stream, l, table);
-    struct wr_dispatch *d = chain ? wr_dispatch_new(table, chain, e->nlegs) : NULL;
-    free(chain);
+    struct wr_dispatch_rule *legs = calloc(e->nlegs + 1u, sizeof *legs);
+    e->readers[table] = 0;
+    for (uint32_t i = 0; legs && i < e->n; i++) {
+        const struct runner *r = &e->runner[i];
+        const struct wr_plan *plan = wr_ruleset_rule(e->set, i)->plan;
+        e->readers[table] += reads(r, table);
+        for (uint32_t l = 0; r->stream && l < wr_stream_legs(r->stream); l++)
+            legs[r->first + l].root = wr_stream_leg(r->stream, l, table);
+        if (r->window && reads(r, table))
+            legs[r->first] = (struct wr_dispatch_rule){plan->root, plan->subs, plan->nsubs};
+    }
+    struct wr_dispatch *d = legs ? wr_dispatch_new(table, legs, e->nlegs) : NULL;
+    free(legs);
     return d;
 }
 
@@ -146,30 +172,88 @@ static void tell_arrival(enum wr_table table, struct wr_batch *batch, int64_t no
         }
 }
 
+static enum wr_err advance(struct runner *r, int64_t now)
+{
+    return r->window ? wr_window_advance(r->window, now) : wr_stream_advance(r->stream, now);
+}
+
+/* Work that was begun at *clock is rule r's; the next begins now. */
+static void charge(struct wr_engine *e, struct runner *r, uint64_t *clock)
+{
+    r->due = r->window ? wr_window_due(r->window) : wr_stream_due(r->stream);
+    if (r->due < e->due)
+        e->due = r->due;
+    if (!e->opts.clock_ns)
+        return;
+    uint64_t now = e->opts.clock_ns();
+    r->ns += now - *clock;
+    *clock = now;
+}
+
+/* Rules for which it is time; the others know what time it is when they next have something to do. */
+static enum wr_err advance_due(struct wr_engine *e)
+{
+    if (e->now < e->due)
+        return WR_OK;
+    uint64_t clock = e->opts.clock_ns ? e->opts.clock_ns() : 0;
+    bool all = e->due == INT64_MIN; /* who knows what changed */
+    e->due = INT64_MAX;
+    for (uint32_t i = 0; i < e->n; i++) {
+        struct runner *r = &e->runner[i];
+        if (!all && r->due > e->now) {
+            e->due = r->due < e->due ? r->due : e->due;
+            continue;
+        }
+        enum wr_err err = advance(r, e->now);
+        charge(e, r, &clock);
+        if (err) {
+            e->due = INT64_MIN;
+            return err;
+        }
+    }
+    return WR_OK;
+}
+
+/* Every rule knows what time it is. */
+static enum wr_err settle(const struct wr_engine *e)
+{
+    enum wr_err err = WR_OK;
+    for (uint32_t i = 0; i < e->n && !err; i++)
+        err = advance(&e->runner[i], e->now);
+    return err;
+}
+
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now)
 {
-    struct wr_dispatch **d = &engine->dispatch[table];
+    struct wr_engine *e = engine;
+    struct wr_dispatch **d = &e->dispatch[table];
+    const uint32_t *legs;
+    uint32_t n;
     if (!*d)
-        *d = dispatch_of(engine, table);
-    if (!*d || !wr_dispatch_rows(*d, batch, engine->sel))
+        *d = dispatch_of(e, table);
+    if (!*d || !wr_dispatch_rows(*d, batch, e->sel, &legs, &n))
         return WR_ENOMEM;
-    if (engine->arrival[table])
+    if (e->arrival[table])
         tell_arrival(table, batch, now);
-    for (uint32_t i = 0; i < engine->n; i++) {
-        const struct runner *r = &engine->runner[i];
-        enum wr_err err;
-        if (r->window)
-            err = wr_window_reads(r->window, table) ? wr_window_consume(r->window, table, batch, now)
-                                                    : wr_window_advance(r->window, now);
-        else
-            err = wr_stream_reads(r->stream, table)
-                      ? wr_stream_consume_rows(r->stream, table, batch, &engine->sel[r->first], now)
-                      : wr_stream_advance(r->stream, now);
+    e->now = now > e->now ? now : e->now;
+    e->rows_in += (uint64_t)batch->sel.n * e->readers[table];
+    e->turn++;
+    uint64_t clock = e->opts.clock_ns && n ? e->opts.clock_ns() : 0;
+    for (uint32_t k = 0; k < n; k++) {
+        struct runner *r = &e->runner[e->rule_of[legs[k]]];
+        const struct wr_sel *sel = &e->sel[r->first];
+        r->rows += e->sel[legs[k]].n;
+        if (r->turn == e->turn) /* another leg of it */
+            continue;
+        r->turn = e->turn;
+        enum wr_err err = r->window ? wr_window_consume_rows(r->window, table, batch, sel, e->now)
+                                    : wr_stream_consume_rows(r->stream, table, batch, sel, e->now);
+        charge(e, r, &clock);
         if (err)
             return err;
     }
-    return WR_OK;
+    return advance_due(e);
 }
 
 void wr_engine_incomplete(struct wr_engine *engine, enum wr_table table, int64_t now)
@@ -188,18 +272,13 @@ void wr_engine_refdata_changed(struct wr_engine *engine)
     for (uint32_t i = 0; i < engine->n; i++)
         if (engine->runner[i].window)
             wr_window_changed(engine->runner[i].window);
+    engine->due = INT64_MIN;
 }
 
 enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now)
 {
-    for (uint32_t i = 0; i < engine->n; i++) {
-        const struct runner *r = &engine->runner[i];
-        enum wr_err err =
-            r->window ? wr_window_advance(r->window, now) : wr_stream_advance(r->stream, now);
-        if (err)
-            return err;
-    }
-    return WR_OK;
+    engine->now = now > engine->now ? now : engine->now;
+    return advance_due(engine);
 }
 
 static struct wr_alert *gather(struct wr_engine *e, struct wr_alert *(*from)(struct wr_stream *),
@@ -221,6 +300,8 @@ struct wr_alert *wr_engine_alerts(struct wr_engine *engine)
 
 struct wr_alert *wr_engine_firing(struct wr_engine *engine)
 {
+    if (settle(engine))
+        return NULL;
     return gather(engine, wr_stream_firing, wr_window_firing);
 }
 
@@ -232,12 +313,31 @@ struct wr_engine_stats wr_engine_stats(const struct wr_engine *engine)
             wr_window_stats(engine->runner[i].window, &sum);
         else
             wr_stream_stats(engine->runner[i].stream, &sum);
+    sum.rows_in = engine->rows_in;
     return sum;
+}
+
+struct wr_rule_cost wr_engine_cost(const struct wr_engine *engine, uint32_t rule)
+{
+    const struct runner *r = &engine->runner[rule];
+    struct wr_engine_stats st = {0};
+    if (r->window)
+        wr_window_stats(r->window, &st);
+    else
+        wr_stream_stats(r->stream, &st);
+    return (struct wr_rule_cost){.ns = r->ns,
+                                 .rows = r->rows,
+                                 .runs = st.runs,
+                                 .rows_kept = st.rows_kept,
+                                 .groups = st.groups,
+                                 .memory_bytes = st.memory_bytes};
 }
 
 void wr_engine_save(const struct wr_engine *engine, struct wr_buf *out)
 {
     struct wr_buf state = {0};
+    if (settle(engine))
+        out->err = WR_ENOMEM;
     wr_buf_add(out, "WRE2", 4);
     wr_buf_u32(out, engine->n);
     for (uint32_t i = 0; i < engine->n; i++) {
@@ -317,6 +417,7 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
         struct runner *old = engine->runner;
         engine->runner = list;
         list = old;
+        engine->due = INT64_MIN;
     }
     runners_free(list, engine->n);
     free(taken);

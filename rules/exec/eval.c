@@ -189,6 +189,53 @@ void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *ch
     chunk->schema = op->schema;
 }
 
+static bool gather_column(struct wr_eval *ev, const struct wr_vec *v, const struct wr_sel *given, struct wr_vec *to)
+{
+    const struct wr_vec *copy = wr_vec_new(ev, v->type);
+    if (!copy)
+        return false;
+    *to = *copy;
+    if (!v->valid)
+        to->valid = NULL;
+    for (uint32_t k = 0; k < given->n; k++) {
+        uint32_t row = given->row[k];
+        if (v->s)
+            to->s[k] = v->s[row];
+        else if (v->r)
+            to->r[k] = v->r[row];
+        else
+            to->i[k] = v->i[row];
+        if (v->valid)
+            to->valid[k / 64] |= (v->valid[row / 64] >> (row % 64) & 1) << (k % 64);
+    }
+    return true;
+}
+
+bool wr_gather(struct wr_eval *ev, const struct wr_batch *batch, const struct wr_colset *wanted,
+               const struct wr_sel *given, struct wr_vec *cols, struct wr_batch *to)
+{
+    uint16_t ncols = batch->schema->ncols;
+    *to = (struct wr_batch){.schema = batch->schema, .nrows = given->n, .cap = given->n, .sealed = true, .col = cols};
+    to->sel.row = wr_arena_alloc(ev->arena, (given->n + 1) * sizeof *to->sel.row);
+    if (!to->sel.row)
+        return false;
+    for (; to->sel.n < given->n; to->sel.n++)
+        to->sel.row[to->sel.n] = (uint16_t)to->sel.n;
+    ev->nrows = given->n;
+    for (uint32_t w = 0; w * 64 < ncols; w++)
+        for (uint64_t bits = wanted->bits[w]; bits; bits &= bits - 1) {
+            uint32_t c = w * 64 + (uint32_t)__builtin_ctzll(bits);
+            const struct wr_vec *v = c < ncols ? &batch->col[c] : NULL;
+            if (!v)
+                break;
+            if (!v->i && !v->r && !v->s)
+                cols[c] = (struct wr_vec){.type = v->type};
+            else if (!gather_column(ev, v, given, &cols[c]))
+                return false;
+        }
+    return true;
+}
+
 struct wr_value wr_value_at(const struct wr_vec *vec, uint32_t row)
 {
     struct wr_value v = {.type = vec->type};

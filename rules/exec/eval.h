@@ -3,6 +3,7 @@
 #ifndef WR_RULES_EXEC_EVAL_H
 #define WR_RULES_EXEC_EVAL_H
 
+#include "base/batch.h"
 #include "rules/plan/plan.h"
 
 /* Rows on their way between operators: columns of `nrows` rows, of which `sel` are alive. Columns may be
@@ -24,6 +25,11 @@ void wr_ex_filter(struct wr_eval *ev, const struct wr_ex *pred, const struct wr_
 /* Runs a WR_OP_WHERE, WR_OP_MAP or WR_OP_PARSE over `chunk` in place: narrows `sel`, which must be the chunk's own, or
  * puts new columns. ev->err says when memory ran out. */
 void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *chunk);
+/* The given rows of a sealed batch side by side, so that what follows costs as much as there are rows, not as the batch is
+ * long: columns `wanted` in the arena of `ev`, whose nrows they become, and in `cols`, which has room for every column of the
+ * schema and null ones where none is wanted. False: out of memory. */
+bool wr_gather(struct wr_eval *ev, const struct wr_batch *batch, const struct wr_colset *wanted,
+               const struct wr_sel *given, struct wr_vec *cols, struct wr_batch *to) WR_MUST_CHECK;
 /* One cell. `row` must be valid. */
 struct wr_value wr_value_at(const struct wr_vec *vec, uint32_t row);
 

@@ -36,8 +36,8 @@ static void start(struct cursor *c, const struct wr_vec *v, uint32_t row)
 }
 
 /* One element as a cell: values of another type than asked for are null. */
-static void put(struct wr_eval *ev, const struct wr_op *op, const struct cursor *c, struct wr_vec *out,
-                uint32_t row)
+static void put(struct wr_eval *ev, const struct wr_op *op, const struct cursor *c,
+                struct wr_vec *out, uint32_t row)
 {
     struct wr_buf text = {0};
     int64_t i = 0;
@@ -93,28 +93,49 @@ static struct wr_vec *columns(struct wr_eval *ev, const struct wr_schema *schema
     return cols;
 }
 
-/* The next rows of `row`, at most `cap`; how many. */
-static uint32_t fill(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk, uint32_t row,
-                     struct cursor *cursors, int64_t *index, uint32_t cap, struct wr_vec *cols)
+/* A chunk being filled. */
+struct filling {
+    struct wr_vec *cols;
+    uint16_t *sel;
+    uint32_t *from, n, cap;
+};
+
+/* Rows of `row` go on where the chunk ends; true when it is full before they end. */
+static bool fill(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk,
+                 uint32_t row, struct cursor *cursors, int64_t *index, struct filling *to)
 {
     uint16_t nin = op->input->schema->ncols;
-    for (uint32_t n = 0;; n++, (*index)++) {
+    for (;; (*index)++) {
         bool more = false;
         for (uint32_t k = 0; k < op->nkeys; k++)
             more |= cursors[k].more;
-        if (!more || n == cap || *index >= op->count || ev->err)
-            return n;
+        if (!more || *index >= op->count || ev->err)
+            return false;
+        if (to->n == to->cap)
+            return true;
+        uint32_t n = to->n++;
+        to->sel[n] = (uint16_t)n;
+        to->from[n] = row;
         for (uint16_t c = 0; c < nin; c++)
             if (!wr_colset_has(&op->expanded, c))
-                wr_cell_copy(&chunk->col[c], row, &cols[c], n);
+                wr_cell_copy(&chunk->col[c], row, &to->cols[c], n);
         for (uint32_t k = 0; k < op->nkeys; k++) {
-            put(ev, op, &cursors[k], &cols[op->cols[k]->col], n);
+            put(ev, op, &cursors[k], &to->cols[op->cols[k]->col], n);
             if (cursors[k].more)
                 next(&cursors[k]);
         }
         if (op->schema->ncols > nin)
-            wr_put_i(&cols[nin], n, *index);
+            wr_put_i(&to->cols[nin], n, *index);
     }
+}
+
+static bool begin(struct wr_eval *ev, const struct wr_op *op, uint32_t cap, struct filling *to)
+{
+    *to = (struct filling){.cap = cap};
+    to->cols = columns(ev, op->schema, cap);
+    to->sel = wr_arena_alloc(ev->arena, (cap + 1) * sizeof *to->sel);
+    to->from = wr_arena_alloc(ev->arena, (cap + 1) * sizeof *to->from);
+    return to->cols && to->sel && to->from;
 }
 
 enum wr_err wr_expand(struct wr_eval *ev, const struct wr_op *op, const struct wr_chunk *chunk,
@@ -122,27 +143,30 @@ enum wr_err wr_expand(struct wr_eval *ev, const struct wr_op *op, const struct w
 {
     struct wr_arena *outer = ev->arena;
     struct cursor *cursors = wr_arena_alloc(ev->arena, (op->nkeys + 1) * sizeof *cursors);
-    enum wr_err err = cursors ? WR_OK : WR_ENOMEM;
+    struct filling to;
+    /* Most rows become few; who has many gets whole chunks, once the first is full. */
+    uint32_t cap = chunk->sel.n < batch_rows / 4 ? 4 * chunk->sel.n + 4 : batch_rows;
+    cap = cap < batch_rows ? cap : batch_rows;
     ev->arena = arena;
+    enum wr_err err = cursors && begin(ev, op, cap, &to) ? WR_OK : WR_ENOMEM;
     for (uint32_t s = 0; !err && s < chunk->sel.n; s++) {
         int64_t index = 0;
         for (uint32_t k = 0; k < op->nkeys; k++)
             start(&cursors[k], &chunk->col[op->cols[k]->col], chunk->sel.row[s]);
-        for (uint32_t n = batch_rows; !err && n == batch_rows;) {
-            struct wr_vec *cols = columns(ev, op->schema, batch_rows);
-            uint16_t *sel = wr_arena_alloc(arena, (batch_rows + 1) * sizeof *sel);
-            n = cols && sel ? fill(ev, op, chunk, chunk->sel.row[s], cursors, &index, batch_rows, cols) : 0;
-            err = !cols || !sel || ev->err ? WR_ENOMEM : WR_OK;
-            uint32_t *from = wr_arena_alloc(arena, (batch_rows + 1) * sizeof *from);
-            err = err || from ? err : WR_ENOMEM;
-            for (uint32_t i = 0; !err && i < n; i++) {
-                sel[i] = (uint16_t)i;
-                from[i] = chunk->sel.row[s];
-            }
-            struct wr_chunk out = {.schema = op->schema, .col = cols, .nrows = n, .sel = {sel, n}, .from = from};
-            if (!err && n)
-                emit(arg, &out);
+        bool full = true;
+        while (!err && full) {
+            full = fill(ev, op, chunk, chunk->sel.row[s], cursors, &index, &to);
+            err = ev->err;
+            if (err || (!full && s + 1 < chunk->sel.n) || !to.n)
+                continue;
+            struct wr_chunk out = {.schema = op->schema,
+                                   .col = to.cols,
+                                   .nrows = to.n,
+                                   .sel = {to.sel, to.n},
+                                   .from = to.from};
+            emit(arg, &out);
             wr_arena_reset(arena);
+            err = full && !begin(ev, op, batch_rows, &to) ? WR_ENOMEM : ev->err;
         }
     }
     ev->arena = outer;

@@ -110,6 +110,7 @@ struct leg {
     const struct wr_amends *amends; /* NULL: its rows never change */
     const struct wr_op *prefix[WR_STREAM_OPS_MAX];
     uint32_t nprefix;
+    struct wr_vec *few_cols; /* of rows of a batch that lie side by side */
 };
 
 struct wr_stream {

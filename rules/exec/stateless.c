@@ -6,7 +6,7 @@
 #include "rules/exec/state.h"
 #include "rules/fn/kernel.h"
 
-enum { EXPAND_ROWS = 64 };
+enum { EXPAND_ROWS = 64, EXPAND_ARENA = 16384 };
 
 struct way {
     struct wr_stream *s;
@@ -69,10 +69,13 @@ static enum wr_err go_on(struct way *w, struct wr_chunk *chunk)
             err = wr_stream_apply(s, op, chunk);
             continue;
         }
-        if (op->kind == WR_OP_JOIN)
+        if (op->kind == WR_OP_JOIN) {
             err = wr_join_probe(wr_lists_join(s->lists, op), &s->ev, chunk, onward, &next);
-        else
-            err = wr_expand(&s->ev, op, chunk, EXPAND_ROWS, s->row_arena, onward, &next);
+        } else {
+            struct wr_arena *made = wr_arena_new(EXPAND_ARENA); /* its own: it may stand behind another */
+            err = made ? wr_expand(&s->ev, op, chunk, EXPAND_ROWS, made, onward, &next) : WR_ENOMEM;
+            wr_arena_free(made);
+        }
         return err ? err : next.err;
     }
     for (uint32_t k = 0; k < chunk->sel.n && !err; k++) {

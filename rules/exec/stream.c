@@ -407,43 +407,10 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
     return WR_OK;
 }
 
-/* The given rows side by side: what follows costs as much as there are rows, not as the batch is long. */
-static bool gather(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *given, struct wr_batch *to)
+int64_t wr_stream_due(const struct wr_stream *stream)
 {
-    const struct wr_colset *wanted = &s->plan->scans[s->leg->table].wanted;
-    *to = (struct wr_batch){.schema = b->schema, .nrows = given->n, .cap = given->n, .sealed = true};
-    to->col = wr_arena_alloc(s->ev.arena, b->schema->ncols * sizeof *to->col);
-    to->sel.row = wr_arena_alloc(s->ev.arena, given->n * sizeof *to->sel.row);
-    if (!to->col || !to->sel.row)
-        return false;
-    for (; to->sel.n < given->n; to->sel.n++)
-        to->sel.row[to->sel.n] = (uint16_t)to->sel.n;
-    s->ev.nrows = given->n;
-    for (uint16_t c = 0; c < b->schema->ncols; c++) {
-        if (c % 64 == 0 && !wanted->bits[c / 64]) { /* columns that nobody reads are null */
-            c += 63;
-            continue;
-        }
-        const struct wr_vec *v = &b->col[c];
-        if (!wr_colset_has(wanted, c) || (!v->i && !v->r && !v->s))
-            continue;
-        struct wr_vec *copy = wr_vec_new(&s->ev, v->type);
-        if (!copy)
-            return false;
-        for (uint32_t k = 0; k < given->n; k++) {
-            uint32_t row = given->row[k];
-            if (!wr_vec_valid(v, row))
-                continue;
-            if (v->s)
-                wr_put_s(copy, k, v->s[row]);
-            else if (v->r)
-                wr_put_r(copy, k, v->r[row]);
-            else
-                wr_put_i(copy, k, v->i[row]);
-        }
-        to->col[c] = *copy;
-    }
-    return true;
+    int64_t due = stream->nheap ? stream->heap[0].t : INT64_MAX;
+    return stream->ngroups && stream->sweep_at < due ? stream->sweep_at : due;
 }
 
 /* Rows of the table of the leg at hand. */
@@ -457,7 +424,9 @@ static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, c
     if (given->n >= batch->nrows / 4)
         err = rows(s, batch, given);
     else
-        err = gather(s, batch, given, &few) ? rows(s, &few, &few.sel) : WR_ENOMEM;
+        err = wr_gather(&s->ev, batch, &s->plan->scans[s->leg->table].wanted, given, s->leg->few_cols, &few)
+                  ? rows(s, &few, &few.sel)
+                  : WR_ENOMEM;
     return err ? err : s->ev.err;
 }
 

@@ -31,10 +31,12 @@ const struct wr_op *wr_stream_leg(const struct wr_stream *stream, uint32_t leg, 
 /* Rows of `table`: each goes through every leg that reads it. */
 enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
-/* The same when only these rows of the batch can matter (dispatch.h), one selection a leg; none: costs next to nothing. */
+/* The same when only these rows of the batch can matter (dispatch.h), one selection a leg. */
 enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
+/* When wr_stream_advance next has something to do, unless rows come before. */
+int64_t wr_stream_due(const struct wr_stream *stream);
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream);
 struct wr_alert *wr_stream_firing(struct wr_stream *stream);

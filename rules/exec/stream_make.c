@@ -309,7 +309,12 @@ struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stre
     s->inexact_until = INT64_MIN;
     s->batch_arena = wr_arena_new(BATCH_ARENA);
     s->row_arena = wr_arena_new(ROW_ARENA);
-    if (!s->batch_arena || !s->row_arena || !line_up(s) || !set_up(s)) {
+    bool ok = s->batch_arena && s->row_arena && line_up(s);
+    for (uint32_t l = 0; ok && l < s->nlegs; l++) {
+        s->legs[l].few_cols = calloc(wr_schema_of(s->legs[l].table)->ncols + 1u, sizeof *s->legs[l].few_cols);
+        ok = s->legs[l].few_cols != NULL;
+    }
+    if (!ok || !set_up(s)) {
         wr_stream_free(s);
         return NULL;
     }
@@ -325,6 +330,8 @@ void wr_stream_free(struct wr_stream *stream)
     wr_alerts_free(stream->alerts);
     wr_arena_free(stream->batch_arena);
     wr_arena_free(stream->row_arena);
+    for (uint32_t l = 0; l < stream->nlegs; l++)
+        free(stream->legs[l].few_cols);
     free(stream->legs);
     free(stream->sum_slots);
     free(stream->slots);

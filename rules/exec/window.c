@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_PREDS = 16, ROWS_A_GRID = 200000, MAX_MISSED = 1024 };
+enum { ARENA = 64 * 1024, MAX_LEAVES = 64, ROWS_A_GRID = 200000, MAX_MISSED = 1024 };
 #define AHEAD_MAX (5 * WR_TICKS_MINUTE)
 
 /* ---- which rows are kept ------------------------------------------------------------------------ */
@@ -21,15 +21,30 @@ static bool names_now(const struct wr_ex *ex)
 
 static void add_pred(struct leaf *leaf, const struct wr_ex *ex)
 {
-    if (ex->kind == WR_EX_CALL && ex->nargs == 2 && strcmp(ex->fn->name, "and") == 0) {
-        add_pred(leaf, ex->args[0]);
-        add_pred(leaf, ex->args[1]);
-    } else if (leaf->n < MAX_PREDS && !names_now(ex)) {
-        leaf->pred[leaf->n++] = ex;
+    if (ex->kind == WR_EX_CALL && strcmp(ex->fn->name, "and") == 0) {
+        for (uint32_t a = ex->nargs; a-- > 0;)
+            add_pred(leaf, ex->args[a]);
+    } else if (!names_now(ex)) {
+        if (leaf->n == LEAF_STEPS) /* the first filters refuse the most */
+            memmove(leaf->step, leaf->step + 1, --leaf->n * sizeof *leaf->step);
+        leaf->step[leaf->n++] = (struct step){.pred = ex};
     }
 }
 
-/* Finds the scans below `op`; `leaf` has the filters that stand between. False: keep every row. */
+/* A map or parse below what the leaf has: filters above read its columns. */
+static void add_op(struct leaf *leaf, const struct wr_op *op)
+{
+    uint32_t ncols = op->kind == WR_OP_MAP ? op->schema->ncols : 1;
+    bool now = leaf->n == LEAF_STEPS;
+    for (uint32_t c = 0; c < ncols && !now; c++)
+        now = names_now(op->cols[c]);
+    if (now)
+        leaf->n = 0;
+    else if (leaf->n)
+        leaf->step[leaf->n++] = (struct step){.op = op};
+}
+
+/* Finds the scans below `op`; `leaf` has what stands between. False: keep every row. */
 static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf *leaf)
 {
     struct leaf none = {0};
@@ -54,11 +69,13 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
         none = (struct leaf){0};
         return find_leaves(w, op->inputs[0], &none);
     case WR_OP_MAP:
+    case WR_OP_PARSE:
+        add_op(leaf, op);
+        return find_leaves(w, op->input, leaf);
     case WR_OP_SUMMARIZE:
     case WR_OP_SORT:
     case WR_OP_TAKE:
     case WR_OP_EXPAND:
-    case WR_OP_PARSE:
     case WR_OP_SERIAL:
     case WR_OP_WHOLE:
         return find_leaves(w, op->input, &none);
@@ -75,25 +92,37 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
     }
 }
 
-/* keep[row] for the selected rows that pass over any scan of the table. */
-static enum wr_err survivors(struct wr_window *w, enum wr_table table, const struct wr_batch *b, bool *keep)
+/* Rows of `b` that pass over the leaf. */
+static enum wr_err pass(struct wr_eval *ev, const struct leaf *leaf, const struct wr_batch *b, struct wr_sel *ret)
 {
-    struct wr_eval ev = {.arena = w->arena, .now = w->now, .nrows = b->nrows};
+    struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
+    chunk.sel.row = wr_arena_alloc(ev->arena, (b->sel.n + 1) * sizeof *chunk.sel.row);
+    if (!chunk.sel.row)
+        return WR_ENOMEM;
+    memcpy(chunk.sel.row, b->sel.row, b->sel.n * sizeof *chunk.sel.row);
+    chunk.sel.n = b->sel.n;
+    for (uint32_t i = leaf->n; i-- > 0 && chunk.sel.n && !ev->err;)
+        if (leaf->step[i].pred)
+            wr_ex_filter(ev, leaf->step[i].pred, chunk.col, &chunk.sel);
+        else
+            wr_op_apply(ev, leaf->step[i].op, &chunk);
+    *ret = chunk.sel;
+    return ev->err;
+}
+
+/* keep[row] for the selected rows that pass over any scan of the table. */
+static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr_eval *ev, const struct wr_batch *b,
+                             bool *keep)
+{
     for (uint32_t k = 0; k < b->sel.n && !w->nleaves; k++)
         keep[b->sel.row[k]] = true;
     for (uint32_t i = 0; i < w->nleaves; i++) {
-        const struct leaf *leaf = &w->leaf[i];
-        struct wr_sel sel = {.row = wr_arena_alloc(w->arena, (b->sel.n + 1) * sizeof *sel.row)};
-        if (!sel.row)
-            return WR_ENOMEM;
-        if (leaf->table != table)
+        struct wr_sel sel;
+        if (w->leaf[i].table != table)
             continue;
-        memcpy(sel.row, b->sel.row, b->sel.n * sizeof *sel.row);
-        sel.n = b->sel.n;
-        for (uint32_t p = 0; p < leaf->n && sel.n && !ev.err; p++)
-            wr_ex_filter(&ev, leaf->pred[p], b->col, &sel);
-        if (ev.err)
-            return ev.err;
+        enum wr_err err = pass(ev, &w->leaf[i], b, &sel);
+        if (err)
+            return err;
         WR_EACH (&sel, row)
             keep[row] = true;
     }
@@ -156,6 +185,8 @@ void wr_window_free(struct wr_window *window)
         wr_fire_free(window, window->fire[i]);
     free(window->fire);
     wr_alerts_free(window->alerts);
+    for (int t = 0; t < WR_NTABLES; t++)
+        free(window->few_cols[t]);
     wr_arena_free(window->arena);
     wr_buf_fini(&window->pack);
     wr_buf_fini(&window->key);
@@ -223,6 +254,11 @@ enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
     return WR_OK;
 }
 
+int64_t wr_window_due(const struct wr_window *window)
+{
+    return window->now ? window->next : INT64_MIN; /* the first instant tells it when to begin */
+}
+
 /* ---- rows --------------------------------------------------------------------------------------- */
 
 /* The row's place in time; false when it is in no window any more. */
@@ -255,9 +291,9 @@ static uint64_t row_key(enum wr_table table, int64_t row_id)
     return row_id ? (uint64_t)row_id ^ (uint64_t)table << 56 : 0;
 }
 
-/* `view` is `b` with the kept columns only. */
-static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b,
-                            const struct wr_batch *view, uint32_t row, bool keep)
+/* Row `row` of `b`; it is row `at` of `view`, which has the kept columns only. */
+static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
+                            const struct wr_batch *view, uint32_t at, bool keep)
 {
     const struct wr_amends *amends = wr_table_amends(table);
     uint64_t id = amends ? row_key(table, cell(b, amends->row_id, row)) : 0;
@@ -270,7 +306,7 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
     if (!keep || !row_time(w, b, row, &ts))
         return WR_OK;
     wr_buf_reset(&w->pack);
-    wr_row_pack(view, row, &w->pack);
+    wr_row_pack(view, at, &w->pack);
     if (w->pack.err)
         return WR_ENOMEM;
     w->stats.rows_aggregated++;
@@ -279,31 +315,34 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
     return err;
 }
 
-enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
-                              int64_t now)
+enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
+                                   const struct wr_sel *rows, int64_t now)
 {
     struct wr_window *w = window;
     enum wr_err err = wr_window_advance(w, now);
-    if (err)
+    w->stats.rows_in += batch->sel.n;
+    if (err || !rows->n)
         return err;
     wr_arena_reset(w->arena);
-    w->stats.rows_in += batch->sel.n;
-    bool *keep = wr_arena_alloc(w->arena, batch->nrows + 1u);
-    struct wr_vec *cols = wr_arena_alloc(w->arena, batch->schema->ncols * sizeof *cols);
-    uint16_t ncols = batch->schema->ncols;
-    if (!keep || !cols)
+    struct wr_eval ev = {.arena = w->arena, .now = w->now};
+    struct wr_batch view;
+    struct wr_vec **cols = &w->few_cols[table];
+    if (!*cols)
+        *cols = calloc(batch->schema->ncols + 1u, sizeof **cols);
+    bool *keep = wr_arena_alloc(w->arena, rows->n);
+    if (!*cols || !keep || !wr_gather(&ev, batch, &w->scans[table].wanted, rows, *cols, &view))
         return WR_ENOMEM;
-    err = survivors(w, table, batch, keep);
-    struct wr_colset wanted = w->scans[table].wanted;
-    struct wr_batch view = *batch;
-    memcpy(cols, batch->col, ncols * sizeof *cols);
-    view.col = cols;
-    for (uint16_t c = 0; c < ncols; c++)
-        if (!wr_colset_has(&wanted, c))
-            cols[c] = (struct wr_vec){.type = cols[c].type};
-    for (uint32_t k = 0; k < batch->sel.n && !err; k++)
-        err = take_row(w, table, batch, &view, batch->sel.row[k], keep[batch->sel.row[k]]);
+    err = survivors(w, table, &ev, &view, keep);
+    view.wanted = w->scans[table].wanted;
+    for (uint32_t k = 0; k < rows->n && !err; k++)
+        err = take_row(w, table, batch, rows->row[k], &view, k, keep[k]);
     return err;
+}
+
+enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
+                              int64_t now)
+{
+    return wr_window_consume_rows(window, table, batch, &batch->sel, now);
 }
 
 /* ---- what is said ------------------------------------------------------------------------------- */

@@ -33,7 +33,12 @@ void wr_window_incomplete(struct wr_window *window, int64_t now);
 bool wr_window_reads(const struct wr_window *window, enum wr_table table);
 enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
+/* The same when only these rows of the batch can matter (dispatch.h). */
+enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
+                                   const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_window_advance(struct wr_window *window, int64_t now) WR_MUST_CHECK;
+/* As wr_stream_due. */
+int64_t wr_window_due(const struct wr_window *window);
 /* Alerts since the last call; only what the window knows is filled. Caller owns the list. */
 struct wr_alert *wr_window_alerts(struct wr_window *window);
 /* What fires, after a last run when rows came since: the end of a replay. */

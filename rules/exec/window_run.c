@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_FIRING = 10000, PER_RUN_MAX = 150, BATCH = 1024 };
+enum { MAX_FIRING = 10000, PER_RUN_MAX = 150, BATCH = 1024, BATCH_MIN = 16 };
 
 /* Every key of the summarize under maps and filters, as columns of the result. */
 static bool by_groups(const struct wr_op *op, uint16_t *at, uint16_t n, struct wr_colset *ret)
@@ -280,11 +280,17 @@ static enum wr_err judge(struct wr_window *w, const struct wr_rows *rows, int64_
     return err;
 }
 
+/* Rows of a batch: room that is not used costs as much as room that is. */
+static uint32_t batch_rows(const struct wr_window *w)
+{
+    return w->live > BATCH ? BATCH : w->live < BATCH_MIN ? BATCH_MIN : w->live;
+}
+
 static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table table)
 {
-    if (!w->plan->scans[table].nbranches)
+    if (!w->plan->scans[table].nbranches || !w->live)
         return WR_OK;
-    struct wr_batch *b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, BATCH);
+    struct wr_batch *b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, batch_rows(w));
     enum wr_err err = b ? WR_OK : WR_ENOMEM;
     for (uint32_t i = w->head; i < w->nrows && !err; i++) {
         const struct kept *k = w->row[i];
@@ -309,7 +315,8 @@ static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table t
 enum wr_err wr_window_run(struct wr_window *w, int64_t t)
 {
     enum wr_err err = wr_kept_prune(w, t);
-    struct wr_run_opts opts = {.scans = w->scans,
+    struct wr_run_opts opts = {.batch_rows = batch_rows(w),
+                               .scans = w->scans,
                                .subs = w->plan->subs,
                                .nsubs = w->plan->nsubs,
                                .memory_bytes = w->opts.run_bytes};

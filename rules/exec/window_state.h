@@ -24,10 +24,14 @@ struct fire {
     struct wr_buf key, sent, now; /* cells as last sent, and as of the last run */
 };
 
-/* Filters that stand right above one scan and do not name now(). */
+enum { LEAF_STEPS = 32 };
+/* What stands right above one scan and does to a row the same at any time: filters, and the maps that they read. */
 struct leaf {
     enum wr_table table;
-    const struct wr_ex *pred[16];
+    struct step {
+        const struct wr_ex *pred; /* or NULL: op */
+        const struct wr_op *op;
+    } step[LEAF_STEPS]; /* the one that rows come to last first */
     uint32_t n;
 };
 
@@ -51,6 +55,7 @@ struct wr_window {
     size_t bytes;
 
     struct wr_arena *arena;
+    struct wr_vec *few_cols[WR_NTABLES]; /* of rows of a batch that lie side by side */
     struct wr_buf pack, key, cells;
     struct wr_alert *alerts, **alerts_end;
     struct wr_engine_stats stats;

@@ -29,10 +29,10 @@ static inline int bench_by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* `head` and a number; at most 12 bytes, so that making rows stays cheap beside what is measured. */
+/* `head` (at most 80 bytes) and a number; at most 12 bytes keep making rows cheap beside what is measured. */
 static inline void bench_text(struct wr_batch *b, uint16_t col, uint32_t row, const char *head, uint32_t n)
 {
-    char text[32], digit[10];
+    char text[96], digit[10];
     size_t len = strlen(head), k = 0;
     memcpy(text, head, len);
     do

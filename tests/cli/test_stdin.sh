@@ -66,6 +66,8 @@ until [ "$(metric 'weir_listener_received_total{listener="stdin",address="-"}')"
 done
 [ "$(metric 'weir_listener_received_total{listener="stdin",address="-"}')" = 60002 ] || fail "received: not 60002"
 [ "$(metric 'weir_listener_rejected_total{listener="stdin",address="-",reason="json"}')" = 1 ] || fail "rejected: not 1"
+[ "$(metric 'weir_rule_looked_at_total{rule="last"}')" = 1 ] || fail "one row only has the value that the rule looks for"
+[ "$(metric 'weir_rule_looked_at_total{rule="lost"}')" = 60002 ] || fail "a rule without a test looks at every row"
 printf '<13>1 2026-11-24T10:00:00Z last app - - - end of pipe' >&3
 exec 3>&-
 wait "$pid" || fail "a pipe: exit code $?"

@@ -280,3 +280,48 @@ Test(engine, a_source_that_goes_silent_is_seen)
     wr_engine_free(e);
     wr_ruleset_unref(set);
 }
+
+static uint64_t ticking(void)
+{
+    static uint64_t t;
+    return t += 7;
+}
+
+Test(engine, a_rule_costs_what_it_looks_at)
+{
+    static const char *const texts[] = {"// id: hit\nDeviceNetworkEvents | where RemotePort == 587",
+                                        "// id: miss\nDeviceNetworkEvents | where RemotePort == 25",
+                                        "// id: kept\nDeviceNetworkEvents | where Timestamp > ago(1h) | where RemotePort == 587 "
+                                        "| top 1 by Timestamp",
+                                        "// id: idle\nDeviceNetworkEvents | where Timestamp > ago(1h) | where RemotePort == 25 "
+                                        "| top 1 by Timestamp"};
+    struct wr_ruleset *set = wr_ruleset_new();
+    struct wr_diags diags;
+    cr_assert(set && wr_diags_init(&diags));
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(wr_ruleset_add(set, "t.kql", texts[i], strlen(texts[i]), &diags), WR_OK);
+    struct wr_engine_opts opts = {.clock_ns = ticking};
+    struct wr_engine *e = wr_engine_new(set, &opts);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T07:59:59Z")), WR_OK);
+    uint64_t idle = wr_engine_cost(e, 3).ns; /* the first instant is anybody's */
+    for (int i = 0; i < 3; i++)
+        feed(e, "2026-01-05T08:00:00.5Z", &(struct row){"2026-01-05T08:00:00Z", "x.exe", 587, 1, 0, i + 1, false});
+    struct wr_rule_cost c[4];
+    for (uint32_t i = 0; i < 4; i++)
+        c[i] = wr_engine_cost(e, i);
+    cr_expect_eq(c[0].rows, 3);
+    cr_expect_eq(c[0].ns, 3 * 7 + wr_engine_cost(e, 1).ns);
+    cr_expect_eq(c[1].rows, 0);
+    cr_expect_eq(c[2].rows, 3);
+    cr_expect_eq(c[2].rows_kept, 3);
+    cr_expect_gt(c[2].ns, c[3].ns);
+    cr_expect_eq(c[3].rows + c[3].rows_kept, 0);
+    cr_assert_eq(wr_engine_advance(e, at("2026-01-05T08:00:09Z")), WR_OK);
+    cr_expect_eq(wr_engine_cost(e, 2).runs, c[2].runs + 4); /* for what came; then every 3 s, as time moves rows */
+    cr_expect_leq(wr_engine_cost(e, 3).ns, idle + 2 * 7);
+    cr_expect_eq(wr_engine_stats(e).rows_in, 3 * 4);
+    wr_alerts_free(wr_engine_alerts(e));
+    wr_engine_free(e);
+    wr_ruleset_unref(set);
+    wr_diags_fini(&diags);
+}

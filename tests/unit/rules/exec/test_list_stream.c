@@ -220,6 +220,9 @@ static const struct {
      "| join kind=inner (_GetWatchlist('w')) on $left.n == $right.name | mv-expand i = range(1, 2) "
      "| project DeviceName, n, port, i",
      8, 0, 10},
+    {"DeviceNetworkEvents | mv-expand a = pack_array(1, 2, 3) to typeof(long) | mv-expand b = pack_array(a, 9) to typeof(long) "
+     "| where b >= a",
+     18, 18, 18},
 };
 
 Test(list_stream, each_row_is_judged_by_the_list_of_its_time)
