@@ -254,8 +254,10 @@ static bool fill(const struct wr_conn *c, const struct wr_entry *e, uint8_t side
     wr_address_text(e->key.addr[side], e->key.v6, local);
     wr_address_text(e->key.addr[!side], e->key.v6, remote);
     wr_batch_set_i64(b, WR_SIDE_Timestamp, 0, wr_ticks_of_unix_ns(e->start));
-    wr_batch_set_i64(b, WR_SIDE_LocalPort, 0, e->key.port[side]);
-    wr_batch_set_i64(b, WR_SIDE_RemotePort, 0, e->key.port[!side]);
+    if (!wr_is_icmp(e->key.proto)) {
+        wr_batch_set_i64(b, WR_SIDE_LocalPort, 0, e->key.port[side]);
+        wr_batch_set_i64(b, WR_SIDE_RemotePort, 0, e->key.port[!side]);
+    }
     wr_batch_set_i64(b, WR_SIDE_Connections, 0, a->unseen);
     if (e->bytes_known >> side & 1)
         wr_batch_set_i64(b, WR_SIDE_SentBytes, 0, (int64_t)e->bytes[side]);

@@ -103,6 +103,7 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     c->answers = (struct wr_pool){.size = sizeof(struct wr_answer), .free = WR_NONE};
     c->recent = c->agent = c->answer = (struct wr_list){WR_NONE, WR_NONE};
     wr_nats_init(&c->nat);
+    c->nat.inside = wr_session_shows_nat(&opts->sessions);
     c->first_heard = -1;
     c->next_id = 1;
     if (!make_scratch(c)) {

@@ -162,6 +162,18 @@ bool wr_count_estimated(const struct wr_conn *c, const struct wr_entry *e)
     return false;
 }
 
+/* The type that the connection began with, a request's before its reply's, as long as rules have no row of it. */
+static void add_icmp(struct wr_entry *e, const struct wr_flow *flow)
+{
+    uint8_t type = (uint8_t)(flow->dport >> 8), request = e->key.proto == 1 ? 8 : 128, reply = e->key.proto == 1 ? 0 : 129;
+    bool known = e->flags & WR_CONN_TCP_FLAGS, better = type == request && e->tcp[0] == reply;
+    if (flow->flags & WR_FLOW_NO_PORTS || (known && !better) || e->rows != WR_NONE)
+        return;
+    e->flags |= WR_CONN_TCP_FLAGS;
+    e->tcp[0] = type;
+    e->tcp[1] = (uint8_t)flow->dport;
+}
+
 /* What the record says about direction and end. */
 static void add_evidence(struct wr_entry *e, const struct wr_record *rec,
                          const struct wr_flow *flow, bool first)
@@ -183,6 +195,8 @@ static void add_evidence(struct wr_entry *e, const struct wr_record *rec,
         e->flags |= WR_CONN_DENIED;
     if (flow->flags & WR_FLOW_HAS_BYTES)
         e->bytes_known |= (uint8_t)(flow->flags & WR_FLOW_BIFLOW ? 3 : 1 << s);
+    if (wr_is_icmp(e->key.proto))
+        add_icmp(e, flow);
     if (!rec->tcp_flags)
         return;
     e->flags |= WR_CONN_TCP_FLAGS;

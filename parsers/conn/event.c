@@ -50,16 +50,17 @@ static bool opening_of(const struct wr_conn *c, const struct wr_batch *b, uint32
                                           "ConnectionRequest"};
     const struct wr_vec *action = &b->col[WR_DNE_ActionType], *proto = &b->col[WR_DNE_Protocol];
     uint8_t local[16], remote[16];
-    uint16_t lport, rport;
+    uint16_t lport = 0, rport = 0;
     bool lv6, rv6, opens = false;
     *ret_o = (struct wr_opening){.opened = event_time(c, b, row)};
     for (size_t i = 0; action->s && i < sizeof opening / sizeof *opening; i++)
         opens |= text_is(&action->s[row], opening[i]);
-    if (!opens || !proto->s || !port_of(b, WR_DNE_LocalPort, row, &lport) ||
-        !port_of(b, WR_DNE_RemotePort, row, &rport) ||
-        !address_of(b, WR_DNE_LocalIP, row, local, &lv6) ||
+    if (!opens || !proto->s || !address_of(b, WR_DNE_LocalIP, row, local, &lv6) ||
         !address_of(b, WR_DNE_RemoteIP, row, remote, &rv6) || lv6 != rv6 ||
         !wr_protocol_parse(wr_str_data(&proto->s[row]), proto->s[row].len, &ret_o->key.proto))
+        return false;
+    if (!wr_is_icmp(ret_o->key.proto) &&
+        (!port_of(b, WR_DNE_LocalPort, row, &lport) || !port_of(b, WR_DNE_RemotePort, row, &rport)))
         return false;
     uint8_t proto_number = ret_o->key.proto;
     ret_o->side = wr_key_make(&ret_o->key, local, lport, remote, rport, proto_number, lv6);

@@ -58,7 +58,7 @@ enum wr_err wr_join_merge(struct wr_conn *c, uint32_t i, uint32_t k, uint32_t *r
 enum wr_err wr_join_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_t told)
 {
     const struct wr_entry *e = wr_entry_at(c, i);
-    bool begins = !(e->flags & WR_CONN_TCP_FLAGS) || (e->flags & WR_CONN_SYN);
+    bool begins = e->key.proto != WR_TCP || !(e->flags & WR_CONN_TCP_FLAGS) || (e->flags & WR_CONN_SYN);
     return begins && wr_match_is_alone(c, i) ? wr_clock_learn(c, device, told - e->start) : WR_OK;
 }
 

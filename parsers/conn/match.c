@@ -67,7 +67,7 @@ void wr_record_of(const struct wr_conn *c, const struct wr_flow *flow, struct wr
     *r = (struct wr_record){.nat = WR_NAT_DIRECT};
     /* exporters put ICMP's type and code into the ports, and a reply has another type than its
      * request */
-    bool icmp = flow->proto == 1 || flow->proto == 58;
+    bool icmp = wr_is_icmp(flow->proto);
     uint16_t sport = icmp ? 0 : flow->sport, dport = icmp ? 0 : flow->dport;
     r->src = wr_key_make(&r->key, flow->src, sport, flow->dst, dport, flow->proto, v6);
     r->start = clamp_time(flow->start_ns);

@@ -32,11 +32,6 @@ static bool is_zero(const uint8_t addr[16])
     return memcmp(addr, zero, 16) == 0;
 }
 
-static bool is_icmp(uint8_t proto) /* has no ports to tell connections by */
-{
-    return proto == 1 || proto == 58;
-}
-
 /* ---- what is told
  * -------------------------------------------------------------------------------- */
 
@@ -192,7 +187,7 @@ static enum wr_err tell(struct wr_conn *c, const struct wr_flow *flow, const str
     struct wr_nat nat = *told;
     c->stats.nat_told++;
     c->stats.nat_exhausted += nat.event == WR_NAT_EXHAUSTED;
-    if (nat.event == WR_NAT_EXHAUSTED || is_icmp(flow->proto) || is_zero(flow->src))
+    if (nat.event == WR_NAT_EXHAUSTED || wr_is_icmp(flow->proto) || is_zero(flow->src))
         return WR_OK;
     bool v6 = flow->flags & WR_FLOW_V6, other = !is_zero(nat.addr[0]) || !is_zero(nat.addr[1]);
     struct sides x = {.addr = {{flow->src, flow->dst}, {flow->src, flow->dst}},
@@ -427,7 +422,7 @@ static enum wr_err record_outport(struct wr_conn *c, struct wr_record *rec,
 enum wr_err wr_nat_record(struct wr_conn *c, struct wr_record *rec, const struct wr_flow *flow)
 {
     uint8_t outport = 0;
-    if (is_icmp(rec->key.proto))
+    if (wr_is_icmp(rec->key.proto))
         return WR_OK;
     uint32_t second, was = wr_match_record(c, rec, flow, &second);
     if (was != WR_NONE && wr_entry_at(c, was)->rows != WR_NONE)
@@ -448,7 +443,7 @@ void wr_nat_opening(struct wr_conn *c, struct wr_opening *open)
 {
     struct wr_conn_key key = open->key;
     uint8_t end = open->side, outport = 0;
-    if (is_icmp(key.proto))
+    if (wr_is_icmp(key.proto))
         return;
     bool moved = apply_alias(c, &key, &end, open->opened) != WR_NONE ||
                  apply_blocks(c, &key, &end, open->opened, &outport);
@@ -480,7 +475,7 @@ enum wr_err wr_nat_settle(struct wr_conn *c, uint32_t i, uint32_t *ret_i)
     struct wr_conn_key key = e->key;
     uint8_t end = 0, outport = 0;
     *ret_i = i;
-    if (is_icmp(key.proto) || (e->nat & WR_NAT_MOVED) || !(e->flags & WR_CONN_FLOW))
+    if (wr_is_icmp(key.proto) || (e->nat & WR_NAT_MOVED) || !(e->flags & WR_CONN_FLOW))
         return WR_OK;
     bool moved = apply_alias(c, &key, &end, e->start) != WR_NONE ||
                  apply_blocks(c, &key, &end, e->start, &outport);

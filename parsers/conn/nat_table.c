@@ -26,6 +26,7 @@ void wr_nats_fini(struct wr_nats *nat)
     free(nat->by_seen.slot);
     free(nat->by_block.slot);
     free(nat->by_wild.slot);
+    free(nat->by_inside.slot);
 }
 
 /* How far `when` is from the interval. */
@@ -69,6 +70,7 @@ void wr_alias_touch(struct wr_conn *c, uint32_t i)
 void wr_alias_drop(struct wr_conn *c, uint32_t i)
 {
     alias_unlist(c, i);
+    wr_alias_hide(c, i);
     wr_index_del(&c->nat.by_seen, wr_table_hash(c, &wr_alias_at(c, i)->seen), i);
     wr_pool_give(&c->nat.aliases, i);
     c->nat.naliases--;
@@ -186,8 +188,14 @@ enum wr_err wr_alias_add(struct wr_conn *c, const struct wr_alias *alias, uint32
     i = wr_pool_take(&c->nat.aliases);
     if (i == WR_NONE)
         return WR_ENOMEM;
+    new.since = c->next_id;
     *wr_alias_at(c, i) = new;
+    if (!wr_alias_show(c, i)) {
+        wr_pool_give(&c->nat.aliases, i);
+        return WR_ENOMEM;
+    }
     if (!wr_index_put(&c->nat.by_seen, wr_table_hash(c, &new.seen), i)) {
+        wr_alias_hide(c, i);
         wr_pool_give(&c->nat.aliases, i);
         return WR_ENOMEM;
     }
@@ -424,6 +432,7 @@ static void put_alias(struct wr_buf *out, const struct wr_alias *a)
     wr_buf_add(out, &a->seen, sizeof a->seen);
     wr_buf_add(out, &a->inside, sizeof a->inside);
     put_times(out, a->from, a->to, a->touched);
+    wr_buf_u64(out, a->since);
     wr_buf_u8(out, a->swap);
     wr_buf_u8(out, a->learned);
     wr_buf_u8(out, a->guessed);
@@ -486,16 +495,17 @@ static enum wr_err load_alias(struct wr_conn *c, struct wr_rd *rd, uint8_t list)
     memset(&a, 0, sizeof a);
     bool good = rd_key(rd, &a.seen) && rd_key(rd, &a.inside) && a.seen.proto == a.inside.proto &&
                 rd_times(c, rd, list, &a.from, &a.to, &a.touched);
+    a.since = wr_rd_u64(rd);
     a.swap = wr_rd_u8(rd);
     a.learned = wr_rd_u8(rd);
     a.guessed = wr_rd_u8(rd);
-    if (!good || rd->err || a.swap > 1 || a.learned > 1 || a.guessed > 1)
+    if (!good || rd->err || a.since > c->next_id || a.swap > 1 || a.learned > 1 || a.guessed > 1)
         return WR_ECORRUPT;
     uint32_t i = wr_pool_take(&c->nat.aliases);
     if (i == WR_NONE)
         return WR_ENOMEM;
     *wr_alias_at(c, i) = a;
-    if (!wr_index_put(&c->nat.by_seen, wr_table_hash(c, &a.seen), i))
+    if (!wr_index_put(&c->nat.by_seen, wr_table_hash(c, &a.seen), i) || !wr_alias_show(c, i))
         return WR_ENOMEM;
     alias_enlist(c, i, list);
     c->nat.naliases++;

@@ -375,8 +375,10 @@ static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct w
     wr_address_text(key->addr[local], key->v6, local_ip);
     wr_address_text(key->addr[remote], key->v6, remote_ip);
     wr_batch_set_i64(b, WR_DNE_Timestamp, r, row->ticks);
-    wr_batch_set_i64(b, WR_DNE_LocalPort, r, key->port[local]);
-    wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
+    if (!wr_is_icmp(key->proto)) {
+        wr_batch_set_i64(b, WR_DNE_LocalPort, r, key->port[local]);
+        wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
+    }
     wr_batch_set_i64(b, WR_DNE_EventCount, r, 1);
     return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
            (name.len ? wr_batch_set_str(b, WR_DNE_DeviceName, r, (const char *)name.at, name.len)

@@ -43,13 +43,13 @@ static void base64(const uint8_t *in, size_t n, char *out)
 }
 
 /* Community ID v1 with seed 0, by which Zeek, Suricata and packet stores name the same connection.
- * Of ICMP the type and code are not kept, so there is none. */
+ * Of ICMP only one type is kept, and not whose it is, so there is none. */
 static void put_community_id(struct wr_buf *out, const struct wr_conn_key *key)
 {
     uint8_t in[40] = {0}, hash[20];
     char text[32];
     size_t n = 2, len = key->v6 ? 16 : 4;
-    if (key->proto == 1 || key->proto == 58)
+    if (wr_is_icmp(key->proto))
         return;
     for (int s = 0; s < 2; s++, n += len)
         memcpy(in + n, key->addr[s], len);
@@ -81,9 +81,11 @@ bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *
     wr_row_bytes(conn, row, bytes);
     wr_buf_char(out, '{');
     put_text(out, "LocalIP", local);
-    put_number(out, "LocalPort", e->key.port[row->side]);
+    if (!wr_is_icmp(e->key.proto))
+        put_number(out, "LocalPort", e->key.port[row->side]);
     put_text(out, "RemoteIP", remote);
-    put_number(out, "RemotePort", e->key.port[!row->side]);
+    if (!wr_is_icmp(e->key.proto))
+        put_number(out, "RemotePort", e->key.port[!row->side]);
     put_text(out, "Protocol", wr_protocol_text(e->key.proto, number));
     put_time(out, "Start", e->start);
     put_time(out, "End", e->last);

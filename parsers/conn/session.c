@@ -70,6 +70,12 @@ struct wr_colset wr_session_sources(const struct wr_colset *sessions)
     return set;
 }
 
+bool wr_session_shows_nat(const struct wr_colset *sessions)
+{
+    return wr_colset_has(sessions, COL(SrcNatIpAddr)) || wr_colset_has(sessions, COL(SrcNatPortNumber)) ||
+           wr_colset_has(sessions, COL(DstNatIpAddr)) || wr_colset_has(sessions, COL(DstNatPortNumber));
+}
+
 /* ---- counters -----------------------------------------------------------------------------------
  */
 
@@ -345,15 +351,44 @@ static bool fill_protocol(const struct wr_conn_key *key, struct wr_batch *b, uin
 }
 
 /* As they were when the row was made: a column that may be a group's key never changes. */
-static void fill_tcp(const struct wr_crow *row, struct wr_batch *b, uint32_t r)
+static void fill_tcp(const struct wr_crow *row, uint8_t proto, struct wr_batch *b, uint32_t r)
 {
     static const struct {
         uint16_t col;
         uint8_t flag;
     } flags[] = {{COL(TcpFlagsSyn), WR_SYN}, {COL(TcpFlagsAck), WR_ACK}, {COL(TcpFlagsFin), WR_FIN},
                  {COL(TcpFlagsRst), WR_RST}, {COL(TcpFlagsPsh), WR_PSH}, {COL(TcpFlagsUrg), WR_URG}};
-    for (size_t i = 0; row->tcp & WR_TCP_KNOWN && i < sizeof flags / sizeof *flags; i++)
+    for (size_t i = 0; proto == WR_TCP && row->tcp & WR_TCP_KNOWN && i < sizeof flags / sizeof *flags; i++)
         wr_batch_set_i64(b, flags[i].col, r, (row->tcp & flags[i].flag) != 0);
+}
+
+static bool fill_nat(const struct wr_conn *c, const struct wr_crow *row, const struct wr_entry *e, struct wr_batch *b,
+                     uint32_t r)
+{
+    static const uint16_t cols[2][2] = {{COL(SrcNatIpAddr), COL(SrcNatPortNumber)}, {COL(DstNatIpAddr), COL(DstNatPortNumber)}};
+    struct wr_nat_end nat[2];
+    char text[WR_ADDRESS_TEXT];
+    wr_nat_ends(c, row, &e->key, nat);
+    for (int d = 0; d < 2; d++) {
+        if (!nat[d].known)
+            continue;
+        wr_address_text(nat[d].addr, nat[d].v6, text);
+        wr_batch_set_i64(b, cols[d][1], r, nat[d].port);
+        if (!set(b, cols[d][0], r, text))
+            return false;
+    }
+    return true;
+}
+
+/* Type and code as numbers; frozen with the row, as count.c changes them before it only. */
+static bool fill_icmp(const struct wr_crow *row, const struct wr_entry *e, struct wr_batch *b, uint32_t r)
+{
+    char type[4];
+    if (!wr_is_icmp(e->key.proto) || !(row->tcp & WR_TCP_KNOWN))
+        return true;
+    (void)snprintf(type, sizeof type, "%u", e->tcp[0]);
+    wr_batch_set_i64(b, COL(NetworkIcmpCode), r, e->tcp[1]);
+    return set(b, COL(NetworkIcmpType), r, type);
 }
 
 static bool fill_result(const struct wr_crow *row, struct wr_batch *b, uint32_t r)
@@ -376,7 +411,8 @@ static enum wr_err fill(struct wr_conn *c, const struct wr_crow *row, struct wr_
     const char *ip[2] = {text[0], text[1]};
     for (int d = 0; d < 2; d++) {
         wr_address_text(key->addr[d ? !src : src], key->v6, text[d]);
-        wr_batch_set_i64(b, ends[d].port, r, key->port[d ? !src : src]);
+        if (!wr_is_icmp(key->proto))
+            wr_batch_set_i64(b, ends[d].port, r, key->port[d ? !src : src]);
     }
     wr_batch_set_i64(b, COL(TimeGenerated), r, row->ticks);
     wr_batch_set_i64(b, COL(EventStartTime), r, row->ticks);
@@ -384,11 +420,11 @@ static enum wr_err fill(struct wr_conn *c, const struct wr_crow *row, struct wr_
     wr_batch_set_i64(b, COL(_RowId), r, (int64_t)row->id);
     wr_batch_set_i64(b, COL(BytesEstimated), r, wr_count_estimated(c, e));
     fill_figures(c, row, b, r);
-    fill_tcp(row, b, r);
+    fill_tcp(row, key->proto, b, r);
     enum wr_err err = fill_ends(c, row, b, r, ip);
     if (err)
         return err;
-    return fill_protocol(key, b, r) && fill_result(row, b, r) &&
+    return fill_protocol(key, b, r) && fill_icmp(row, e, b, r) && fill_nat(c, row, e, b, r) && fill_result(row, b, r) &&
                    set(b, COL(NetworkDirection), r, direction(key, src)) &&
                    set(b, COL(NetworkApplicationProtocol), r, wr_label_text(c, e->label)) &&
                    set(b, COL(MatchQuality), r, wr_quality_text(wr_row_quality(c, row))) &&

@@ -88,7 +88,7 @@ enum {
     WR_CONN_KNOWN = 1, /* the record says who began: side in `initiator` */
     WR_CONN_BIFLOW = 2,
     WR_CONN_DENIED = 4,
-    WR_CONN_TCP_FLAGS = 8,
+    WR_CONN_TCP_FLAGS = 8, /* tcp[] is known; of ICMP it is type and code */
     WR_CONN_CLOSED = 16, /* FIN or RST seen */
     WR_CONN_SYN = 32,
     WR_CONN_FLOW = 64, /* some record came; without: an endpoint event alone */
@@ -245,6 +245,7 @@ struct wr_labels {
 struct wr_alias {
     struct wr_conn_key seen, inside;
     int64_t from, to, touched;
+    uint64_t since; /* rows from this id on were made when it was known */
     uint32_t next, prev;
     uint8_t swap /* end 0 of `seen` is end 1 of `inside` */, learned /* from a port block, by the time */,
         guessed /* its end was told, not its begin */, list;
@@ -262,10 +263,11 @@ struct wr_block {
 enum { WR_NAT_OPEN, WR_NAT_ENDED, WR_NAT_NLISTS };
 struct wr_nats {
     struct wr_pool aliases, blocks;
-    struct wr_index by_seen, by_block, by_wild;
+    struct wr_index by_seen, by_block, by_wild, by_inside;
     struct wr_list alias[WR_NAT_NLISTS], block[WR_NAT_NLISTS]; /* by last use */
     uint32_t naliases, nblocks;
     bool wild; /* by_wild is kept: there have been blocks */
+    bool inside; /* by_inside is kept: rules read the translated ends of sessions */
 };
 
 struct wr_conn {
@@ -293,6 +295,12 @@ struct wr_conn {
     int64_t now;
     bool seen_event, sessions, flushing;
 };
+
+/* Has a type and a code where others have ports: its keys have none. */
+static inline bool wr_is_icmp(uint8_t proto)
+{
+    return proto == 1 || proto == 58;
+}
 
 static inline struct wr_entry *wr_entry_at(const struct wr_conn *c, uint32_t i)
 {
@@ -433,6 +441,17 @@ bool wr_alias_end(struct wr_conn *c, const struct wr_alias *alias, int64_t to);
 bool wr_block_end(struct wr_conn *c, const struct wr_block *block, int64_t to);
 void wr_alias_drop(struct wr_conn *c, uint32_t i);
 void wr_nats_expire(struct wr_conn *c, int64_t ended_ns);
+/* nat_view.c: an alias in the index by inside tuple; and a session's ends as other sides of translations know them, [0] that of
+ * the row's side. */
+bool wr_alias_show(struct wr_conn *c, uint32_t i) WR_MUST_CHECK;
+void wr_alias_hide(struct wr_conn *c, uint32_t i);
+struct wr_nat_end {
+    bool known, v6;
+    uint16_t port;
+    uint8_t addr[16];
+};
+void wr_nat_ends(const struct wr_conn *c, const struct wr_crow *row, const struct wr_conn_key *key,
+                 struct wr_nat_end ret_ends[2]);
 /* Entries that match by all but one end's port. */
 enum wr_err wr_wild_begin(struct wr_conn *c);
 enum wr_err wr_wild_add(struct wr_conn *c, uint32_t i, uint8_t side);
@@ -537,6 +556,7 @@ uint32_t wr_row_by_id(const struct wr_conn *c, uint64_t id);
 
 /* session.c: the row of ASimNetworkSessionLogs. What it says of an end comes from the events that stand after it in its
  * entry's list: those that were there when it was made. */
+bool wr_session_shows_nat(const struct wr_colset *sessions); /* some column of a translated end */
 struct wr_colset wr_session_sources(const struct wr_colset *sessions);
 enum wr_err wr_session_add(struct wr_conn *c, uint32_t i);
 /* Appends the row as rules are to see it now. */

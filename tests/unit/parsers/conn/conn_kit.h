@@ -180,7 +180,7 @@ static inline void kit_flush(struct kit *k)
 
 struct event {
     const char *action, *local, *remote, *process;
-    int64_t lport, rport, at_ms, report; /* ReportId; 0 none */
+    int64_t lport, rport, at_ms, report; /* ReportId; 0 none. Ports of TCP; -1: of ICMP, without */
 };
 
 static inline struct event opened(int64_t at_ms, const char *process)
@@ -205,12 +205,14 @@ static inline void kit_event(struct kit *k, struct event e, int64_t now_ms)
     set(b, WR_DNE_ActionType, e.action);
     set(b, WR_DNE_LocalIP, e.local);
     set(b, WR_DNE_RemoteIP, e.remote);
-    set(b, WR_DNE_Protocol, "Tcp");
+    set(b, WR_DNE_Protocol, e.lport < 0 ? "Icmp" : "Tcp");
     set(b, WR_DNE_InitiatingProcessFileName, e.process);
     if (e.report)
         wr_batch_set_i64(b, WR_DNE_ReportId, 0, e.report);
-    wr_batch_set_i64(b, WR_DNE_LocalPort, 0, e.lport);
-    wr_batch_set_i64(b, WR_DNE_RemotePort, 0, e.rport);
+    if (e.lport >= 0)
+        wr_batch_set_i64(b, WR_DNE_LocalPort, 0, e.lport);
+    if (e.rport >= 0)
+        wr_batch_set_i64(b, WR_DNE_RemotePort, 0, e.rport);
     wr_batch_seal(b);
     cr_assert_eq(wr_conn_event(k->conn, b, 0, T0 + now_ms * MS), WR_OK);
     wr_batch_free(b);

@@ -1,6 +1,8 @@
 /* ASimNetworkSessionLogs: one row a connection, from its initiator's side. */
 #include "conn_kit.h"
 
+#include "parsers/flow/nat.h"
+
 #define COL(name) WR_NETSESSION_##name
 
 enum { NOTES = 64 };
@@ -12,7 +14,8 @@ struct session {
     char label[32];
     char src[46], dst[46], host[64], dst_host[64], user[64], process[32], dvc[64], type[32],
         direction[16], result[16], action[16];
-    int64_t sport, dport;
+    char nat[2][46], icmp[4];
+    int64_t sport, dport, nat_port[2], icmp_code;
     int tcp; /* S, A, F, R, P, U as bits 0 to 5; -1: null */
 };
 
@@ -89,6 +92,12 @@ static void take(struct book *book, const struct wr_batch *b, uint32_t r)
                                      COL(TcpFlagsRst), COL(TcpFlagsPsh), COL(TcpFlagsUrg)};
     for (int i = 0; i < 6; i++)
         s.tcp = number(b, flags[i], r) < 0 ? -1 : s.tcp | (int)number(b, flags[i], r) << i;
+    copy_text(s.nat[0], sizeof s.nat[0], b, COL(SrcNatIpAddr), r);
+    copy_text(s.nat[1], sizeof s.nat[1], b, COL(DstNatIpAddr), r);
+    copy_text(s.icmp, sizeof s.icmp, b, COL(NetworkIcmpType), r);
+    s.nat_port[0] = number(b, COL(SrcNatPortNumber), r);
+    s.nat_port[1] = number(b, COL(DstNatPortNumber), r);
+    s.icmp_code = number(b, COL(NetworkIcmpCode), r);
     copy_text(s.src, sizeof s.src, b, COL(SrcIpAddr), r);
     copy_text(s.dst, sizeof s.dst, b, COL(DstIpAddr), r);
     copy_text(s.host, sizeof s.host, b, COL(SrcHostname), r);
@@ -423,4 +432,117 @@ Test(session, a_mail_protocol_is_the_label_whoever_said_it)
     cr_expect_str_eq(b->at[0].label, "smtp");
     cr_expect_eq(b->n, 1);
     book_free(b, &k);
+}
+
+static struct wr_flow icmp(bool up, int64_t at_ms, uint16_t type_code)
+{
+    struct wr_flow f = flow(up, at_ms, at_ms + 10, 0, 84);
+    f.proto = 1;
+    f.sport = 0;
+    f.dport = type_code;
+    return f;
+}
+
+Test(session, icmp_has_type_and_code_and_no_ports)
+{
+    static const struct {
+        bool up;
+        uint16_t first, second;
+        const char *type;
+        int64_t code;
+    } cases[] = {{true, 8 << 8, 0, "8", 0}, {false, 0, 8 << 8, "8", 0}, {true, 3 << 8 | 13, 3 << 8 | 1, "3", 13}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kit k;
+        struct book *b = book_new((struct wr_conn_opts){0}, &k);
+        kit_flow(&k, icmp(cases[i].up, 0, cases[i].first));
+        kit_flow(&k, icmp(!cases[i].up, 5, cases[i].second));
+        kit_advance(&k, 60000);
+        read_book(b);
+        kit_flow(&k, icmp(true, 20, 8 << 8)); /* what comes later changes counters only */
+        kit_advance(&k, 90000);
+        read_book(b);
+        cr_assert_eq(b->n, 1, "case %zu", i);
+        cr_expect_str_eq(b->at[0].icmp, cases[i].type, "case %zu: %s", i, b->at[0].icmp);
+        cr_expect_eq(b->at[0].icmp_code, cases[i].code);
+        cr_expect_eq(b->at[0].sport, -1);
+        cr_expect_eq(b->at[0].dport, -1);
+        cr_expect_eq(b->at[0].tcp, -1);
+        book_free(b, &k);
+    }
+    struct kit k;
+    struct book *b = book_new((struct wr_conn_opts){0}, &k);
+    struct wr_flow none = icmp(true, 0, 0);
+    none.flags |= WR_FLOW_NO_PORTS;
+    kit_flow(&k, none);
+    kit_advance(&k, 60000);
+    read_book(b);
+    cr_assert_eq(b->n, 1);
+    cr_expect_str_eq(b->at[0].icmp, "");
+    cr_expect_eq(b->at[0].icmp_code, -1);
+    book_free(b, &k);
+}
+
+Test(session, icmp_of_an_endpoint_meets_its_flow)
+{
+    struct kit k;
+    struct book *b = book_new((struct wr_conn_opts){.expect_endpoint = true}, &k);
+    struct event e = opened(0, "ping");
+    e.lport = e.rport = -1;
+    kit_event(&k, e, 100);
+    kit_flow(&k, icmp(true, 0, 8 << 8));
+    kit_advance(&k, 1000000);
+    read_book(b);
+    cr_assert_eq(b->n, 1);
+    cr_expect_str_eq(b->at[0].process, "ping");
+    cr_expect_eq(b->at[0].bytes[0], 84);
+    book_free(b, &k);
+}
+
+/* 10.0.0.1:40000 is 198.51.100.9:61000 outside; what the client calls 192.0.2.7:2525 is 203.0.113.1:25 behind. */
+static void tell_nat(struct kit *k, int64_t at_ms)
+{
+    static const uint8_t client[16] = {10, 0, 0, 1}, called[16] = {192, 0, 2, 7};
+    struct wr_flow f = {.proto = 6, .direction = 255, .point = 9, .sampling = 1, .sport = 40000, .dport = 2525};
+    struct wr_nat nat = {.event = WR_NAT_CREATE, .port = {61000, 25}, .addr = {{198, 51, 100, 9}, {203, 0, 113, 1}}};
+    struct wr_buf who = {0};
+    memcpy(f.src, client, 16);
+    memcpy(f.dst, called, 16);
+    f.flags = WR_FLOW_NAT_EVENT;
+    f.start_ns = f.end_ns = f.export_ns = T0 + at_ms * MS;
+    wr_who_add(&who, WR_WHO_NAT, (const char *)&nat, sizeof nat);
+    cr_assert_eq(wr_conn_flow_who(k->conn, &f, (struct wr_who){.at = (const uint8_t *)who.data, .len = (uint32_t)who.len},
+                                  f.export_ns), WR_OK);
+    wr_buf_fini(&who);
+    kit_drain(k);
+}
+
+Test(session, the_other_sides_of_a_translation_are_columns)
+{
+    for (int late = 0; late < 3; late++) { /* told before the flow; before the row, which waits for an event; after the row */
+        struct kit k;
+        struct book *b = book_new((struct wr_conn_opts){.expect_endpoint = late == 1, .hold_ns = 20 * SEC}, &k);
+        if (late == 0)
+            tell_nat(&k, 0);
+        kit_flow(&k, biflow(0, 100, ALL, 500, 900)); /* as it is inside: to its own server */
+        if (late == 1)
+            tell_nat(&k, 0);
+        kit_advance(&k, 60000);
+        read_book(b);
+        if (late == 2)
+            tell_nat(&k, 60000);
+        struct wr_buf saved = {0};
+        wr_conn_save(k.conn, &saved);
+        cr_assert_eq(wr_conn_load(k.conn, saved.data, saved.len), WR_OK);
+        wr_buf_fini(&saved);
+        kit_flow(&k, biflow(60000, 60100, ALL & ~2, 500, 900)); /* an amendment: nothing but counters changes */
+        kit_advance(&k, 120000);
+        read_book(b);
+        cr_assert_eq(b->n, 1);
+        cr_expect_eq(b->at[0].amends, 1);
+        cr_expect_str_eq(b->at[0].nat[0], late == 2 ? "" : "198.51.100.9", "%d: %s", late, b->at[0].nat[0]);
+        cr_expect_eq(b->at[0].nat_port[0], late == 2 ? -1 : 61000);
+        cr_expect_str_eq(b->at[0].nat[1], late == 2 ? "" : "192.0.2.7");
+        cr_expect_eq(b->at[0].nat_port[1], late == 2 ? -1 : 2525);
+        book_free(b, &k);
+    }
 }
