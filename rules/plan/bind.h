@@ -154,6 +154,8 @@ struct wr_ex *wr_bind_fn_value(struct wr_binder *b, const struct wr_let *let,
 struct wr_op *wr_bind_fn_table(struct wr_binder *b, const struct wr_let *let,
                                const struct wr_kql_ex *call, const struct wr_kql_query *piped);
 bool wr_fn_gives_table(const struct wr_binder *b, const struct wr_kql_let *fn);
+/* No parameter wants an argument: the function's name alone is a call. */
+bool wr_fn_is_bare(const struct wr_kql_let *fn);
 /* True when the expression can only be a table. */
 bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast);
 

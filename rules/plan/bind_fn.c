@@ -17,7 +17,16 @@ static const struct wr_let *called(const struct wr_binder *b, const struct wr_kq
     bool call = ast->kind == WR_KQL_CALL && !ast->is_op;
     const struct wr_let *let =
         call || ast->kind == WR_KQL_NAME ? wr_let_find(b, ast->name.text) : NULL;
-    return let && (let->kind == WR_LET_FUNCTION) == call ? let : NULL;
+    bool function = let && let->kind == WR_LET_FUNCTION;
+    return let && (function == call || (function && wr_fn_is_bare(let->ast))) ? let : NULL;
+}
+
+bool wr_fn_is_bare(const struct wr_kql_let *fn)
+{
+    for (uint32_t i = 0; i < fn->nparams; i++)
+        if (!fn->params[i].value)
+            return false;
+    return true;
 }
 
 bool wr_is_table_ex(const struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -55,7 +64,8 @@ bool wr_fn_gives_table(const struct wr_binder *b, const struct wr_kql_let *fn)
                    fn->lets[i].query->ops[0]->kind != WR_KQL_SOURCE ||
                    fn->lets[i].query->ops[0]->args[0]->kind == WR_KQL_SUBQUERY ||
                    fn->lets[i].query->ops[0]->args[0]->kind == WR_KQL_DATATABLE;
-    return wr_is_table_ex(b, ex) ||
+    const struct wr_let *let = ex->kind == WR_KQL_NAME ? wr_let_find(b, ex->name.text) : NULL;
+    return wr_is_table_ex(b, ex) || (let && let->kind == WR_LET_FUNCTION && let->gives_table) ||
            (ex->kind == WR_KQL_NAME && wr_table_find(ex->name.text, ex->name.len, &table));
 }
 
@@ -71,8 +81,12 @@ struct wr_ex *wr_bind_let_value(struct wr_binder *b, const struct wr_let *let,
         wr_bind_error(b, ast->span, "the query is too large once its let statements are put in");
         return NULL;
     }
-    if (let->kind == WR_LET_TABLE)
-        wr_bind_error(b, ast->span, "'%s' is a table; a value is needed here", ast->name.text);
+    if (let->kind == WR_LET_TABLE) {
+        struct wr_diag *d = wr_bind_error(b, ast->span, "'%s' is a table; a value is needed here", ast->name.text);
+        wr_diag_hint(b->diags, d, "toscalar(%s | summarize make_list(COLUMN)) is a column's values as one", ast->name.text);
+    }
+    if (let->kind == WR_LET_FUNCTION && !let->gives_table && wr_fn_is_bare(let->ast))
+        return wr_bind_fn_value(b, let, ast);
     if (let->kind == WR_LET_FUNCTION) {
         struct wr_diag *d = wr_bind_error(
             b, ast->span, "'%s' is a function; a value is needed here", ast->name.text);

@@ -45,7 +45,7 @@ static struct wr_op *named_source(struct wr_binder *b, const struct wr_kql_ex *a
             return wr_bind_let_table(b, let);
         if (let->kind == WR_LET_MISSING)
             return unknown_table(b, wr_missing_source(b, let->ast->query));
-        if (let->kind == WR_LET_FUNCTION && !let->ast->nparams && let->gives_table)
+        if (let->kind == WR_LET_FUNCTION && wr_fn_is_bare(let->ast) && let->gives_table)
             return wr_bind_fn_table(b, let, ast, NULL);
         if (let->kind == WR_LET_FUNCTION)
             wr_bind_error(b, ast->span, "function '%s' is named without its arguments", ast->name.text);

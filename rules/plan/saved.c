@@ -76,9 +76,10 @@ const struct wr_let *wr_saved_find(const struct wr_binder *b, const char *name)
     outer.source = source;
     outer.lets = NULL;
     outer.nlets = 0;
-    wr_bind_let(&outer, &s->kql->lets[0], &s->let);
+    s->let = (struct wr_let){.ast = &s->kql->lets[0], .kind = WR_LET_BAD, .source = source}; /* it may name itself */
     s->next = *b->saved;
     *b->saved = s;
+    wr_bind_let(&outer, &s->kql->lets[0], &s->let);
     return &s->let;
 }
 

@@ -7,6 +7,7 @@
 #include "rules/refdata/refdata.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,4 +304,108 @@ Test(list_stream, amendments_are_not_looked_up_again)
     wr_batch_free(b);
     wr_stream_free(s);
     wr_plan_free(plan);
+}
+
+/* ---- ASIM's filter parameters, each given a list in every way that KQL has ---- */
+
+struct asim_row {
+    const char *src, *dst, *host, *action;
+    int64_t port;
+};
+
+static struct wr_batch *sessions(void)
+{
+    static const struct asim_row rows[] = {{"192.0.2.1", "198.51.100.7", "ws-1", "Allow", 25},
+                                           {"203.0.113.5", "192.0.2.1", "ws-2", "Deny", 26},
+                                           {"203.0.113.6", "198.51.100.8", "", "", 25}};
+    struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_ASIM_NETWORK_SESSION_LOGS));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_ASIM_NETWORK_SESSION_LOGS), &all, 4);
+    cr_assert_not_null(b);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t r = wr_batch_row(b);
+        wr_batch_set_i64(b, WR_NETSESSION_TimeGenerated, r, clock_now - 1 - (int64_t)i);
+        wr_batch_set_i64(b, WR_NETSESSION__RowId, r, 1 + (int64_t)i);
+        wr_batch_set_i64(b, WR_NETSESSION_DstPortNumber, r, rows[i].port);
+        cr_assert(wr_batch_set_str(b, WR_NETSESSION_SrcIpAddr, r, rows[i].src, strlen(rows[i].src)) &&
+                  wr_batch_set_str(b, WR_NETSESSION_DstIpAddr, r, rows[i].dst, strlen(rows[i].dst)) &&
+                  wr_batch_set_str(b, WR_NETSESSION_SrcHostname, r, rows[i].host, strlen(rows[i].host)) &&
+                  wr_batch_set_str(b, WR_NETSESSION_DvcAction, r, rows[i].action, strlen(rows[i].action)));
+    }
+    wr_batch_seal(b);
+    return b;
+}
+
+/* The list stands where %s is; each way gives the same values. */
+static const struct {
+    const char *query;
+    uint32_t hits[2]; /* of one value; of none: a filter that is not there */
+} asim[] = {{"_Im_NetworkSession(ipaddr_has_any_prefix=%s) | project SrcIpAddr, DstIpAddr", {2, 3}},
+            {"_Im_NetworkSession(srcipaddr_has_any_prefix=%s, starttime=ago(1h)) | project SrcIpAddr", {1, 3}},
+            {"_Im_NetworkSession(dstipaddr_has_any_prefix=%s, dstportnumber=26) | project DstIpAddr", {1, 1}},
+            {"imNetworkSession(datetime(null), now(), dynamic([]), %s) | project DstIpAddr", {1, 3}},
+            {"_ASim_NetworkSession | where SrcIpAddr in (%s) | project SrcIpAddr", {1, 0}},
+            {"ASimNetworkSession() | where DstIpAddr has_any (%s) | project DstIpAddr, Src", {1, 0}}};
+
+static const char *const ways[] = {
+    "dynamic(['192.0.2.1'])",
+    "pack_array('192.0.2.1')",
+    "toscalar(datatable(a:string)['192.0.2.1'] | summarize make_list(a))",
+    "toscalar(_GetWatchlist('ips') | summarize make_list(SearchKey))",
+    "toscalar(externaldata(a:string)['https://lists.example/ips.csv'] | summarize make_set(a))",
+    "toscalar(List | summarize make_list(ip))",
+    "FromLet",
+    "Values()"};
+
+static void load_ips(const char *text)
+{
+    char csv[64];
+    snprintf(csv, sizeof csv, "ip\n%s", text);
+    cr_assert_eq(wr_refdata_load(ref, WR_LIST_WATCHLIST, "ips", "ips.csv", csv, strlen(csv), NOW, &diags), WR_OK);
+    cr_assert_eq(wr_refdata_load(ref, WR_LIST_ADDRESS, "https://lists.example/ips.csv", "x.csv", text, strlen(text), NOW, &diags),
+                 WR_OK);
+}
+
+static uint32_t count_alerts(struct wr_stream *s)
+{
+    uint32_t n = 0;
+    struct wr_alert *list = wr_stream_alerts(s);
+    for (const struct wr_alert *a = list; a; a = a->next)
+        n++;
+    wr_alerts_free(list);
+    return n;
+}
+
+static void check_asim(size_t q, size_t way)
+{
+    char call[256], text[1024];
+    snprintf(call, sizeof call, asim[q].query, ways[way]);
+    snprintf(text, sizeof text,
+             "let List = _GetWatchlist('ips') | project ip; let FromLet = toscalar(List | summarize make_set(ip));"
+             "let Values = () { toscalar(List | summarize make_list(ip)) };\n%s",
+             call);
+    load_ips("192.0.2.1\n");
+    struct wr_plan *plan = plan_of(text);
+    cr_assert_eq(plan->mode, WR_MODE_STATELESS, "%s: %s", text, plan->why);
+    struct wr_stream *s = stream_of(plan);
+    struct wr_batch *b = sessions();
+    for (int empty = 0; empty <= (way >= 3); empty++) {
+        load_ips(empty ? "" : "192.0.2.1\n");
+        clock_now += WR_TICKS_SECOND;
+        cr_assert_eq(wr_stream_consume(s, WR_TABLE_ASIM_NETWORK_SESSION_LOGS, b, clock_now), WR_OK);
+        cr_expect_eq(count_alerts(s), asim[q].hits[empty], "%s, %s", call, empty ? "no value" : "one value");
+    }
+    wr_batch_free(b);
+    wr_stream_free(s);
+    wr_plan_free(plan);
+}
+
+Test(list_stream, lists_from_anywhere_are_arguments_of_asim_parsers)
+{
+    struct wr_list_def watchlist = {.kind = WR_LIST_WATCHLIST, .name = "ips", .format = WR_LIST_CSV};
+    struct wr_list_def address = {.kind = WR_LIST_ADDRESS, .name = "https://lists.example/ips.csv"};
+    cr_assert_eq(wr_refdata_define(ref, &watchlist), WR_OK);
+    cr_assert_eq(wr_refdata_define(ref, &address), WR_OK);
+    for (size_t q = 0; q < sizeof asim / sizeof *asim; q++)
+        for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+            check_asim(q, way);
 }

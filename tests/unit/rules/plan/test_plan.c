@@ -87,6 +87,8 @@ static const struct {
      "    scan Syslog\n    where (HostName == \"h\")\n"
      "    map sourceTransportPort = int(null), protocolIdentifier = int(null), HostName\n"
      "    map protocolIdentifier, HostName, z = 1\n    map HostName, z, protocolIdentifier\n  union of 2\n"},
+    {"let f = (a:int = 25, b:string = 'x') { Flows | where sourceTransportPort == a }; let g = () { 3 }; f | project p = g",
+     "  scan Flows\n  where (sourceTransportPort == int(25))\n  map p = 3\n"},
     {"union Flows, Syslog | where sourceTransportPort == 25 | project HostName",
      "  scan Flows\n  where (sourceTransportPort == int(25))\n  map sourceTransportPort, HostName = \"\"\n  map HostName\n"},
     {"Flows | summarize a = count(), b = sum(octetDeltaCount) by Exporter | project b",
