@@ -269,7 +269,7 @@ static bool row_time(struct wr_window *w, const struct wr_batch *b, uint32_t row
     if (w->opts.schedule.by_arrival || !v->i || !wr_vec_valid(v, row))
         return true;
     *ret_ts = v->i[row] < 0 ? 0 : v->i[row];
-    if (w->span && *ret_ts <= w->now - w->span) {
+    if (is_before(w, *ret_ts, w->now)) {
         w->stats.late++;
         return false;
     }

@@ -5,7 +5,7 @@
  * Runs happen at multiples of a grid only: `frequency` when the rule has one, else a second, and then only
  * after a change (at once a second more for each 200,000 kept rows) and every 1/1024 of the window while rows
  * are kept, since time moves them. The run at T sees the rows that arrived before T with Timestamp > T -
- * window; so alerts depend on the times of rows and not on how they came in batches. */
+ * window (by schedule: T - window <= Timestamp < T); so alerts depend on the times of rows and not on how they came in batches. */
 #ifndef WR_RULES_EXEC_WINDOW_H
 #define WR_RULES_EXEC_WINDOW_H
 

@@ -67,7 +67,7 @@ enum wr_err wr_kept_prune(struct wr_window *w, int64_t t)
 {
     uint32_t before = w->live;
     for (uint32_t i = w->head; w->span && i < w->nrows; i++)
-        if (w->row[i] && w->row[i]->ts <= t - w->span)
+        if (w->row[i] && is_before(w, w->row[i]->ts, t))
             drop_at(w, i);
     return w->live != before || w->live < w->nrows / 2 ? compact(w) : WR_OK;
 }

@@ -227,8 +227,9 @@ static enum wr_err alert_once(struct wr_window *w, int64_t t)
 {
     struct fire f = {.raised_at = t};
     const struct wr_schema *schema = w->plan->root->schema;
-    for (uint16_t c = 0; !w->cells.len && c < schema->ncols; c++)
-        wr_buf_u8(&w->cells, 1); /* no row, as `lt 1` asks for */
+    bool none = !w->cells.len; /* no row, as `lt 1` asks for: every cell is null */
+    for (uint16_t c = 0; none && c < schema->ncols; c++)
+        wr_buf_u8(&w->cells, 1);
     f.sent = w->cells;
     if (w->cells.err || !wr_cells_id(w->opts.rule_id, w->opts.rule_version, "", 0, t, f.id))
         return WR_ENOMEM;
@@ -286,15 +287,17 @@ static uint32_t batch_rows(const struct wr_window *w)
     return w->live > BATCH ? BATCH : w->live < BATCH_MIN ? BATCH_MIN : w->live;
 }
 
-static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table table)
+/* Rows of one table as the run at `t` sees them: by schedule, of a clock that is ahead only the next one. */
+static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table table, int64_t t)
 {
+    int64_t end = w->opts.schedule.frequency ? t : INT64_MAX;
     if (!w->plan->scans[table].nbranches || !w->live)
         return WR_OK;
     struct wr_batch *b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, batch_rows(w));
     enum wr_err err = b ? WR_OK : WR_ENOMEM;
     for (uint32_t i = w->head; i < w->nrows && !err; i++) {
         const struct kept *k = w->row[i];
-        if (!k || k->table != table)
+        if (!k || k->table != table || k->ts >= end)
             continue;
         err = wr_row_unpack(b, k->bytes, k->len);
         if (!err && b->nrows == b->cap) {
@@ -327,7 +330,7 @@ enum wr_err wr_window_run(struct wr_window *w, int64_t t)
     if (!run)
         return err ? err : WR_ENOMEM;
     for (int table = 0; table < WR_NTABLES && !err; table++)
-        err = feed(w, run, (enum wr_table)table);
+        err = feed(w, run, (enum wr_table)table, t);
     if (!err)
         err = wr_run_go(run, t, &rows, &why, &span);
     w->stats.runs++;

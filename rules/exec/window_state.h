@@ -61,6 +61,14 @@ struct wr_window {
     struct wr_engine_stats stats;
 };
 
+/* True when a row of that time is before the window of a run at `t`. Runs by schedule look at [t - span, t), so that a row
+ * stands in one of the runs that follow each other when they look back no farther than to the last; others at what is after
+ * t - span, as `> ago(span)` does. */
+static inline bool is_before(const struct wr_window *w, int64_t ts, int64_t t)
+{
+    return w->span && (w->opts.schedule.frequency ? ts < t - w->span : ts <= t - w->span);
+}
+
 /* window_rows.c */
 enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, uint64_t id, const void *bytes,
                         size_t len);
