@@ -6,14 +6,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-void wr_life_window(struct wr_stream_life *life, int64_t now_ns)
+void wr_life_window(struct wr_stream *stream, int64_t now_ns)
 {
+    struct wr_stream_life *life = &stream->life;
+    struct wr_stream_past *past = &stream->past;
     double seconds = (double)(now_ns - life->window_ns) / (double)WR_SECOND_NS;
-    life->messages_rate = (double)(life->messages - life->window_messages) / seconds;
-    life->records_rate = (double)(life->records - life->window_records) / seconds;
+    past->messages_rate = (double)(life->messages - past->window_messages) / seconds;
+    past->records_rate = (double)(life->records - past->window_records) / seconds;
     life->window_ns = now_ns;
-    life->window_messages = life->messages;
-    life->window_records = life->records;
+    past->window_messages = life->messages;
+    past->window_records = life->records;
 }
 
 const char *wr_flow_reject_name(enum wr_flow_reject why)
@@ -95,6 +97,7 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
 {
     const struct wr_exporter *x = s->exporter;
     const struct wr_stream_life *life = &s->life;
+    const struct wr_stream_past *past = &s->past;
     bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS;
     wr_buf_char(out, '{');
     put_address(out, s->key.addr);
@@ -112,15 +115,15 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
         wr_buf_str(out, "}\n");
         return;
     }
-    put_time(out, "firstSeen", life->first_ns);
+    put_time(out, "firstSeen", past->first_ns);
     put_time(out, "lastSeen", s->used_ns);
     put_number(out, "messages", life->messages);
     put_number(out, "records", life->records);
     wr_json_key(out, "messagesPerSecond");
-    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : life->messages_rate);
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : past->messages_rate);
     wr_json_key(out, "recordsPerSecond");
-    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : life->records_rate);
-    put_number(out, "sequenceLost", life->seq_lost);
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : past->records_rate);
+    put_number(out, "sequenceLost", past->seq_lost);
     put_number(out, "flowsNotSent", x->not_sent);
     put_number(out, "packetsIgnored", x->ignored_packets);
     put_number(out, "samplingInterval", life->rate ? life->rate : 1);

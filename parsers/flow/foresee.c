@@ -71,12 +71,12 @@ void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *c
         return; /* one exporter's train: it is in the cache after its first message */
     for (uint32_t i = 0; i < m; i++)
         if (dec->streams[looks[i].bucket])
-            fetch(dec->streams[looks[i].bucket], sizeof(struct wr_stream));
+            fetch(dec->streams[looks[i].bucket], WR_FLOW_STREAM_HOT);
     for (uint32_t i = 0; i < m; i++) {
         struct wr_stream *s = find(dec->streams[looks[i].bucket], &looks[i].key);
         if (!s)
             continue;
-        fetch(s->exporter, 128);
+        fetch(s->exporter, WR_FLOW_EXPORTER_HOT);
         if (s->nslots && looks[i].set_at)
             __builtin_prefetch(wr_stream_home(s, wr_be16(coming[of[i]].data + looks[i].set_at)));
         dec->foreseen[dec->nforeseen++] = s;

@@ -45,7 +45,7 @@ static void compare(struct wr_msg *msg, struct wr_seq *seq, uint32_t step)
         return; /* late or twice: what is expected next stays */
     } else if (gap > 0 && gap < JUMP) {
         WR_COUNT(msg, seq_lost, (uint32_t)gap);
-        msg->stream->life.seq_lost += (uint32_t)gap;
+        msg->stream->past.seq_lost += (uint32_t)gap;
         seq->cand_n = 0;
     } else if (believe_jump(seq, msg, step)) {
         WR_COUNT(msg, seq_reset, 1);

@@ -121,12 +121,13 @@ struct wr_tmpl {
 
 /* The sequence numbers of one stream; see sequence.c. */
 struct wr_seq {
-    uint32_t next, prev, cand;
-    uint32_t prev_records, prev_count;
-    uint16_t hits[3], tried;
+    uint32_t next;
     uint8_t unit; /* WR_SEQ_* */
     uint8_t cand_n;
-    bool started, gap_unknown;
+    bool started, gap_unknown; /* what follows is read when a number is not the one that was expected */
+    uint32_t prev, cand;
+    uint32_t prev_records, prev_count;
+    uint16_t hits[3], tried;
 };
 
 /* A stream's use of a template; empty without one. */
@@ -145,27 +146,34 @@ struct wr_stream_key {
 };
 
 struct wr_stream {
+    /* The first two lines of the cache, up to the begin of `seq`, are all that a settled message touches (foresee.c). */
     struct wr_stream_key key;
     struct wr_exporter *exporter;
-    struct wr_stream *next_hash, *next_sibling;
-    bool provisional; /* templates loaded at start; no peer sends on it */
-    int64_t used_ns, expires_ns; /* expires_ns: not before this does any of its templates */
     struct wr_slot *slots; /* open addressing by id; cap a power of two */
+    struct wr_stream *next_hash;
+    int64_t expires_ns; /* not before this does any of its templates */
+    int64_t used_ns;
     uint32_t nslots, ntmpls;
+    struct wr_stream_life {
+        uint64_t messages, records;
+        int64_t offset_ns; /* arrival less export time of the last message */
+        int64_t window_ns; /* begin of the window that rates are taken over */
+        uint32_t rate;     /* sampling of the last row; 0 none yet */
+    } life;
+    struct wr_seq seq;
+    struct wr_stream_past {
+        int64_t first_ns;
+        uint64_t seq_lost, window_messages, window_records;
+        double messages_rate, records_rate; /* per second, of the window before */
+    } past;
+    struct wr_stream *next_sibling;
+    bool provisional; /* templates loaded at start; no peer sends on it */
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
     int64_t init_ns;   /* element 160 of an options record; 0 unknown */
     int64_t untold_ns; /* first data set without template since one was told; 0 none */
-    struct wr_stream_life {
-        int64_t first_ns;
-        uint64_t messages, records, seq_lost;
-        int64_t offset_ns;    /* arrival less export time of the last message */
-        uint32_t rate;        /* sampling of the last row; 0 none yet */
-        int64_t window_ns;    /* begin of the window that rates are taken over */
-        uint64_t window_messages, window_records;
-        double messages_rate, records_rate; /* per second, of the window before */
-    } life;
-    struct wr_seq seq;
 };
+enum { WR_FLOW_LINE = 64, WR_FLOW_STREAM_HOT = 2 * WR_FLOW_LINE, WR_FLOW_EXPORTER_HOT = WR_FLOW_LINE };
+_Static_assert(offsetof(struct wr_stream, seq.prev) <= WR_FLOW_STREAM_HOT, "see foresee.c");
 
 enum wr_sampler_kind { WR_SAMPLER_ID, WR_SAMPLER_INTERFACE, WR_SAMPLER_SYSTEM };
 struct wr_sampler {
@@ -194,15 +202,15 @@ struct wr_learned {
 };
 
 struct wr_exporter {
-    /* The first two lines of the cache are all that a settled message touches (foresee.c). */
-    uint8_t addr[16];
-    struct wr_exporter *next_hash;
+    /* The first line of the cache is all that a settled message touches (foresee.c). */
     int64_t used_ns;
     struct wr_held *held;
     uint32_t nsamplers, cap_samplers;
+    struct wr_flow_stats stats;
+    uint8_t addr[16];
+    struct wr_exporter *next_hash;
     struct wr_sampler *samplers; /* sorted by (key, id) */
     bool listed;                 /* or nobody is */
-    struct wr_flow_stats stats;
     struct wr_stream *streams;
     uint32_t nstreams, nheld, nlearned;
     size_t bytes, held_bytes;
@@ -213,7 +221,7 @@ struct wr_exporter {
     enum wr_flow_reject last_why; /* WR_FLOW_NREJECTS: nothing was ever refused */
     int64_t last_why_ns;
 };
-_Static_assert(offsetof(struct wr_exporter, stats.filtered_early) < 120, "see foresee.c");
+_Static_assert(offsetof(struct wr_exporter, stats.filtered_early) < WR_FLOW_EXPORTER_HOT, "see foresee.c");
 
 enum { WR_FLOW_STRANGERS = 64 };
 struct wr_stranger { /* an address that has sent nothing but what was refused */
@@ -534,7 +542,7 @@ void wr_mail_records(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8
 
 /* exporters.c: rates of the window that has ended */
 #define WR_RATE_WINDOW_NS (10 * WR_SECOND_NS)
-void wr_life_window(struct wr_stream_life *life, int64_t now_ns);
+void wr_life_window(struct wr_stream *stream, int64_t now_ns);
 /* A message of the stream was decoded. */
 static inline void wr_life_note(struct wr_msg *msg)
 {
@@ -545,7 +553,7 @@ static inline void wr_life_note(struct wr_msg *msg)
     if (msg->rows && msg->rows->n > msg->rows_before)
         life->rate = msg->rows->at[msg->rows->n - 1].sampling;
     if (__builtin_expect(msg->now_ns - life->window_ns >= WR_RATE_WINDOW_NS, 0))
-        wr_life_window(life, msg->now_ns);
+        wr_life_window(msg->stream, msg->now_ns);
 }
 
 /* sequence.c: called once per message, after it is decoded. */

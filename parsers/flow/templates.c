@@ -370,6 +370,14 @@ static bool evict_exporter(struct wr_flow_decoder *dec, bool listed, int64_t now
     return true;
 }
 
+/* Zeroed, whole lines of the cache. */
+static void *new_lines(size_t bytes)
+{
+    size_t whole = (bytes + WR_FLOW_LINE - 1) / WR_FLOW_LINE * WR_FLOW_LINE;
+    void *at = aligned_alloc(WR_FLOW_LINE, whole);
+    return at ? memset(at, 0, whole) : NULL;
+}
+
 static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns)
 {
     const bool listed = is_listed(dec, addr);
@@ -385,10 +393,9 @@ static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8
     }
     struct wr_exporter *x = NULL;
     if (wr_exporter_room(dec, &(struct wr_exporter){.listed = listed}, sizeof *x))
-        x = aligned_alloc(64, (sizeof *x + 63) / 64 * 64);
+        x = new_lines(sizeof *x);
     if (!x)
         return NULL;
-    memset(x, 0, sizeof *x);
     memcpy(x->addr, addr, 16);
     x->listed = listed;
     dec->nothers += !listed;
@@ -443,13 +450,13 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
         return NULL;
     struct wr_stream *s = NULL;
     if (wr_exporter_room(dec, x, sizeof *s))
-        s = calloc(1, sizeof *s);
+        s = new_lines(sizeof *s);
     if (!s)
         return NULL;
     s->key = *key;
     s->exporter = x;
     s->expires_ns = INT64_MAX;
-    s->used_ns = s->life.first_ns = s->life.window_ns = now_ns;
+    s->used_ns = s->past.first_ns = s->life.window_ns = now_ns;
     set_points(s);
     charge(dec, x, sizeof *s);
     for (const struct wr_stream *other = x->streams; other && !s->init_ns; other = other->next_sibling)
