@@ -75,8 +75,9 @@ bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch 
 {
     uint32_t r = wr_batch_row(batch);
     bool v6 = flow->flags & WR_FLOW_V6, counters = flow->flags & WR_FLOW_COUNTERS;
+    bool ends = !counters && !(flow->flags & WR_FLOW_NO_ENDS);
     const char *kind = counters ? "counters" : flow->flags & WR_FLOW_DISCARD ? "discard" : "flow";
-    if ((!counters && !set_ends(flow, batch, r, v6)) ||
+    if ((ends && !set_ends(flow, batch, r, v6)) ||
         !wr_batch_set_str(batch, WR_FLOWS_recordType, r, kind, strlen(kind)) ||
         !set_exporter(batch, r, flow->exporter) || !set_who(batch, r, who)) {
         wr_batch_unrow(batch);
@@ -87,8 +88,10 @@ bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch 
     wr_batch_set_i64(batch, WR_FLOWS_observationDomainId, r, flow->domain);
     if (counters)
         return true;
-    set_ports(flow, batch, r);
-    wr_batch_set_i64(batch, WR_FLOWS_protocolIdentifier, r, flow->proto);
+    if (ends) {
+        set_ports(flow, batch, r);
+        wr_batch_set_i64(batch, WR_FLOWS_protocolIdentifier, r, flow->proto);
+    }
     if (flow->flags & WR_FLOW_HAS_TCP_FLAGS)
         wr_batch_set_i64(batch, WR_FLOWS_tcpControlBits, r, flow->tcp_flags);
     if (flow->flags & WR_FLOW_HAS_BYTES) {

@@ -21,7 +21,8 @@ enum {
     WR_FLOW_NO_PORTS = 1 << 9, /* the record has neither ports nor ICMP's type: sport and dport mean nothing */
     WR_FLOW_DISCARD = 1 << 10, /* a packet that the exporter itself threw away (sFlow) */
     WR_FLOW_ASIDE = WR_FLOW_COUNTERS | WR_FLOW_DISCARD, /* no traffic of a connection */
-    WR_FLOW_NAT_EVENT = 1 << 11 /* no flow at all: a translation began or ended (nat.h), `who` says which */
+    WR_FLOW_NAT_EVENT = 1 << 11, /* no flow at all: a translation began or ended (nat.h), `who` says which */
+    WR_FLOW_NO_ENDS = 1 << 12 /* of a discarded packet without an IP header: addresses and protocol mean nothing */
 };
 
 struct wr_flow {

@@ -16,6 +16,7 @@ enum { FLOW_SAMPLE = 1, COUNTER_SAMPLE = 2, FLOW_EXPANDED = 3, COUNTER_EXPANDED 
 enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4, EXTENDED_SWITCH = 1001, EXTENDED_ROUTER = 1002,
        EXTENDED_GATEWAY = 1003, EXTENDED_USER = 1004, EGRESS_QUEUE = 1036 };
 enum { VXLAN_PORT = 4789, MAX_PATH = 16 };
+enum { ETHERNET_HEADER = 14 };
 enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* of wr_packet_decode */
 enum { PROTOCOL_ETHERNET = 1, PROTOCOL_IPV4 = 11, PROTOCOL_IPV6 = 12 };
 
@@ -39,6 +40,7 @@ struct sample {
     uint32_t path[MAX_PATH], npath; /* to the destination, nearest first */
     uint32_t local_pref;
     const uint8_t *user;       /* borrowed; of the source, else of the destination */
+    const uint8_t *ethernet;   /* borrowed; addresses and type of a frame that is not IP; NULL */
     uint32_t user_len;
     struct wr_packet packet;
 };
@@ -144,6 +146,8 @@ static void read_header(struct wr_wire w, struct sample *s)
     s->is_ip = s->packet.ip_octets != 0;
     if (s->is_ip)
         look_inside(&s->packet);
+    else if (!raw && len >= ETHERNET_HEADER)
+        s->ethernet = frame;
 }
 
 /* XDR: a length, octets, padding to 4. */
@@ -269,13 +273,15 @@ static bool is_icmp(const struct wr_packet *p)
     return p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 }
 
-static bool wanted(const struct wr_flow_decoder *dec, const struct wr_packet *p)
+/* A packet without an IP header has no ports to hold against those that are wanted: rows that are read anyway want it. */
+static bool wanted(const struct wr_flow_decoder *dec, const struct sample *s)
 {
+    const struct wr_packet *p = &s->packet;
     if (dec->keep_none)
         return false;
     if (!dec->ports)
         return true;
-    return (dec->ports[p->sport >> 6] >> (p->sport & 63) | dec->ports[p->dport >> 6] >> (p->dport & 63)) & 1;
+    return s->is_ip && ((dec->ports[p->sport >> 6] >> (p->sport & 63) | dec->ports[p->dport >> 6] >> (p->dport & 63)) & 1);
 }
 
 static void write_address(struct wr_buf *out, const char *end, const uint8_t *addr, bool v6)
@@ -289,6 +295,13 @@ static void write_hop(struct wr_buf *out, const char *what, const struct hop *ho
 {
     if (hop->known)
         write_address(out, what, hop->at, hop->v6);
+}
+
+static void write_ethernet(struct wr_buf *out, const uint8_t *p)
+{
+    wr_buf_fmt(out, ",\"destinationMacAddress\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", p[0], p[1], p[2], p[3], p[4], p[5]);
+    wr_buf_fmt(out, ",\"sourceMacAddress\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", p[6], p[7], p[8], p[9], p[10], p[11]);
+    wr_buf_fmt(out, ",\"ethernetType\":%u", wr_be16(p + 12));
 }
 
 static void write_routing(struct wr_buf *out, const struct sample *s)
@@ -367,6 +380,8 @@ static void write_fields(struct wr_buf *out, const struct sample *s)
             wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
         wr_buf_fmt(out, ",\"protocolIdentifier\":%u,\"tcpControlBits\":%u", p->proto, p->tcp_flags);
     }
+    if (s->ethernet && !s->is_ip)
+        write_ethernet(out, s->ethernet);
     if (s->has_router || s->has_gateway)
         write_routing(out, s);
     if (s->discarded)
@@ -388,11 +403,11 @@ static void say_who(struct wr_msg *msg, const struct sample *s, struct wr_flow *
 static void write_row(struct wr_msg *msg, const struct sample *s)
 {
     const struct wr_packet *p = &s->packet;
-    if (!s->is_ip) {
+    if (!s->is_ip && !s->discarded) {
         WR_COUNT(msg, not_flows, 1);
         return;
     }
-    if (!wanted(msg->dec, p)) {
+    if (!wanted(msg->dec, s)) {
         WR_COUNT(msg, filtered_early, 1);
         return;
     }
@@ -411,7 +426,7 @@ static void write_row(struct wr_msg *msg, const struct sample *s)
     flow->direction = 255;
     flow->flags = WR_FLOW_HAS_BYTES | WR_FLOW_TIME_APPROX | (p->v6 ? WR_FLOW_V6 : 0) |
                   (p->proto == IPPROTO_TCP ? WR_FLOW_HAS_TCP_FLAGS : 0) | (p->has_ports ? 0 : WR_FLOW_NO_PORTS) |
-                  (s->discarded ? WR_FLOW_DISCARD : 0);
+                  (s->discarded ? WR_FLOW_DISCARD : 0) | (s->is_ip ? 0 : WR_FLOW_NO_ENDS);
     flow->point = msg->stream->point[2];
     flow->sampling = 1;
     flow->domain = msg->domain;

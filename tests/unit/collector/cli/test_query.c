@@ -32,6 +32,20 @@ Test(query, gives_the_same_row_by_row_and_from_exports)
     cr_assert_stdout_eq_str(expected);
 }
 
+/* A frame without an IP header has no ends, and is a row all the same; neither is a connection. */
+Test(query, packets_that_a_switch_dropped)
+{
+    static const char drops[] = "Flows | project recordType, sourceIPAddress, destinationTransportPort, protocolIdentifier,"
+                                " octetDeltaCount, why = tostring(Fields.dropReason), type = toint(Fields.ethernetType)";
+    cr_redirect_stdout();
+    cr_assert_eq(query("1024", WR_SOURCE_DIR "/tests/data/flow/sflow-discards.bin", "/dev/null", drops), 0);
+    cr_assert_eq(query("1024", WR_SOURCE_DIR "/tests/data/flow/sflow-discards.bin", "/dev/null",
+                       "DeviceNetworkEvents | count"), 0);
+    cr_assert_stdout_eq_str(
+        "recordType,sourceIPAddress,destinationTransportPort,protocolIdentifier,octetDeltaCount,why,type\r\n"
+        "discard,,,,1000,unknown_l2,35020\r\ndiscard,10.0.0.1,25,6,1000,acl,\r\nCount\r\n0\r\n");
+}
+
 Test(query, wants_an_input_for_a_table)
 {
     cr_redirect_stderr();

@@ -245,10 +245,9 @@ static bool json_has(struct bench *b, const char *text)
 #define ICMP_UNREACHABLE 3, 13, 0, 0, 0, 0, 0, 0
 
 /* A packet that the switch threw away, with its header and the queue it was meant for. */
-static void discard(uint32_t reason)
+static void discard_of(uint32_t reason, const uint8_t *frame, unsigned len)
 {
-    static const uint8_t frame[] = {ETHERNET(0x0800), IPV4(1, 6, 40), TCP_SYN};
-    unsigned len = sizeof frame, padded = (len + 3) & ~3u;
+    unsigned padded = (len + 3) & ~3u;
     m.len = 0;
     put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4), put(&m, 0, 4);
     put(&m, 1, 4);
@@ -260,6 +259,48 @@ static void discard(uint32_t reason)
     for (unsigned i = 0; i < padded; i++)
         put(&m, i < len ? frame[i] : 0, 1);
     put(&m, 1036, 4), put(&m, 4, 4), put(&m, 42, 4);
+}
+
+static void discard(uint32_t reason)
+{
+    static const uint8_t frame[] = {ETHERNET(0x0800), IPV4(1, 6, 40), TCP_SYN};
+    discard_of(reason, frame, sizeof frame);
+}
+
+/* What the switch dropped before it looked for an IP header: a row without ends, where all rows are read. */
+Test(sflow, dropped_packets_without_an_ip_header_are_rows_too)
+{
+    static const uint8_t lldp[] = {1, 0x80, 0xc2, 0, 0, 14, 2, 0, 0, 0, 0, 9, 0x88, 0xcc, 2, 7, 4};
+    const int64_t ports[] = {25, 0};
+    const struct wr_pred pred = {.col = WR_DNE_RemotePort, .op = WR_PRED_IN_INT, .n = 2, .ints = ports};
+    const struct wr_branch branch = {.preds = &pred, .npreds = 1};
+    const struct wr_scan mail = {.branches = &branch, .nbranches = 1}, none = {0};
+    struct bench b = bench_new();
+    discard_of(284, lldp, sizeof lldp);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    const struct wr_flow *r = b.vec.at;
+    cr_expect((r->flags & (WR_FLOW_DISCARD | WR_FLOW_NO_ENDS | WR_FLOW_NO_PORTS)) ==
+              (WR_FLOW_DISCARD | WR_FLOW_NO_ENDS | WR_FLOW_NO_PORTS));
+    cr_expect(r->octets[0] == 1000 && r->packets[0] == 1 && r->sampling == 1);
+    cr_expect(json_has(&b, "\"destinationMacAddress\":\"01:80:c2:00:00:0e\",\"sourceMacAddress\":\"02:00:00:00:00:09\","
+                           "\"ethernetType\":35020,\"dropReason\":\"unknown_l2\""));
+    cr_assert_eq(wr_flow_decoder_scan(b.dec, &mail), WR_OK);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(wr_flow_decoder_scan(b.dec, &none), WR_OK);
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(b.vec.n, 1, "rules on connections never see one");
+    const struct wr_flow_stats *stats = wr_flow_decoder_stats(b.dec);
+    cr_expect_eq(stats->records, stats->rows + stats->filtered_early + stats->not_flows);
+    cr_expect_eq(stats->filtered_early, 2);
+    cr_expect_eq(stats->discards, 4);
+    for (unsigned n = 0; n < sizeof lldp; n++) { /* a header cut anywhere is a row, too */
+        discard_of(284, lldp, n);
+        cr_assert_eq(wr_flow_decoder_scan(b.dec, NULL), WR_OK);
+        cr_assert(bench_send(&b, &m));
+    }
+    cr_expect_eq(b.vec.n, 1 + sizeof lldp);
+    bench_end(&b);
 }
 
 Test(sflow, dropped_packets_are_rows_beside_the_connections)
