@@ -38,14 +38,7 @@ static enum wr_type type_of(const struct work *w, uint32_t c)
 static void put_value(const struct wr_value *v, struct wr_vec *out)
 {
     wr_cell_clear(out, 0);
-    if (v->null)
-        return;
-    if (out->s)
-        wr_put_s(out, 0, v->s);
-    else if (out->r)
-        wr_put_r(out, 0, v->type == WR_REAL ? v->r : (double)v->i);
-    else
-        wr_put_i(out, 0, v->i);
+    wr_put_value(out, 0, v);
 }
 
 static struct wr_vec *one_row(struct work *w, uint32_t n)

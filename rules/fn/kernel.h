@@ -49,6 +49,19 @@ static inline void wr_cell_clear(struct wr_vec *v, uint32_t row)
         v->valid[row / 64] &= ~(UINT64_C(1) << row % 64);
 }
 
+/* A constant; its text is borrowed. Nothing for null. */
+static inline void wr_put_value(struct wr_vec *out, uint32_t row, const struct wr_value *v)
+{
+    if (v->null)
+        return;
+    if (out->s)
+        wr_put_s(out, row, v->s);
+    else if (out->r)
+        wr_put_r(out, row, v->type == WR_REAL ? v->r : (double)v->i);
+    else
+        wr_put_i(out, row, v->i);
+}
+
 /* Copies `text` into the run's arena. */
 void wr_put_text(struct wr_eval *ev, struct wr_vec *out, uint32_t row, const char *text, size_t len);
 

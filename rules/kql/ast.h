@@ -106,7 +106,7 @@ enum wr_kql_op_kind {
     WR_KQL_GIVEN,     /* first of a piece: the rows that the operator around it hands over */
     WR_KQL_SERIALIZE, /* args: columns, as in extend */
     WR_KQL_SERIES,    /* make-series. label: kind; args, defaults; axis: itself, from, to, step; inner: in range(); by */
-    WR_KQL_TOP_NESTED, /* args: aggregates with their order; by: keys; defaults: how many, or NULL */
+    WR_KQL_TOP_NESTED, /* args: aggregates with their order; by: keys; defaults: how many, axis: `with others`, or NULL */
     WR_KQL_SCAN,      /* label: of the match's number; cols, defaults: declared; steps */
     WR_KQL_SEARCH,    /* label: kind; args: tables; by[0]: condition */
     WR_KQL_FIND,      /* as search; withsource; project */

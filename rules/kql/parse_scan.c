@@ -35,7 +35,10 @@ static bool parse_output(struct wr_parser *p, struct wr_kql_step *step)
 {
     static const char *const names[] = {"all", "last", "none"};
     if (wr_parser_is(p, "optional")) {
-        wr_parser_fail(p, wr_parser_peek(p, 0)->span, "optional steps of scan are not supported");
+        struct wr_diag *d =
+            wr_parser_fail(p, wr_parser_peek(p, 0)->span, "optional steps of scan are not supported");
+        wr_diag_hint(p->diags, d, "Kusto's parser takes the word and no page says what it does");
+        d->page = "docs/kql.md#scan";
         return false;
     }
     if (!wr_parser_accept(p, "output"))
@@ -67,6 +70,22 @@ static bool parse_step(struct wr_parser *p, struct wr_kql_step *step)
     return wr_parser_expect(p, ";", "';' after this step");
 }
 
+/* Words that Kusto's parser takes here, and that no page explains. */
+static bool unsaid(struct wr_parser *p)
+{
+    static const char *const words[] = {"kind", "order", "partition"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!wr_parser_is(p, words[i]))
+            continue;
+        struct wr_diag *d =
+            wr_parser_fail(p, wr_parser_peek(p, 0)->span, "'%s' of scan is not supported", words[i]);
+        wr_diag_hint(p->diags, d, "sort before it, or put it into partition by Column (...)");
+        d->page = "docs/kql.md#scan";
+        return true;
+    }
+    return false;
+}
+
 bool wr_parse_scan(struct wr_parser *p, struct wr_kql_op *op)
 {
     enum { MAX = 64 };
@@ -77,6 +96,8 @@ bool wr_parse_scan(struct wr_parser *p, struct wr_kql_op *op)
         p->at += 2;
         op->label = wr_parser_name(p, "a column's name");
     }
+    if (!p->failed && unsaid(p))
+        return false;
     if (p->failed || !parse_declare(p, op) || !wr_parser_expect(p, "with", "'with' and steps") ||
         !wr_parser_expect(p, "(", "'(' and steps"))
         return false;

@@ -95,26 +95,30 @@ bool wr_parse_series(struct wr_parser *p, struct wr_kql_op *op)
     return true;
 }
 
-/* 3 of Column by sum(x) desc, top-nested 2 of ... : per level its number (or NULL), key, aggregate with its order. */
+static bool parse_others(struct wr_parser *p, struct wr_kql_ex **ret)
+{
+    return !wr_parser_accept(p, "with") ||
+           (wr_parser_expect(p, "others", "'others' after 'with'") &&
+            wr_parser_expect(p, "=", "'=' after 'others'") && (*ret = wr_parse_unary(p)) != NULL);
+}
+
+/* 3 of Column with others = "rest" by sum(x) desc, top-nested 2 of ... : per level its number (or NULL), key, others (or
+ * NULL), aggregate with its order. */
 bool wr_parse_top_nested(struct wr_parser *p, struct wr_kql_op *op)
 {
     struct wr_list args = {0}, keys = {0};
     struct wr_kql_ex **counts = wr_arena_alloc(p->arena, WR_KQL_MAX_PIPES * sizeof(struct wr_kql_ex *));
+    struct wr_kql_ex **others = wr_arena_alloc(p->arena, WR_KQL_MAX_PIPES * sizeof(struct wr_kql_ex *));
     do {
         if (args.n && !(wr_parser_accept(p, "top") && wr_parser_accept(p, "-") && wr_parser_accept(p, "nested")))
             return wr_parser_unexpected(p, "'top-nested' after ','") == NULL;
-        if (!counts || args.n == WR_KQL_MAX_PIPES)
+        if (!counts || !others || args.n == WR_KQL_MAX_PIPES)
             return false;
         if (!wr_parser_is(p, "of") && !(counts[args.n] = wr_parse_unary(p)))
             return false;
         if (!wr_parser_expect(p, "of", "'of' and what is ranked") || !wr_list_add(p, &keys, wr_parse_named(p)))
             return false;
-        if (wr_parser_is(p, "with")) {
-            struct wr_diag *d = wr_parser_fail(p, wr_parser_peek(p, 0)->span, "'with others' is not supported");
-            d->page = "docs/kql.md";
-            return false;
-        }
-        if (!wr_parser_expect(p, "by", "'by' and an aggregate") ||
+        if (!parse_others(p, &others[args.n]) || !wr_parser_expect(p, "by", "'by' and an aggregate") ||
             !wr_list_add(p, &args, wr_parse_order(p, wr_parse_named(p), true)))
             return false;
     } while (wr_parser_accept(p, ","));
@@ -123,5 +127,6 @@ bool wr_parse_top_nested(struct wr_parser *p, struct wr_kql_op *op)
     op->by = keys.at;
     op->nby = keys.n;
     op->defaults = counts;
+    op->axis = others;
     return true;
 }

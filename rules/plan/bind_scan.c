@@ -159,6 +159,11 @@ struct wr_op *wr_bind_scan(struct wr_binder *b, const struct wr_kql_op *ast, str
         return NULL;
     s->width = s->row.ncols;
     for (uint32_t k = 0; k < ast->nsteps; k++) {
+        for (uint32_t j = 0; j < k; j++)
+            if (strcmp(ast->steps[j].name.text, ast->steps[k].name.text) == 0) {
+                wr_bind_error(b, ast->steps[k].name.span, "a second step '%s'", ast->steps[k].name.text);
+                return NULL;
+            }
         spec->step[k].name = wr_arena_strndup(b->arena, ast->steps[k].name.text, ast->steps[k].name.len);
         spec->step[k].output = (enum wr_scan_output)ast->steps[k].output;
     }

@@ -129,8 +129,37 @@ Test(ordered, nested_tops)
            "k|aggregated_k|a|n;y|5|5|1");
     expect(T "| top-nested of k by c = count() asc, top-nested 2 of a by max(a)",
            "k|c|a|aggregated_a;y|1|5|5;x|3|2|2;x|3|1|1");
-    refuse(T "| top-nested 1 of k by 1 + sum(a)", "top-nested ranks by one aggregate: count(), sum(x), ...");
-    refuse(T "| top-nested 1 of k with others = 'z' by sum(a)", "'with others' is not supported");
+    expect(T "| top-nested 1 of k by s = 1 + sum(a)", "k|s;y|6");
+    expect(T "| top-nested of k by ignore = max(1), top-nested 1 of a by m = todouble(sum(a)) / count() | project-away ignore",
+           "k|a|m;x|2|2.0;y|5|5.0");
+    refuse(T "| top-nested 1 of k by strlen(k)", "column 'k' stands outside of an aggregate");
+    refuse(T "| top-nested 1 of k by (x, y) = arg_max(a, t)", "top-nested ranks by one value: count(), sum(x) / count(), ...");
+}
+
+/* State, source, place: storms as on the page that shows all of what others can be. */
+#define W "let W = datatable(s:string, o:string, p:string, d:long)['KS', 'law', 'ft', 9, 'KS', 'law', 'x', 4, 'KS', 'pub', 'b', 8, " \
+          "'KS', 'pub', 'b', 7, 'KS', 'spot', 'y', 1, 'KS', 'mail', 'y', 2, 'TX', 'pub', 'am', 20, 'TX', 'law', 'pe', 9, " \
+          "'TX', 'law', 'q', 2, 'NE', 'law', 'o', 6, 'NE', 'pub', 'o', 5, 'IA', 'pub', 'r', 3]; "
+
+Test(ordered, nested_tops_with_others)
+{
+    expect(W "W | top-nested 2 of s with others = 'rest' by sum(d)", "s|aggregated_s;KS|31;TX|31;rest|14");
+    expect(W "W | top-nested 2 of s with others = 'rest states' by sum(d), top-nested 2 of o by sum(d), "
+             "top-nested 1 of p with others = 'rest places' by sum(d)",
+           "s|aggregated_s|o|aggregated_o|p|aggregated_p;KS|31|pub|15|b|15;KS|31|law|13|ft|9;TX|31|pub|20|am|20;"
+           "TX|31|law|11|pe|9;KS|31|law|13|rest places|4;KS|31||null|rest places|3;TX|31|law|11|rest places|2;"
+           "rest states|14||null|rest places|14");
+    expect(W "W | top-nested 1 of s with others = 'rest' by dcount(o), top-nested 1 of p by count()",
+           "s|aggregated_s|p|aggregated_p;KS|4|b|2;rest|2||null");
+    expect(W "W | top-nested of s with others = 'none' by max(1) | count", "Count;4");
+    expect(W "W | top-nested 1 of d with others = -1 by r = sum(d) * 1.0 / count() asc", "d|r;1|1.0;-1|6.818181818181818");
+    expect("datatable(k:string, n:long)['a', 1, '', 2, 'a', long(null)] | top-nested 1 of k by count(), top-nested 1 of n with "
+           "others = 7 by count()",
+           "k|aggregated_k|n|aggregated_n;a|2|1|1;|null|7|1;a|2|7|1");
+    refuse(W "W | top-nested 1 of s with others = 5 by sum(d)", "the others' value is a long, and the key a string");
+    refuse(W "W | top-nested 1 of s with others = o by sum(d)", "no value 'o'");
+    refuse(W "W | top-nested 1 of s with others = tostring(now()) by sum(d)", "the others' value is a constant");
+    refuse(W "W | top-nested 1 of s with rest = 'x' by sum(d)", "expected 'others' after 'with', found 'rest'");
 }
 
 Test(ordered, steps)
@@ -144,6 +173,30 @@ Test(ordered, steps)
     refuse("range x from 1 to 4 step 1 | scan with (step a: true => y = 1;)", "an assignment goes to a declared column");
     refuse("range x from 1 to 4 step 1 | scan with (step a: x > a.z;)", "no column 'z' in this scan");
     refuse("range x from 1 to 4 step 1 | scan with (step a optional: true;)", "optional steps of scan are not supported");
+    refuse("range x from 1 to 4 step 1 | scan order by x partition by x with (step a: true;)", "'order' of scan is not supported");
+    refuse("range x from 1 to 4 step 1 | scan kind=full with (step a: true;)", "'kind' of scan is not supported");
+    refuse("range x from 1 to 4 step 1 | scan with (step a: true; step a: true;)", "a second step 'a'");
+}
+
+/* The walk-through, the fill and the sessions of the operator's page; users whose log-ins meet their log-outs. */
+Test(ordered, steps_as_on_the_page)
+{
+    expect("let E = datatable(Ts:timespan, Event:string)[0m, 'A', 1m, 'Start', 2m, 'B', 3m, 'D', 4m, 'Stop', 6m, 'C', 8m, 'Start',"
+           " 11m, 'E', 12m, 'Stop']; E | sort by Ts asc | scan with_match_id=m with (step s1: Event == 'Start'; step s2: Event != "
+           "'Start' and Event != 'Stop' and Ts - s1.Ts <= 5m; step s3: Event == 'Stop' and Ts - s1.Ts <= 5m;)",
+           "Ts|Event|m;00:01:00|Start|0;00:02:00|B|0;00:03:00|D|0;00:04:00|Stop|0;00:08:00|Start|1;00:11:00|E|1;00:12:00|Stop|1");
+    expect("datatable(Ts:timespan, E:string)[0m, 'A', 1m, '', 2m, 'B', 3m, '', 6m, 'C', 8m, ''] | sort by Ts asc | scan declare "
+           "(F:string=\"\") with (step s1: true => F = iff(isempty(E), s1.F, E);) | project F",
+           "F;A;A;B;B;C;C");
+    expect("datatable(t:datetime, u:int, e:string)[datetime(2024-05-28 08:15:23), 1, 'login', datetime(2024-05-28 08:30:15), 2, "
+           "'login', datetime(2024-05-28 12:30:45), 1, 'logout', datetime(2024-05-28 11:45:32), 2, 'logout'] | sort by u asc, t asc"
+           " | partition hint.strategy=native by u (sort by t asc | scan declare (start:datetime, d:timespan) with ("
+           "step s1 output=none: e == 'login' => start = t; step s2 output=all: e == 'logout' => start = s1.start, "
+           "d = t - s1.start;)) | project start, u, d",
+           "start|u|d;2024-05-28T08:15:23.0000000Z|1|04:15:22;2024-05-28T08:30:15.0000000Z|2|03:15:17");
+    expect("datatable(t:int, e:string)[1, 'a', 2, 'a', 3, 'b', 4, 'b', 5, 'c', 6, 'a'] | sort by t asc | scan with_match_id=m with "
+           "(step x output=last: e == 'a'; step y output=none: e == 'b'; step z: e == 'c' and t - x.t < 5 and y.t == 4;)",
+           "t|e|m;2|a|0;5|c|0;6|a|1");
 }
 
 #define U "let A = datatable(s:string, n:long)['a fox', 1, 'dog', 2]; let B = datatable(s:string, r:real)['fox', 1.5, 'b', 2.0];"

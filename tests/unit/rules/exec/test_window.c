@@ -224,7 +224,9 @@ static const char *const queries[] = {
     "toscalar(DeviceName) and RemotePort != 25 | summarize m = max(SentBytes), n = count() by DeviceName }",
     "DeviceNetworkEvents | make-series n = count() on SentBytes from 0 to 300 step 60 by DeviceName | project DeviceName, "
     "n = tostring(n)",
-    "DeviceNetworkEvents | top-nested 2 of DeviceName by sum(SentBytes), top-nested 1 of RemotePort by max(SentBytes)"};
+    "DeviceNetworkEvents | top-nested 2 of DeviceName by sum(SentBytes), top-nested 1 of RemotePort by max(SentBytes)",
+    "DeviceNetworkEvents | top-nested 1 of DeviceName with others = 'rest' by sum(SentBytes) / count(), top-nested 1 of RemotePort "
+    "with others = -1 by max(SentBytes)"};
 
 static void check(uint64_t seed, const char *query)
 {
