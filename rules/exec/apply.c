@@ -48,6 +48,11 @@ void wr_applier_free(struct wr_applier *a)
     free(a);
 }
 
+uint64_t wr_applier_work(const struct wr_applier *a)
+{
+    return wr_run_work(a->run);
+}
+
 const char *wr_applier_why(const struct wr_applier *a, struct wr_span *ret_span)
 {
     *ret_span = a->span;

@@ -13,6 +13,8 @@ typedef void wr_apply_emit(void *arg, struct wr_chunk *chunk);
 struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes,
                                   uint64_t work_rows);
 void wr_applier_free(struct wr_applier *a);
+/* Rows that went into the operators of its piece, in all its runs. */
+uint64_t wr_applier_work(const struct wr_applier *a);
 /* Why it stopped, and where; NULL: nothing to say beside the error. */
 const char *wr_applier_why(const struct wr_applier *a, struct wr_span *ret_span);
 /* mv-apply: the piece over the elements of each selected row. */

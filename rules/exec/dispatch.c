@@ -97,10 +97,22 @@ static inline uint64_t int_hash(int64_t v)
     return fold((uint64_t)v ^ odd, odd);
 }
 
-/* Not the bits that choose the slot. */
-static inline uint32_t lead_of_hash(uint64_t hash)
+/* What may be one of the values is told by less than a hash: of a long text by its length and first
+ * bytes, so that most are never read. 16 bits, without case. */
+static inline uint32_t int_lead(int64_t v)
 {
-    return (uint32_t)(hash >> 48);
+    return (uint32_t)((uint64_t)v * odd >> 48);
+}
+
+static inline uint32_t text_lead(const struct wr_str *s)
+{
+    uint64_t rest;
+    uint32_t first;
+    memcpy(&first, s->inl, sizeof first);
+    memcpy(&rest, s->inl + sizeof first, sizeof rest); /* of a long text where it lies */
+    rest = (rest | no_case) & (UINT64_C(0) - (s->len <= WR_STR_INLINE));
+    uint64_t head = s->len | (first | no_case) << 32;
+    return (uint32_t)((head * odd + rest * UINT64_C(0xd6e8feb86659fd93)) >> 48);
 }
 
 /* The next term of a text from *at on; false at its end. Its hash is without case. */
@@ -153,7 +165,7 @@ static uint64_t value_hash(const struct wr_want *w, uint32_t i, uint32_t *ret_le
     uint32_t at = 0, len = 0;
     if (w->kind != WR_WANT_TERM) {
         hash = w->kind == WR_WANT_TEXT ? text_hash(&v->s) : int_hash(v->i);
-        *ret_lead = lead_of_hash(hash);
+        *ret_lead = w->kind == WR_WANT_TEXT ? text_lead(&v->s) : int_lead(v->i);
         return hash;
     }
     (void)wr_longest_term(wr_str_data(&v->s), v->s.len, &at, &len);
@@ -353,7 +365,8 @@ static bool init(struct wr_dispatch *d, const struct wr_dispatch_rule *rules)
     for (uint32_t i = 0; i < d->n; i++) {
         struct rule *r = &d->rule[i];
         r->reads = rules[i].root != NULL;
-        if (r->reads && !wr_ways_of(d->arena, d->table, rules[i].root, rules[i].subs, rules[i].nsubs, &r->ways))
+        if (r->reads &&
+            !wr_ways_of(d->arena, d->table, rules[i].root, rules[i].subs, rules[i].nsubs, &r->ways))
             return false;
         r->everything = r->reads && !r->ways;
     }
@@ -485,40 +498,40 @@ static bool terms(struct found *f, const struct column *c, const struct wr_vec *
 
 enum { BLOCK = 256 };
 
-/* Rows at places `from`.. of `rows` whose value may be one of the table's, with their hashes:
- * without a branch, as most are not. */
+/* Rows from place `from` on whose value may be one of the table's: without a branch, as most are
+ * not. */
 static uint32_t sift(const struct column *c, const struct wr_vec *v, const struct wr_sel *rows,
-                     uint32_t from, uint64_t *hash, uint16_t *row)
+                     uint32_t from, uint16_t *row)
 {
-    static const struct wr_str empty;
     uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK, m = 0;
     const uint16_t *at = rows->row + from;
-    if (c->kind == WR_WANT_NUMBER)
-        for (uint32_t k = 0; k < n; k++) {
-            hash[m] = int_hash(v->i[at[k]]);
-            row[m] = at[k];
-            m += may_be(c, lead_of_hash(hash[m]));
-        }
-    else
-        for (uint32_t k = 0; k < n; k++) {
-            hash[m] = text_hash(v->s ? &v->s[at[k]] : &empty);
-            row[m] = at[k];
-            m += may_be(c, lead_of_hash(hash[m]));
-        }
+    for (uint32_t k = 0; k < n; k++) {
+        row[m] = at[k];
+        m += may_be(c, c->kind == WR_WANT_NUMBER ? int_lead(v->i[at[k]]) : text_lead(&v->s[at[k]]));
+    }
     return m;
 }
 
 static bool values(struct found *f, const struct column *c, const struct wr_vec *v,
                    const struct wr_sel *rows)
 {
-    uint64_t hash[BLOCK];
+    static const struct wr_str empty;
     uint16_t row[BLOCK];
-    if (c->kind == WR_WANT_NUMBER && !v->i)
+    bool text = c->kind == WR_WANT_TEXT;
+    if (!text && !v->i)
         return true; /* nobody filled it: null */
+    if (text && !v->s && !may_be(c, text_lead(&empty)))
+        return true; /* ... or all empty */
     for (uint32_t from = 0; from < rows->n; from += BLOCK) {
-        uint32_t n = sift(c, v, rows, from, hash, row);
+        uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK;
+        if (text && !v->s)
+            memcpy(row, rows->row + from, n * sizeof *row);
+        else
+            n = sift(c, v, rows, from, row);
         for (uint32_t k = 0; k < n; k++) {
-            uint32_t slot = slot_of(c, hash[k]);
+            uint64_t hash =
+                !text ? int_hash(v->i[row[k]]) : text_hash(v->s ? &v->s[row[k]] : &empty);
+            uint32_t slot = slot_of(c, hash);
             if (c->slot[slot].n && wr_vec_valid(v, row[k]) && !give(f, c, slot, row[k]))
                 return false;
         }

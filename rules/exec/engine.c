@@ -1,5 +1,6 @@
 /* Rules of a set, each with its own stream. State is saved with a header per rule:
- *   "WRE2", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob state */
+ *   "WRE3", u32 rules; each: blob id, blob version, u64 hash[2], u32 CRC-32C of the state, blob
+ * state */
 #include "rules/exec/decorate.h"
 #include "rules/exec/dispatch.h"
 #include "rules/exec/window.h"
@@ -16,8 +17,9 @@ struct runner {
     struct wr_stream *stream;
     struct wr_window *window;
     uint32_t first; /* its first leg among those of all rules; a windowed rule is one leg */
-    int64_t due; /* when it has something to do without rows */
+    int64_t due;    /* when it has something to do without rows */
     uint64_t ns, rows, turn;
+    size_t over; /* memory beyond its own share */
 };
 
 struct wr_engine {
@@ -33,14 +35,18 @@ struct wr_engine {
     uint64_t rows_in, turn;
     uint32_t readers[WR_NTABLES]; /* rules that read the table */
     uint32_t *rule_of;            /* each leg's rule */
+    size_t over;                  /* sum of the rules' */
+    uint64_t work;                /* that each windowed rule's runs may cost a second */
 };
+
+enum { WORK_MIN = 2000 };
 
 static const size_t default_memory = (size_t)256 << 20;
 
 static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
 {
     const struct wr_rule *rule = wr_ruleset_rule(e->set, i);
-    size_t memory = e->opts.memory_bytes / (e->n ? e->n : 1);
+    size_t memory = e->opts.memory_bytes / (e->n ? e->n : 1); /* until rows come: bound() */
     struct wr_stream_opts opts = {.rule_id = rule->id,
                                   .rule_version = rule->version,
                                   .realert = e->opts.realert_ticks,
@@ -51,6 +57,7 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
                                     .realert = e->opts.realert_ticks,
                                     .memory_bytes = memory,
                                     .run_bytes = e->opts.memory_bytes,
+                                    .work = e->work,
                                     .secret = e->secret,
                                     .schedule = rule->schedule};
     if (rule->windowed)
@@ -62,6 +69,13 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
 
 static bool fill(struct wr_engine *e, struct runner *list)
 {
+    uint32_t rerun = 0;
+    for (uint32_t i = 0; i < e->n; i++) {
+        const struct wr_rule *rule = wr_ruleset_rule(e->set, i);
+        rerun += rule->windowed && !rule->schedule.frequency;
+    }
+    e->work = WR_WINDOW_WORK / (rerun ? rerun : 1);
+    e->work = e->work < WORK_MIN ? WORK_MIN : e->work;
     e->nlegs = 0;
     for (uint32_t i = 0; i < e->n; i++) {
         if (!runner_init(e, i, &list[i]))
@@ -87,7 +101,7 @@ static uint64_t state_kind(const struct wr_rule *rule)
     const struct wr_rule_schedule *s = &rule->schedule;
     if (!rule->windowed)
         return rule->plan->hash[1];
-    uint64_t words[] = {(uint64_t)s->frequency,   s->op,          (uint64_t)s->threshold, s->single,
+    uint64_t words[] = {(uint64_t)s->frequency,   s->op,        (uint64_t)s->threshold, s->single,
                         (uint64_t)s->suppression, s->by_arrival};
     struct wr_hash_key fixed = {rule->plan->hash[1], 1};
     return wr_hash(&fixed, words, sizeof words);
@@ -110,9 +124,10 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
     e->due = INT64_MIN;
     for (uint32_t i = 0; i < e->n; i++)
         for (int t = 0; t < WR_NTABLES; t++)
-            e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted, wr_ingestion_col((enum wr_table)t));
-    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret || !fill(e, e->runner) ||
-        !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel)) ||
+            e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted,
+                                           wr_ingestion_col((enum wr_table)t));
+    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
+        !fill(e, e->runner) || !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel)) ||
         !(e->rule_of = calloc(e->nlegs + 1u, sizeof *e->rule_of))) {
         wr_engine_free(e);
         return NULL;
@@ -177,9 +192,40 @@ static enum wr_err advance(struct runner *r, int64_t now)
     return r->window ? wr_window_advance(r->window, now) : wr_stream_advance(r->stream, now);
 }
 
+static size_t memory_of(const struct runner *r)
+{
+    struct wr_engine_stats st = {0};
+    if (r->window)
+        wr_window_stats(r->window, &st);
+    else
+        wr_stream_stats(r->stream, &st);
+    return (size_t)st.memory_bytes;
+}
+
+/* Half of the memory is shared out evenly, and each rule's part is its own; the other half goes to
+ * whoever needs it. */
+static void bound(const struct wr_engine *e, struct runner *r)
+{
+    size_t own = e->opts.memory_bytes / 2 / e->n, pool = e->opts.memory_bytes / 2;
+    size_t most = own + r->over + (pool > e->over ? pool - e->over : 0);
+    if (r->window)
+        wr_window_bound(r->window, most);
+    else
+        wr_stream_bound(r->stream, most);
+}
+
+static void weigh(struct wr_engine *e, struct runner *r)
+{
+    size_t own = e->opts.memory_bytes / 2 / e->n, have = memory_of(r);
+    e->over -= r->over;
+    r->over = have > own ? have - own : 0;
+    e->over += r->over;
+}
+
 /* Work that was begun at *clock is rule r's; the next begins now. */
 static void charge(struct wr_engine *e, struct runner *r, uint64_t *clock)
 {
+    weigh(e, r);
     r->due = r->window ? wr_window_due(r->window) : wr_stream_due(r->stream);
     if (r->due < e->due)
         e->due = r->due;
@@ -190,7 +236,8 @@ static void charge(struct wr_engine *e, struct runner *r, uint64_t *clock)
     *clock = now;
 }
 
-/* Rules for which it is time; the others know what time it is when they next have something to do. */
+/* Rules for which it is time; the others know what time it is when they next have something to do.
+ */
 static enum wr_err advance_due(struct wr_engine *e)
 {
     if (e->now < e->due)
@@ -247,6 +294,7 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
         if (r->turn == e->turn) /* another leg of it */
             continue;
         r->turn = e->turn;
+        bound(e, r);
         enum wr_err err = r->window ? wr_window_consume_rows(r->window, table, batch, sel, e->now)
                                     : wr_stream_consume_rows(r->stream, table, batch, sel, e->now);
         charge(e, r, &clock);
@@ -338,7 +386,7 @@ void wr_engine_save(const struct wr_engine *engine, struct wr_buf *out)
     struct wr_buf state = {0};
     if (settle(engine))
         out->err = WR_ENOMEM;
-    wr_buf_add(out, "WRE2", 4);
+    wr_buf_add(out, "WRE3", 4);
     wr_buf_u32(out, engine->n);
     for (uint32_t i = 0; i < engine->n; i++) {
         const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
@@ -388,7 +436,7 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
     struct wr_rd rd = wr_rd_init(bytes, len);
     const uint8_t *magic = wr_rd_take(&rd, 4);
     uint32_t n = wr_rd_u32(&rd);
-    if (!magic || memcmp(magic, "WRE2", 4) != 0 || rd.err)
+    if (!magic || memcmp(magic, "WRE3", 4) != 0 || rd.err)
         return WR_ECORRUPT;
     struct runner *list = calloc(engine->n + 1, sizeof *list);
     bool *taken = calloc(engine->n + 1, sizeof *taken);
@@ -402,8 +450,8 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
         for (uint32_t i = 0; i < engine->n && !err; i++) {
             const struct wr_rule *rule = wr_ruleset_rule(engine->set, i);
             if (taken[i] || !is_text(v.id, v.id_len, rule->id) ||
-                !is_text(v.version, v.version_len, rule->version) || v.hash[0] != rule->plan->hash[0] ||
-                v.hash[1] != state_kind(rule))
+                !is_text(v.version, v.version_len, rule->version) ||
+                v.hash[0] != rule->plan->hash[0] || v.hash[1] != state_kind(rule))
                 continue;
             taken[i] = true;
             err = list[i].window ? wr_window_load(list[i].window, v.state, v.state_len)
@@ -418,6 +466,9 @@ enum wr_err wr_engine_load(struct wr_engine *engine, const void *bytes, size_t l
         engine->runner = list;
         list = old;
         engine->due = INT64_MIN;
+        engine->over = 0;
+        for (uint32_t i = 0; i < engine->n; i++)
+            weigh(engine, &engine->runner[i]);
     }
     runners_free(list, engine->n);
     free(taken);

@@ -501,7 +501,7 @@ static void begin(struct wr_run *run, int64_t now)
     wr_arena_reset(run->scratch);
     run->err = WR_OK;
     run->why = NULL;
-    run->work = run->outer_subs ? run->work : 0;
+    run->work = run->given ? run->work : 0; /* of a piece: of all its runs */
     run->span = (struct wr_span){0};
     run->ev = (struct wr_eval){.arena = run->scratch, .now = now, .subs = run->outer_subs};
 }
@@ -556,4 +556,21 @@ enum wr_err wr_run_go_over(struct wr_run *run, const struct wr_eval *outer, cons
     run->given = given;
     run->outer_subs = outer->subs;
     return wr_run_go(run, outer->now, ret_rows, ret_why, ret_span);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static uint64_t pieces_work(const struct node *n)
+{
+    uint64_t work = 0;
+    for (; n; n = n->next)
+        work += pieces_work(n->input) + (n->applier ? wr_applier_work(n->applier) : 0);
+    return work;
+}
+
+uint64_t wr_run_work(const struct wr_run *run)
+{
+    uint64_t work = run->work + pieces_work(run->sink);
+    for (uint32_t i = 0; i < run->nsubs; i++)
+        work += pieces_work(run->sub_sinks[i]);
+    return work;
 }

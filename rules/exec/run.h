@@ -30,6 +30,8 @@ enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr
  * WR_ELIMIT and others `ret_why` says in words what stopped it, and at which operator. */
 enum wr_err wr_run_go(struct wr_run *run, int64_t now, const struct wr_rows **ret_rows, const char **ret_why,
                       struct wr_span *ret_span) WR_MUST_CHECK;
+/* Rows that went into operators in the last run, its pieces' included: what it cost, the same wherever it runs. */
+uint64_t wr_run_work(const struct wr_run *run);
 /* Only the queries that run first. What they gave belongs to the run, until its next call. Errors as for wr_run_go. */
 enum wr_err wr_run_subs(struct wr_run *run, int64_t now, struct wr_sub_result **ret_subs) WR_MUST_CHECK;
 /* A piece of a query (WR_OP_APPLY), over these rows, within the run whose `outer` it is. */

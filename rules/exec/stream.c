@@ -407,6 +407,11 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
     return WR_OK;
 }
 
+void wr_stream_bound(struct wr_stream *stream, size_t memory_bytes)
+{
+    stream->opts.memory_bytes = memory_bytes;
+}
+
 int64_t wr_stream_due(const struct wr_stream *stream)
 {
     int64_t due = stream->nheap ? stream->heap[0].t : INT64_MAX;

@@ -35,6 +35,8 @@ enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, con
 enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
+/* The bound of its state from here on. */
+void wr_stream_bound(struct wr_stream *stream, size_t memory_bytes);
 /* When wr_stream_advance next has something to do, unless rows come before. */
 int64_t wr_stream_due(const struct wr_stream *stream);
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */

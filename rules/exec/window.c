@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ARENA = 64 * 1024, MAX_LEAVES = 64, ROWS_A_GRID = 200000, MAX_MISSED = 1024 };
+enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_MISSED = 1024, MORE_MAX = 3600 };
 #define AHEAD_MAX (5 * WR_TICKS_MINUTE)
 
 /* ---- which rows are kept ------------------------------------------------------------------------ */
@@ -213,13 +213,22 @@ static int64_t after(int64_t t, int64_t grid)
     return (t / grid + 1) * grid;
 }
 
+/* When the next run may be after the last one. */
+static int64_t soonest(const struct wr_window *w)
+{
+    uint64_t share = w->opts.work ? w->opts.work : WR_WINDOW_WORK, more = w->work / share;
+    if (w->opts.schedule.frequency)
+        return 0;
+    more = more < MORE_MAX ? more : MORE_MAX;
+    return after(w->last_run + w->grid * (int64_t)more, w->grid);
+}
+
 /* Something changed at `now`. */
 static void changed(struct wr_window *w)
 {
     int64_t due = after(w->now, w->grid);
-    int64_t apart = w->opts.schedule.frequency ? 0 : w->last_run + w->grid * (1 + w->live / ROWS_A_GRID);
-    if (due < apart)
-        due = after(apart - 1, w->grid);
+    if (due < soonest(w))
+        due = soonest(w);
     w->next = due < w->next ? due : w->next;
     w->dirty = true;
 }
@@ -249,9 +258,15 @@ enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
         w->dirty = false;
         bool busy = w->live || w->nfires;
         w->next = scheduled ? t + w->grid : busy ? after(t, w->leave_grid) : INT64_MAX;
+        w->next = w->next < soonest(w) ? soonest(w) : w->next;
     }
     w->now = now;
     return WR_OK;
+}
+
+void wr_window_bound(struct wr_window *window, size_t memory_bytes)
+{
+    window->opts.memory_bytes = memory_bytes;
 }
 
 int64_t wr_window_due(const struct wr_window *window)

@@ -3,9 +3,10 @@
  * construction the batch result over the kept rows.
  *
  * Runs happen at multiples of a grid only: `frequency` when the rule has one, else a second, and then only
- * after a change (at once a second more for each 200,000 kept rows) and every 1/1024 of the window while rows
- * are kept, since time moves them. The run at T sees the rows that arrived before T with Timestamp > T -
- * window (by schedule: T - window <= Timestamp < T); so alerts depend on the times of rows and not on how they came in batches. */
+ * after a change and every 1/1024 of the window while rows are kept, since time moves them; a second later for each time
+ * that the last run's work (rows that went into operators) exceeds the rule's share, so that rules together cannot starve the
+ * rest, however many rows they keep. The run at T sees the rows that arrived before T with Timestamp > T - window (by
+ * schedule: T - window <= Timestamp < T); so alerts depend on the times of rows and not on how they came in batches. */
 #ifndef WR_RULES_EXEC_WINDOW_H
 #define WR_RULES_EXEC_WINDOW_H
 
@@ -13,11 +14,13 @@
 #include "rules/load/rule.h"
 
 struct wr_window;
+enum { WR_WINDOW_WORK = 500000 }; /* of all windowed rules without a schedule together: a tenth of a core, roughly */
 struct wr_window_opts {
     const char *rule_id, *rule_version; /* part of alert ids; borrowed */
     int64_t realert;
     size_t memory_bytes; /* of kept rows and alerts */
     size_t run_bytes;    /* of one run; 0: as run.h */
+    uint64_t work;       /* rows into operators that its runs may cost a second; 0: WR_WINDOW_WORK */
     int64_t grid;        /* ticks between runs of a rule without frequency; 0: a second */
     struct wr_hash_key secret;
     struct wr_rule_schedule schedule;
@@ -37,6 +40,8 @@ enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, con
 enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
 enum wr_err wr_window_advance(struct wr_window *window, int64_t now) WR_MUST_CHECK;
+/* The bound of kept rows and alerts from here on. */
+void wr_window_bound(struct wr_window *window, size_t memory_bytes);
 /* As wr_stream_due. */
 int64_t wr_window_due(const struct wr_window *window);
 /* Alerts since the last call; only what the window knows is filled. Caller owns the list. */

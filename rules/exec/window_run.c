@@ -334,6 +334,7 @@ enum wr_err wr_window_run(struct wr_window *w, int64_t t)
     if (!err)
         err = wr_run_go(run, t, &rows, &why, &span);
     w->stats.runs++;
+    w->work = wr_run_work(run) + 2 * (uint64_t)w->live; /* each is unpacked and copied */
     if (!err)
         err = judge(w, rows, t);
     else if (err == WR_ELIMIT) { /* the next run shall fit */

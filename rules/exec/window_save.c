@@ -1,5 +1,5 @@
 /* State of a windowed rule as bytes, and back, checked as a whole:
- *   u64 now, next, last run, quiet until, inexact until; u8 dirty; u32 rows; each: u8 table, u64 ts, id,
+ *   u64 now, next, last run, quiet until, inexact until, work; u8 dirty; u32 rows; each: u8 table, u64 ts, id,
  *   blob; u32 firing; each: 32 id, u32 seq, u64 raised, emitted, blob key, sent, now */
 #include "rules/exec/window_state.h"
 
@@ -15,6 +15,7 @@ void wr_window_save(const struct wr_window *window, struct wr_buf *out)
     wr_buf_u64(out, (uint64_t)w->last_run);
     wr_buf_u64(out, (uint64_t)w->quiet_until);
     wr_buf_u64(out, (uint64_t)w->inexact_until);
+    wr_buf_u64(out, w->work);
     wr_buf_u8(out, w->dirty);
     wr_buf_u32(out, w->live);
     for (uint32_t i = w->head; i < w->nrows; i++) {
@@ -102,6 +103,7 @@ enum wr_err wr_window_load(struct wr_window *window, const void *bytes, size_t l
     w->last_run = (int64_t)wr_rd_u64(&rd);
     w->quiet_until = (int64_t)wr_rd_u64(&rd);
     w->inexact_until = (int64_t)wr_rd_u64(&rd);
+    w->work = wr_rd_u64(&rd);
     w->dirty = wr_rd_u8(&rd) != 0;
     uint32_t n = wr_rd_u32(&rd);
     bool ok = !rd.err && is_time(w->now) && is_time(w->last_run) &&

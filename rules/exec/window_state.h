@@ -51,7 +51,8 @@ struct wr_window {
     uint32_t nindex, used;
     struct fire **fire; /* ascending by key */
     uint32_t nfires, cfires;
-    bool dirty; /* rows came or went since the last run */
+    uint64_t work; /* of the last run */
+    bool dirty;    /* rows came or went since the last run */
     size_t bytes;
 
     struct wr_arena *arena;

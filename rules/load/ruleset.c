@@ -368,7 +368,7 @@ static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
         wr_buf_str(out, "; then quiet for ");
         wr_ticks_timespan(out, s->suppression);
     }
-    wr_buf_str(out, "\nmemory: rows that pass the filters are kept for the window, within the rule's share; "
+    wr_buf_str(out, "\nmemory: rows that pass the filters are kept for the window, within the rules' memory; "
                     "past it the oldest go, and are counted\n"
                     "exact: at each run, unless that bound was met; alerts say so\n");
 }

@@ -325,3 +325,48 @@ Test(engine, a_rule_costs_what_it_looks_at)
     wr_ruleset_unref(set);
     wr_diags_fini(&diags);
 }
+
+/* Memory that other rules do not need is there for the one that does; all together keep to the bound. */
+Test(engine, memory_goes_to_the_rule_that_needs_it)
+{
+    enum { BOUND = 4 << 20, ROWS = 1000 };
+    struct wr_ruleset *set = wr_ruleset_new();
+    struct wr_diags diags;
+    char text[256];
+    cr_assert(set && wr_diags_init(&diags));
+    for (int i = 0; i < 8; i++) {
+        snprintf(text, sizeof text, "// id: r%d\nDeviceNetworkEvents | where Timestamp > ago(1h) | where RemotePort == %d\n"
+                                    "| summarize N = count() by RemoteUrl, DeviceName | where N > 1000", i, i);
+        cr_assert_eq(wr_ruleset_add(set, "t.kql", text, strlen(text), &diags), WR_OK);
+    }
+    struct wr_engine_opts opts = {.memory_bytes = BOUND};
+    struct wr_engine *e = wr_engine_new(set, &opts);
+    struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &all, ROWS);
+    int64_t now = at("2026-01-05T08:00:00Z");
+    for (uint32_t k = 0; k < 60; k++) { /* one rule's rows first, then all of them */
+        cr_assert(e && b && wr_batch_reset(b));
+        for (uint32_t i = 0; i < ROWS; i++) {
+            uint32_t r = wr_batch_row(b);
+            int n = snprintf(text, sizeof text, "https://a-rather-long-name-of-a-host.example/%u", k * ROWS + i);
+            wr_batch_set_i64(b, WR_DNE_Timestamp, r, now);
+            wr_batch_set_i64(b, WR_DNE_RemotePort, r, k < 10 ? 3 : i % 8);
+            cr_assert(wr_batch_set_str(b, WR_DNE_RemoteUrl, r, text, (size_t)n));
+        }
+        wr_batch_seal(b);
+        cr_assert_eq(wr_engine_consume(e, WR_TABLE_DEVICE_NETWORK_EVENTS, b, now + k), WR_OK);
+        if (k == 9) {
+            cr_expect_eq(wr_engine_stats(e).evicted, 0);
+            cr_expect_gt(wr_engine_cost(e, 3).memory_bytes, (uint64_t)BOUND / 8);
+        }
+    }
+    struct wr_engine_stats st = wr_engine_stats(e);
+    cr_expect_gt(st.evicted, 0);
+    cr_expect_leq(st.memory_bytes, (uint64_t)BOUND + BOUND / 8);
+    for (uint32_t i = 0; i < 8; i++)
+        cr_expect_geq(wr_engine_cost(e, i).memory_bytes, (uint64_t)BOUND / 2 / 8 / 2, "%u", i);
+    wr_batch_free(b);
+    wr_engine_free(e);
+    wr_ruleset_unref(set);
+    wr_diags_fini(&diags);
+}

@@ -397,6 +397,57 @@ Test(window, memory_is_bounded_and_alerts_say_so)
     wr_plan_free(plan);
 }
 
+/* Rules that keep many rows run less often, and say the same then. */
+Test(window, a_run_that_costs_more_than_its_share_waits_for_the_next)
+{
+    struct wr_plan *plan = plan_of("DeviceNetworkEvents | where Timestamp > ago(16s) | where RemotePort == 25 | sort by Timestamp asc\n"
+                                   "| extend Before = prev(SentBytes) | summarize N = count() | where N >= 40");
+    struct wr_window *often = window_new(plan, NULL, 1 << 20), *seldom, *again;
+    struct wr_window_opts opts = {.rule_id = "r1", .rule_version = "1.0.0", .realert = 3 * GRID, .memory_bytes = 1 << 20,
+                                  .work = 50};
+    struct wr_engine_stats many = {0}, few = {0}, after = {0};
+    struct wr_buf state = {0};
+    seldom = wr_window_new(plan, &opts);
+    again = wr_window_new(plan, &opts);
+    cr_assert(seldom && again);
+    for (uint32_t i = 0; i < 100; i++) {
+        struct wr_batch *b = batch_new(1);
+        put_event(b, &(struct event){.ts = START + i * GRID / 10, .port = 25, .id = i + 1}, true);
+        wr_batch_seal(b);
+        cr_assert_eq(wr_window_consume(often, WR_TABLE_DEVICE_NETWORK_EVENTS, b, START + i * GRID / 10), WR_OK);
+        cr_assert_eq(wr_window_consume(seldom, WR_TABLE_DEVICE_NETWORK_EVENTS, b, START + i * GRID / 10), WR_OK);
+        wr_batch_free(b);
+    }
+    wr_window_stats(often, &many);
+    wr_window_stats(seldom, &few);
+    cr_expect_geq(many.runs, 9);
+    cr_expect_leq(few.runs, 5);
+    cr_expect_geq(few.runs, 2);
+    wr_window_save(seldom, &state);
+    cr_assert_eq(wr_window_load(again, state.data, state.len), WR_OK);
+    cr_assert_eq(wr_window_advance(seldom, START + 15 * GRID), WR_OK); /* one second at a time, or at once */
+    for (uint32_t t = 10; t <= 15; t++)
+        cr_assert_eq(wr_window_advance(again, START + t * GRID), WR_OK);
+    wr_window_stats(seldom, &after);
+    cr_expect_leq(after.runs, few.runs + 2);
+    struct wr_alert *a = wr_window_alerts(seldom), *same = wr_window_alerts(again), *last = a;
+    cr_assert_not_null(a);
+    cr_expect_eq(a->kind, WR_ALERT_RAISED);
+    for (; last->next; last = last->next)
+        ;
+    for (; same && same->next; same = same->next)
+        ;
+    cr_expect(!same || same->raised_at == last->raised_at); /* it was raised before the state was saved, or at the same time */
+    struct wr_alert *firing = wr_window_firing(seldom);
+    cr_assert_not_null(firing);
+    cr_expect_eq(firing->cells[0].i, 100); /* nothing was left out */
+    wr_buf_fini(&state);
+    wr_window_free(often);
+    wr_window_free(seldom);
+    wr_window_free(again);
+    wr_plan_free(plan);
+}
+
 Test(window, damaged_state_is_refused_or_harmless)
 {
     struct wr_plan *plan = plan_of(queries[3]);
