@@ -7,7 +7,8 @@
 #include <emmintrin.h>
 #endif
 
-enum { NOBODY = 0, LEADS = 65536 / 8, TERM_BLOCK = 16 };
+_Static_assert(sizeof(struct wr_str) == 16, "a short text with its length is a block");
+enum { NOBODY = 0, TERM_BLOCK = 16 };
 
 /* What the choice between tests is learnt from: rows of the stream, some in the beginning and after
  * ever longer whiles. */
@@ -468,11 +469,18 @@ static bool terms_of(struct found *f, const struct column *c, const struct wr_st
     const char *p = wr_str_data(s);
     uint32_t before = 0; /* the byte before the block is part of a term */
     for (uint32_t at = 0; at < s->len; at += TERM_BLOCK) {
-        uint8_t tail[TERM_BLOCK] = {0};
-        const uint8_t *block = (const uint8_t *)p + at;
-        if (s->len - at < TERM_BLOCK)
-            block = memcpy(tail, p + at, s->len - at);
-        uint32_t mask = term_bytes(block), begins = mask & ~(mask << 1 | before);
+        uint32_t mask;
+        if (s->len - at >= TERM_BLOCK) {
+            mask = term_bytes((const uint8_t *)p + at);
+        } else if (at) { /* the last block again, less what it shares with the one before */
+            mask = term_bytes((const uint8_t *)p + s->len - TERM_BLOCK) >> (TERM_BLOCK - (s->len - at));
+        } else if (s->len <= WR_STR_INLINE) { /* zeros stand behind it, its length before */
+            mask = term_bytes((const uint8_t *)s) >> (TERM_BLOCK - WR_STR_INLINE);
+        } else {
+            uint8_t tail[TERM_BLOCK] = {0};
+            mask = term_bytes(memcpy(tail, p, s->len));
+        }
+        uint32_t begins = mask & ~(mask << 1 | before);
         before = mask >> (TERM_BLOCK - 1);
         for (; begins; begins &= begins - 1) {
             uint32_t i = at + (uint32_t)__builtin_ctz(begins), len;
@@ -505,10 +513,16 @@ static uint32_t sift(const struct column *c, const struct wr_vec *v, const struc
 {
     uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK, m = 0;
     const uint16_t *at = rows->row + from;
-    for (uint32_t k = 0; k < n; k++) {
-        row[m] = at[k];
-        m += may_be(c, c->kind == WR_WANT_NUMBER ? int_lead(v->i[at[k]]) : text_lead(&v->s[at[k]]));
-    }
+    if (c->kind == WR_WANT_NUMBER)
+        for (uint32_t k = 0; k < n; k++) {
+            row[m] = at[k];
+            m += may_be(c, int_lead(v->i[at[k]]));
+        }
+    else
+        for (uint32_t k = 0; k < n; k++) {
+            row[m] = at[k];
+            m += may_be(c, text_lead(&v->s[at[k]]));
+        }
     return m;
 }
 

@@ -197,17 +197,18 @@ static bool gather_column(struct wr_eval *ev, const struct wr_vec *v, const stru
     *to = *copy;
     if (!v->valid)
         to->valid = NULL;
-    for (uint32_t k = 0; k < given->n; k++) {
-        uint32_t row = given->row[k];
-        if (v->s)
-            to->s[k] = v->s[row];
-        else if (v->r)
-            to->r[k] = v->r[row];
-        else
-            to->i[k] = v->i[row];
-        if (v->valid)
-            to->valid[k / 64] |= (v->valid[row / 64] >> (row % 64) & 1) << (k % 64);
-    }
+    const uint16_t *row = given->row;
+    if (v->s)
+        for (uint32_t k = 0; k < given->n; k++)
+            to->s[k] = v->s[row[k]];
+    else if (v->r)
+        for (uint32_t k = 0; k < given->n; k++)
+            to->r[k] = v->r[row[k]];
+    else
+        for (uint32_t k = 0; k < given->n; k++)
+            to->i[k] = v->i[row[k]];
+    for (uint32_t k = 0; v->valid && k < given->n; k++)
+        to->valid[k / 64] |= (v->valid[row[k] / 64] >> (row[k] % 64) & 1) << (k % 64);
     return true;
 }
 

@@ -56,7 +56,9 @@ static void fill(struct wr_batch *b)
     static const char *const programs[] = {"python.exe", "Python.EXE", "A program of a long NAME.exe", "bash"};
     static const char *const devices[] = {"", "ws-1", "ws-2", "WS-2", "ws-3"};
     static const char *const urls[] = {"", "bad", "good", "x.Bad.example/bad", "b-bad.example",
-                                      "notbad.example", "worse1.worse"};
+                                      "notbad.example", "worse1.worse",
+                                      "https://a-long-name.example/with/a/path/bad", "0123456789abcde.bad/0123456789.x",
+                                      "0123456789abcdefbad", "0123456789abc.worse.bad"};
     static const int64_t ports[] = {25, 26, 443, 587, 8080};
     cr_assert(wr_batch_reset(b));
     for (uint32_t i = 0; i < ROWS; i++) {
@@ -75,7 +77,7 @@ static void fill(struct wr_batch *b)
             wr_batch_set_i64(b, WR_DNE_RemotePort, r, ports[roll(5)]);
         put(b, WR_DNE_InitiatingProcessFileName, r, programs[roll(4)]);
         put(b, WR_DNE_DeviceName, r, devices[roll(5)]);
-        put(b, WR_DNE_RemoteUrl, r, urls[roll(7)]);
+        put(b, WR_DNE_RemoteUrl, r, urls[roll(11)]);
         put(b, WR_DNE_ActionType, r, roll(3) ? "ConnectionSuccess" : "ConnectionFailed");
         prng = after;
         roll(2);
