@@ -167,6 +167,11 @@ static inline void wr_colset_add(struct wr_colset *set, uint16_t col)
     set->bits[col / 64] |= UINT64_C(1) << (col % 64);
 }
 
+static inline void wr_colset_drop(struct wr_colset *set, uint16_t col)
+{
+    set->bits[col / 64] &= ~(UINT64_C(1) << (col % 64));
+}
+
 static inline bool wr_colset_has(const struct wr_colset *set, uint16_t col)
 {
     return set->bits[col / 64] >> (col % 64) & 1;

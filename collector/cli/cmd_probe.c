@@ -113,8 +113,8 @@ static bool is_used(const struct wr_probe *p, const char *layout, const char *pa
         size_t cut = len > sizeof properties && !memcmp(path, properties, sizeof properties - 1)
                          ? sizeof properties - 1
                          : 0;
-        return wr_keys_find(&p->maps.columns, path + cut, len - cut, &id) ||
-               wr_keys_find(&p->maps.process_columns, path + cut, len - cut, &id) ||
+        return wr_keys_find(&p->maps.network.keys, path + cut, len - cut, &id) ||
+               wr_keys_find(&p->maps.process.keys, path + cut, len - cut, &id) ||
                (len == 8 && !memcmp(path, "category", 8)) || (len == 4 && !memcmp(path, "time", 4)) ||
                (len == 8 && !memcmp(path, "tenantId", 8));
     }

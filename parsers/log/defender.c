@@ -1,56 +1,86 @@
-/* Microsoft Defender XDR: records of the streaming API (Event Hub, storage) and rows of advanced hunting.
- * Their properties have the names of the table's columns, so the mapping is the schema itself. Source:
- * Microsoft Learn, "Streaming API", "DeviceNetworkEvents". */
+/* Microsoft Defender XDR: records of the streaming API (Event Hub, storage) and rows of advanced
+ * hunting. Their properties have the names of the table's columns, so the mapping is the schema
+ * itself. Source: Microsoft Learn, "Streaming API", "DeviceNetworkEvents". */
 #include "parsers/log/event.h"
 
 #include <string.h>
 
-static void add_columns(struct wr_keys *keys, enum wr_table table)
+static void add_columns(struct wr_map_columns *to, enum wr_table table)
 {
     const struct wr_schema *schema = wr_schema_of(table);
-    for (uint16_t c = 0; c < schema->ncols; c++)
-        if (!schema->cols[c].hidden)
-            wr_keys_add(keys, schema->cols[c].name, c);
+    for (uint16_t c = 0; c < schema->ncols; c++) {
+        if (schema->cols[c].hidden)
+            continue;
+        wr_keys_add(&to->keys, schema->cols[c].name, c);
+        if (schema->cols[c].store == c)
+            continue;
+        WR_ASSERT(to->naliases < WR_MAX_ALIASES);
+        to->alias[to->naliases].col = c;
+        to->alias[to->naliases++].store = schema->cols[c].store;
+    }
 }
+
+/* Keys of the outermost object that say something about its layout; values of the first ones are
+ * read. */
+enum {
+    ENV_CATEGORY,
+    ENV_PROPERTIES,
+    ENV_TIME,
+    ENV_TENANT,
+    ENV_TYPE,
+    ENV_ACTION,
+    ENV_PROTOCOL,
+    ENV_LOCAL,
+    ENV_LOGON,
+    ENV_EVENT_ID,
+    ENV_N
+};
 
 void wr_maps_init(struct wr_maps *maps)
 {
+    static const char *const envelope[ENV_N] = {"category",  "properties", "time",     "tenantId",
+                                                "Type",      "ActionType", "Protocol", "LocalIP",
+                                                "LogonType", "EventID"};
     *maps = (struct wr_maps){0};
-    add_columns(&maps->columns, WR_TABLE_DEVICE_NETWORK_EVENTS);
-    add_columns(&maps->process_columns, WR_TABLE_DEVICE_PROCESS_EVENTS);
+    add_columns(&maps->network, WR_TABLE_DEVICE_NETWORK_EVENTS);
+    add_columns(&maps->process, WR_TABLE_DEVICE_PROCESS_EVENTS);
+    for (uint16_t i = 0; i < ENV_N; i++)
+        wr_keys_add(&maps->envelope, envelope[i], i);
     wr_map_sysmon_init(maps);
 }
 
 /* An alias fills its column when the column itself did not come. */
-static void settle_aliases(struct wr_event *ev)
+static void settle_aliases(const struct wr_map_columns *columns, struct wr_event *ev)
 {
-    const struct wr_schema *schema = wr_schema_of(ev->table);
-    for (uint16_t c = 0; c < schema->ncols; c++) {
-        uint16_t store = schema->cols[c].store;
-        if (store != c && wr_event_has(ev, c) && !wr_event_has(ev, store))
-            wr_event_set(ev, store, &ev->val[c]);
+    for (uint32_t i = 0; i < columns->naliases; i++) {
+        uint16_t col = columns->alias[i].col, store = columns->alias[i].store;
+        if (wr_event_has(ev, col) && !wr_event_has(ev, store))
+            wr_event_set(ev, store, wr_event_val(ev, col));
     }
 }
 
-/* `ev` is begun for the table whose columns `keys` has. */
-static enum wr_map defender(const struct wr_keys *keys, const struct wr_json_val *properties,
-                            const struct wr_json_val *time, struct wr_event *ev)
+/* `ev` is begun for the table of `columns`. Where the values stand is noted; most of them nobody
+ * reads, and of a record that no rule wants only those that say so. */
+static enum wr_map defender(const struct wr_map_columns *columns,
+                            const struct wr_json_val *properties, const struct wr_json_val *time,
+                            struct wr_event *ev)
 {
     if (properties->len > WR_JSON_MAX_KEYS)
         return WR_MAP_LIMIT;
     struct wr_json_iter it = wr_json_begin(properties);
-    struct wr_json_val v;
     const char *key;
     size_t len;
+    uint32_t at;
     uint16_t col;
-    while (wr_json_iter_next(&it, &key, &len, &v)) {
-        if (!wr_keys_find(keys, key, len, &col))
+    for (uint32_t n = 0; wr_json_iter_key(&it, &key, &len, &at); n++) {
+        if (!wr_keys_nth(&columns->keys, &ev->order, n, key, len, &col))
             continue;
         ev->dup_keys += wr_colset_has(&ev->have, col);
-        wr_event_set(ev, col, &v);
+        wr_event_set_mark(ev, col, at);
     }
-    settle_aliases(ev);
-    bool timed = wr_event_has(ev, WR_TIME_COL) && wr_val_time(&ev->val[WR_TIME_COL], &ev->time);
+    settle_aliases(columns, ev);
+    bool timed =
+        wr_event_has(ev, WR_TIME_COL) && wr_val_time(wr_event_val(ev, WR_TIME_COL), &ev->time);
     if (!timed && !wr_val_time(time, &ev->time))
         return WR_MAP_MISSING;
     uint16_t action = ev->table == WR_TABLE_DEVICE_NETWORK_EVENTS ? (uint16_t)WR_DNE_ActionType
@@ -58,16 +88,11 @@ static enum wr_map defender(const struct wr_keys *keys, const struct wr_json_val
     return wr_event_has(ev, action) ? WR_MAP_DEFENDER : WR_MAP_MISSING;
 }
 
-static bool key_is(const char *key, size_t len, const char *name)
-{
-    return len == strlen(name) && !memcmp(key, name, len);
-}
-
 /* What the outermost object says about its layout. */
 struct envelope {
-    struct wr_json_val category, properties, time, tenant, type;
-    bool action, protocol, local, logon, sysmon; /* sysmon: a key that every layout of its events has one of */
+    uint32_t at[ENV_N]; /* mark of the value, 0: not there */
     uint32_t dup;
+    bool sysmon; /* a key that every layout of its events has one of */
 };
 
 static bool begins(const char *key, size_t len, const char *word)
@@ -75,69 +100,83 @@ static bool begins(const char *key, size_t len, const char *word)
     return len >= strlen(word) && !memcmp(key, word, strlen(word));
 }
 
-static void look_at(struct envelope *e, const char *key, size_t len, const struct wr_json_val *v)
+/* A text that begins as a Windows event in XML does. */
+static bool holds_xml(const struct wr_json_doc *doc, uint32_t at)
 {
-    e->sysmon |= begins(key, len, "winlog") || begins(key, len, "source") || key_is(key, len, "EventID") ||
-                 (v->type == WR_JSON_STR && v->len >= 7 && !memcmp(v->s, "<Event", 6));
-    struct wr_json_val *slot = NULL;
-    if (key_is(key, len, "properties"))
-        slot = &e->properties;
-    else if (key_is(key, len, "category"))
-        slot = &e->category;
-    else if (key_is(key, len, "time"))
-        slot = &e->time;
-    else if (key_is(key, len, "tenantId"))
-        slot = &e->tenant;
-    else if (key_is(key, len, "Type"))
-        slot = &e->type;
-    else if (key_is(key, len, "ActionType"))
-        e->action = true;
-    else if (key_is(key, len, "Protocol"))
-        e->protocol = true;
-    else if (key_is(key, len, "LocalIP"))
-        e->local = true;
-    else if (key_is(key, len, "LogonType"))
-        e->logon = true;
-    if (slot) {
-        e->dup += slot->type != WR_JSON_NULL;
-        *slot = *v;
-    }
+    const char *p = doc->text + doc->mark[at];
+    size_t len;
+    if (*p != '"' || (p[1] != '<' && p[1] != '\\'))
+        return false;
+    p = wr_json_str_at(doc, at, &len);
+    return len >= 7 && !memcmp(p, "<Event", 6);
 }
 
-enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev)
+static void look_at(const struct wr_json_val *record, const struct wr_maps *maps,
+                    struct wr_keys_order *order, struct envelope *e)
 {
+    struct wr_json_iter it = wr_json_begin(record);
+    const char *key;
+    size_t len;
+    uint32_t at;
+    uint16_t id;
+    for (uint32_t n = 0; wr_json_iter_key(&it, &key, &len, &at); n++) {
+        e->sysmon |=
+            begins(key, len, "winlog") || begins(key, len, "source") || holds_xml(it.doc, at);
+        if (!wr_keys_nth(&maps->envelope, order, n, key, len, &id))
+            continue;
+        e->dup += id <= ENV_TYPE && e->at[id] && !wr_json_null_at(it.doc, e->at[id]);
+        e->at[id] = at;
+    }
+    e->sysmon |= e->at[ENV_EVENT_ID] != 0;
+}
+
+/* The value of a key; null when it is not there. */
+static struct wr_json_val member(const struct wr_json_doc *doc, const struct envelope *e, int id)
+{
+    struct wr_json_val v = {.type = WR_JSON_NULL};
+    if (e->at[id])
+        wr_json_value_at(doc, e->at[id], &v);
+    return v;
+}
+
+enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *record,
+                        struct wr_event *ev)
+{
+    static const char hunting[] = "AdvancedHunting-";
     if (record->type != WR_JSON_OBJECT)
         return WR_MAP_NONE;
     if (record->len > WR_JSON_MAX_KEYS)
         return WR_MAP_LIMIT;
     struct envelope e = {0};
-    struct wr_json_iter it = wr_json_begin(record);
-    struct wr_json_val v;
-    const char *key;
-    size_t len;
-    while (wr_json_iter_next(&it, &key, &len, &v))
-        look_at(&e, key, len, &v);
-    static const char hunting[] = "AdvancedHunting-";
-    bool process = wr_val_is(&e.category, "AdvancedHunting-DeviceProcessEvents") ||
-                   wr_val_is(&e.type, "DeviceProcessEvents");
-    const struct wr_keys *keys = process ? &maps->process_columns : &maps->columns;
+    look_at(record, maps, &ev->envelope_order, &e);
+    const struct wr_json_doc *doc = record->node.doc;
+    struct wr_json_val category = member(doc, &e, ENV_CATEGORY), type = member(doc, &e, ENV_TYPE),
+                       time = member(doc, &e, ENV_TIME);
+    bool of_network = wr_val_is(&category, "AdvancedHunting-DeviceNetworkEvents");
+    bool of_process = !of_network && wr_val_is(&category, "AdvancedHunting-DeviceProcessEvents");
+    bool process = of_process || wr_val_is(&type, "DeviceProcessEvents");
+    const struct wr_map_columns *columns = process ? &maps->process : &maps->network;
     wr_event_start(ev, process ? WR_TABLE_DEVICE_PROCESS_EVENTS : WR_TABLE_DEVICE_NETWORK_EVENTS);
-    if (wr_val_is(&e.category, "AdvancedHunting-DeviceNetworkEvents") ||
-        wr_val_is(&e.category, "AdvancedHunting-DeviceProcessEvents")) {
-        if (e.properties.type != WR_JSON_OBJECT)
+    ev->doc = doc;
+    if (of_network || of_process) {
+        struct wr_json_val properties = member(doc, &e, ENV_PROPERTIES);
+        if (properties.type != WR_JSON_OBJECT)
             return WR_MAP_MISSING;
         ev->dup_keys += e.dup;
-        enum wr_map map = defender(keys, &e.properties, &e.time, ev);
+        enum wr_map map = defender(columns, &properties, &time, ev);
         uint16_t tenant = process ? (uint16_t)WR_DPE_TenantId : (uint16_t)WR_DNE_TenantId;
-        if (e.tenant.type != WR_JSON_NULL && !wr_event_has(ev, tenant))
-            wr_event_set(ev, tenant, &e.tenant);
+        if (e.at[ENV_TENANT] && !wr_json_null_at(doc, e.at[ENV_TENANT]) &&
+            !wr_event_has(ev, tenant))
+            wr_event_set_mark(ev, tenant, e.at[ENV_TENANT]);
         return map;
     }
-    if (e.category.type == WR_JSON_STR && e.category.len > sizeof hunting &&
-        !memcmp(e.category.s, hunting, sizeof hunting - 1))
+    if (category.type == WR_JSON_STR && category.len > sizeof hunting &&
+        !memcmp(category.s, hunting, sizeof hunting - 1))
         return WR_MAP_NONE;
-    /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of these. */
-    if (process || wr_val_is(&e.type, "DeviceNetworkEvents") || (e.action && e.protocol && e.local && !e.logon))
-        return defender(keys, record, &e.time, ev);
+    /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of
+     * these. */
+    if (process || wr_val_is(&type, "DeviceNetworkEvents") ||
+        (e.at[ENV_ACTION] && e.at[ENV_PROTOCOL] && e.at[ENV_LOCAL] && !e.at[ENV_LOGON]))
+        return defender(columns, record, &time, ev);
     return e.sysmon ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
 }

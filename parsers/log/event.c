@@ -72,6 +72,8 @@ bool wr_val_is(const struct wr_json_val *v, const char *text)
     size_t n = strlen(text);
     if (v->type != WR_JSON_STR || v->len != n)
         return false;
+    if (memcmp(v->s, text, n) == 0)
+        return true;
     for (size_t i = 0; i < n; i++)
         if (wr_ascii_lower(v->s[i]) != wr_ascii_lower(text[i]))
             return false;
@@ -135,7 +137,7 @@ static bool fits(enum wr_table table, uint16_t col, enum wr_type type, int64_t v
  * read; other text becomes a JSON string. */
 static bool fill_dynamic(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint32_t row)
 {
-    const struct wr_json_val *v = &ev->val[col];
+    const struct wr_json_val *v = wr_event_val(ev, col);
     const char *s;
     size_t n;
     if (v->type == WR_JSON_STR && v->len == 0)
@@ -174,7 +176,7 @@ static bool val_real(const struct wr_json_val *v, double *ret)
 
 static bool fill_col(struct wr_event *ev, struct wr_batch *b, uint16_t col, uint32_t row)
 {
-    const struct wr_json_val *v = &ev->val[col];
+    const struct wr_json_val *v = wr_event_val(ev, col);
     enum wr_type type = b->schema->cols[col].type;
     const char *s;
     size_t n;
@@ -229,7 +231,7 @@ bool wr_event_fill(struct wr_event *ev, struct wr_batch *batch, uint32_t row)
         while (todo) {
             uint16_t col = (uint16_t)(w * 64 + (unsigned)__builtin_ctzll(todo));
             todo &= todo - 1;
-            if (ev->val[col].type != WR_JSON_NULL && !fill_col(ev, batch, col, row))
+            if (wr_event_has(ev, col) && !fill_col(ev, batch, col, row))
                 return false;
         }
     }

@@ -93,6 +93,11 @@ static inline const char *wr_json_str_at(const struct wr_json_doc *doc, uint32_t
     return doc->text + from;
 }
 
+static inline bool wr_json_null_at(const struct wr_json_doc *doc, uint32_t at)
+{
+    return doc->text[doc->mark[at]] == 'n';
+}
+
 /* Members of an object or an array, in the order of the text. */
 static inline struct wr_json_iter wr_json_begin(const struct wr_json_val *container)
 {

@@ -30,12 +30,29 @@ void wr_keys_add(struct wr_keys *keys, const char *name, uint16_t id)
     keys->slot[i].id = id;
 }
 
-bool wr_keys_find(const struct wr_keys *keys, const char *name, size_t len, uint16_t *ret_id)
+/* WR_KEYS_SLOTS: it is none of them. */
+static uint32_t find(const struct wr_keys *keys, const char *name, size_t len)
 {
     for (uint32_t i = hash(name, len); keys->slot[i].name; i = (i + 1) % WR_KEYS_SLOTS)
-        if (keys->slot[i].len == len && !memcmp(keys->slot[i].name, name, len)) {
-            *ret_id = keys->slot[i].id;
-            return true;
-        }
-    return false;
+        if (keys->slot[i].len == len && !memcmp(keys->slot[i].name, name, len))
+            return i;
+    return WR_KEYS_SLOTS;
+}
+
+bool wr_keys_find(const struct wr_keys *keys, const char *name, size_t len, uint16_t *ret_id)
+{
+    uint32_t i = find(keys, name, len);
+    if (i < WR_KEYS_SLOTS)
+        *ret_id = keys->slot[i].id;
+    return i < WR_KEYS_SLOTS;
+}
+
+bool wr_keys_learn(const struct wr_keys *keys, uint8_t *slot, const char *name, size_t len, uint16_t *ret_id)
+{
+    uint32_t i = find(keys, name, len);
+    if (i == WR_KEYS_SLOTS)
+        return false;
+    *slot = (uint8_t)i;
+    *ret_id = keys->slot[i].id;
+    return true;
 }

@@ -308,9 +308,14 @@ static bool list_of(const struct wr_json_val *root, struct wr_json_val *ret_list
     struct wr_json_iter it = wr_json_begin(root);
     const char *key;
     size_t len;
-    while (wr_json_iter_next(&it, &key, &len, ret_list))
-        if (len == 7 && !memcmp(key, "records", 7) && ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
+    uint32_t at;
+    while (wr_json_iter_key(&it, &key, &len, &at)) {
+        if (len != 7 || memcmp(key, "records", 7) != 0)
+            continue;
+        wr_json_value_at(it.doc, at, ret_list);
+        if (ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
             return true;
+    }
     return false;
 }
 
@@ -400,14 +405,23 @@ static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
     return wr_frame_finish(f, WR_OK);
 }
 
+static enum wr_err root_rows(struct frame *f, const struct wr_json_val *root, bool again)
+{
+    struct wr_json_val list;
+    if (list_of(root, &list))
+        return list_start(f, &list, again);
+    enum wr_map map;
+    enum wr_err err = rows_of_record(f, root, &map);
+    return record_end(f, err, map);
+}
+
 static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool again)
 {
     const struct wr_slice *whole = &f->header.message;
-    struct wr_json_val root, list;
-    enum wr_json_result result = parse(f, text, len, &root);
-    switch (result) {
+    struct wr_json_val root;
+    switch (parse(f, text, len, &root)) {
     case WR_JSON_OK:
-        break;
+        return root_rows(f, &root, again);
     case WR_JSON_NOMEM:
         return WR_ENOMEM;
     case WR_JSON_LIMIT:
@@ -417,11 +431,6 @@ static enum wr_err json_rows(struct frame *f, const char *text, size_t len, bool
         f->n.unparsed_json++;
         return wr_frame_finish(f, wr_frame_text(f, whole->p, whole->len, "json"));
     }
-    if (list_of(&root, &list))
-        return list_start(f, &list, again);
-    enum wr_map map;
-    enum wr_err err = rows_of_record(f, &root, &map);
-    return record_end(f, err, map);
 }
 
 /* ---- one frame ---- */
@@ -448,11 +457,16 @@ static void strip(struct frame *f)
     }
 }
 
+static void no_header(struct frame *f)
+{
+    f->header = (struct wr_header){.facility = 1, .severity = 5, .message = {f->data, f->len}};
+}
+
 static void read_header(struct frame *f)
 {
     struct wr_header *h = &f->header;
     if (json_at(f->data, f->len) < f->len || xml_start(f->data, f->len)) {
-        *h = (struct wr_header){.facility = 1, .severity = 5, .message = {f->data, f->len}};
+        no_header(f);
         return;
     }
     wr_header_parse(f->data, f->len, f->now, h);
@@ -524,6 +538,20 @@ static enum wr_err payload(struct frame *f, bool again)
     return wr_frame_finish(f, wr_frame_text(f, m->p, m->len, ""));
 }
 
+/* A frame that is one JSON object, as most are: parsing sees for itself whether its bytes are valid UTF-8. What is none is looked
+ * at from its begin, as if this had not been tried. */
+static bool object_first(struct frame *f, struct wr_json_val *ret_root)
+{
+    struct wr_log *log = f->log;
+    bool repaired = false;
+    if (f->len < 2 || f->data[0] != '{' || f->data[f->len - 1] != '}' || log->unfinished.refused || log->unfinished.sliced ||
+        wr_json_parse(log->json, f->data, f->len, ret_root, &repaired) != WR_JSON_OK)
+        return false;
+    f->n.bad_utf8 |= repaired;
+    no_header(f);
+    return true;
+}
+
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len, int64_t now_ns,
                          struct wr_rows *rows)
 {
@@ -541,10 +569,13 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     if (oversize)
         f.len = log->opts.max_frame;
     strip(&f);
-    if (!repair(&f))
-        return WR_ENOMEM;
     wr_arena_reset(log->scratch);
     log->layout = "";
+    struct wr_json_val root;
+    if (!oversize && object_first(&f, &root))
+        return root_rows(&f, &root, false);
+    if (!repair(&f))
+        return WR_ENOMEM;
     read_header(&f);
     bool again = same_frame(&f), sliced = again && log->unfinished.sliced;
     log->unfinished.refused = log->unfinished.sliced = false;

@@ -118,7 +118,7 @@ void wr_filter_fini(struct wr_filter *filter)
 static bool in_ints(const struct wr_pred *p, struct wr_event *ev)
 {
     int64_t v;
-    return wr_event_has(ev, p->col) && wr_val_i64(&ev->val[p->col], &v) && p->n &&
+    return wr_event_has(ev, p->col) && wr_val_i64(wr_event_val(ev, p->col), &v) && p->n &&
            bsearch(&v, p->ints, p->n, sizeof v, cmp_int);
 }
 
@@ -131,17 +131,17 @@ static bool in_strs(const struct wr_pred *p, const char *text, size_t len)
 static bool pred_accepts(const struct wr_pred *p, struct wr_event *ev)
 {
     if (p->op == WR_PRED_SET)
-        return wr_event_has(ev, p->col) && !(ev->val[p->col].type == WR_JSON_STR && !ev->val[p->col].len);
+        return wr_event_has(ev, p->col) && !(wr_event_val(ev, p->col)->type == WR_JSON_STR && !wr_event_val(ev, p->col)->len);
     if (p->op == WR_PRED_IN_INT)
         return in_ints(p, ev);
     const char *text = "";
     size_t len = 0;
-    if (wr_event_has(ev, p->col) && !wr_val_text(ev->json, ev->scratch, &ev->val[p->col], &text, &len))
+    if (wr_event_has(ev, p->col) && !wr_val_text(ev->json, ev->scratch, wr_event_val(ev, p->col), &text, &len))
         return true;
     /* A request becomes a success when its flow shows the handshake. */
     static const char success[] = "ConnectionSuccess";
     if (ev->table == WR_TABLE_DEVICE_NETWORK_EVENTS && p->col == WR_DNE_ActionType && wr_event_has(ev, p->col) &&
-        wr_val_is(&ev->val[p->col], "ConnectionRequest") && in_strs(p, success, sizeof success - 1))
+        wr_val_is(wr_event_val(ev, p->col), "ConnectionRequest") && in_strs(p, success, sizeof success - 1))
         return true;
     return in_strs(p, text, len);
 }

@@ -1,0 +1,153 @@
+/* Events that no rule wants are refused before their values are read. Whatever a text holds, a parser with a filter gives those
+ * rows of one without that meet it, and counts the same; so does one that meets the text behind a blank, where it is not taken
+ * for JSON at its first byte. */
+#include "support.h"
+
+static const int64_t ports[] = {25, 587};
+
+struct side {
+    struct wr_log *log;
+    struct wr_rows rows;
+};
+
+static struct side side_new(bool filter)
+{
+    static const uint16_t cols[] = {WR_DNE_Timestamp, WR_DNE_ActionType, WR_DNE_RemotePort, WR_DNE_DeviceName, WR_DNE_AdditionalFields};
+    const struct wr_schema *dne = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), *sys = wr_schema_of(WR_TABLE_SYSLOG);
+    struct wr_colset some = {0}, all = wr_colset_all(sys);
+    struct wr_str action = WR_STR_LIT("ConnectionSuccess");
+    struct wr_pred preds[] = {{WR_DNE_RemotePort, WR_PRED_IN_INT, 2, ports, NULL},
+                              {WR_DNE_ActionType, WR_PRED_IN_STR, 1, NULL, &action}};
+    struct wr_branch branch = {preds, 2};
+    struct wr_scan scan = {.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &branch, .nbranches = 1};
+    struct side s = {.log = wr_log_new(&(struct wr_log_opts){.live = true})};
+    for (size_t i = 0; i < sizeof cols / sizeof *cols; i++)
+        wr_colset_add(&some, cols[i]);
+    s.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS] = wr_batch_new(dne, &some, 64);
+    s.rows.of[WR_TABLE_SYSLOG] = wr_batch_new(sys, &all, 64);
+    cr_assert(s.log && s.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS] && s.rows.of[WR_TABLE_SYSLOG]);
+    cr_assert_eq(wr_log_scan(s.log, WR_TABLE_DEVICE_NETWORK_EVENTS, filter ? &scan : NULL), WR_OK);
+    return s;
+}
+
+static void side_free(struct side *s)
+{
+    wr_log_free(s->log);
+    wr_rows_free(&s->rows);
+}
+
+static void side_feed(struct side *s, const char *text, size_t len)
+{
+    cr_assert(wr_rows_reset(&s->rows));
+    cr_assert_eq(wr_log_frame(s->log, "192.0.2.9", text, len, INT64_C(1700000000000000000), &s->rows), WR_OK);
+}
+
+static bool meets(const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_str *action = &b->col[WR_DNE_ActionType].s[row];
+    struct wr_str wanted = WR_STR_LIT("ConnectionSuccess"), request = WR_STR_LIT("ConnectionRequest");
+    const struct wr_vec *port = &b->col[WR_DNE_RemotePort];
+    return wr_vec_valid(port, row) && (port->i[row] == ports[0] || port->i[row] == ports[1]) &&
+           (wr_str_eq(action, &wanted) || wr_str_eq_nocase(action, &request)); /* which its flow may show to be a success */
+}
+
+/* The rows of `all` that pass are those of `some`, in order. */
+static void same_rows(const struct wr_batch *all, const struct wr_batch *some, bool filtered, const char *text)
+{
+    struct wr_buf a = {0}, b = {0};
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < all->nrows; r++) {
+        if (filtered && !meets(all, r))
+            continue;
+        cr_assert_lt(n, some->nrows, "%s", text);
+        wr_buf_reset(&a);
+        wr_buf_reset(&b);
+        wr_row_pack(all, r, &a);
+        wr_row_pack(some, n++, &b);
+        cr_assert(a.len == b.len && !memcmp(a.data, b.data, a.len), "%s", text);
+    }
+    cr_assert_eq(n, some->nrows, "%s", text);
+    wr_buf_fini(&a);
+    wr_buf_fini(&b);
+}
+
+static void same_counts(const struct side *all, const struct side *some, uint64_t blanks, const char *text)
+{
+    struct wr_log_stats a = *wr_log_stats(all->log), b = *wr_log_stats(some->log);
+    a.filtered_early = b.filtered_early = 0;
+    b.frame_bytes -= blanks;
+    cr_assert(!memcmp(&a, &b, sizeof a), "%s", text);
+}
+
+static void put_member(struct wr_buf *b, unsigned *seed)
+{
+    static const char *const keys[] = {"RemotePort", "RemotePort", "Remote\\u0050ort", "ActionType", "Timestamp", "TimeGenerated", "DeviceName", "LocalIP",
+        "Protocol", "AdditionalFields", "properties", "category", "Type", "TenantId", "ReportId", "LogonType", "AccountName", "unknown", ""};
+    static const char *const values[] = {"587", "25", "443", "\"587\"", "587.0", "5.87e2", "-587", "70000", "null", "true", "\"ConnectionSuccess\"", "\"ConnectionSuccess\"",
+        "\"ConnectionRe\\u0071uest\"", "\"ConnectionFailed\"", "\"2023-11-14T22:13:20Z\"", "\"2031-01-01T00:00:00Z\"", "1700000000", "\"\"", "\"a\\\\\\\"b\"", "\"\\ud800\"",
+        "{\"RemotePort\":587}", "[587,\"}\"]", "\"{\\\"a\\\":1}\"", "\"\xc3\"", "01", "\"AdvancedHunting-DeviceNetworkEvents\"", "\"DeviceNetworkEvents\""};
+    wr_buf_fmt(b, "\"%s\":", keys[(unsigned)rand_r(seed) % (sizeof keys / sizeof *keys)]);
+    wr_buf_str(b, values[(unsigned)rand_r(seed) % (sizeof values / sizeof *values)]);
+}
+
+/* A record as Defender streams it, with members that are there too often, elsewhere, or are something else. */
+static void put_event(struct wr_buf *b, unsigned *seed)
+{
+    bool flat = rand_r(seed) % 4 == 0;
+    unsigned n = (unsigned)rand_r(seed) % 6;
+    wr_buf_str(b, flat ? "{" : "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{");
+    wr_buf_fmt(b, "\"Timestamp\":\"2023-11-14T22:%02d:20Z\",\"ActionType\":\"%s\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.1.2.3\",\"RemotePort\":%d",
+               rand_r(seed) % 60, rand_r(seed) % 4 ? "ConnectionSuccess" : "ConnectionFailed", rand_r(seed) % 3 ? 443 : 587);
+    for (unsigned i = 0; i < n; i++) {
+        wr_buf_char(b, ',');
+        put_member(b, seed);
+    }
+    wr_buf_str(b, flat ? "" : "}");
+    if (rand_r(seed) % 4 == 0) {
+        wr_buf_char(b, ',');
+        put_member(b, seed);
+    }
+    wr_buf_char(b, '}');
+}
+
+Test(early, a_filter_takes_rows_away_and_changes_nothing_else)
+{
+    struct side all = side_new(false), some = side_new(true), late = side_new(false);
+    struct wr_buf b = {0};
+    unsigned seed = 3, kept = 0;
+    for (int i = 0; i < 20000; i++) {
+        wr_buf_reset(&b);
+        wr_buf_char(&b, ' ');
+        unsigned form = (unsigned)rand_r(&seed) % 8;
+        wr_buf_str(&b, form == 0 ? "{\"records\":[" : "");
+        put_event(&b, &seed);
+        if (form == 0) {
+            wr_buf_char(&b, ',');
+            put_event(&b, &seed);
+        }
+        wr_buf_str(&b, form == 0 ? "]}" : form == 1 ? "}" : "");
+        if (rand_r(&seed) % 8 == 0)
+            b.data[1 + (unsigned)rand_r(&seed) % (b.len - 1)] = "{}[]:,\"\\ 1e\x01\xff"[rand_r(&seed) % 13];
+        wr_buf_char(&b, '\0');
+        side_feed(&all, b.data + 1, b.len - 2);
+        side_feed(&some, b.data + 1, b.len - 2);
+        side_feed(&late, b.data, b.len - 1);
+        for (int t = 0; t < WR_NTABLES; t++) {
+            if (!all.rows.of[t])
+                continue;
+            same_rows(all.rows.of[t], some.rows.of[t], t == WR_TABLE_DEVICE_NETWORK_EVENTS, b.data);
+            if (t == WR_TABLE_DEVICE_NETWORK_EVENTS)
+                same_rows(all.rows.of[t], late.rows.of[t], false, b.data);
+        }
+        same_counts(&all, &some, 0, b.data);
+        same_counts(&all, &late, (uint64_t)i + 1, b.data);
+        kept += some.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS]->nrows;
+    }
+    const struct wr_log_stats *n = wr_log_stats(all.log);
+    cr_expect(kept > 1000 && n->unparsed_json > 500 && n->dup_key > 1000 && n->bad_utf8 > 100 && n->clock_implausible > 100 && n->unparsed_missing_field > 10,
+              "%u %lu %lu %lu %lu %lu", kept, n->unparsed_json, n->dup_key, n->bad_utf8, n->clock_implausible, n->unparsed_missing_field);
+    wr_buf_fini(&b);
+    side_free(&all);
+    side_free(&some);
+    side_free(&late);
+}
