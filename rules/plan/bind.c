@@ -22,19 +22,13 @@ bool wr_bind_nomem(struct wr_binder *b)
     return false;
 }
 
-/* Operators of KQL that weir does not run: a name that is not among them is a slip of the pen. */
-static const char *const later[] = {"reduce",
-                                    "fork",
-                                    "facet",
-                                    "make-graph",
-                                    "graph-match",
-                                    "graph-shortest-paths",
-                                    "graph-mark-components",
-                                    "graph-to-table",
-                                    "graph-where-nodes",
-                                    "graph-where-edges",
-                                    "macro-expand",
-                                    "execute-and-cache"};
+static const struct refused {
+    const char *name, *why;
+} refused[] = {
+#define REFUSED(name, why) {name, why},
+#include "rules/plan/operators.def"
+#undef REFUSED
+};
 
 static const char *const here[] = {
     "where",           "extend",    "project",  "project-away", "project-keep", "project-rename",
@@ -68,13 +62,16 @@ static const char *nearest_operator(const char *name)
 void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *what,
                          const char *name)
 {
-    bool known = !name || strcmp(what, "operator") != 0;
-    for (size_t i = 0; !known && i < sizeof later / sizeof *later; i++)
-        known = strcmp(later[i], name) == 0;
-    const char *near = known ? NULL : nearest_operator(name);
+    bool operator = name && strcmp(what, "operator") == 0;
+    size_t n = sizeof refused / sizeof *refused, i = 0;
+    while (operator && i < n && strcmp(refused[i].name, name) != 0)
+        i++;
+    const char *near = operator && i == n ? nearest_operator(name) : NULL;
     struct wr_diag *d;
-    if (!known)
+    if (operator && i == n)
         d = wr_bind_error(b, span, "no operator '%s'", name);
+    else if (operator)
+        d = wr_bind_error(b, span, "operator '%s' is refused: %s", name, refused[i].why);
     else if (name)
         d = wr_bind_error(b, span, "%s '%s' is not supported yet", what, name);
     else
@@ -82,7 +79,7 @@ void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *w
     if (near)
         wr_diag_hint(b->diags, d, "did you mean '%s'?", near);
     else
-        d->page = "docs/kql.md";
+        d->page = operator ? "docs/kql.md#refused" : "docs/kql.md";
 }
 
 /* ---- let statements

@@ -85,6 +85,23 @@ static bool compares(const char *name)
     return false;
 }
 
+/* in~, has_any, has_all: constants of their lists are texts. */
+static bool lists_texts(const char *name)
+{
+    const char *plain = name + (*name == '!');
+    return strcmp(plain, "in~") == 0 || strcmp(plain, "has_any") == 0 || strcmp(plain, "has_all") == 0;
+}
+
+static bool reads_text(const char *name)
+{
+    static const char *const words[] = {"has", "contains", "startswith", "endswith", "in~", "=~", "matches"};
+    const char *plain = name + (*name == '!' && name[1] != '~');
+    bool any = strcmp(name, "!~") == 0;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        any |= strncmp(plain, words[i], strlen(words[i])) == 0;
+    return any;
+}
+
 static bool orders(const char *name)
 {
     return *name == '<' || *name == '>' || strstr(name, "between");
@@ -105,8 +122,8 @@ static bool bend_literals(struct wr_binder *b, const char *name, struct wr_ex **
         type = args[1]->type;
     for (uint32_t i = 0; i < nargs; i++) {
         struct wr_ex *ex = args[i];
-        bool text_to_number =
-            ex->type == WR_STRING && (is_number(type) || type == WR_GUID || type == WR_BOOL);
+        bool text_to_number = ex->type == WR_STRING && (is_number(type) || type == WR_GUID || type == WR_BOOL ||
+                                                        type == WR_DATETIME || type == WR_TIMESPAN);
         bool number_to_text = is_number(ex->type) && type == WR_STRING;
         if (ex->kind != WR_EX_CONST || ex->value.null || (!text_to_number && !number_to_text) ||
             orders(name))
@@ -118,6 +135,19 @@ static bool bend_literals(struct wr_binder *b, const char *name, struct wr_ex **
             v = (struct wr_value){.type = type, .null = type != WR_STRING};
         }
         args[i] = wr_ex_const(b, &v, ex->span);
+        if (!args[i])
+            return false;
+    }
+    return true;
+}
+
+/* b has_any ("x", 2): as ("x", "2"). */
+static bool texts_of_literals(struct wr_binder *b, struct wr_ex **args, uint32_t nargs)
+{
+    for (uint32_t i = 1; i < nargs && (args[0]->type == WR_STRING || args[0]->type == WR_DYNAMIC); i++) {
+        if (args[i]->kind != WR_EX_CONST || args[i]->type == WR_STRING || args[i]->type == WR_DYNAMIC)
+            continue;
+        args[i] = wr_ex_call(b, "tostring", &args[i], 1, args[i]->span);
         if (!args[i])
             return false;
     }
@@ -149,7 +179,13 @@ static struct wr_ex *no_overload(struct wr_binder *b, const char *name, struct w
         time |= args[i]->type == WR_DATETIME;
         text |= args[i]->type == WR_STRING;
     }
-    if (time && text)
+    if (reads_text(name) && nargs && args[0]->type != WR_STRING && args[0]->type != WR_DYNAMIC)
+        wr_diag_hint(b->diags, d, "it reads texts: tostring() makes one, == and in compare values");
+    else if (reads_text(name))
+        wr_diag_hint(b->diags, d, "it takes texts: tostring() makes one");
+    else if (nargs == 2 && args[1]->type == WR_DATETIME && (strcmp(name, "bin") == 0 || strcmp(name, "floor") == 0))
+        wr_diag_hint(b->diags, d, "the width of a bin is a time span: bin(Timestamp, 1h)");
+    else if (time && text)
         wr_diag_hint(b->diags, d, "write a time as datetime(2026-01-31)");
     else if (is_number(nargs ? args[0]->type : WR_BOOL) && text)
         wr_diag_hint(b->diags, d, "convert one side: tostring(), tolong(), toreal()");
@@ -205,6 +241,8 @@ struct wr_ex *wr_ex_call(struct wr_binder *b, const char *name, struct wr_ex *co
     for (uint32_t i = 0; i < nargs; i++)
         args[i] = given[i];
     if (nargs > 1 && compares(name) && !bend_literals(b, name, args, nargs))
+        return NULL;
+    if (nargs > 1 && lists_texts(name) && !texts_of_literals(b, args, nargs))
         return NULL;
     const struct wr_fn *fn = best_overload(name, args, nargs, want, want + nargs + 1, &result);
     if (!fn)

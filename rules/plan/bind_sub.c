@@ -173,12 +173,20 @@ static struct wr_ex *array_of(struct wr_binder *b, struct wr_op *list, struct wr
     return op->schema ? scalar(b, op, span) : NULL;
 }
 
-/* `value name (array)`: the overload that looks into the array, whatever the value is. */
+/* The overload looks into an array for such a value. */
+static bool looks_into_array(const struct wr_fn *fn, enum wr_type value)
+{
+    char first = *fn->signature;
+    return strcmp(fn->signature + 1, "y:b") == 0 &&
+           (first == '*' || (first == 's' && value == WR_STRING) || (first == 'y' && value == WR_DYNAMIC));
+}
+
+/* `value name (array)`; NULL: it takes no such value, or no memory. */
 static struct wr_ex *among(struct wr_binder *b, const char *name, struct wr_ex *value, struct wr_ex *array,
                            struct wr_span span)
 {
     const struct wr_fn *fn = wr_fn_find(name, strlen(name));
-    while (fn && strcmp(fn->signature, "*y:b") != 0)
+    while (fn && !looks_into_array(fn, value->type))
         fn = wr_fn_next(fn);
     struct wr_ex *ex = array && fn ? wr_ex_new(b, WR_EX_CALL, WR_BOOL, span) : NULL;
     struct wr_ex **args = ex ? wr_arena_alloc(b->arena, 2 * sizeof *args) : NULL;
@@ -300,5 +308,7 @@ struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *a
         return members(b, name, value, list, ast->span);
     if (!terms && value->type != want && value->type != WR_DYNAMIC && want != WR_DYNAMIC)
         return mismatch(b, have, item, ast->span);
+    if (terms && value->type != WR_STRING && value->type != WR_DYNAMIC)
+        return mismatch(b, have, WR_STRING, ast->span);
     return among(b, name, value, array_of(b, list, ast->span), ast->span);
 }

@@ -73,6 +73,11 @@ static bool is_percentile(struct wr_binder *b, const struct wr_agg *agg, const s
     return false;
 }
 
+static bool ranks(enum wr_agg_kind kind)
+{
+    return kind == WR_AGG_MIN || kind == WR_AGG_MAX || kind == WR_AGG_ARG_MAX || kind == WR_AGG_ARG_MIN;
+}
+
 /* Adds the aggregate `name` over `args` to the summarize; the column of its result. */
 static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex **args,
                              uint32_t nargs, struct wr_span span)
@@ -85,7 +90,15 @@ static struct wr_ex *add_agg(struct wr_binder *b, const char *name, struct wr_ex
         struct wr_diag *d =
             wr_bind_error(b, span, "'%s' does not take %s%s", name, nargs ? "" : "no arguments",
                           nargs ? wr_type_name(args[0]->type) : "");
-        d->page = "docs/kql.md";
+        if (nargs && (args[0]->type == WR_DATETIME || args[0]->type == WR_TIMESPAN))
+            wr_diag_hint(b->diags, d, "make numbers of it: (t - ago(1d)) / 1s, span / 1s");
+        else
+            d->page = "docs/kql.md";
+        return NULL;
+    }
+    if (nargs && ranks(agg->kind) && args[0]->type == WR_DYNAMIC) {
+        struct wr_diag *d = wr_bind_error(b, span, "'%s' does not take dynamic: such values have no order", name);
+        wr_diag_hint(b->diags, d, "convert it: tostring(), tolong(), todatetime()");
         return NULL;
     }
     for (uint32_t i = 0; i < nargs; i++) {

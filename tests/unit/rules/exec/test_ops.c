@@ -106,3 +106,63 @@ Test(ops, a_sort_keeps_what_a_take_behind_it_wants)
     expect(MANY "| sort by x | take 0", "x|k");
     expect("range x from 1 to 100001 step 1 | top 1 by -x", "x;1");
 }
+
+/* What Microsoft's binder takes, weir takes, and the other way round; what either does is the value as a text. */
+Test(ops, texts_are_read_where_kusto_reads_them)
+{
+    expect("print a = 'x 12' | project p = a has_any (12, 'y'), q = a has_all ('x', 12), r = a has_any (1.5, true), s = a !in~ (7, 'X 12')",
+           "p|q|r|s;True|True|False|False");
+    expect("print d = dynamic(['x', 2]) | project p = d has_any (2), q = d has_all (2, 'X'), r = d has 'x', s = d contains '2]', "
+           "u = d startswith '['",
+           "p|q|r|s|u;True|True|True|True|True");
+    expect("print a = 'x', d = dynamic({'k': 'X', 'n': 12}) | project p = a has d.k, q = d.k startswith a, r = d.n has '12', s = "
+           "d.n has '1', u = d.none contains 'x', v = d.none !contains 'x'",
+           "p|q|r|s|u|v;True|True|True|False|False|True");
+    expect("print t = datetime(2024-01-01), s = 5m | project p = t in ('2024-01-01', 'x'), q = t == '2024-01-01', r = t != "
+           "'2024-01-02', u = t == 'x', v = s in ('00:05:00'), w = t !in ('2024-01-01')",
+           "p|q|r|u|v|w;True|True|True|False|True|False");
+    refuse("print a = 12 | where a has '1'", "'has' does not take (long, string)");
+    refuse("print a = 12 | where a !contains '1'", "'!contains' does not take long and string");
+    refuse("print a = 1.5 | where a startswith '1'", "'startswith' does not take (real, string)");
+    refuse("print a = now() | where a hasprefix '2024'", "'hasprefix' does not take (datetime, string)");
+    refuse("print a = 5m | where a endswith '5'", "'endswith' does not take (timespan, string)");
+    refuse("print a = true | where a has_cs 'True'", "'has_cs' does not take (bool, string)");
+    refuse("print a = 'x' | where a has 1", "'has' does not take (string, long)");
+    refuse("print a = 12, d = dynamic(1) | where a has d", "'has' does not take (long, dynamic)");
+    refuse("print a = 12 | where a has_any ('12')", "'has_any' does not take (long, string)");
+    refuse("print a = 12 | where a has_any ((print 'x'))", "a value of type long is looked for among values of type string");
+    refuse("print a = 12 | where a in~ ('12')", "'in~' does not take (long, string)");
+    refuse("print a = 12 | where a matches regex '1'", "'matches regex' does not take (long, string)");
+    refuse("print t = now() | extend bin(t, t)", "'bin' does not take (datetime, datetime)");
+    refuse("print t = now() | where t > '2024-01-01'", "'>' does not take datetime and string");
+    refuse("print t = now() | summarize stdev(t)", "'stdev' does not take datetime");
+    refuse("print t = 1h | summarize varianceif(t, true)", "'varianceif' does not take timespan");
+    refuse("print t = now() | summarize sum(t)", "'sum' does not take datetime");
+    refuse("print t = 'a' | summarize percentile(t, 50)", "'percentile' does not take string");
+    refuse("print d = dynamic(1) | summarize max(d)", "'max' does not take dynamic: such values have no order");
+    refuse("print d = dynamic({}), a = 1 | summarize arg_min(d.k, a)", "'arg_min' does not take dynamic: such values have no order");
+}
+
+Test(ops, what_is_refused_says_why_and_where)
+{
+    expect("print a = 1 | make-graph a --> a",
+           "q.kql:1:15: error: operator 'make-graph' is refused: graphs of nodes and edges are not kept\n"
+           "    print a = 1 | make-graph a --> a\n"
+           "                  ^~~~~~~~~~ (see docs/kql.md#refused)\n");
+    expect("print geo_point_to_h3cell(1.0, 2.0)",
+           "q.kql:1:7: error: function 'geo_point_to_h3cell' is refused: cells of six corners: no detection of the public ones needs "
+           "them; cells of geohash and S2 are there\n"
+           "    print geo_point_to_h3cell(1.0, 2.0)\n"
+           "          ^~~~~~~~~~~~~~~~~~~ (see docs/kql.md)\n");
+    refuse("print geo_polygon_to_s2cells(dynamic({}))",
+           "function 'geo_polygon_to_s2cells' is refused: shapes that are computed from several, or rounded: no detection of the public "
+           "ones needs them, and only the library that Kusto uses gives the same points");
+    refuse("graph('x')", "function 'graph' is refused: graphs of nodes and edges are not kept");
+    refuse("print a = 1 | graph-match (c)-[e]->(d) project c", "operator 'graph-match' is refused: graphs of nodes and edges are not kept");
+    refuse("print a = 1 | reduce by a", "operator 'reduce' is refused: its result depends on how patterns are tried");
+    refuse("print a = 1 | evaluate sequence_detect(a)",
+           "plugin 'sequence_detect' is refused: which of the sequences that overlap it takes is not published; scan says it in the query");
+    refuse("print a = 1 | evaluate geo_polygon_lookup(a)",
+           "plugin 'geo_polygon_lookup' is refused: shapes are compared with geo_point_in_polygon() and its kin");
+    refuse("print a = 1 | wher a > 1", "no operator 'wher'");
+}

@@ -196,10 +196,10 @@ Test(kernels, has_finds_whole_terms)
     CHECK("startswith", "ss:b", "True", S("Smtp.example"), S("smtp"));
     CHECK("endswith", "ss:b", "True", S("a.EXE"), S(".exe"));
     CHECK("endswith", "ss:b", "False", S("exe"), S(".exe"));
-    CHECK("has_any", "*s+:b", "True", S("a b c"), S("x"), S("C"));
-    CHECK("has_any", "*y:b", "True", S("a b c"), J("[\"x\",\"c\"]"));
-    CHECK("has_all", "*s+:b", "False", S("a b c"), S("a"), S("x"));
-    CHECK("has", "*s:b", "False", N(WR_DYNAMIC), S("x"));
+    CHECK("has_any", "ss+:b", "True", S("a b c"), S("x"), S("C"));
+    CHECK("has_any", "sy:b", "True", S("a b c"), J("[\"x\",\"c\"]"));
+    CHECK("has_all", "ss+:b", "False", S("a b c"), S("a"), S("x"));
+    CHECK("has", "ys:b", "False", N(WR_DYNAMIC), S("x"));
 }
 
 Test(kernels, arithmetic_of_numbers_and_times)

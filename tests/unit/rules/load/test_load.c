@@ -128,7 +128,7 @@ static const struct {
           DNE),
      "r.yaml:7:21: error: the query's result has no column 'RemoteIp'\n"},
     {RULE("", "DeviceNetworkEvents | facet by DeviceName"),
-     "r.yaml:4:25: error: operator 'facet' is not supported yet\n"},
+     "r.yaml:4:25: error: operator 'facet' is refused: it gives several results, and an alert needs one\n"},
     {RULE("", "print 1"), "error: this rule cannot run on a stream: it reads no table"},
     {"- a\n", "r.yaml:1:1: error: a rule is a mapping: id, name, query, ...\n"},
     {"", "r.yaml: error: the file is empty\n"},

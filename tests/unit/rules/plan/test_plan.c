@@ -118,9 +118,9 @@ Test(plan, shapes)
 static const struct {
     const char *query, *columns;
 } names[] = {
-    {"T | summarize count(), sum(x), dcount(s), avg(x+1), make_set(s), min(d.k), take_any(s), "
-     "max(d.a[0].q) by k",
-     "k count_ sum_x dcount_s avg_ set_s min_d_k s max_d_a_0_q"},
+    {"T | summarize count(), sum(x), dcount(s), avg(x+1), make_set(s), make_list(d.k), take_any(s), "
+     "make_list(d.a[0].q) by k",
+     "k count_ sum_x dcount_s avg_ set_s list_d_k s list_d_a_0_q"},
     {"T | summarize count(), count() by bin(t, 1h), tolower(s), strcat(s, k), v = 1",
      "t Column1 Column2 v count_ count_1"},
     {"T | summarize arg_max(t, *) by k", "k t x s d"},
@@ -182,8 +182,8 @@ static const struct {
      "hold against Kusto's\n"
      "    Flows | evaluate autocluster()\n                     ^~~~~~~~~~~ (see docs/kql.md#plugins)\n"},
     {"Flows | facet by DeviceName",
-     "q.kql:1:9: error: operator 'facet' is not supported yet\n"
-     "    Flows | facet by DeviceName\n            ^~~~~ (see docs/kql.md)\n"},
+     "q.kql:1:9: error: operator 'facet' is refused: it gives several results, and an alert needs one\n"
+     "    Flows | facet by DeviceName\n            ^~~~~ (see docs/kql.md#refused)\n"},
     {"Flows | join kind=left (Flows) on Exporter", "q.kql:1:19: error: no join of kind 'left'\n"},
     {"Flows | join (Flows | project x = Exporter) on Exporter",
      "q.kql:1:48: error: no column 'Exporter' in the second table of this join\n"},
@@ -192,7 +192,7 @@ static const struct {
     {"Flows | join (Flows) on Exporter > 1",
      "q.kql:1:25: error: a condition of this join is no pair of columns\n"},
     {"Flows | fork (count)",
-     "q.kql:1:9: error: operator 'fork' is not supported yet\n"},
+     "q.kql:1:9: error: operator 'fork' is refused: it gives several results, and an alert needs one\n"},
     {"Flows | where Exporter > 'a'", "q.kql:1:15: error: values of type string have no order\n"},
     {"Flows | where Timestamp > '2026-01-01'",
      "q.kql:1:15: error: '>' does not take datetime and string\n"},
