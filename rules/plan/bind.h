@@ -166,6 +166,8 @@ struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* The name that Kusto gives to an unnamed expression; NULL when it is one of Column1, Column2, ...
  */
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* Of argument `at` of arg_max() and its kin, which has no name of its own: max_x_arg1, any_arg0; the first of arg_max: max_. */
+const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at);
 bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bool named,
                  struct wr_ex *ex, struct wr_span span);
 /* `name` with a number behind it. */

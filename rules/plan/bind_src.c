@@ -311,10 +311,12 @@ static uint32_t collect(struct wr_op *const *legs, uint32_t nlegs, bool inner,
         for (uint16_t i = 0; i < legs[l]->schema->ncols && n < WR_MAX_COLS; i++) {
             const struct wr_coldef *def = &legs[l]->schema->cols[i];
             bool known = def->hidden, clash = false;
+            uint32_t at = n; /* beside those of its name */
             for (uint32_t k = 0; k < n; k++) {
                 bool same = strcmp(cols[k].name, def->name) == 0;
                 known |= same && cols[k].type == def->type;
                 clash |= same && cols[k].type != def->type;
+                at = same ? k + 1 : at;
             }
             for (uint32_t m = 0; inner && m < nlegs; m++)
                 known |= leg_column(legs[m], def->name, def->type) == WR_NO_COL;
@@ -322,7 +324,9 @@ static uint32_t collect(struct wr_op *const *legs, uint32_t nlegs, bool inner,
                 continue;
             for (uint32_t k = 0; clash && k < n; k++)
                 cols[k].clash |= strcmp(cols[k].name, def->name) == 0;
-            cols[n++] = (struct union_col){def->name, def->type, clash};
+            memmove(&cols[at + 1], &cols[at], (n - at) * sizeof *cols);
+            cols[at] = (struct union_col){def->name, def->type, clash};
+            n++;
         }
     return n;
 }

@@ -201,8 +201,8 @@ static bool add_row_agg(struct wr_binder *b, struct summarize *s, const struct w
         }
         struct wr_ex *ex = wr_bind_ex(b, value), *key = by ? wr_bind_ex(b, by) : ex;
         const char *name = i < nnames ? names[i].text : wr_name_of(b, value);
-        if (!ex || !key ||
-            !add_pair(b, s, call->name.text, key, ex, name ? name : "arg", i < nnames, call->span))
+        if (!ex || !key || !(name = name ? name : wr_name_of_arg(b, call, i)) ||
+            !add_pair(b, s, call->name.text, key, ex, name, i < nnames, call->span))
             return false;
     }
     b->in_agg = false;

@@ -165,9 +165,23 @@ static const char *agg_prefix(const char *agg)
     return NULL;
 }
 
+const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at)
+{
+    bool arg = strncmp(call->name.text, "arg_", 4) == 0;
+    const char *key = arg ? wr_name_of(b, call->args[0]) : NULL;
+    char name[256];
+    snprintf(name, sizeof name, "%s%.200s", arg ? agg_prefix(call->name.text) : "any", key ? key : "");
+    size_t n = strlen(name);
+    if (!arg || at)
+        snprintf(name + n, sizeof name - n, "_arg%u", at);
+    return wr_arena_strndup(b->arena, name, strlen(name));
+}
+
 static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     const char *prefix = agg_prefix(ast->name.text);
+    if (strcmp(ast->name.text, "take_any") == 0 && ast->nargs && !wr_name_of(b, ast->args[0]))
+        return wr_name_of_arg(b, ast, 0);
     if (!prefix)
         prefix = join(b, ast->name.text, "_");
     const char *arg = ast->nargs ? wr_name_of(b, ast->args[0]) : NULL;
@@ -203,6 +217,10 @@ static const char *function_name(struct wr_binder *b, const struct wr_kql_ex *as
         {"tdigest_merge", NULL, "tdigests_merge_result"},
         {"merge_tdigest", NULL, "tdigests_merge_result"},
     };
+    if (strcmp(ast->name.text, "array_sort_asc") == 0 || strcmp(ast->name.text, "array_sort_desc") == 0) {
+        const char *array = wr_name_of(b, ast->args[0]);
+        return ast->nargs == 1 ? join(b, array ? array : "array0", "_sorted") : NULL;
+    }
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         if (strcmp(ast->name.text, named[i].fn) != 0)
             continue;

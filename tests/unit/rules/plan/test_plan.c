@@ -137,7 +137,7 @@ static const struct {
     {"T | project-reorder t, s", "t s k x d"},
     {"T | project-reorder * desc", "x t s k d"},
     {"T | project-away d, t*", "k x s"},
-    {"union withsource=W T, (T | project k = 1)", "W k_string x s t d k_long"},
+    {"union withsource=W T, (T | project k = 1)", "W k_string k_long x s t d"},
     {"union kind=inner T, (T | project s, x = '')", "s"},
 };
 
