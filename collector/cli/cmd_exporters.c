@@ -134,22 +134,39 @@ static bool from_state(const char *dir, struct wr_buf *lines)
 static const struct column {
     const char *key, *head;
     int width;
+    enum { AS_IT_IS, AGE, OFFSET } how;
 } columns[] = {
-    {"exporter", "EXPORTER", -24},          {"port", "PORT", 6},
-    {"domain", "DOMAIN", 7},                {"protocol", "PROTOCOL", -10},
-    {"state", "STATE", -7},                 {"lastSeen", "LAST SEEN (UTC)", -19},
-    {"templates", "TMPL", 5},               {"optionsTemplates", "OPT", 4},
-    {"messagesPerSecond", "MSG/S", 9},      {"recordsPerSecond", "REC/S", 10},
-    {"sequenceLost", "LOST", 9},            {"samplingInterval", "1:N", 6},
-    {"clockOffsetSeconds", "CLOCK s", 10},  {"lastError", "LAST ERROR", -14},
+    {"exporter", "EXPORTER", -24, AS_IT_IS},        {"port", "PORT", 6, AS_IT_IS},
+    {"domain", "DOMAIN", 7, AS_IT_IS},              {"protocol", "PROTOCOL", -10, AS_IT_IS},
+    {"state", "STATE", -7, AS_IT_IS},               {"lastSeenSeconds", "SEEN", 5, AGE},
+    {"templates", "TMPL", 5, AS_IT_IS},             {"optionsTemplates", "OPT", 4, AS_IT_IS},
+    {"templateSeenSeconds", "TOLD", 5, AGE},        {"messagesPerSecond", "MSG/S", 9, AS_IT_IS},
+    {"recordsPerSecond", "REC/S", 10, AS_IT_IS},    {"sequenceLost", "LOST", 9, AS_IT_IS},
+    {"samplingInterval", "1:N", 6, AS_IT_IS},       {"clockOffsetSeconds", "CLOCK", 7, OFFSET},
+    {"lastErrorSeconds", "ERROR", 5, AGE},          {"lastError", "(LAST)", -14, AS_IT_IS},
 };
 enum { NCOLUMNS = sizeof columns / sizeof *columns };
 
+/* 7s, 12m, 30h, 4d: two digits or so say enough to who reads a table. */
+static int in_short(char *out, size_t room, double seconds, bool sign)
+{
+    static const struct {
+        double below, unit;
+        char name;
+    } units[] = {{120, 1, 's'}, {7200, 60, 'm'}, {172800, 3600, 'h'}, {0, 86400, 'd'}};
+    const double size = seconds < 0 ? -seconds : seconds;
+    size_t u = 0;
+    while (units[u].below > 0 && size >= units[u].below)
+        u++;
+    const char *minus = seconds <= -0.5 ? "-" : sign && seconds >= 0.5 ? "+" : "";
+    return snprintf(out, room, "%s%.0f%c", minus, size / units[u].unit, units[u].name);
+}
+
 /* The value of `key` in one of our own flat lines; no text in them holds a quote. */
-static void cell(struct wr_buf *out, const char *line, size_t len, const struct column *c)
+static const char *value_of(const char *line, size_t len, const char *name, size_t *ret_size)
 {
     char key[64];
-    int n = snprintf(key, sizeof key, "\"%s\":", c->key);
+    int n = snprintf(key, sizeof key, "\"%s\":", name);
     const char *at = memmem(line, len, key, (size_t)n), *end = line + len;
     size_t size = 0;
     if (at) {
@@ -159,12 +176,23 @@ static void cell(struct wr_buf *out, const char *line, size_t len, const struct 
         while (at + size < end && at[size] != (quoted ? '"' : ',') && at[size] != '}')
             size++;
     }
-    if (strcmp(c->key, "lastSeen") == 0 && size > 19)
-        size = 19;
+    *ret_size = size;
+    return at ? at : "";
+}
+
+static void cell(struct wr_buf *out, const char *line, size_t len, const struct column *c)
+{
+    char text[32];
+    size_t size;
+    const char *at = value_of(line, len, c->key, &size);
+    if (c->how != AS_IT_IS && size) { /* ends with a comma or a brace */
+        size = (size_t)in_short(text, sizeof text, strtod(at, NULL), c->how == OFFSET);
+        at = text;
+    }
     size_t width = (size_t)(c->width < 0 ? -c->width : c->width), pad = size < width ? width - size : 0;
     if (c->width > 0)
         wr_buf_fmt(out, "%*s", (int)pad, "");
-    wr_buf_printable(out, at ? at : "", size);
+    wr_buf_printable(out, at, size);
     if (c->width < 0 && c != &columns[NCOLUMNS - 1])
         wr_buf_fmt(out, "%*s", (int)pad, "");
     wr_buf_char(out, c == &columns[NCOLUMNS - 1] ? '\n' : ' ');

@@ -76,7 +76,7 @@ static const char *version_name(uint16_t version)
     }
 }
 
-static void put_templates(struct wr_buf *out, const struct wr_stream *s)
+static void put_templates(struct wr_buf *out, const struct wr_stream *s, int64_t now_ns)
 {
     uint64_t count[2] = {0, 0};
     int64_t newest = 0;
@@ -89,8 +89,26 @@ static void put_templates(struct wr_buf *out, const struct wr_stream *s)
     }
     put_number(out, "templates", count[0]);
     put_number(out, "optionsTemplates", count[1]);
-    if (newest)
+    if (newest) {
         put_time(out, "templateSeen", newest);
+        put_seconds(out, "templateSeenSeconds", now_ns - newest);
+    }
+}
+
+/* A second; before the first window has ended, over the time since the first message, of which a second is taken to have
+ * gone: who has just pointed an exporter here wants to see that it comes. */
+static void put_rates(struct wr_buf *out, const struct wr_stream *s, int64_t now_ns)
+{
+    const struct wr_stream_past *past = &s->past;
+    const bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS, first = s->life.window_ns == past->first_ns;
+    const int64_t since_ns = now_ns - past->first_ns > WR_SECOND_NS ? now_ns - past->first_ns : WR_SECOND_NS;
+    const double seconds = (double)since_ns / (double)WR_SECOND_NS;
+    double messages = first ? (double)s->life.messages / seconds : past->messages_rate;
+    double records = first ? (double)s->life.records / seconds : past->records_rate;
+    wr_json_key(out, "messagesPerSecond");
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : messages);
+    wr_json_key(out, "recordsPerSecond");
+    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : records);
 }
 
 static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf *out)
@@ -110,19 +128,17 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
     wr_json_cstr(out, version_name(s->key.version));
     wr_json_key(out, "state");
     wr_json_cstr(out, s->provisional ? "stored" : quiet ? "quiet" : "sending");
-    put_templates(out, s);
+    put_templates(out, s, now_ns);
     if (s->provisional) { /* what was stored; nobody sends on it */
         wr_buf_str(out, "}\n");
         return;
     }
     put_time(out, "firstSeen", past->first_ns);
     put_time(out, "lastSeen", s->used_ns);
+    put_seconds(out, "lastSeenSeconds", now_ns - s->used_ns);
     put_number(out, "messages", life->messages);
     put_number(out, "records", life->records);
-    wr_json_key(out, "messagesPerSecond");
-    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : past->messages_rate);
-    wr_json_key(out, "recordsPerSecond");
-    wr_buf_fmt(out, "%.1f", quiet ? 0.0 : past->records_rate);
+    put_rates(out, s, now_ns);
     put_number(out, "sequenceLost", past->seq_lost);
     put_number(out, "flowsNotSent", x->not_sent);
     put_number(out, "packetsIgnored", x->ignored_packets);
@@ -136,6 +152,7 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
         wr_json_key(out, "lastError");
         wr_json_cstr(out, wr_flow_reject_name(x->last_why));
         put_time(out, "lastErrorTime", x->last_why_ns);
+        put_seconds(out, "lastErrorSeconds", now_ns - x->last_why_ns);
     }
     wr_buf_str(out, "}\n");
 }

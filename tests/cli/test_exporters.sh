@@ -18,8 +18,13 @@ live_until 10 three || live_fail "two streams were expected: $("$WEIR" exporters
 "$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'map(.protocol) | index("NetFlow v5") and index("NetFlow v9")' >/dev/null ||
     live_fail "protocols"
 "$WEIR" exporters --http "127.0.0.1:$http" --format table >"$dir/table"
-head -n 1 "$dir/table" | grep -q "^EXPORTER .*LAST ERROR" || live_fail "head of the table: $(head -n 1 "$dir/table")"
+head -n 1 "$dir/table" | grep -q "^EXPORTER .* SEEN .* TOLD .* CLOCK ERROR (LAST)" || live_fail "head of the table: $(head -n 1 "$dir/table")"
 grep -q "^127.0.0.1 .*NetFlow v9 sending" "$dir/table" || live_fail "no row in $(cat "$dir/table")"
+# Ages and offsets in one unit, not in nanoseconds: the captures are years old, and came a moment ago.
+grep -Eq "^127.0.0.1 .*NetFlow v9 sending +[0-9]+s +2 +[01] +[0-9]+s +[0-9.]+ +[0-9.]+ +0 +1 +\+[0-9]+d +[0-9]+s truncated$" "$dir/table" ||
+    live_fail "ages: $(cat "$dir/table")"
+"$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'all(.[]; .recordsPerSecond > 0 and .lastSeenSeconds < 60)' >/dev/null ||
+    live_fail "no rate before the first ten seconds are over"
 live_get /exporters | grep -q '"lastError":"truncated"' || live_fail "the broken message is not told"
 live_stop
 "$WEIR" exporters --state "$dir/state" --format jsonl | jq -se 'map(select(.protocol == "NetFlow v9" and .state == "stored")) | length > 0' >/dev/null ||

@@ -121,11 +121,14 @@ Test(exporters, a_line_for_each_port_and_domain)
                         "\"templates\":1,\"optionsTemplates\":1,"));
     cr_expect(has(&out, "\"messages\":3,\"records\":3,\"messagesPerSecond\":0.1,"));
     cr_expect(has(&out, "\"samplingInterval\":1000,"));
+    cr_expect(has(&out, "\"lastSeenSeconds\":0.000,\"messages\":1,\"records\":1,\"messagesPerSecond\":1.0,\"recordsPerSecond\":1.0,"),
+              "the first window is not over");
     cr_expect(has(&out, "\"port\":4000,\"domain\":9,\"protocol\":\"IPFIX\""));
     cr_expect(has(&out, "\"lastError\":\"template_empty\""));
     wr_buf_reset(&out);
     wr_flow_decoder_exporters(b.dec, b.now_ns + INT64_C(60000000000), &out);
     cr_expect(has(&out, "\"state\":\"quiet\"") && !has(&out, "\"state\":\"sending\""));
+    cr_expect(has(&out, "\"lastSeenSeconds\":60.000,") && has(&out, "\"lastErrorSeconds\":60.000}"));
     struct bench after = bench_new();
     reload(&b, &after);
     wr_buf_reset(&out);
