@@ -110,6 +110,7 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
     dec->ports = ports;
     dec->port_filter = filter;
     dec->keep_none = scan && scan->nbranches == 0;
+    dec->by_ports = ports && !dec->keep_none;
     return WR_OK;
 }
 
@@ -210,14 +211,19 @@ static inline void begin(struct wr_msg *msg, struct wr_flow_decoder *dec, const 
     msg->unknown_sets = msg->learned = false;
     msg->rows = NULL;
     msg->json = NULL;
+    msg->from = NULL;
 }
 
 bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
                     size_t len, int64_t now_ns, struct wr_flow_vec *out)
 {
     struct wr_msg msg;
+    const uint8_t *from = NULL;
+    if (dec->by_ports && wr_message_quick(dec, peer, data, len, now_ns, &from))
+        return true;
     begin(&msg, dec, peer, data, len, now_ns);
     msg.rows = out;
+    msg.from = from;
     return decode(&msg);
 }
 

@@ -314,6 +314,7 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     else if (!(plan->have & (volume | WR_T(FW_EVENT))) && tells_of_nat(tmpl))
         set_nat(&c); /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
     plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
+    plan->by_ports = plan->two_ports && plan->stride && plan->is_flow && plan->ports_exact;
     wr_plain_compile(plan);
 done:
     free(c.anchor);

@@ -121,6 +121,7 @@ struct wr_plan {
     bool is_nat;                 /* a NAT mapping: events of translations, without traffic (nat.c) */
     bool ports_exact;            /* ports[] are all there is to test */
     bool two_ports;              /* ports[] are two, of two octets each */
+    bool by_ports;               /* and with them it is known of any record, all of one length, whether rules may want it */
     bool has_flags, client_server, has_dport;
     /* What most templates are, so that their records need no questions: */
     bool delta_only;  /* 1 and 2, no other counters */

@@ -41,15 +41,6 @@ static bool reserve(struct wr_flow_vec *vec, uint32_t n)
     return true;
 }
 
-/* Whole records of one length in `len` octets. len * (inverse * stride - 2^32) < 2^32 while both
- * are below 2^16, so the product is exact; more than that only fits an impossible v5 message. */
-static inline uint32_t records_in(const struct wr_plan *plan, size_t len)
-{
-    if (__builtin_expect(len > UINT16_MAX, 0))
-        return (uint32_t)(len / plan->stride);
-    return (uint32_t)(len * plan->inverse >> 32);
-}
-
 static inline uint64_t wanted(const uint64_t *ports, uint32_t port)
 {
     return ports[port >> 6] >> (port & 63) & 1;
@@ -67,51 +58,6 @@ static bool port_wanted(const struct chunk *c, const uint8_t *rec, const uint8_t
     return hit;
 }
 
-/* Ports as they lie in memory, by the 12 low bits of a little-endian load: a table that stays in
- * the first cache. */
-static inline uint8_t first_look(const uint8_t *filter, const uint8_t *p)
-{
-    uint16_t x;
-    memcpy(&x, p, sizeof x);
-    return filter[x & (WR_FLOW_FILTER - 1)];
-}
-
-/* Two ports of two octets at fixed offsets: nearly every template there is. Four records at a time
- * are passed over by a look at 12 bits of each port. Returns the first four among which one may be
- * wanted (the last four of a set may hold some that were passed over), or what is left when that is
- * less; `end`: none is left. */
-static __attribute__((noinline)) const uint8_t *pass_over(const uint8_t *filter, const struct wr_plan *plan,
-                                                          const uint8_t *at, const uint8_t *end)
-{
-    const size_t stride = plan->stride;
-    const uint32_t left = records_in(plan, (size_t)(end - at));
-    if (left < 4)
-        return left ? at : end;
-    const ptrdiff_t a = plan->ports[0].off, b = plan->ports[1].off;
-    const uint8_t *const stop = at + left * stride, *const last = stop - 4 * stride + a;
-    const size_t three = 3 * stride;
-    for (const uint8_t *x = at + a, *y = at + b;;) {
-        uint8_t any = first_look(filter, x);
-        any |= first_look(filter, y);
-        any |= first_look(filter, x + stride);
-        any |= first_look(filter, y + stride);
-        any |= first_look(filter, x + 2 * stride);
-        any |= first_look(filter, y + 2 * stride);
-        any |= first_look(filter, x + three);
-        any |= first_look(filter, y + three);
-        if (any)
-            return x - a;
-        x += 4 * stride;
-        y += 4 * stride;
-        if (x > last) {
-            if (x - a >= stop)
-                return end;
-            y -= x - last;
-            x = last;
-        }
-    }
-}
-
 static void pick_two_ports(struct chunk *c)
 {
     const size_t stride = c->plan->stride;
@@ -119,8 +65,10 @@ static void pick_two_ports(struct chunk *c)
     const uint8_t *at = c->at;
     uint32_t n = 0;
     while (n <= WR_FLOW_CHUNK - 4) {
-        at = pass_over(c->msg->dec->port_filter, c->plan, at, c->end);
-        if (at == c->end)
+        const uint32_t left = wr_records_in(c->plan, (size_t)(c->end - at));
+        const uint8_t *const end = at + left * stride;
+        at = wr_rows_pass_over(c->msg->dec->port_filter, c->plan, at, left);
+        if (at == end)
             break;
         for (int i = 0; i < 4 && (size_t)(c->end - at) >= stride; i++, at += stride) {
             c->recs.at[n] = at;
@@ -135,7 +83,7 @@ static void pick_two_ports(struct chunk *c)
 static void pick_all(struct chunk *c)
 {
     const uint32_t stride = c->plan->stride;
-    uint32_t n = records_in(c->plan, (size_t)(c->end - c->at));
+    uint32_t n = wr_records_in(c->plan, (size_t)(c->end - c->at));
     const uint8_t *at = c->at;
     c->recs.at[0] = at;
     if (!c->recs.stride) {
@@ -204,7 +152,7 @@ static void pick_walked_two_ports(struct chunk *c)
     const uint32_t *ends = c->walk, *const last = ends + (size_t)c->nwalk * width;
     uint32_t n = 0;
     for (; n < WR_FLOW_CHUNK && ends != last; ends += width) {
-        if (!(first_look(filter, a + ends[x.anchor]) | first_look(filter, b + ends[y.anchor])) ||
+        if (!(wr_first_look(filter, a + ends[x.anchor]) | wr_first_look(filter, b + ends[y.anchor])) ||
             !port_wanted(c, NULL, body, ends))
             continue;
         c->recs.at[n] = body + ends[0];
@@ -445,7 +393,7 @@ count_walked(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl, cons
 static inline uint32_t count_records(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl,
                                      const uint8_t *body, size_t len)
 {
-    return tmpl->plan->stride ? records_in(tmpl->plan, len) : count_walked(dec, tmpl, body, len);
+    return tmpl->plan->stride ? wr_records_in(tmpl->plan, len) : count_walked(dec, tmpl, body, len);
 }
 
 /* Ports that a set is held against; NULL: all of its records are wanted. */
@@ -489,10 +437,11 @@ static inline uint32_t decode_all(struct wr_msg *msg, const struct wr_plan *plan
 }
 
 /* Records of one length whose two ports are held against those that rules want: most often none of a set is wanted. */
-static inline uint32_t decode_by_ports(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len)
+static inline uint32_t decode_by_ports(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, uint32_t n)
 {
     const struct wr_flow_decoder *dec = msg->dec;
-    const uint8_t *from = pass_over(dec->port_filter, tmpl->plan, body, body + len);
+    const size_t len = (size_t)n * tmpl->plan->stride;
+    const uint8_t *from = msg->from ? msg->from : wr_rows_pass_over(dec->port_filter, tmpl->plan, body, n);
     return from == body + len ? 0 : decode_wanted(msg, tmpl, dec->ports, body, len, from);
 }
 
@@ -508,7 +457,7 @@ void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_
         if (boot_unknown(msg, plan))
             guess_boot(msg, tmpl, body, len);
         if (ports && plan->stride && plan->two_ports)
-            no_memory = decode_by_ports(msg, tmpl, body, len);
+            no_memory = decode_by_ports(msg, tmpl, body, seen);
         else if (all_plain(msg, tmpl, ports))
             no_memory = decode_all(msg, plan, body, seen);
         else

@@ -264,6 +264,7 @@ struct wr_flow_decoder {
     uint64_t *ports; /* 65,536 bits, NULL = keep all */
     uint8_t *port_filter; /* WR_FLOW_FILTER octets: 0 = no wanted port has these 12 bits, see rows.c */
     bool keep_none;
+    bool by_ports; /* rows are wanted by their ports alone, if at all */
     struct wr_pend *pends; /* templates of the message in hand, in message order */
     uint32_t npends, cap_pends, new_bytes;
     uint32_t *pend_of;       /* by template id: 1 + index into pends, 0 none */
@@ -298,6 +299,7 @@ struct wr_msg {
     bool unknown_sets, learned;
     struct wr_flow_vec *rows;
     struct wr_buf *json;
+    const uint8_t *from; /* of its only data set: records before it are not wanted (quick.c); NULL: not known */
 };
 
 /* Records of one set that are decoded together. */
@@ -375,26 +377,32 @@ bool wr_exporter_room(const struct wr_flow_decoder *dec, const struct wr_exporte
 struct wr_exporter *wr_exporter_find(const struct wr_flow_decoder *dec, const uint8_t *addr);
 struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct wr_stream_key *key);
 struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg);
-struct wr_stream *wr_stream_look_up(const struct wr_msg *msg);
+struct wr_stream *wr_stream_look_up(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, uint32_t domain,
+                                    uint16_t version);
 /* Where the search for a template begins; nslots > 0. */
 const struct wr_slot *wr_stream_home(const struct wr_stream *stream, uint16_t id);
-static inline bool wr_stream_is(const struct wr_stream *s, const struct wr_msg *msg)
+static inline bool wr_stream_is(const struct wr_stream *s, const struct wr_flow_peer *peer, uint32_t domain,
+                                uint16_t version)
 {
-    const struct wr_flow_peer *peer = msg->peer;
     uint64_t a[2], b[2];
     memcpy(a, s->key.addr, sizeof a);
     memcpy(b, peer->addr, sizeof b);
     uint64_t differ = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (s->key.session ^ peer->session) |
-                      (s->key.domain ^ msg->domain) | (uint64_t)(s->key.version ^ msg->version) |
+                      (s->key.domain ^ domain) | (uint64_t)(s->key.version ^ version) |
                       (uint64_t)(s->key.port ^ (peer->session ? 0 : peer->port));
     return !differ;
 }
 /* NULL: none yet. Datagrams of one exporter come in trains: most often it is the stream of the
  * message before. */
+static inline struct wr_stream *wr_stream_for(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer,
+                                              uint32_t domain, uint16_t version)
+{
+    struct wr_stream *last = dec->last;
+    return last && wr_stream_is(last, peer, domain, version) ? last : wr_stream_look_up(dec, peer, domain, version);
+}
 static inline struct wr_stream *wr_stream_of(const struct wr_msg *msg)
 {
-    struct wr_stream *last = msg->dec->last;
-    return last && wr_stream_is(last, msg) ? last : wr_stream_look_up(msg);
+    return wr_stream_for(msg->dec, msg->peer, msg->domain, msg->version);
 }
 /* Finds or makes exporter and stream of the message; false when a cap refuses them. */
 bool wr_stream_enter(struct wr_msg *msg);
@@ -473,6 +481,24 @@ bool wr_set_fits(const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 bool wr_set_walk(struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 void wr_set_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
+/* quick.c: records whose ports are not wanted are passed over, four at a time; returns where one may be, `at` + `n`
+ * records when none is. */
+const uint8_t *wr_rows_pass_over(const uint8_t *filter, const struct wr_plan *plan, const uint8_t *at, uint32_t n);
+/* Whole records of one length in `len` octets. len * (inverse * stride - 2^32) < 2^32 while both are below 2^16, so the
+ * product is exact; more than that only fits an impossible v5 message. */
+static inline uint32_t wr_records_in(const struct wr_plan *plan, size_t len)
+{
+    if (__builtin_expect(len > UINT16_MAX, 0))
+        return (uint32_t)(len / plan->stride);
+    return (uint32_t)(len * plan->inverse >> 32);
+}
+/* Ports as they lie in memory, by the 12 low bits of a little-endian load: a table that stays in the first cache. */
+static inline uint8_t wr_first_look(const uint8_t *filter, const uint8_t *p)
+{
+    uint16_t x;
+    memcpy(&x, p, sizeof x);
+    return filter[x & (WR_FLOW_FILTER - 1)];
+}
 /* rows.c: `body` lies behind a header, see WR_FLOW_BEFORE. */
 void wr_rows_decode(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len);
 
@@ -590,6 +616,9 @@ bool wr_sflow_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_v9_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 bool wr_ipfix_message(struct wr_msg *msg, enum wr_flow_reject *ret_why);
 struct wr_tmpl *wr_fixed_template(const struct wr_model *model, uint32_t which);
+/* quick.c: false: nothing was done. *ret_from: see wr_msg. */
+bool wr_message_quick(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *p, size_t len,
+                      int64_t now_ns, const uint8_t **ret_from);
 /* Decodes a message that needs no preflight; false when it is not one. */
 bool wr_message_settled(struct wr_msg *msg, size_t at);
 /* Applies a message that passed preflight, set by set. */

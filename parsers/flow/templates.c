@@ -26,28 +26,33 @@ struct wr_stream *wr_stream_find(const struct wr_flow_decoder *dec, const struct
     return s;
 }
 
-struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg)
+static struct wr_stream_key key_of(const struct wr_flow_peer *peer, uint32_t domain, uint16_t version)
 {
     struct wr_stream_key key;
     memset(&key, 0, sizeof key); /* it is hashed and compared as bytes */
-    memcpy(key.addr, msg->peer->addr, 16);
-    key.session = msg->peer->session;
-    key.port = msg->peer->session ? 0 : msg->peer->port;
-    key.domain = msg->domain;
-    key.version = msg->version;
+    memcpy(key.addr, peer->addr, 16);
+    key.session = peer->session;
+    key.port = peer->session ? 0 : peer->port;
+    key.domain = domain;
+    key.version = version;
     return key;
 }
 
-struct wr_stream *wr_stream_look_up(const struct wr_msg *msg)
+struct wr_stream_key wr_stream_key_of(const struct wr_msg *msg)
 {
-    struct wr_flow_decoder *dec = msg->dec;
+    return key_of(msg->peer, msg->domain, msg->version);
+}
+
+struct wr_stream *wr_stream_look_up(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, uint32_t domain,
+                                    uint16_t version)
+{
     while (dec->foreseen_at < dec->nforeseen) {
         struct wr_stream *s = dec->foreseen[dec->foreseen_at++];
-        if (wr_stream_is(s, msg))
+        if (wr_stream_is(s, peer, domain, version))
             return s;
     }
-    struct wr_stream_key key = wr_stream_key_of(msg);
-    return wr_stream_find(msg->dec, &key);
+    struct wr_stream_key key = key_of(peer, domain, version);
+    return wr_stream_find(dec, &key);
 }
 
 /* ---- who may have how much ---- */
