@@ -94,14 +94,20 @@ static enum wr_err run_piece(struct wr_applier *a, struct wr_eval *ev, const str
     for (uint32_t i = 0; !err && i < got->nbatches; i++) {
         const struct wr_batch *b = got->batch[i];
         uint16_t *sel = wr_arena_alloc(a->arena, (b->nrows + 1) * sizeof *sel);
+        uint32_t *from = wr_arena_alloc(a->arena, (b->nrows + 1) * sizeof *from);
         struct wr_vec *cols = outer ? outer_columns(a, ev, outer, row, b) : b->col;
-        for (uint32_t r = 0; sel && r < b->nrows; r++)
+        for (uint32_t r = 0; sel && from && r < b->nrows; r++) {
             sel[r] = (uint16_t)r;
-        struct wr_chunk chunk = {
-            .schema = a->op->schema, .col = cols, .nrows = b->nrows, .sel = {sel, b->nrows}};
-        if (cols && sel)
+            from[r] = row;
+        }
+        struct wr_chunk chunk = {.schema = a->op->schema,
+                                 .col = cols,
+                                 .nrows = b->nrows,
+                                 .sel = {sel, b->nrows},
+                                 .from = outer ? from : NULL};
+        if (cols && sel && from)
             emit(arg, &chunk);
-        err = cols && sel ? ev->err : WR_ENOMEM;
+        err = cols && sel && from ? ev->err : WR_ENOMEM;
         wr_arena_reset(a->arena);
     }
     ev->arena = before;

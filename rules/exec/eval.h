@@ -13,7 +13,7 @@ struct wr_chunk {
     const struct wr_vec *col;
     uint32_t nrows;
     struct wr_sel sel;
-    const uint32_t *from; /* of joins and mv-expand: the row of the left side, of the input, that each came from */
+    const uint32_t *from; /* of joins, mv-expand and mv-apply: the row of the left side, of the input, that each came from */
 };
 
 /* Values of `ex` for the selected rows; other rows are undefined. Arena of `ev`; NULL with ev->err set. */

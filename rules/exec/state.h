@@ -111,6 +111,7 @@ struct leg {
     const struct wr_op *prefix[WR_STREAM_OPS_MAX];
     uint32_t nprefix;
     struct wr_vec *few_cols; /* of rows of a batch that lie side by side */
+    struct wr_applier *applier[WR_STREAM_OPS_MAX]; /* of the prefix's mv-applies; NULL: another operator */
 };
 
 struct wr_stream {

@@ -1,6 +1,7 @@
 /* Rows that are results by themselves: through what is left of the plan once rows can become
- * several (joins with lists, mv-expand), each with the row of the batch that it came from, and out
+ * several (joins with lists, mv-expand, mv-apply), each with the row of the batch that it came from, and out
  * as alerts. */
+#include "rules/exec/apply.h"
 #include "rules/exec/expand.h"
 #include "rules/exec/join.h"
 #include "rules/exec/state.h"
@@ -44,7 +45,7 @@ static void stay(void *arg, struct wr_chunk *chunk)
 
 bool wr_op_multiplies(const struct wr_op *op)
 {
-    return op->kind == WR_OP_EXPAND ||
+    return op->kind == WR_OP_EXPAND || op->kind == WR_OP_APPLY ||
            (op->kind == WR_OP_JOIN && op->join != WR_JOIN_SEMI && op->join != WR_JOIN_ANTI);
 }
 
@@ -71,6 +72,12 @@ static enum wr_err go_on(struct way *w, struct wr_chunk *chunk)
         }
         if (op->kind == WR_OP_JOIN) {
             err = wr_join_probe(wr_lists_join(s->lists, op), &s->ev, chunk, onward, &next);
+        } else if (op->kind == WR_OP_APPLY) {
+            err = wr_applier_rows(s->leg->applier[w->at], &s->ev, chunk, onward, &next);
+            if (err == WR_ELIMIT) { /* a row's piece needs more than there is: nothing can be said of it */
+                s->stats.evicted++;
+                err = WR_OK;
+            }
         } else {
             struct wr_arena *made = wr_arena_new(EXPAND_ARENA); /* its own: it may stand behind another */
             err = made ? wr_expand(&s->ev, op, chunk, EXPAND_ROWS, made, onward, &next) : WR_ENOMEM;

@@ -1,4 +1,5 @@
 /* The making of a stream: what its plan asks of it, and room for its state. */
+#include "rules/exec/apply.h"
 #include "rules/exec/best.h"
 #include "rules/exec/state.h"
 
@@ -298,6 +299,17 @@ static bool set_up(struct wr_stream *s)
     return s->sum_slots && s->slots && s->few && s->row && s->coded && make_key_row(s);
 }
 
+static bool make_appliers(const struct wr_stream *s, struct leg *leg)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < leg->nprefix; i++)
+        if (leg->prefix[i]->kind == WR_OP_APPLY) {
+            leg->applier[i] = wr_applier_new(leg->prefix[i], NULL, s->opts.memory_bytes, 0);
+            ok = leg->applier[i] != NULL;
+        }
+    return ok;
+}
+
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts)
 {
     struct wr_stream *s = calloc(1, sizeof *s);
@@ -312,7 +324,7 @@ struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stre
     bool ok = s->batch_arena && s->row_arena && line_up(s);
     for (uint32_t l = 0; ok && l < s->nlegs; l++) {
         s->legs[l].few_cols = calloc(wr_schema_of(s->legs[l].table)->ncols + 1u, sizeof *s->legs[l].few_cols);
-        ok = s->legs[l].few_cols != NULL;
+        ok = s->legs[l].few_cols != NULL && make_appliers(s, &s->legs[l]);
     }
     if (!ok || !set_up(s)) {
         wr_stream_free(s);
@@ -330,8 +342,11 @@ void wr_stream_free(struct wr_stream *stream)
     wr_alerts_free(stream->alerts);
     wr_arena_free(stream->batch_arena);
     wr_arena_free(stream->row_arena);
-    for (uint32_t l = 0; l < stream->nlegs; l++)
+    for (uint32_t l = 0; l < stream->nlegs; l++) {
         free(stream->legs[l].few_cols);
+        for (uint32_t i = 0; i < stream->legs[l].nprefix; i++)
+            wr_applier_free(stream->legs[l].applier[i]);
+    }
     free(stream->legs);
     free(stream->sum_slots);
     free(stream->slots);

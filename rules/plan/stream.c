@@ -11,6 +11,7 @@
  * while nothing arrives, so it stands in the way of panes. SentBytes and ReceivedBytes grow while a
  * connection lives: an amendment can be added to a sum, but cannot take back what a comparison let
  * through. */
+#include "rules/plan/apply.h"
 #include "rules/plan/bind.h"
 
 #include <stdio.h>
@@ -249,6 +250,36 @@ static bool join_fits(struct stream *s, const struct wr_op *op)
     return true;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as expressions stand */
+static bool differs(const struct wr_ex *ex, void *arg)
+{
+    bool any = ex->kind == WR_EX_SUB || (ex->kind == WR_EX_CALL && ex->fn->flags & (WR_FN_PER_RUN | WR_FN_NO_FOLD));
+    for (uint32_t i = 0; i < ex->nargs && !any; i++)
+        any = differs(ex->args[i], arg);
+    return any;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as operators stand, which wr_op_new bounds */
+static bool reads_lists(const struct wr_op *op)
+{
+    bool any = op->kind == WR_OP_EXTERNAL || op->kind == WR_OP_APPLY || (op->input && reads_lists(op->input));
+    for (uint32_t i = 0; i < op->ninputs && !any; i++)
+        any = reads_lists(op->inputs[i]);
+    return any;
+}
+
+/* mv-apply over rows that never change, whose piece knows nothing but its row: each row by itself. */
+static bool apply_fits(struct stream *s, const struct chain *c, const struct wr_op *op)
+{
+    const struct wr_apply *spec = op->data;
+    const struct wr_op *piece = op->inputs[0];
+    if (s->sums || !spec->expand || wr_table_amends(c->at[0]->table))
+        return in_the_way(s, "a piece of it runs for each row or part");
+    if (wr_reads_a_table(piece) || reads_lists(piece) || wr_tree_any_ex(piece, differs, NULL))
+        return in_the_way(s, "the piece of its mv-apply reads more than a row, or the time");
+    return true;
+}
+
 static bool shape_fits(struct stream *s, const struct chain *c)
 {
     for (uint32_t i = 1; i < c->n; i++) {
@@ -257,8 +288,8 @@ static bool shape_fits(struct stream *s, const struct chain *c)
             return in_the_way(s, "mv-expand has no panes");
         if (kind == WR_OP_JOIN && !join_fits(s, c->at[i]))
             return false;
-        if (kind == WR_OP_APPLY)
-            return in_the_way(s, "a piece of it runs for each row or part");
+        if (kind == WR_OP_APPLY && !apply_fits(s, c, c->at[i]))
+            return false;
         if (kind == WR_OP_SERIAL)
             return in_the_way(s, "functions over rows around a row need all rows at once");
         if (kind == WR_OP_WHOLE)
@@ -355,6 +386,14 @@ static bool where_fits(struct stream *s, const struct wr_ex *pred)
         s, "a where reads bytes that still grow; only sum() of them can follow a stream");
 }
 
+static void through_apply(struct stream *s, const struct wr_apply *spec, uint16_t ncols)
+{
+    uint16_t time[WR_MAX_COLS] = {0};
+    for (uint16_t i = 0; i < ncols; i++)
+        time[i] = spec->from[i] < WR_MAX_COLS ? s->time[spec->from[i]] : 0;
+    memcpy(s->time, time, sizeof time);
+}
+
 /* Copies one operator onto the stream's tree; *top is what it stands on. */
 static bool add_op(struct stream *s, const struct chain *c, uint32_t i, struct wr_op **top)
 {
@@ -369,6 +408,8 @@ static bool add_op(struct stream *s, const struct chain *c, uint32_t i, struct w
         through_map(s, op);
     } else if (op->kind == WR_OP_PARSE && i < c->sum) {
         through_parse(s, op);
+    } else if (op->kind == WR_OP_APPLY) {
+        through_apply(s, op->data, op->schema->ncols);
     } else if (op->kind == WR_OP_JOIN || op->kind == WR_OP_EXPAND) {
         through_wider(s, op, c->at[i - 1]->schema->ncols);
         if (op->kind == WR_OP_JOIN)

@@ -108,7 +108,7 @@ static struct results alerts_of(struct wr_stream *s, int64_t ts)
     return r;
 }
 
-static struct results batch_of(const struct wr_plan *plan, const struct wr_batch *b)
+static struct results batch_of(const struct wr_plan *plan, enum wr_table table, const struct wr_batch *b)
 {
     struct results r = {0};
     struct wr_run_opts opts = {.subs = plan->subs, .nsubs = plan->nsubs};
@@ -116,7 +116,7 @@ static struct results batch_of(const struct wr_plan *plan, const struct wr_batch
     const struct wr_rows *rows;
     const char *why;
     struct wr_span span;
-    cr_assert(run && wr_run_feed(run, WR_TABLE_DEVICE_NETWORK_EVENTS, b) == WR_OK);
+    cr_assert(run && wr_run_feed(run, table, b) == WR_OK);
     cr_assert_eq(wr_run_go(run, clock_now, &rows, &why, &span), WR_OK);
     for (uint64_t i = 0; i < rows->nrows; i++) {
         uint32_t row;
@@ -155,7 +155,7 @@ static uint32_t pass(struct wr_stream *s, const struct wr_plan *plan)
     }
     wr_batch_seal(b);
     cr_assert_eq(wr_stream_consume(s, WR_TABLE_DEVICE_NETWORK_EVENTS, b, clock_now), WR_OK);
-    struct results got = alerts_of(s, clock_now), want = batch_of(plan, b);
+    struct results got = alerts_of(s, clock_now), want = batch_of(plan, WR_TABLE_DEVICE_NETWORK_EVENTS, b);
     wr_batch_free(b);
     cr_expect_eq(got.n, want.n);
     for (uint32_t i = 0; i < got.n && i < want.n; i++)
@@ -247,6 +247,12 @@ Test(list_stream, each_row_is_judged_by_the_list_of_its_time)
 static const struct {
     const char *query, *why;
 } windowed[] = {
+    {"DeviceNetworkEvents | mv-apply x = pack_array(1, 2) to typeof(long) on (summarize s = sum(x))",
+     "a piece of it runs for each row or part"},
+    {"Syslog | mv-apply x = pack_array(1, 2) to typeof(long) on (where now() > datetime(2001-01-01) | summarize s = sum(x))",
+     "reads more than a row, or the time"},
+    {"Syslog | mv-apply x = pack_array(1, 2) to typeof(long) on (summarize s = sum(x)) | summarize count() by s",
+     "a piece of it runs for each row or part"},
     {"DeviceNetworkEvents | where DeviceName in (_GetWatchlist('w') | project SearchKey) | "
      "summarize count() by DeviceName",
      "judged again when a list changes"},
@@ -408,4 +414,68 @@ Test(list_stream, lists_from_anywhere_are_arguments_of_asim_parsers)
     for (size_t q = 0; q < sizeof asim / sizeof *asim; q++)
         for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
             check_asim(q, way);
+}
+
+/* Rows of a table that never change: a piece of the query for each row needs no window. */
+static const struct {
+    const char *query;
+    uint32_t rows;
+} pieces[] = {
+    {"Syslog | mv-apply C = extract_all(@'(.)', SyslogMessage) to typeof(string) on (summarize N = count() by C "
+     "| summarize M = max(N)) | where M >= 2 | project HostName, M",
+     4},
+    {"Syslog | extend P = split(SyslogMessage, ' ') | mv-apply P to typeof(string) on (where P startswith 'a' | top 1 by P asc) "
+     "| mv-expand I = range(1, 2) to typeof(long) | project HostName, P, I",
+     6},
+    {"Syslog | mv-expand W = split(SyslogMessage, ' ') to typeof(string) "
+     "| mv-apply C = extract_all(@'(.)', W) to typeof(string) on (summarize N = dcount(C)) | where N == 2 | project W, N",
+     6},
+    {"Syslog | mv-apply C = split(SyslogMessage, ' ') to typeof(string) on (where C == HostName) "
+     "| where TimeGenerated > ago(1h)",
+     1},
+};
+
+Test(list_stream, a_piece_runs_for_each_row_of_a_table_that_does_not_change)
+{
+    static const char *const messages[] = {"aa ab ac", "b aab", "", "x yy yx", "ab ba ws-4"};
+    struct wr_colset all = wr_colset_all(wr_schema_of(WR_TABLE_SYSLOG));
+    struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_SYSLOG), &all, 8);
+    cr_assert_not_null(b);
+    for (uint32_t i = 0; i < 5; i++) {
+        char host[8];
+        uint32_t r = wr_batch_row(b);
+        snprintf(host, sizeof host, "ws-%u", i);
+        wr_batch_set_i64(b, WR_SYSLOG_TimeGenerated, r, NOW - 1);
+        cr_assert(wr_batch_set_str(b, WR_SYSLOG_SyslogMessage, r, messages[i], strlen(messages[i])));
+        cr_assert(wr_batch_set_str(b, WR_SYSLOG_HostName, r, host, strlen(host)));
+    }
+    wr_batch_seal(b);
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct wr_plan *plan = plan_of(pieces[i].query);
+        cr_assert_eq(plan->mode, WR_MODE_STATELESS, "%s: %s", pieces[i].query, plan->why);
+        struct wr_stream *s = stream_of(plan);
+        struct results got = {0}, want = batch_of(plan, WR_TABLE_SYSLOG, b);
+        cr_assert_eq(wr_stream_consume(s, WR_TABLE_SYSLOG, b, NOW), WR_OK);
+        struct wr_alert *alerts = wr_stream_alerts(s);
+        for (const struct wr_alert *a = alerts; a; a = a->next) {
+            struct wr_buf text = {0};
+            for (uint32_t c = 0; c < a->ncells; c++)
+                add_cell(&text, a->cells[c].type, a->cells[c].null, a->cells[c].i, a->cells[c].r, a->cells[c].s);
+            add_row(&got, &text);
+            cr_expect_eq(a->first_seen, NOW - 1);
+        }
+        wr_alerts_free(alerts);
+        qsort(got.text, got.n, sizeof *got.text, by_text);
+        cr_expect_eq(want.n, pieces[i].rows, "%s", pieces[i].query);
+        cr_expect_eq(got.n, want.n, "%s", pieces[i].query);
+        for (uint32_t k = 0; k < got.n && k < want.n; k++)
+            cr_expect_str_eq(got.text[k], want.text[k]);
+        for (uint32_t k = 0; k < got.n; k++)
+            free(got.text[k]);
+        for (uint32_t k = 0; k < want.n; k++)
+            free(want.text[k]);
+        wr_stream_free(s);
+        wr_plan_free(plan);
+    }
+    wr_batch_free(b);
 }
