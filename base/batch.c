@@ -135,21 +135,38 @@ void wr_batch_seal(struct wr_batch *batch)
     batch->sealed = true;
 }
 
+static void put_le(char *at, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++)
+        at[i] = (char)(v >> (8 * i));
+}
+
 static void pack_col(const struct wr_batch *batch, uint16_t c, uint32_t row, struct wr_buf *out)
 {
     const struct wr_vec *v = &batch->col[c];
     if (!wr_vec_valid(v, row))
         return;
     if (v->s) {
-        if (v->type == WR_STRING && v->s[row].len == 0)
+        const struct wr_str *s = &v->s[row];
+        if (v->type == WR_STRING && s->len == 0)
             return;
-        wr_buf_u16(out, c);
-        wr_buf_blob(out, wr_str_data(&v->s[row]), v->s[row].len);
+        char *at = wr_buf_room(out, (size_t)s->len + 6);
+        if (!at)
+            return;
+        put_le(at, c, 2);
+        put_le(at + 2, s->len, 4);
+        if (s->len)
+            memcpy(at + 6, wr_str_data(s), s->len);
+        out->len += (size_t)s->len + 6;
     } else if (v->i || v->r) {
         uint64_t bits;
         memcpy(&bits, v->i ? (void *)&v->i[row] : (void *)&v->r[row], sizeof bits);
-        wr_buf_u16(out, c);
-        wr_buf_u64(out, bits);
+        char *at = wr_buf_room(out, 10);
+        if (!at)
+            return;
+        put_le(at, c, 2);
+        put_le(at + 2, bits, 8);
+        out->len += 10;
     }
 }
 
@@ -168,29 +185,20 @@ void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out)
     wr_row_pack_some(batch, row, &batch->wanted, out);
 }
 
-/* Reads one column of a packed row into row `r`. */
-static enum wr_err unpack_col(struct wr_batch *b, uint32_t r, struct wr_rd *rd)
+/* One column of a packed row into row `r`. */
+static bool unpack_field(struct wr_batch *b, uint32_t r, const struct wr_packed_col *f)
 {
-    uint16_t c = wr_rd_u16(rd);
-    if (rd->err || c >= b->schema->ncols || b->schema->cols[c].store != c)
-        return WR_ECORRUPT;
-    if (wr_type_is_str(b->schema->cols[c].type)) {
-        uint32_t n;
-        const uint8_t *p = wr_rd_blob(rd, &n);
-        if (rd->err)
-            return WR_ECORRUPT;
-        return wr_batch_set_str(b, c, r, (const char *)p, n) ? WR_OK : WR_ENOMEM;
+    struct wr_vec *v = &b->col[f->col];
+    if (v->s) {
+        wr_vec_set_valid(v, r);
+        return wr_str_copy(b->arena, (const char *)f->at, f->len, &v->s[r]);
     }
-    uint64_t bits = wr_rd_u64(rd);
-    if (rd->err)
-        return WR_ECORRUPT;
-    double real;
-    memcpy(&real, &bits, sizeof real);
-    if (b->schema->cols[c].type == WR_REAL)
-        wr_batch_set_real(b, c, r, real);
-    else
-        wr_batch_set_i64(b, c, r, (int64_t)bits);
-    return WR_OK;
+    if (!v->i && !v->r)
+        return true;
+    uint64_t bits = wr_le64(f->at);
+    memcpy(v->i ? (void *)&v->i[r] : (void *)&v->r[r], &bits, sizeof bits);
+    wr_vec_set_valid(v, r);
+    return true;
 }
 
 enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len)
@@ -198,13 +206,26 @@ enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len)
     if (batch->nrows == batch->cap)
         return WR_EFULL;
     uint32_t r = wr_batch_row(batch);
-    struct wr_rd rd = wr_rd_init(bytes, len);
-    while (rd.at < rd.end) {
-        enum wr_err err = unpack_col(batch, r, &rd);
-        if (err) {
-            wr_batch_unrow(batch);
-            return err;
-        }
+    const uint8_t *at = bytes, *end = len ? at + len : at;
+    struct wr_packed_col f;
+    enum wr_err err = WR_OK;
+    while (!err && at < end) {
+        if (!wr_row_col(batch->schema, &at, end, &f))
+            err = WR_ECORRUPT;
+        else if (!unpack_field(batch, r, &f))
+            err = WR_ENOMEM;
     }
-    return WR_OK;
+    if (err)
+        wr_batch_unrow(batch);
+    return err;
+}
+
+bool wr_row_is_sound(const struct wr_schema *schema, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes, *end = len ? at + len : at;
+    struct wr_packed_col f;
+    while (at < end)
+        if (!wr_row_col(schema, &at, end, &f))
+            return false;
+    return true;
 }

@@ -90,7 +90,8 @@ static inline void wr_vec_set_valid(struct wr_vec *vec, uint32_t row)
 }
 
 /* One row as bytes: the form in which the connection table keeps a row, rings carry it and the log
- * stores it. Holds the non-null wanted columns, (u16 column, value) each, ascending. */
+ * stores it. Holds the non-null wanted columns, (u16 column, value) each, ascending; little-endian. A string's value is
+ * u32 length and bytes, all others' 8 bytes. */
 struct wr_buf;
 /* Those of these columns that the batch has. */
 void wr_row_pack_some(const struct wr_batch *batch, uint32_t row, const struct wr_colset *cols, struct wr_buf *out);
@@ -98,5 +99,44 @@ void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out)
 /* Appends a packed row to `batch` (same schema); columns that the batch does not want are skipped.
  * WR_EFULL, WR_ECORRUPT (nothing appended), WR_ENOMEM. */
 enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len) WR_MUST_CHECK;
+
+/* One column of a packed row. */
+struct wr_packed_col {
+    uint16_t col;
+    uint32_t len;
+    const uint8_t *at; /* a string's bytes, or a number's 8 */
+};
+
+static inline uint32_t wr_le32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t wr_le64(const uint8_t *p)
+{
+    return wr_le32(p) | (uint64_t)wr_le32(p + 4) << 32;
+}
+
+/* Reads the column at *at and moves on; false: cut short, or none that this schema stores. */
+static inline bool wr_row_col(const struct wr_schema *schema, const uint8_t **at, const uint8_t *end, struct wr_packed_col *ret)
+{
+    const uint8_t *p = *at;
+    if (end - p < 6)
+        return false;
+    uint16_t c = (uint16_t)(p[0] | p[1] << 8);
+    if (c >= schema->ncols || schema->cols[c].store != c)
+        return false;
+    bool is_str = wr_type_is_str(schema->cols[c].type);
+    uint32_t len = is_str ? wr_le32(p + 2) : 8;
+    p += is_str ? 6 : 2;
+    if ((size_t)(end - p) < len)
+        return false;
+    *ret = (struct wr_packed_col){.col = c, .len = len, .at = p};
+    *at = p + len;
+    return true;
+}
+
+/* Are these bytes a packed row? */
+bool wr_row_is_sound(const struct wr_schema *schema, const void *bytes, size_t len);
 
 #endif

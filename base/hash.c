@@ -25,6 +25,18 @@ static inline __attribute__((always_inline)) void sip_round(uint64_t v[4])
     v[2] = rotl(v[2], 32);
 }
 
+/* The last 0 to 7 bytes, little-endian, without a loop: reads overlap. */
+static uint64_t tail(const uint8_t *p, size_t n)
+{
+    if (n >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        return a | (uint64_t)b << (8 * (n - 4));
+    }
+    return n == 0 ? 0 : (uint64_t)p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+}
+
 uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len)
 {
     uint64_t v[4] = {key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du,
@@ -38,9 +50,7 @@ uint64_t wr_hash(const struct wr_hash_key *key, const void *data, size_t len)
         sip_round(v);
         v[0] ^= m;
     }
-    uint64_t last = (uint64_t)len << 56;
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)p[i] << (8 * i);
+    uint64_t last = (uint64_t)len << 56 | tail(p, left);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;

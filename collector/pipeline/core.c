@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { EVENTS = 64 };
+
 struct wr_core {
     struct wr_core_opts opts;
     struct wr_ruleset *rules;
@@ -14,7 +16,9 @@ struct wr_core {
     struct wr_conn *conn; /* NULL: no rule reads connections */
     struct wr_engine *engine;
     struct wr_batch *made[WR_CONN_TABLES]; /* rows of wr_conn_tables on their way to the rules */
-    struct wr_batch *event;         /* one endpoint event being unpacked */
+    struct wr_packed event[EVENTS]; /* endpoint events, until something else comes or there are enough: together they are faster */
+    struct wr_buf event_bytes;
+    uint32_t nevents;
     struct wr_batch *gather[WR_NTABLES]; /* rows until the turn; NULL: nobody reads them, or by way of connections */
     struct wr_fileposs files;
     uint64_t lost; /* connections that were given up too early, so far */
@@ -62,7 +66,6 @@ static bool make_parts(struct wr_core *core)
         if (!core->made[i])
             return false;
     }
-    core->event = table_batch(WR_TABLE_DEVICE_NETWORK_EVENTS, &w->event_cols, 1);
     for (int t = 0; t < WR_NTABLES; t++) {
         if (!wr_wants_rows(w, (enum wr_table)t))
             continue;
@@ -70,7 +73,7 @@ static bool make_parts(struct wr_core *core)
         if (!core->gather[t])
             return false;
     }
-    return core->conn && core->engine && core->event;
+    return core->conn && core->engine;
 }
 
 struct wr_core *wr_core_new(struct wr_ruleset *rules, const struct wr_core_opts *opts)
@@ -92,7 +95,7 @@ static void free_parts(struct wr_core *core)
 {
     for (int i = 0; i < WR_CONN_TABLES; i++)
         wr_batch_free(core->made[i]);
-    wr_batch_free(core->event);
+    wr_buf_fini(&core->event_bytes);
     for (int t = 0; t < WR_NTABLES; t++)
         wr_batch_free(core->gather[t]);
     wr_conn_free(core->conn);
@@ -173,12 +176,31 @@ static enum wr_err apply_flow_who(struct wr_core *core, const struct wr_input *i
     return apply_flow(core, &flow, who);
 }
 
+/* The events that have gathered: before anything that comes after them. */
+static enum wr_err give_events(struct wr_core *core)
+{
+    uint32_t n = core->nevents;
+    size_t at = 0;
+    for (uint32_t i = 0; i < n; i++) { /* only now: the buffer has moved as it grew */
+        core->event[i].bytes = core->event_bytes.data + at;
+        at += core->event[i].len;
+    }
+    core->nevents = 0;
+    enum wr_err err = n ? wr_conn_events(core->conn, core->event, n) : WR_OK;
+    wr_buf_reset(&core->event_bytes);
+    return err;
+}
+
 static enum wr_err apply_event(struct wr_core *core, const struct wr_input *input)
 {
-    if (!wr_batch_reset(core->event))
+    if (!wr_row_is_sound(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), input->bytes, input->len))
+        return WR_ECORRUPT;
+    enum wr_err err = core->nevents == EVENTS ? give_events(core) : WR_OK;
+    wr_buf_add(&core->event_bytes, input->bytes, input->len);
+    if (core->event_bytes.err)
         return WR_ENOMEM;
-    enum wr_err err = wr_row_unpack(core->event, input->bytes, input->len);
-    return err ? err : wr_conn_event(core->conn, core->event, 0, core->now_ns);
+    core->event[core->nevents++] = (struct wr_packed){.len = input->len, .now_ns = core->now_ns};
+    return err;
 }
 
 static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const struct wr_input *input)
@@ -188,12 +210,12 @@ static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const st
         return apply_event(core, input);
     if (!batch)
         return WR_OK; /* logged under other rules */
-    if (batch->nrows == batch->cap) {
-        enum wr_err err = give(core, table, batch);
-        if (err)
-            return err;
-    }
-    enum wr_err err = wr_row_unpack(batch, input->bytes, input->len);
+    enum wr_err err = give_events(core);
+    if (!err && batch->nrows == batch->cap)
+        err = give(core, table, batch);
+    if (err)
+        return err;
+    err = wr_row_unpack(batch, input->bytes, input->len);
     if (!err && core->wants.conn)
         err = wr_conn_learn(core->conn, table, batch, batch->nrows - 1, core->now_ns);
     return err;
@@ -221,7 +243,9 @@ static enum wr_err drain(struct wr_core *core)
 
 static enum wr_err turn(struct wr_core *core)
 {
-    enum wr_err err = wr_conn_advance(core->conn, core->now_ns);
+    enum wr_err err = give_events(core);
+    if (!err)
+        err = wr_conn_advance(core->conn, core->now_ns);
     if (!err)
         err = drain(core);
     for (int t = 0; t < WR_NTABLES && !err; t++)
@@ -269,11 +293,14 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
 {
     if (input->arrival_ns > core->now_ns)
         core->now_ns = input->arrival_ns;
+    enum wr_err err;
     switch (input->type) {
     case WR_INPUT_FLOWS:
-        return apply_flows(core, input);
+        err = give_events(core);
+        return err ? err : apply_flows(core, input);
     case WR_INPUT_FLOW_WHO:
-        return apply_flow_who(core, input);
+        err = give_events(core);
+        return err ? err : apply_flow_who(core, input);
     case WR_INPUT_FILE:
         return apply_file(core, input);
     case WR_INPUT_TURN:
@@ -316,7 +343,7 @@ enum wr_err wr_core_reload(struct wr_core *core, struct wr_ruleset *rules, const
 {
     struct wr_core *fresh = wr_core_new(rules, opts);
     struct wr_buf conn = {0}, engine = {0};
-    enum wr_err err = fresh ? WR_OK : WR_ENOMEM;
+    enum wr_err err = fresh ? give_events(core) : WR_ENOMEM;
     if (!err) {
         wr_core_save(core, &conn, &engine);
         err = conn.err ? conn.err : engine.err;

@@ -150,6 +150,10 @@ const char *wr_protocol_text(uint8_t proto, char number[8])
 
 bool wr_protocol_parse(const char *text, size_t len, uint8_t *ret_proto)
 {
+    if (len == 3 && (memcmp(text, "Tcp", 3) == 0 || memcmp(text, "Udp", 3) == 0)) { /* nearly all */
+        *ret_proto = text[0] == 'T' ? 6 : 17;
+        return true;
+    }
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
         if (strlen(protocols[i].name) == len && strncasecmp(protocols[i].name, text, len) == 0) {
             *ret_proto = protocols[i].proto;

@@ -21,30 +21,41 @@
 #define DAY (86400 * WR_SECOND)
 #define SILENT                                                                                     \
     (3600 * WR_SECOND) /* of a sensor that tells of every connection; of one that caps: a day */
+#define RELIST (60 * WR_SECOND) /* the order of use is to the minute: putting an agent last touches three others */
 
 static struct wr_agent *agent_at(const struct wr_conn *c, uint32_t i)
 {
     return wr_pool_at(&c->agents, i);
 }
 
-static uint32_t hash_of(const struct wr_conn *c, const uint8_t addr[16])
+uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16])
 {
     return (uint32_t)wr_hash(&c->hash_key, addr, 16);
 }
 
-static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
+static uint32_t find_of(const struct wr_conn *c, const uint8_t addr[16], bool v6, uint32_t hash)
 {
-    uint32_t hash = hash_of(c, addr), pos = hash, i;
+    uint32_t pos = hash, i;
     while ((i = wr_index_next(&c->by_addr, hash, &pos)) != WR_NONE)
         if (agent_at(c, i)->v6 == v6 && memcmp(agent_at(c, i)->addr, addr, 16) == 0)
             break;
     return i;
 }
 
-void wr_agent_foresee(const struct wr_conn *c, const uint8_t addr[16])
+static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 {
-    if (c->by_addr.slot)
-        __builtin_prefetch(&c->by_addr.slot[hash_of(c, addr) & c->by_addr.mask]);
+    return find_of(c, addr, v6, wr_agent_hash(c, addr));
+}
+
+void wr_agent_foresee(const struct wr_conn *c, uint32_t i)
+{
+    wr_who_foresee(c, agent_at(c, i)->called[0].name);
+}
+
+uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash)
+{
+    uint32_t pos = hash;
+    return wr_index_next(&c->by_addr, hash, &pos);
 }
 
 static void unlist(struct wr_conn *c, uint32_t i)
@@ -59,6 +70,7 @@ static void enlist(struct wr_conn *c, uint32_t i)
     struct wr_agent *a = agent_at(c, i);
     a->prev = c->agent.tail;
     a->next = WR_NONE;
+    a->listed = c->now;
     *(c->agent.tail == WR_NONE ? &c->agent.head : &agent_at(c, c->agent.tail)->next) = i;
     c->agent.tail = i;
 }
@@ -67,7 +79,7 @@ static void drop(struct wr_conn *c, uint32_t i)
 {
     struct wr_agent *a = agent_at(c, i);
     unlist(c, i);
-    wr_index_del(&c->by_addr, hash_of(c, a->addr), i);
+    wr_index_del(&c->by_addr, wr_agent_hash(c, a->addr), i);
     for (int k = 0; k < WR_CALLED; k++)
         wr_who_give(c, a->called[k].name);
     c->nagents--;
@@ -76,12 +88,14 @@ static void drop(struct wr_conn *c, uint32_t i)
 
 /* The address' record, made when there is none; the one used longest ago goes when there is no
  * room. */
-static enum wr_err get(struct wr_conn *c, const uint8_t addr[16], bool v6, uint32_t *ret_i)
+static enum wr_err get(struct wr_conn *c, const uint8_t addr[16], bool v6, uint32_t hash, uint32_t *ret_i)
 {
-    uint32_t i = find(c, addr, v6);
+    uint32_t i = find_of(c, addr, v6, hash);
     if (i != WR_NONE) {
-        unlist(c, i);
-        enlist(c, i);
+        if (c->now - agent_at(c, i)->listed > RELIST) {
+            unlist(c, i);
+            enlist(c, i);
+        }
         *ret_i = i;
         return WR_OK;
     }
@@ -98,7 +112,7 @@ static enum wr_err get(struct wr_conn *c, const uint8_t addr[16], bool v6, uint3
     a->heard = a->unmanaged = a->silent = -1;
     for (int k = 0; k < WR_CALLED; k++)
         a->called[k].name = WR_NONE;
-    if (!wr_index_put(&c->by_addr, hash_of(c, addr), i)) {
+    if (!wr_index_put(&c->by_addr, hash, i)) {
         wr_pool_give(&c->agents, i);
         return WR_ENOMEM;
     }
@@ -144,6 +158,7 @@ static void pop(struct wr_conn *c, struct wr_agent *a)
     wr_who_give(c, a->called[0].name);
     memmove(a->called, a->called + 1, (WR_CALLED - 1) * sizeof *a->called);
     a->called[WR_CALLED - 1].name = WR_NONE;
+    a->device = 0;
 }
 
 static enum wr_err push(struct wr_conn *c, struct wr_agent *a, struct wr_who name, int64_t when, uint8_t rank)
@@ -155,6 +170,7 @@ static enum wr_err push(struct wr_conn *c, struct wr_agent *a, struct wr_who nam
     wr_who_give(c, a->called[WR_CALLED - 1].name);
     memmove(a->called + 1, a->called, (WR_CALLED - 1) * sizeof *a->called);
     a->called[0] = (struct wr_called){.from = when, .name = i, .rank = rank};
+    a->device = 0;
     return WR_OK;
 }
 
@@ -172,6 +188,7 @@ static enum wr_err rename_device(struct wr_conn *c, struct wr_agent *a, struct w
     wr_who_give(c, top->name);
     top->name = i;
     top->rank = rank;
+    a->device = 0;
     return WR_OK;
 }
 
@@ -203,26 +220,40 @@ enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, 
     uint32_t i;
     if (!name.len || name.len > WR_WHO_MAX_TEXT)
         return WR_OK;
-    enum wr_err err = get(c, addr, v6, &i);
+    enum wr_err err = get(c, addr, v6, wr_agent_hash(c, addr), &i);
     return err ? err : called(c, agent_at(c, i), name, when, (uint8_t)rank);
 }
 
-enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name,
-                           int64_t when, bool capped)
+/* Its newest name is this very text. */
+static bool is_called(const struct wr_conn *c, const struct wr_agent *a, struct wr_who name)
 {
+    struct wr_who top = wr_who_at(c, a->called[0].name);
+    return name.len && top.len == name.len && memcmp(top.at, name.at, name.len) == 0;
+}
+
+enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device)
+{
+    struct wr_who name = t->text[WR_TOLD_DEVICE];
+    int64_t when = wr_told_when(c, t);
     uint32_t i;
-    enum wr_err err = get(c, addr, v6, &i);
+    enum wr_err err = get(c, t->addr[0], t->v6, t->agent_hash, &i);
     if (err)
         return err;
     struct wr_agent *a = agent_at(c, i);
+    bool known = is_called(c, a, name);
+    *ret_device = known && a->device ? a->device : name.len ? name_hash(name) : 0;
+    if (known)
+        a->device = *ret_device;
     if (c->first_heard < 0 || when < c->first_heard)
         c->first_heard = when;
     if (when < a->heard)
         return WR_OK;
     a->heard = when;
-    a->capped = capped;
+    a->capped = t->capped;
     a->unseen = 0;
-    return name.len ? called(c, a, name, when, WR_CALLER_AGENT) : WR_OK;
+    if (!name.len || (known && when >= a->called[0].from))
+        return WR_OK;
+    return called(c, a, name, when, WR_CALLER_AGENT);
 }
 
 struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when)
@@ -290,7 +321,7 @@ static enum wr_err emit(struct wr_conn *c, const struct wr_entry *e, uint8_t sid
         return WR_ENOMEM;
     wr_buf_reset(&c->buf);
     wr_row_pack(c->one_sided, 0, &c->buf);
-    enum wr_err err = c->buf.err ? WR_ENOMEM : wr_row_event(c, WR_NONE, side, &r);
+    enum wr_err err = c->buf.err ? WR_ENOMEM : wr_row_event(c, WR_NONE, side, c->buf.data, c->buf.len, &r);
     if (err)
         return err;
     wr_crow_at(c, r)->table = table;
@@ -305,7 +336,7 @@ enum wr_err wr_agent_unexplained(struct wr_conn *c, const struct wr_entry *e)
     if (!c->opts.one_sided || c->first_heard < 0 ||
         strcmp(wr_address_type(e->key.addr[side], e->key.v6), "Private") != 0)
         return WR_OK;
-    enum wr_err err = get(c, e->key.addr[side], e->key.v6, &i);
+    enum wr_err err = get(c, e->key.addr[side], e->key.v6, wr_agent_hash(c, e->key.addr[side]), &i);
     if (err)
         return err;
     struct wr_agent *a = agent_at(c, i);
@@ -381,6 +412,7 @@ void wr_agents_save(const struct wr_conn *c, struct wr_buf *out)
         wr_buf_u64(out, (uint64_t)(a->heard + 1));
         wr_buf_u64(out, (uint64_t)(a->unmanaged + 1));
         wr_buf_u64(out, (uint64_t)(a->silent + 1));
+        wr_buf_u64(out, (uint64_t)a->listed);
         wr_buf_u32(out, a->unseen);
         wr_buf_u32(out, a->other);
         save_names(c, a, out);
@@ -408,7 +440,7 @@ enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd)
         uint32_t i, had = c->nagents;
         if (!addr || flags > 7)
             return WR_ECORRUPT;
-        enum wr_err err = get(c, addr, flags & 1, &i);
+        enum wr_err err = get(c, addr, flags & 1, wr_agent_hash(c, addr), &i);
         if (err || c->nagents == had) /* an address twice */
             return err ? err : WR_ECORRUPT;
         struct wr_agent *a = agent_at(c, i);
@@ -417,6 +449,9 @@ enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd)
         a->heard = rd_when(rd);
         a->unmanaged = rd_when(rd);
         a->silent = rd_when(rd);
+        a->listed = (int64_t)wr_rd_u64(rd);
+        if (a->listed < 0 || a->listed > c->now)
+            return WR_ECORRUPT;
         a->unseen = wr_rd_u32(rd);
         a->other = wr_rd_u32(rd);
         if ((err = load_names(c, a, rd)))

@@ -105,6 +105,7 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     wr_nats_init(&c->nat);
     c->nat.inside = wr_session_shows_nat(&opts->sessions);
     c->first_heard = -1;
+    c->advanced = INT64_MIN;
     c->next_id = 1;
     if (!make_scratch(c)) {
         wr_conn_free(c);
@@ -190,6 +191,8 @@ static void note_lag(struct wr_conn *c, int64_t start)
 
 enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
 {
+    if (now_ns == conn->advanced) /* nothing that came since is due at once */
+        return WR_OK;
     if (now_ns > conn->now)
         conn->now = now_ns < WR_TIME_MAX ? now_ns : WR_TIME_MAX;
     if (conn->opts.final_only)
@@ -205,7 +208,11 @@ enum wr_err wr_conn_advance(struct wr_conn *conn, int64_t now_ns)
         err = expire(conn, WR_LRU_DONE, done);
     if (!err)
         err = expire(conn, WR_LRU_QUICK, quick);
-    return err ? err : expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
+    if (!err)
+        err = expire(conn, WR_LRU_SLOW, TCP_IDLE + quick);
+    if (!err)
+        conn->advanced = now_ns;
+    return err;
 }
 
 static enum wr_err learn(struct wr_conn *c, struct wr_entry *e, const struct wr_record *rec, const struct wr_flow *flow,
@@ -246,7 +253,7 @@ static enum wr_err take_record(struct wr_conn *conn, struct wr_record *rec, cons
     }
     uint32_t second, i = wr_match_record(conn, rec, flow, &second);
     if (i == WR_NONE) {
-        err = wr_table_add(conn, &rec->key, rec->start, &i);
+        err = wr_table_add(conn, &rec->key, rec->hash, rec->start, &i);
         if (!err && conn->sessions)
             err = wr_observer_note(conn, flow->point, flow->exporter);
         if (err)

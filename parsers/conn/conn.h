@@ -116,6 +116,14 @@ enum wr_err wr_conn_flow_who(struct wr_conn *conn, const struct wr_flow *flow, s
  * want wr_conn_event_cols(). */
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                           int64_t now_ns) WR_MUST_CHECK;
+/* `n` of them in a row, each as wr_row_pack() made it of such a batch, with its own time: the same, and faster. One that is no
+ * packed row (WR_ECORRUPT) or fails is left out; the others are taken, and the first failure is returned. */
+struct wr_packed {
+    const void *bytes;
+    uint32_t len;
+    int64_t now_ns;
+};
+enum wr_err wr_conn_events(struct wr_conn *conn, const struct wr_packed *rows, uint32_t n) WR_MUST_CHECK;
 /* Row `row` of CommonSecurityLog: a firewall's line may tell of a translation. The batch has wr_conn_firewall_cols(). */
 enum wr_err wr_conn_firewall(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row,
                              int64_t now_ns) WR_MUST_CHECK;

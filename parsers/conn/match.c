@@ -215,7 +215,7 @@ enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_ope
     bool near = false;
     *ret_i = WR_NONE;
     *ret_ambiguous = false;
-    for (uint32_t i = wr_table_newest(c, &open->key); i != WR_NONE; i = wr_entry_at(c, i)->older) {
+    for (uint32_t i = wr_table_newest_of(c, &open->key, open->hash); i != WR_NONE; i = wr_entry_at(c, i)->older) {
         const struct wr_entry *e = wr_entry_at(c, i);
         if (outside(e, open->opened) > WR_OPEN_FAR)
             continue;

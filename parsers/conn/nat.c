@@ -450,6 +450,7 @@ void wr_nat_opening(struct wr_conn *c, struct wr_opening *open)
     if (!moved || outport)
         return;
     open->key = key;
+    open->hash = wr_table_hash(c, &key);
     open->side = end;
     open->moved = true;
 }

@@ -114,12 +114,12 @@ static enum wr_err put(struct wr_conn *c, const struct wr_remote_key *key, int64
 }
 
 enum wr_err wr_recent_note(struct wr_conn *c, const struct wr_conn_key *key, uint8_t side,
-                           int64_t when)
+                           int64_t when, const char *packed, size_t len)
 {
     struct wr_remote_key k = key_of(key, side);
     while (c->recent.head != WR_NONE && recent_at(c, c->recent.head)->when < when - DAY)
         drop(c, c->recent.head);
-    return put(c, &k, when, c->buf.data, c->buf.len);
+    return put(c, &k, when, packed, len);
 }
 
 /* The event's columns with the connection's time and local port, in c->buf. */

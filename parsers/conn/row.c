@@ -211,9 +211,9 @@ static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
     return wr_row_name(c, row);
 }
 
-enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *ret_r)
+enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r)
 {
-    char *packed = malloc(c->buf.len + 1);
+    char *packed = malloc(len + 1);
     if (!packed)
         return WR_ENOMEM;
     enum wr_err err = wr_row_add(c, ret_r);
@@ -222,11 +222,11 @@ enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *
         return err;
     }
     struct wr_crow *row = wr_crow_at(c, *ret_r);
-    if (c->buf.len)
-        memcpy(packed, c->buf.data, c->buf.len);
+    if (len)
+        memcpy(packed, bytes, len);
     row->packed = packed;
     row->opened = 0;
-    row->len = (uint32_t)c->buf.len;
+    row->len = (uint32_t)len;
     row->table = WR_DUE_EVENTS;
     row->side = side;
     row->entry = i;
@@ -246,7 +246,7 @@ static enum wr_err add_remote_row(struct wr_conn *c, uint32_t i, bool *ret_found
     enum wr_err err = wr_recent_event(c, e, wr_entry_initiator(e, &why), ret_found);
     if (err || !*ret_found)
         return err;
-    err = wr_row_event(c, i, wr_entry_initiator(e, &why), &r);
+    err = wr_row_event(c, i, wr_entry_initiator(e, &why), c->buf.data, c->buf.len, &r);
     if (err)
         return err;
     struct wr_crow *row = wr_crow_at(c, r);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x434e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x444e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */

@@ -41,10 +41,38 @@ uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
     return wr_table_newest_of(c, key, wr_table_hash(c, key));
 }
 
-void wr_table_foresee_key(const struct wr_conn *c, const struct wr_conn_key *key)
+static void foresee_slot(const struct wr_index *index, uint32_t hash)
 {
-    if (c->by_key.slot)
-        __builtin_prefetch(&c->by_key.slot[wr_table_hash(c, key) & c->by_key.mask]);
+    if (index->slot)
+        __builtin_prefetch(&index->slot[hash & index->mask]);
+}
+
+void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, uint32_t n)
+{
+    uint32_t item[WR_FORESEEN], agent[WR_FORESEEN];
+    for (uint32_t k = 0; k < n; k++) {
+        if (told[k].opens)
+            foresee_slot(&c->by_key, told[k].open.hash);
+        if (told[k].local)
+            foresee_slot(&c->by_addr, told[k].agent_hash);
+    }
+    if (n == 1)
+        return; /* nothing to do meanwhile */
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t pos = told[k].open.hash;
+        item[k] = told[k].opens ? wr_index_next(&c->by_key, told[k].open.hash, &pos) : WR_NONE;
+        agent[k] = told[k].local ? wr_agent_first(c, told[k].agent_hash) : WR_NONE;
+        if (item[k] != WR_NONE)
+            prefetch_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
+        if (agent[k] != WR_NONE)
+            prefetch_bytes(wr_pool_at(&c->agents, agent[k]), sizeof(struct wr_agent));
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        if (item[k] != WR_NONE)
+            wr_table_prefetch(c, wr_entry_at(c, item[k]));
+        if (agent[k] != WR_NONE)
+            wr_agent_foresee(c, agent[k]);
+    }
 }
 
 void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n)
@@ -329,7 +357,7 @@ static enum wr_err evict(struct wr_conn *c)
     return wr_table_drop(c, oldest);
 }
 
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
                          uint32_t *ret_i)
 {
     while (c->stats.live >= c->opts.max_connections) {
@@ -342,7 +370,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
     e->key = *key;
-    e->hash = wr_table_hash(c, key);
+    e->hash = hash;
     e->start = e->last = start;
     e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
     e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;

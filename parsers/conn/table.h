@@ -218,6 +218,8 @@ struct wr_agent {
     struct wr_called called[WR_CALLED]; /* newest first; name WR_NONE: no more */
     uint32_t other;  /* hash of a name that another source has for the device that an agent names; 0 none */
     uint32_t unseen; /* connections without an event since it was heard */
+    uint32_t device; /* wr_clock_device() of its newest name; 0: not worked out */
+    int64_t listed;  /* when it was last put at the end of the list */
     int64_t heard, unmanaged, silent; /* newest event; when it was told to be unmanaged; `heard` of the silence that was told */
 };
 
@@ -290,9 +292,9 @@ struct wr_conn {
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
     struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */
     struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
-    struct wr_buf buf, event; /* event: the one at hand, packed */
+    struct wr_buf buf, event; /* event: those at hand, packed */
     uint64_t next_id, next_born;
-    int64_t now;
+    int64_t now, advanced; /* advanced: to where wr_conn_advance went */
     bool seen_event, sessions, flushing;
 };
 
@@ -321,19 +323,20 @@ static inline struct wr_total *wr_total_at(const struct wr_conn *c, uint32_t i)
 
 enum { WR_FORESEEN = 32 };
 struct wr_record;
+struct wr_told;
 /* table.c: entries and rows in their lists and indexes */
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
 uint32_t wr_table_newest(const struct wr_conn *c,
                          const struct wr_conn_key *key); /* newest, or WR_NONE */
 uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash);
 /* A new entry in its chain and lru list; evicts the oldest when full. */
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, int64_t start,
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
                          uint32_t *ret_i);
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
 /* Asks for the memory that these records will touch, in three moves; each needs what the one before asked for. */
-void wr_table_foresee_key(const struct wr_conn *c, const struct wr_conn_key *key);
 void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n);
+void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, uint32_t n);
 /* Asks for the memory that counting a record of this entry will touch. */
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e);
 void wr_table_touch(struct wr_conn *c, uint32_t i);
@@ -371,7 +374,7 @@ struct wr_opening {
     int64_t opened; /* by the exporters' clocks */
     int64_t skew;   /* what that differs from the event's time */
     uint64_t digest;
-    uint32_t device;
+    uint32_t device, hash; /* hash: of the key */
     uint8_t side;
     bool moved; /* its tuple was translated */
 };
@@ -405,6 +408,44 @@ enum wr_err wr_join_matched(struct wr_conn *c, uint32_t i);
 enum wr_err wr_join_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_t told);
 /* An entry of flows without rows has another key: it may be one with an entry there. Returns the one that stays. */
 enum wr_err wr_join_move(struct wr_conn *c, uint32_t i, const struct wr_conn_key *key, bool swap, uint32_t *ret_i);
+
+/* told.c: what an event says; texts are borrowed from it */
+enum {
+    WR_TOLD_DEVICE,
+    WR_TOLD_ACTION,
+    WR_TOLD_LOCAL_IP,
+    WR_TOLD_REMOTE_IP,
+    WR_TOLD_PROTOCOL,
+    WR_TOLD_URL,
+    WR_TOLD_TEXTS
+};
+enum {
+    WR_TOLD_TIME,
+    WR_TOLD_LOCAL_PORT,
+    WR_TOLD_REMOTE_PORT,
+    WR_TOLD_SENT,
+    WR_TOLD_RECEIVED,
+    WR_TOLD_REPORT,
+    WR_TOLD_NUMBERS
+};
+struct wr_told {
+    struct wr_who text[WR_TOLD_TEXTS];
+    int64_t number[WR_TOLD_NUMBERS];
+    uint8_t numbers; /* bit: it says that number */
+    uint8_t action;  /* WR_ACTION_* */
+    bool opens;      /* a connection: `open` has its ends */
+    bool local, v6, capped; /* addr[0] is known; the sensor tells of some connections only */
+    uint8_t addr[2][16];    /* local, remote (when it opens) */
+    uint32_t agent_hash;    /* of addr[0] */
+    size_t at;              /* in c->event: the columns that stay, packed */
+    uint32_t len;
+    struct wr_opening open;
+};
+enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_told *ret_t);
+enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed, struct wr_told *ret_t);
+/* The event's time, by its device's clock; now where it has none. */
+int64_t wr_told_when(const struct wr_conn *c, const struct wr_told *t);
+int64_t wr_told_bytes(const struct wr_told *t, int number); /* -1: it does not say */
 
 /* nat.c: translations of addresses, as events and flow records tell of them */
 #define WR_NAT_POINT UINT32_C(0x6e617400) /* xor: what one exporter sees on both sides of a translation are two views */
@@ -470,9 +511,12 @@ void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* agent.c */
-enum wr_err wr_agent_heard(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
-                           bool capped);
-void wr_agent_foresee(const struct wr_conn *c, const uint8_t addr[16]);
+uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16]);
+/* The agent at t->addr[0] spoke. Returns its device's number, 0 where the event names none. */
+enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device);
+/* The first that may have this hash, or WR_NONE; and what hearing it will touch is asked for. */
+uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash);
+void wr_agent_foresee(const struct wr_conn *c, uint32_t i);
 /* Somebody calls the device at an address so, from `when` on. */
 enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                             enum wr_caller rank);
@@ -494,7 +538,8 @@ enum wr_err wr_answers_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* recent.c */
 /* The event packed in c->buf, of the end `side`. */
-enum wr_err wr_recent_note(struct wr_conn *c, const struct wr_conn_key *key, uint8_t side, int64_t when);
+enum wr_err wr_recent_note(struct wr_conn *c, const struct wr_conn_key *key, uint8_t side, int64_t when, const char *packed,
+                           size_t len);
 /* An event for the entry from what was told last, packed in c->buf. */
 enum wr_err wr_recent_event(struct wr_conn *c, const struct wr_entry *e, uint8_t side, bool *ret_found);
 void wr_recents_fini(struct wr_conn *c);
@@ -505,6 +550,7 @@ enum wr_err wr_recents_load(struct wr_conn *c, struct wr_rd *rd);
 enum wr_err wr_who_take(struct wr_conn *c, struct wr_who who, uint32_t *ret_i);
 void wr_who_give(struct wr_conn *c, uint32_t i);
 struct wr_who wr_who_at(const struct wr_conn *c, uint32_t i);
+void wr_who_foresee(const struct wr_conn *c, uint32_t i);
 enum wr_err wr_who_learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who);
 bool wr_who_tells_process(const struct wr_conn *c, const struct wr_entry *e, uint8_t side);
 /* The columns of a flow-only row whose local end is `side`. */
@@ -532,8 +578,8 @@ const char *wr_why_text(uint8_t why);
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
 void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state);
-/* An event's row, packed in c->buf, at the head of the entry's list. */
-enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, uint32_t *ret_r);
+/* The row of a packed event, at the head of the entry's list; of none for WR_NONE. Copies `bytes`. */
+enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r);
 /* The wait of an entry has ended: its row is decided by what is there. */
 enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i);
 /* The flow-only row of an entry that no event explains. */

@@ -63,6 +63,12 @@ struct wr_who wr_who_at(const struct wr_conn *c, uint32_t i)
     return (struct wr_who){.at = item_at(c, i)->bytes, .len = item_at(c, i)->len};
 }
 
+void wr_who_foresee(const struct wr_conn *c, uint32_t i)
+{
+    if (i != WR_NONE)
+        __builtin_prefetch(item_at(c, i));
+}
+
 void wr_who_give(struct wr_conn *c, uint32_t i)
 {
     if (i == WR_NONE || --item_at(c, i)->refs)

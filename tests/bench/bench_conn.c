@@ -164,23 +164,38 @@ static int give_event(struct wr_conn *c, struct wr_batch *b, const struct wr_flo
     return !wr_batch_reset(b) || add_event(b, f, host) || wr_conn_event(c, b, 0, now) != WR_OK;
 }
 
-/* Connection `i` of the mix: 10.x of 65,536 hosts to a few servers. */
-static struct wr_flow mixed_flow(uint32_t i)
+/* Connection `i` of the mix: of `hosts` (a power of 2) 10.x to a server. */
+static struct wr_flow mixed_flow(uint32_t i, uint32_t hosts)
 {
     struct wr_flow f = flow_of(0);
-    uint32_t host = i * 2654435761u >> 16;
+    uint32_t host = i * 2654435761u & (hosts - 1);
     f.src[0] = 10;
     f.src[1] = 0;
     f.src[2] = (uint8_t)(host >> 8);
     f.src[3] = (uint8_t)host;
-    f.sport = (uint16_t)(1024 + (i >> 16) % 64000);
+    f.sport = (uint16_t)(1024 + i / hosts % 64000);
     f.dport = 587;
     f.tcp_flags = 0x1b;
     return f;
 }
 
+/* The rows of `b` as the pipeline has them: packed, one after another in `bytes`. */
+static int pack(const struct wr_batch *b, int64_t now, struct wr_buf *bytes, struct wr_packed *ret)
+{
+    wr_buf_reset(bytes);
+    for (uint32_t i = 0; i < b->nrows; i++) {
+        size_t before = bytes->len;
+        wr_row_pack(b, i, bytes);
+        ret[i] = (struct wr_packed){.len = (uint32_t)(bytes->len - before), .now_ns = now};
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < b->nrows; at += ret[i++].len)
+        ret[i].bytes = bytes->data + at;
+    return bytes->err != WR_OK;
+}
+
 /* Events of new connections and flows of those that have one, 1:1, with `live` connections in the table: the oldest go as new
- * ones come. In batches of 1,024, events made before the clock runs; rows drained within. */
+ * ones come; flows are of the newer half, which cannot have gone. In batches of 1,024, events made and packed before the clock runs; rows drained within. */
 static int mixed(uint32_t live, uint32_t rounds)
 {
     struct wr_conn_opts opts = {.wanted = mail_columns(), .expect_endpoint = true, .max_connections = live};
@@ -189,28 +204,32 @@ static int mixed(uint32_t live, uint32_t rounds)
     struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, 1024);
     struct wr_batch *events = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &cols, DRAIN_EVERY);
     static struct wr_flow flows[DRAIN_EVERY];
+    static struct wr_packed packed[DRAIN_EVERY];
     static uint64_t state = 88172645463325252u;
+    struct wr_buf bytes = {0};
     int failed = !c || !b || !events;
     double in[2] = {0, 0}, out = 0;
-    uint32_t fill = live / DRAIN_EVERY;
+    uint32_t fill = live / DRAIN_EVERY, hosts = 1024;
+    while (hosts < 32768 && hosts < live / 32)
+        hosts *= 2;
     for (uint32_t k = 0; !failed && k < fill + rounds; k++) {
         int64_t now = T0 + k * INT64_C(1000000);
         failed = !wr_batch_reset(events);
         for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++) {
-            struct wr_flow f = mixed_flow(k * DRAIN_EVERY + i);
+            struct wr_flow f = mixed_flow(k * DRAIN_EVERY + i, hosts);
             f.start_ns = f.end_ns = now;
             failed = add_event(events, &f, (uint32_t)f.src[2] << 8 | f.src[3]);
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            uint32_t back = k < fill ? 0 : (uint32_t)(state % (live - 2 * DRAIN_EVERY)) + DRAIN_EVERY;
-            flows[i] = mixed_flow(k * DRAIN_EVERY + i - back);
-            flows[i].start_ns = flows[i].end_ns = now - back / DRAIN_EVERY * INT64_C(1000000) + 1000;
+            uint32_t back = k < fill ? 0 : (uint32_t)(state % (live / 2 - DRAIN_EVERY)) + DRAIN_EVERY;
+            flows[i] = mixed_flow(k * DRAIN_EVERY + i - back, hosts);
+            flows[i].start_ns = flows[i].end_ns = T0 + (k * DRAIN_EVERY + i - back) / DRAIN_EVERY * INT64_C(1000000) + 1000;
             flows[i].octets[0] = state >> 40;
         }
+        failed = failed || pack(events, now, &bytes, packed);
         double start = seconds();
-        for (uint32_t i = 0; !failed && i < DRAIN_EVERY; i++)
-            failed = wr_conn_event(c, events, i, now) != WR_OK;
+        failed = failed || wr_conn_events(c, packed, DRAIN_EVERY) != WR_OK;
         double middle = seconds();
         failed = failed || wr_conn_flows(c, flows, DRAIN_EVERY, now) != WR_OK;
         double end = seconds();
@@ -227,6 +246,7 @@ static int mixed(uint32_t live, uint32_t rounds)
     wr_conn_free(c);
     wr_batch_free(b);
     wr_batch_free(events);
+    wr_buf_fini(&bytes);
     return failed;
 }
 
