@@ -185,13 +185,30 @@ void wr_row_pack(const struct wr_batch *batch, uint32_t row, struct wr_buf *out)
     wr_row_pack_some(batch, row, &batch->wanted, out);
 }
 
+/* The rest of a packed row in the batch's arena, from the first string on that is borrowed from it: one piece of memory a row. */
+struct rest {
+    const uint8_t *from;
+    char *copy;
+};
+
 /* One column of a packed row into row `r`. */
-static bool unpack_field(struct wr_batch *b, uint32_t r, const struct wr_packed_col *f)
+static bool unpack_col(struct wr_batch *b, uint32_t r, const struct wr_packed_col *f, const uint8_t *end, struct rest *rest)
 {
     struct wr_vec *v = &b->col[f->col];
     if (v->s) {
+        const char *text = (const char *)f->at;
         wr_vec_set_valid(v, r);
-        return wr_str_copy(b->arena, (const char *)f->at, f->len, &v->s[r]);
+        if (f->len > WR_STR_INLINE && !rest->copy) {
+            size_t n = (size_t)(end - f->at);
+            if (!(rest->copy = wr_arena_bytes_alloc(b->arena, n)))
+                return false;
+            memcpy(rest->copy, f->at, n);
+            rest->from = f->at;
+        }
+        if (f->len > WR_STR_INLINE)
+            text = rest->copy + (f->at - rest->from);
+        v->s[r] = wr_str_borrow(text, f->len);
+        return true;
     }
     if (!v->i && !v->r)
         return true;
@@ -208,11 +225,12 @@ enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len)
     uint32_t r = wr_batch_row(batch);
     const uint8_t *at = bytes, *end = len ? at + len : at;
     struct wr_packed_col f;
+    struct rest rest = {0};
     enum wr_err err = WR_OK;
     while (!err && at < end) {
         if (!wr_row_col(batch->schema, &at, end, &f))
             err = WR_ECORRUPT;
-        else if (!unpack_field(batch, r, &f))
+        else if (!unpack_col(batch, r, &f, end, &rest))
             err = WR_ENOMEM;
     }
     if (err)

@@ -32,21 +32,31 @@ static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 /* Dotted quad, as inet_pton takes it: no octet begins with 0 but 0 itself. Most addresses are that. */
 static bool parse_v4(const char *text, size_t len, uint8_t ret_addr[16])
 {
-    uint8_t addr[16] = {0};
-    size_t at = 0;
-    for (int k = 0; k < 4; k++) {
-        unsigned v = 0, digits = 0;
-        for (; at < len && text[at] >= '0' && text[at] <= '9' && digits < 4; at++, digits++)
-            v = v * 10 + (unsigned)(text[at] - '0');
-        if (!digits || digits > 3 || v > 255 || (digits > 1 && text[at - digits] == '0'))
-            return false;
-        addr[k] = (uint8_t)v;
-        if (k < 3 && (at == len || text[at++] != '.'))
-            return false;
-    }
-    if (at != len)
+    unsigned v = 0, digits = 0, dots = 0;
+    uint32_t addr = 0; /* in network order once it is swapped */
+    if (len < 7 || len > 15)
         return false;
-    memcpy(ret_addr, addr, sizeof addr);
+    for (size_t i = 0; i < len; i++) {
+        unsigned digit = (unsigned)(uint8_t)text[i] - '0';
+        if (digit <= 9) {
+            if (digits && v == 0)
+                return false;
+            v = v * 10 + digit;
+            digits++;
+            if (v > 255)
+                return false;
+        } else {
+            if (text[i] != '.' || !digits || ++dots > 3)
+                return false;
+            addr = addr << 8 | v;
+            v = digits = 0;
+        }
+    }
+    if (dots != 3 || !digits)
+        return false;
+    addr = htonl(addr << 8 | v);
+    memset(ret_addr, 0, 16);
+    memcpy(ret_addr, &addr, sizeof addr);
     return true;
 }
 

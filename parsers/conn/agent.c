@@ -28,9 +28,9 @@ static struct wr_agent *agent_at(const struct wr_conn *c, uint32_t i)
     return wr_pool_at(&c->agents, i);
 }
 
-uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16])
+uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 {
-    return (uint32_t)wr_hash(&c->hash_key, addr, 16);
+    return (uint32_t)wr_hash(&c->hash_key, addr, v6 ? 16 : 4);
 }
 
 static uint32_t find_of(const struct wr_conn *c, const uint8_t addr[16], bool v6, uint32_t hash)
@@ -44,7 +44,7 @@ static uint32_t find_of(const struct wr_conn *c, const uint8_t addr[16], bool v6
 
 static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 {
-    return find_of(c, addr, v6, wr_agent_hash(c, addr));
+    return find_of(c, addr, v6, wr_agent_hash(c, addr, v6));
 }
 
 void wr_agent_foresee(const struct wr_conn *c, uint32_t i)
@@ -79,7 +79,7 @@ static void drop(struct wr_conn *c, uint32_t i)
 {
     struct wr_agent *a = agent_at(c, i);
     unlist(c, i);
-    wr_index_del(&c->by_addr, wr_agent_hash(c, a->addr), i);
+    wr_index_del(&c->by_addr, wr_agent_hash(c, a->addr, a->v6), i);
     for (int k = 0; k < WR_CALLED; k++)
         wr_who_give(c, a->called[k].name);
     c->nagents--;
@@ -220,7 +220,7 @@ enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, 
     uint32_t i;
     if (!name.len || name.len > WR_WHO_MAX_TEXT)
         return WR_OK;
-    enum wr_err err = get(c, addr, v6, wr_agent_hash(c, addr), &i);
+    enum wr_err err = get(c, addr, v6, wr_agent_hash(c, addr, v6), &i);
     return err ? err : called(c, agent_at(c, i), name, when, (uint8_t)rank);
 }
 
@@ -336,7 +336,7 @@ enum wr_err wr_agent_unexplained(struct wr_conn *c, const struct wr_entry *e)
     if (!c->opts.one_sided || c->first_heard < 0 ||
         strcmp(wr_address_type(e->key.addr[side], e->key.v6), "Private") != 0)
         return WR_OK;
-    enum wr_err err = get(c, e->key.addr[side], e->key.v6, wr_agent_hash(c, e->key.addr[side]), &i);
+    enum wr_err err = get(c, e->key.addr[side], e->key.v6, wr_agent_hash(c, e->key.addr[side], e->key.v6), &i);
     if (err)
         return err;
     struct wr_agent *a = agent_at(c, i);
@@ -440,7 +440,7 @@ enum wr_err wr_agents_load(struct wr_conn *c, struct wr_rd *rd)
         uint32_t i, had = c->nagents;
         if (!addr || flags > 7)
             return WR_ECORRUPT;
-        enum wr_err err = get(c, addr, flags & 1, wr_agent_hash(c, addr), &i);
+        enum wr_err err = get(c, addr, flags & 1, wr_agent_hash(c, addr, flags & 1), &i);
         if (err || c->nagents == had) /* an address twice */
             return err ? err : WR_ECORRUPT;
         struct wr_agent *a = agent_at(c, i);

@@ -84,6 +84,12 @@ static enum wr_err get(struct wr_conn *c, uint32_t device, uint32_t *ret_i)
     return WR_OK;
 }
 
+/* The count goes on from the ring's length, so that it tells the next place and never overflows. */
+static uint32_t next_place(const struct wr_clock *clock)
+{
+    return clock->n + 1 < 2 * WR_CLOCK_SAMPLES ? clock->n + 1 : WR_CLOCK_SAMPLES;
+}
+
 enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns)
 {
     int64_t ms = ahead_ns / 1000000;
@@ -94,11 +100,14 @@ enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns)
     if (err)
         return err;
     struct wr_clock *clock = clock_at(c, i);
+    bool same = clock->n >= WR_CLOCK_SAMPLES && clock->ms[clock->n % WR_CLOCK_SAMPLES] == (int32_t)ms;
+    if (same) { /* as the one that it takes the place of */
+        clock->n = next_place(clock);
+        return WR_OK;
+    }
     c->stats.clocks_off -= is_off(clock);
     clock->ms[clock->n % WR_CLOCK_SAMPLES] = (int32_t)ms;
-    /* the count goes on from the ring's length, so that it tells the next place and never overflows
-     */
-    clock->n = clock->n + 1 < 2 * WR_CLOCK_SAMPLES ? clock->n + 1 : WR_CLOCK_SAMPLES;
+    clock->n = next_place(clock);
     clock->skew_ms = median(clock);
     c->stats.clocks_off += is_off(clock);
     if (is_off(clock))

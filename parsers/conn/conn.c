@@ -68,6 +68,7 @@ static bool make_scratch(struct wr_conn *c)
     for (uint16_t i = 0; i < events->ncols; i++)
         if (events->cols[i].hidden)
             c->kept_seen.bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    wr_told_init(c);
     c->scratch = wr_batch_new(events, &c->kept, 1);
     struct wr_colset rows = c->opts.sessions;
     add_hidden(&rows, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);

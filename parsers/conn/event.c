@@ -107,7 +107,7 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_tol
     crow->opened = open->opened + open->skew;
     crow->skew = open->skew;
     crow->device = open->device;
-    crow->digest = open->digest;
+    crow->told_len = open->len;
     crow->via = open->moved ? WR_VIA_NAT : WR_VIA_TUPLE;
     wr_table_unwait(c, i);
     crow->state = WR_ROW_HELD;
@@ -179,7 +179,8 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
         return aside(c, t);
     if ((err = opening_clock(c, t, open)))
         return err;
-    open->digest = wr_xxh64(0, kept.at, kept.len); /* only knows the same event again */
+    open->packed = kept.at;
+    open->len = (uint32_t)kept.len;
     c->stats.openings++;
     if (c->nat.naliases || c->nat.nblocks)
         wr_nat_opening(c, open);

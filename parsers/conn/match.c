@@ -189,7 +189,7 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
 bool wr_match_is_alone(const struct wr_conn *c, uint32_t i)
 {
     const struct wr_entry *e = wr_entry_at(c, i);
-    return e->older == WR_NONE && !e->unchained && wr_table_newest_of(c, &e->key, e->hash) == i;
+    return e->older == WR_NONE && !e->unchained && wr_index_has(&c->by_key, e->hash, i);
 }
 
 /* The event that `e` already has on this side, or NULL. */
@@ -221,7 +221,8 @@ enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_ope
             continue;
         bool here = outside(e, open->opened) <= WR_OPEN_SLACK;
         const struct wr_crow *row = event_on(c, e, open->side);
-        if (row && row->digest == open->digest && row->opened == open->opened + open->skew)
+        if (row && row->opened == open->opened + open->skew && row->told_len == open->len &&
+            memcmp(row->packed, open->packed, open->len) == 0)
             return WR_OPEN_AGAIN;
         int64_t apart = open->opened > e->start ? open->opened - e->start : e->start - open->opened;
         bool request = row && row->action == WR_ACTION_REQUEST && row->state == WR_ROW_HELD;

@@ -90,6 +90,14 @@ uint32_t wr_index_next(const struct wr_index *index, uint32_t hash, uint32_t *po
     }
 }
 
+bool wr_index_has(const struct wr_index *index, uint32_t hash, uint32_t item)
+{
+    for (uint32_t at = hash & index->mask; index->slot && index->slot[at].item != WR_NONE; at = (at + 1) & index->mask)
+        if (index->slot[at].item == item)
+            return true;
+    return false;
+}
+
 /* Closes the gap, so that no tombstones pile up: every later item of the run that may move back
  * does. */
 void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)

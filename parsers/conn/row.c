@@ -226,6 +226,7 @@ enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char
         memcpy(packed, bytes, len);
     row->packed = packed;
     row->opened = 0;
+    row->told_len = WR_NONE;
     row->len = (uint32_t)len;
     row->table = WR_DUE_EVENTS;
     row->side = side;

@@ -61,7 +61,7 @@ static void put_row(struct wr_buf *out, const struct wr_conn *c, const struct wr
         wr_buf_u16(out, row->told_label);
         wr_buf_u8(out, row->tcp);
     } else {
-        wr_buf_u64(out, row->digest);
+        wr_buf_u32(out, (uint32_t)row->told_len);
         put_bytes_pair(out, row->reported);
         wr_buf_u32(out, row->device);
     }
@@ -106,7 +106,8 @@ static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_cr
         memcpy(row->packed, p, n);
     row->len = n;
     row->opened = opened;
-    return WR_OK;
+    bool event = row->table == WR_DUE_EVENTS && row->state != WR_ROW_IMAGE;
+    return !event || row->told_len <= n || row->told_len == WR_NONE ? WR_OK : WR_ECORRUPT;
 }
 
 static enum wr_err load_names(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
@@ -145,7 +146,7 @@ static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r
         row->told_label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
         row->tcp = wr_rd_u8(rd);
     } else {
-        row->digest = wr_rd_u64(rd);
+        row->told_len = wr_rd_u32(rd);
         rd_bytes_pair(rd, row->reported);
         row->device = wr_rd_u32(rd);
     }

@@ -174,14 +174,14 @@ static void unchain(struct wr_conn *c, uint32_t i)
     struct wr_entry *e = wr_entry_at(c, i);
     if (e->unchained)
         return;
-    uint32_t hash = e->hash, head = wr_table_newest_of(c, &e->key, hash);
-    if (head == i) {
+    uint32_t hash = e->hash;
+    if (wr_index_has(&c->by_key, hash, i)) { /* the chain's head */
         wr_index_del(&c->by_key, hash, i);
         /* a slot has just become free, so this put cannot grow the index */
         if (e->older != WR_NONE)
             WR_ASSERT(wr_index_put(&c->by_key, hash, e->older));
     } else {
-        uint32_t at = head;
+        uint32_t at = wr_table_newest_of(c, &e->key, hash);
         while (wr_entry_at(c, at)->older != i)
             at = wr_entry_at(c, at)->older;
         wr_entry_at(c, at)->older = e->older;
@@ -235,7 +235,7 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     uint32_t older = e->older;
     if (e->unchained)
         return;
-    bool first = wr_table_newest_of(c, &e->key, e->hash) == i;
+    bool first = wr_index_has(&c->by_key, e->hash, i);
     if (first && (older == WR_NONE || newer(e, wr_entry_at(c, older))))
         return;
     unchain(c, i);

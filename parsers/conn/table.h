@@ -62,6 +62,8 @@ bool wr_index_put(struct wr_index *index, uint32_t hash, uint32_t item) WR_MUST_
 void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item);
 /* Items of this hash one by one, WR_NONE at the end; *pos starts as `hash`. */
 uint32_t wr_index_next(const struct wr_index *index, uint32_t hash, uint32_t *pos);
+/* Is this item in it, under this hash? Looks at nothing but the index. */
+bool wr_index_has(const struct wr_index *index, uint32_t hash, uint32_t item);
 
 struct wr_conn_key {
     uint8_t addr[2][16]; /* the smaller (address, port) first */
@@ -138,7 +140,7 @@ struct wr_crow {
     };
     union {
         struct {
-            uint64_t digest;     /* of an event, to know it again */
+            uint64_t told_len;   /* of an event: so much of `packed` is as it told it, to know it again; WR_NONE: not told */
             int64_t reported[2]; /* bytes that the event itself has; -1 none */
         };
         struct {            /* a session's, as rules know them */
@@ -289,6 +291,7 @@ struct wr_conn {
     struct wr_list lru[WR_NLRU], wait[2], due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
     struct wr_colset kept_seen;     /* the same without hidden ones */
+    uint8_t column[WR_DNE_NCOLS];   /* what an event's column is for (told.c) */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
     struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */
     struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
@@ -373,7 +376,8 @@ struct wr_opening {
     struct wr_conn_key key;
     int64_t opened; /* by the exporters' clocks */
     int64_t skew;   /* what that differs from the event's time */
-    uint64_t digest;
+    const char *packed; /* its columns that stay; borrowed */
+    uint32_t len;
     uint32_t device, hash; /* hash: of the key */
     uint8_t side;
     bool moved; /* its tuple was translated */
@@ -441,6 +445,7 @@ struct wr_told {
     uint32_t len;
     struct wr_opening open;
 };
+void wr_told_init(struct wr_conn *c); /* once what is kept is known */
 enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_told *ret_t);
 enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed, struct wr_told *ret_t);
 /* The event's time, by its device's clock; now where it has none. */
@@ -511,7 +516,7 @@ void wr_clocks_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* agent.c */
-uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16]);
+uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16], bool v6);
 /* The agent at t->addr[0] spoke. Returns its device's number, 0 where the event names none. */
 enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device);
 /* The first that may have this hash, or WR_NONE; and what hearing it will touch is asked for. */

@@ -5,15 +5,25 @@
 
 #include <string.h>
 
-/* 1 + WR_TOLD_* of a column. */
-static const uint8_t text_at[WR_DNE_NCOLS] = {
-    [WR_DNE_DeviceName] = 1 + WR_TOLD_DEVICE, [WR_DNE_ActionType] = 1 + WR_TOLD_ACTION,
-    [WR_DNE_LocalIP] = 1 + WR_TOLD_LOCAL_IP,  [WR_DNE_RemoteIP] = 1 + WR_TOLD_REMOTE_IP,
-    [WR_DNE_Protocol] = 1 + WR_TOLD_PROTOCOL, [WR_DNE_RemoteUrl] = 1 + WR_TOLD_URL};
-static const uint8_t number_at[WR_DNE_NCOLS] = {
-    [WR_DNE_Timestamp] = 1 + WR_TOLD_TIME,         [WR_DNE_LocalPort] = 1 + WR_TOLD_LOCAL_PORT,
-    [WR_DNE_RemotePort] = 1 + WR_TOLD_REMOTE_PORT, [WR_DNE_SentBytes] = 1 + WR_TOLD_SENT,
-    [WR_DNE_ReceivedBytes] = 1 + WR_TOLD_RECEIVED, [WR_DNE_ReportId] = 1 + WR_TOLD_REPORT};
+/* What a column is for: bits of conn->column. */
+enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, WHICH = 0x1f };
+
+static const uint16_t texts[WR_TOLD_TEXTS] = {WR_DNE_DeviceName, WR_DNE_ActionType,
+                                              WR_DNE_LocalIP,    WR_DNE_RemoteIP,
+                                              WR_DNE_Protocol,   WR_DNE_RemoteUrl};
+static const uint16_t numbers[WR_TOLD_NUMBERS] = {WR_DNE_Timestamp,     WR_DNE_LocalPort,
+                                                  WR_DNE_RemotePort,    WR_DNE_SentBytes,
+                                                  WR_DNE_ReceivedBytes, WR_DNE_ReportId};
+
+void wr_told_init(struct wr_conn *c)
+{
+    for (uint16_t col = 0; col < WR_DNE_NCOLS; col++)
+        c->column[col] = wr_colset_has(&c->kept_seen, col) ? KEEP : 0;
+    for (uint8_t k = 0; k < WR_TOLD_TEXTS; k++)
+        c->column[texts[k]] |= TEXT | k;
+    for (uint8_t k = 0; k < WR_TOLD_NUMBERS; k++)
+        c->column[numbers[k]] |= NUMBER | k;
+}
 
 static const struct wr_who nothing = {.at = (const uint8_t *)""};
 
@@ -103,11 +113,13 @@ static void understand(const struct wr_conn *c, struct wr_told *t)
     t->capped = is_capped(c, t);
     t->local = address_of(&t->text[WR_TOLD_LOCAL_IP], t->addr[0], &t->v6);
     if (t->local)
-        t->agent_hash = wr_agent_hash(c, t->addr[0]);
-    t->opens = opens && t->local && address_of(&t->text[WR_TOLD_REMOTE_IP], t->addr[1], &v6) && v6 == t->v6 &&
-               wr_protocol_parse((const char *)t->text[WR_TOLD_PROTOCOL].at, t->text[WR_TOLD_PROTOCOL].len, &proto) &&
-               (wr_is_icmp(proto) ||
-                (port_of(t, WR_TOLD_LOCAL_PORT, &lport) && port_of(t, WR_TOLD_REMOTE_PORT, &rport)));
+        t->agent_hash = wr_agent_hash(c, t->addr[0], t->v6);
+    t->opens = opens && t->local && address_of(&t->text[WR_TOLD_REMOTE_IP], t->addr[1], &v6) &&
+               v6 == t->v6 &&
+               wr_protocol_parse((const char *)t->text[WR_TOLD_PROTOCOL].at,
+                                 t->text[WR_TOLD_PROTOCOL].len, &proto) &&
+               (wr_is_icmp(proto) || (port_of(t, WR_TOLD_LOCAL_PORT, &lport) &&
+                                      port_of(t, WR_TOLD_REMOTE_PORT, &rport)));
     if (!t->opens)
         return;
     t->open = (struct wr_opening){0};
@@ -118,12 +130,6 @@ static void understand(const struct wr_conn *c, struct wr_told *t)
 enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row,
                            struct wr_told *ret_t)
 {
-    static const uint16_t texts[WR_TOLD_TEXTS] = {WR_DNE_DeviceName, WR_DNE_ActionType,
-                                                  WR_DNE_LocalIP,    WR_DNE_RemoteIP,
-                                                  WR_DNE_Protocol,   WR_DNE_RemoteUrl};
-    static const uint16_t numbers[WR_TOLD_NUMBERS] = {WR_DNE_Timestamp,     WR_DNE_LocalPort,
-                                                      WR_DNE_RemotePort,    WR_DNE_SentBytes,
-                                                      WR_DNE_ReceivedBytes, WR_DNE_ReportId};
     struct wr_told *t = ret_t;
     t->numbers = 0;
     for (int k = 0; k < WR_TOLD_TEXTS; k++) {
@@ -160,13 +166,13 @@ enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed,
         const uint8_t *from = at;
         if (!wr_row_col(schema, &at, end, &f))
             return WR_ECORRUPT;
-        if (text_at[f.col]) {
-            t->text[text_at[f.col] - 1] = (struct wr_who){f.at, f.len};
-        } else if (number_at[f.col]) {
-            t->number[number_at[f.col] - 1] = (int64_t)wr_le64(f.at);
-            t->numbers |= (uint8_t)(1 << (number_at[f.col] - 1));
+        uint8_t use = c->column[f.col], keep = use & KEEP;
+        if (use & TEXT) {
+            t->text[use & WHICH] = (struct wr_who){f.at, f.len};
+        } else if (use & NUMBER) {
+            t->number[use & WHICH] = (int64_t)wr_le64(f.at);
+            t->numbers |= (uint8_t)(1 << (use & WHICH));
         }
-        bool keep = wr_colset_has(&c->kept_seen, f.col);
         if (keep && !run)
             run = from;
         if (!keep && run) {
