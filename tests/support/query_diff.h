@@ -275,9 +275,14 @@ static void expand(struct gen *g)
 static char *query_text(struct tape *tape, bool stream)
 {
     static void (*const steps[])(struct gen *) = {where, extend, summarize, sort_and_take, distinct, join, expand};
+    static const char *const sources[] = {
+        "DeviceNetworkEvents", "DeviceNetworkEvents", "DeviceNetworkEvents",
+        "union (DeviceNetworkEvents | where RemotePort == 25), (DeviceNetworkEvents | where DeviceName != 'ws-1')",
+        "union DeviceProcessEvents, (union (DeviceNetworkEvents | where RemotePort > 25), DeviceNetworkEvents) | where "
+        "isnotnull(RemotePort) or DeviceName has 'ws'"};
     struct gen g = {.tape = tape, .stream = stream};
     start_columns(&g);
-    wr_buf_str(&g.text, "DeviceNetworkEvents");
+    wr_buf_str(&g.text, sources[pick(tape, sizeof sources / sizeof *sources)]);
     if (stream)
         wr_buf_str(&g.text, " | where Timestamp > ago(16s)");
     for (uint32_t n = 1 + pick(tape, 4); n > 0 && g.ncols; n--)

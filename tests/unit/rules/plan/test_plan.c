@@ -532,3 +532,31 @@ Test(plan, every_function_and_aggregate_on_the_page_exists)
     cr_expect_gt(n, 100);
     free(page);
 }
+
+/* Each leg's way, and whose the window is. */
+Test(plan, legs_of_a_union_are_explained)
+{
+    static const struct {
+        const char *query, *lines;
+    } cases[] = {
+        {"union DeviceNetworkEvents, FlowOrphans | where Timestamp > ago(1h) | summarize n = count() by Protocol",
+         "runs: incremental: partial aggregates over panes of the window\nwindow: 01:00:00, from ago(1h) at line 1\n"
+         "leg 1: DeviceNetworkEvents, row by row into the groups of all legs\n"
+         "leg 2: FlowOrphans, row by row into the groups of all legs\n"},
+        {"union (DeviceNetworkEvents | where Timestamp > ago(1h)), FlowOrphans | project Timestamp",
+         "runs: stateless: each row that passes is a result\nwindow: each leg its own, tested as a row comes\n"
+         "leg 1: DeviceNetworkEvents, row by row\nleg 2: FlowOrphans, row by row\n"},
+        {"union FlowOrphans, (DeviceNetworkEvents | take 3)",
+         "runs: windowed: the kept rows are run again (leg 2 of its union: take and top choose among all rows of a result)\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        again();
+        struct wr_plan *plan = bind(cases[i].query);
+        struct wr_buf text = {0};
+        cr_assert_not_null(plan);
+        wr_plan_explain(plan, &text);
+        wr_buf_char(&text, '\0');
+        cr_expect(strncmp(text.data, cases[i].lines, strlen(cases[i].lines)) == 0, "%s", text.data);
+        wr_buf_fini(&text);
+        wr_plan_free(plan);
+    }
+}
