@@ -58,6 +58,7 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
                                     .memory_bytes = memory,
                                     .run_bytes = e->opts.memory_bytes,
                                     .work = e->work,
+                                    .phase = i,
                                     .secret = e->secret,
                                     .schedule = rule->schedule};
     if (rule->windowed)

@@ -219,8 +219,9 @@ static int64_t soonest(const struct wr_window *w)
     uint64_t share = w->opts.work ? w->opts.work : WR_WINDOW_WORK, more = w->work / share;
     if (w->opts.schedule.frequency)
         return 0;
-    more = more < MORE_MAX ? more : MORE_MAX;
-    return after(w->last_run + w->grid * (int64_t)more, w->grid);
+    int64_t slot = after(w->last_run, w->grid) / w->grid, apart = (int64_t)(more < MORE_MAX ? more : MORE_MAX) + 1;
+    int64_t past = (slot + w->opts.phase) % apart;
+    return (past ? slot + apart - past : slot) * w->grid;
 }
 
 /* Something changed at `now`. */

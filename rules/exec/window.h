@@ -14,13 +14,14 @@
 #include "rules/load/rule.h"
 
 struct wr_window;
-enum { WR_WINDOW_WORK = 500000 }; /* of all windowed rules without a schedule together: a tenth of a core, roughly */
+enum { WR_WINDOW_WORK = 200000 }; /* of all windowed rules without a schedule together: 2 to 20 % of a core */
 struct wr_window_opts {
     const char *rule_id, *rule_version; /* part of alert ids; borrowed */
     int64_t realert;
     size_t memory_bytes; /* of kept rows and alerts */
     size_t run_bytes;    /* of one run; 0: as run.h */
     uint64_t work;       /* rows into operators that its runs may cost a second; 0: WR_WINDOW_WORK */
+    uint32_t phase;      /* runs apart by n seconds are at those where (second + phase) % n is 0: rules take turns */
     int64_t grid;        /* ticks between runs of a rule without frequency; 0: a second */
     struct wr_hash_key secret;
     struct wr_rule_schedule schedule;
