@@ -140,7 +140,8 @@ static int compare(const union wr_slot *s, const struct wr_vec *v, uint32_t row)
         memcpy(&have, s, sizeof have);
         if (v->type == WR_DECIMAL)
             return wr_dec_text_cmp(wr_str_data(&v->s[row]), v->s[row].len, wr_str_data(&have), have.len);
-        return wr_str_cmp(&v->s[row], &have);
+        int order = wr_str_cmp(&v->s[row], &have); /* of any size */
+        return (order > 0) - (order < 0);
     }
     if (v->r)
         return (v->r[row] > s->r) - (v->r[row] < s->r);

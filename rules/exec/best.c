@@ -111,7 +111,8 @@ static bool beats(const struct wr_agg_place *p, const struct measure *x, const s
     } else if (wr_type_is_str(type)) {
         struct wr_str a = wr_str_borrow(x->text.p, x->text.len),
                       b = wr_str_borrow(y->text.p, y->text.len);
-        cmp = wr_str_cmp(&a, &b);
+        int order = wr_str_cmp(&a, &b); /* of any size */
+        cmp = (order > 0) - (order < 0);
     } else if (type == WR_REAL) {
         double a, b;
         memcpy(&a, &x->bits, sizeof a);

@@ -194,15 +194,17 @@ static void summarize(struct gen *g)
         {"sum(%l)", WR_LONG, false}, {"min(%l)", WR_LONG, false}, {"max(%d)", WR_DATETIME, false},
         {"sumif(%l, %b)", WR_LONG, false}, {"avg(%l)", WR_REAL, false}, {"min(%i)", WR_INT, false},
         {"dcountif(%l, %b)", WR_LONG, false}, {"maxif(%l, %b)", WR_LONG, false}, {"max(%t)", WR_TIMESPAN, false},
+        {"min(%s)", WR_STRING, false}, {"max(%s)", WR_STRING, false}, {"percentile(%l, 50)", WR_LONG, false},
+        {"binary_all_or(%l)", WR_LONG, false},
         {"make_set(%s)", WR_DYNAMIC, true}, {"make_list(%l)", WR_DYNAMIC, true}, {"take_any(%s)", WR_STRING, true},
-        {"percentile(%l, 50)", WR_LONG, true}, {"stdev(%l)", WR_REAL, true}};
+        {"stdev(%l)", WR_REAL, true}};
     struct column out[MAX_NAMES];
     uint32_t n = 0, nkeys = 0;
     wr_buf_str(&g->text, " | summarize ");
     struct column result[4];
     uint32_t naggs = 1 + pick(g->tape, 3);
     for (uint32_t i = 0; i < naggs; i++) {
-        const struct agg *a = &aggs[pick(g->tape, g->stream ? 12 : 17)];
+        const struct agg *a = &aggs[pick(g->tape, g->stream ? 16 : 20)];
         snprintf(result[i].name, sizeof result[i].name, "a%u", g->fresh++);
         result[i].type = a->type;
         wr_buf_fmt(&g->text, "%s%s = ", i ? ", " : "", result[i].name);

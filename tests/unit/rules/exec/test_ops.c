@@ -143,6 +143,16 @@ Test(ops, texts_are_read_where_kusto_reads_them)
     refuse("print d = dynamic({}), a = 1 | summarize arg_min(d.k, a)", "'arg_min' does not take dynamic: such values have no order");
 }
 
+/* The order of two texts is a number of any size. */
+Test(ops, extremes_of_texts)
+{
+    expect("datatable(k:long, s:string)[1, 'm', 1, 'a device with a long name', 1, 'x', 1, '', 1, 'zz top of all names', 2, 'b', 2, 'z']"
+           " | summarize a = min(s), b = max(s), c = maxif(strlen(s), s != 'x') by k | project k, a, b, c",
+           "k|a|b|c;1||zz top of all names|25;2|b|z|1");
+    expect("datatable(s:string, n:long)['a', 1, 'z', 2, 'm', 3] | summarize arg_max(s, n), arg_min(s, n)", "s|n|s1|n1;z|2|a|1");
+    expect("datatable(n:decimal)[decimal(2), decimal(100), decimal(-7.5)] | summarize a = min(n), b = max(n)", "a|b;-7.5|100");
+}
+
 Test(ops, what_is_refused_says_why_and_where)
 {
     expect("print a = 1 | make-graph a --> a",
