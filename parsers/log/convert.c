@@ -73,6 +73,16 @@ bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t
     return true;
 }
 
+bool wr_event_xml_at(const struct wr_json_doc *doc, uint32_t at)
+{
+    const char *p = doc->text + doc->mark[at];
+    size_t len;
+    if (*p != '"' || (p[1] != '<' && p[1] != '\\'))
+        return false;
+    p = wr_json_str_at(doc, at, &len);
+    return len >= 7 && !memcmp(p, "<Event", 6);
+}
+
 /* `tcp` -> `Tcp`. */
 void wr_event_take_protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
 {

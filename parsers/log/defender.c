@@ -20,31 +20,15 @@ static void add_columns(struct wr_map_columns *to, enum wr_table table)
     }
 }
 
-/* Keys of the outermost object that say something about its layout; values of the first ones are
- * read. */
-enum {
-    ENV_CATEGORY,
-    ENV_PROPERTIES,
-    ENV_TIME,
-    ENV_TENANT,
-    ENV_TYPE,
-    ENV_ACTION,
-    ENV_PROTOCOL,
-    ENV_LOCAL,
-    ENV_LOGON,
-    ENV_EVENT_ID,
-    ENV_N
-};
-
 void wr_maps_init(struct wr_maps *maps)
 {
-    static const char *const envelope[ENV_N] = {"category",  "properties", "time",     "tenantId",
-                                                "Type",      "ActionType", "Protocol", "LocalIP",
-                                                "LogonType", "EventID"};
+    static const char *const envelope[WR_ENV_N] = {
+        "category",   "properties", "time",    "tenantId",  "Type",
+        "ActionType", "Protocol",   "LocalIP", "LogonType", "EventID"};
     *maps = (struct wr_maps){0};
     add_columns(&maps->network, WR_TABLE_DEVICE_NETWORK_EVENTS);
     add_columns(&maps->process, WR_TABLE_DEVICE_PROCESS_EVENTS);
-    for (uint16_t i = 0; i < ENV_N; i++)
+    for (uint16_t i = 0; i < WR_ENV_N; i++)
         wr_keys_add(&maps->envelope, envelope[i], i);
     wr_map_sysmon_init(maps);
 }
@@ -59,25 +43,47 @@ static void settle_aliases(const struct wr_map_columns *columns, struct wr_event
     }
 }
 
-/* `ev` is begun for the table of `columns`. Where the values stand is noted; most of them nobody
- * reads, and of a record that no rule wants only those that say so. */
-static enum wr_map defender(const struct wr_map_columns *columns,
-                            const struct wr_json_val *properties, const struct wr_json_val *time,
-                            struct wr_event *ev)
+/* Where the columns stand: as in a text of the same shape before, or by their names, which is
+ * noted. */
+static void find_columns(const struct wr_map_columns *columns, const struct wr_json_val *properties,
+                         struct wr_layout *layout, struct wr_event *ev)
 {
-    if (properties->len > WR_JSON_MAX_KEYS)
-        return WR_MAP_LIMIT;
     struct wr_json_iter it = wr_json_begin(properties);
     const char *key;
     size_t len;
     uint32_t at;
     uint16_t col;
+    if (layout->columns && layout->properties == properties->node.at &&
+        layout->table == ev->table) {
+        ev->dup_keys += layout->dup_keys;
+        ev->have = ev->late = layout->have;
+        memcpy(ev->mark, layout->mark, wr_schema_of(ev->table)->ncols * sizeof *ev->mark);
+        return;
+    }
+    uint32_t dups = ev->dup_keys;
     for (uint32_t n = 0; wr_json_iter_key(&it, &key, &len, &at); n++) {
         if (!wr_keys_nth(&columns->keys, &ev->order, n, key, len, &col))
             continue;
         ev->dup_keys += wr_colset_has(&ev->have, col);
         wr_event_set_mark(ev, col, at);
     }
+    layout->columns = layout->shape != 0;
+    layout->properties = properties->node.at;
+    layout->table = ev->table;
+    layout->dup_keys = ev->dup_keys - dups;
+    layout->have = ev->have;
+    memcpy(layout->mark, ev->mark, wr_schema_of(ev->table)->ncols * sizeof *ev->mark);
+}
+
+/* `ev` is begun for the table of `columns`. Where the values stand is noted; most of them nobody
+ * reads, and of a record that no rule wants only those that say so. */
+static enum wr_map defender(const struct wr_map_columns *columns,
+                            const struct wr_json_val *properties, const struct wr_json_val *time,
+                            struct wr_layout *layout, struct wr_event *ev)
+{
+    if (properties->len > WR_JSON_MAX_KEYS)
+        return WR_MAP_LIMIT;
+    find_columns(columns, properties, layout, ev);
     settle_aliases(columns, ev);
     bool timed =
         wr_event_has(ev, WR_TIME_COL) && wr_val_time(wr_event_val(ev, WR_TIME_COL), &ev->time);
@@ -88,31 +94,13 @@ static enum wr_map defender(const struct wr_map_columns *columns,
     return wr_event_has(ev, action) ? WR_MAP_DEFENDER : WR_MAP_MISSING;
 }
 
-/* What the outermost object says about its layout. */
-struct envelope {
-    uint32_t at[ENV_N]; /* mark of the value, 0: not there */
-    uint32_t dup;
-    bool sysmon; /* a key that every layout of its events has one of */
-};
-
 static bool begins(const char *key, size_t len, const char *word)
 {
     return len >= strlen(word) && !memcmp(key, word, strlen(word));
 }
 
-/* A text that begins as a Windows event in XML does. */
-static bool holds_xml(const struct wr_json_doc *doc, uint32_t at)
-{
-    const char *p = doc->text + doc->mark[at];
-    size_t len;
-    if (*p != '"' || (p[1] != '<' && p[1] != '\\'))
-        return false;
-    p = wr_json_str_at(doc, at, &len);
-    return len >= 7 && !memcmp(p, "<Event", 6);
-}
-
 static void look_at(const struct wr_json_val *record, const struct wr_maps *maps,
-                    struct wr_keys_order *order, struct envelope *e)
+                    struct wr_keys_order *order, struct wr_envelope *e)
 {
     struct wr_json_iter it = wr_json_begin(record);
     const char *key;
@@ -120,18 +108,29 @@ static void look_at(const struct wr_json_val *record, const struct wr_maps *maps
     uint32_t at;
     uint16_t id;
     for (uint32_t n = 0; wr_json_iter_key(&it, &key, &len, &at); n++) {
-        e->sysmon |=
-            begins(key, len, "winlog") || begins(key, len, "source") || holds_xml(it.doc, at);
         if (!wr_keys_nth(&maps->envelope, order, n, key, len, &id))
             continue;
-        e->dup += id <= ENV_TYPE && e->at[id] && !wr_json_null_at(it.doc, e->at[id]);
+        e->twice |= e->at[id] != 0;
+        e->dup += id <= WR_ENV_TYPE && e->at[id] && !wr_json_null_at(it.doc, e->at[id]);
         e->at[id] = at;
     }
-    e->sysmon |= e->at[ENV_EVENT_ID] != 0;
+}
+
+/* A key that every layout of Sysmon's events has one of. */
+static bool may_be_sysmon(const struct wr_json_val *record, const struct wr_envelope *e)
+{
+    struct wr_json_iter it = wr_json_begin(record);
+    const char *key;
+    size_t len;
+    uint32_t at;
+    bool may = e->at[WR_ENV_EVENT_ID] != 0;
+    while (!may && wr_json_iter_key(&it, &key, &len, &at))
+        may = begins(key, len, "winlog") || begins(key, len, "source") || wr_event_xml_at(it.doc, at);
+    return may;
 }
 
 /* The value of a key; null when it is not there. */
-static struct wr_json_val member(const struct wr_json_doc *doc, const struct envelope *e, int id)
+static struct wr_json_val member(const struct wr_json_doc *doc, const struct wr_envelope *e, int id)
 {
     struct wr_json_val v = {.type = WR_JSON_NULL};
     if (e->at[id])
@@ -147,11 +146,18 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
         return WR_MAP_NONE;
     if (record->len > WR_JSON_MAX_KEYS)
         return WR_MAP_LIMIT;
-    struct envelope e = {0};
-    look_at(record, maps, &ev->envelope_order, &e);
     const struct wr_json_doc *doc = record->node.doc;
-    struct wr_json_val category = member(doc, &e, ENV_CATEGORY), type = member(doc, &e, ENV_TYPE),
-                       time = member(doc, &e, ENV_TIME);
+    struct wr_layout *layout = &ev->layout[doc->shape % WR_LAYOUTS];
+    const struct wr_envelope *e = &layout->envelope;
+    if (!layout->shape || layout->shape != doc->shape || layout->record != record->node.at) {
+        layout->envelope = (struct wr_envelope){0};
+        look_at(record, maps, &ev->envelope_order, &layout->envelope);
+        layout->shape = e->twice ? 0 : doc->shape;
+        layout->record = record->node.at;
+        layout->columns = false;
+    }
+    struct wr_json_val category = member(doc, e, WR_ENV_CATEGORY),
+                       type = member(doc, e, WR_ENV_TYPE), time = member(doc, e, WR_ENV_TIME);
     bool of_network = wr_val_is(&category, "AdvancedHunting-DeviceNetworkEvents");
     bool of_process = !of_network && wr_val_is(&category, "AdvancedHunting-DeviceProcessEvents");
     bool process = of_process || wr_val_is(&type, "DeviceProcessEvents");
@@ -159,15 +165,15 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     wr_event_start(ev, process ? WR_TABLE_DEVICE_PROCESS_EVENTS : WR_TABLE_DEVICE_NETWORK_EVENTS);
     ev->doc = doc;
     if (of_network || of_process) {
-        struct wr_json_val properties = member(doc, &e, ENV_PROPERTIES);
+        struct wr_json_val properties = member(doc, e, WR_ENV_PROPERTIES);
         if (properties.type != WR_JSON_OBJECT)
             return WR_MAP_MISSING;
-        ev->dup_keys += e.dup;
-        enum wr_map map = defender(columns, &properties, &time, ev);
+        ev->dup_keys += e->dup;
+        enum wr_map map = defender(columns, &properties, &time, layout, ev);
         uint16_t tenant = process ? (uint16_t)WR_DPE_TenantId : (uint16_t)WR_DNE_TenantId;
-        if (e.at[ENV_TENANT] && !wr_json_null_at(doc, e.at[ENV_TENANT]) &&
+        if (e->at[WR_ENV_TENANT] && !wr_json_null_at(doc, e->at[WR_ENV_TENANT]) &&
             !wr_event_has(ev, tenant))
-            wr_event_set_mark(ev, tenant, e.at[ENV_TENANT]);
+            wr_event_set_mark(ev, tenant, e->at[WR_ENV_TENANT]);
         return map;
     }
     if (category.type == WR_JSON_STR && category.len > sizeof hunting &&
@@ -176,7 +182,8 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of
      * these. */
     if (process || wr_val_is(&type, "DeviceNetworkEvents") ||
-        (e.at[ENV_ACTION] && e.at[ENV_PROTOCOL] && e.at[ENV_LOCAL] && !e.at[ENV_LOGON]))
-        return defender(columns, record, &time, ev);
-    return e.sysmon ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
+        (e->at[WR_ENV_ACTION] && e->at[WR_ENV_PROTOCOL] && e->at[WR_ENV_LOCAL] &&
+         !e->at[WR_ENV_LOGON]))
+        return defender(columns, record, &time, layout, ev);
+    return may_be_sysmon(record, e) ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
 }

@@ -6,6 +6,42 @@
 #include "parsers/log/json.h"
 #include "parsers/log/keys.h"
 
+/* Keys of a record's outermost object that say something about its layout; how often the first five
+ * came is counted. */
+enum {
+    WR_ENV_CATEGORY,
+    WR_ENV_PROPERTIES,
+    WR_ENV_TIME,
+    WR_ENV_TENANT,
+    WR_ENV_TYPE,
+    WR_ENV_ACTION,
+    WR_ENV_PROTOCOL,
+    WR_ENV_LOCAL,
+    WR_ENV_LOGON,
+    WR_ENV_EVENT_ID,
+    WR_ENV_N
+};
+struct wr_envelope {
+    uint32_t at[WR_ENV_N]; /* mark of the value, 0: not there */
+    uint32_t dup;          /* values that came before in vain, nulls aside */
+    bool twice;            /* some key did */
+};
+
+/* Where the columns of a Defender record stand: the same in every text of one shape
+ * (wr_json_doc.shape). */
+enum { WR_LAYOUTS = 8 };
+struct wr_layout {
+    uint64_t shape;  /* 0: nothing is known */
+    uint32_t record; /* mark of its bracket */
+    struct wr_envelope envelope;
+    bool columns;        /* what follows is known */
+    uint32_t properties; /* mark of their bracket */
+    enum wr_table table;
+    uint32_t dup_keys;
+    struct wr_colset have;
+    uint32_t mark[WR_MAX_COLS];
+};
+
 /* One record on its way to a row of a table: for each column the value as it stands in the
  * document, or only where it stands there; read and converted when a predicate or a wanted column
  * needs it. Borrows from the JSON document, the frame and `scratch`. */
@@ -17,7 +53,8 @@ struct wr_event {
     uint32_t mark[WR_MAX_COLS];
     struct wr_json_val val[WR_MAX_COLS];
     struct wr_keys_order envelope_order, order; /* of keys, from record to record */
-    int64_t time;                               /* ticks: column WR_TIME_COL */
+    struct wr_layout layout[WR_LAYOUTS];
+    int64_t time; /* ticks: column WR_TIME_COL */
     uint32_t dup_keys;
     const struct wr_colset *need; /* of each table, what somebody reads; NULL: everything.
                                      DeviceNetworkEvents is filled whole */
@@ -94,6 +131,8 @@ uint16_t wr_event_type_col(enum wr_table table);
  * (WR_NO_COL: not wanted). False: no address. */
 bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t col,
                       uint16_t kind_col);
+/* A text at the mark that begins as a Windows event in XML does. */
+bool wr_event_xml_at(const struct wr_json_doc *doc, uint32_t at);
 /* `tcp` -> `Tcp`. */
 void wr_event_take_protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v);
 /* `C:\Py\python.exe` -> path and name; `CORP\rkim` -> domain and name. Both take texts only. */

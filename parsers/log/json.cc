@@ -3,12 +3,15 @@
  *     {"a": "x\n", "b":[1, 20]}          text
  *     ^^  ^ ^    ^ ^  ^^^^ ^  ^^         marks, by simdjson's first stage: 250 ns for 950 bytes
  *
+ * A text of the shape of one before (shape.h) needs its scalars checked, nothing else. Otherwise
  * walk() goes over the marks once: an object's key has a colon behind it, a value a comma or its
  * bracket, a number or a word is well-formed, and of each bracket it notes which one closes it. 100
  * marks of an event cost it less than simdjson's second stage, which copies strings and converts
  * numbers that hardly anybody reads. */
 #include "parsers/log/json.h"
+#include "parsers/log/shape.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -27,6 +30,9 @@ struct wr_json {
     char *plain = nullptr; /* of `cap`, too */
     wr_json_link *link = nullptr;
     uint64_t *escaped = nullptr;
+    uint32_t *slash = nullptr; /* backslashes that begin an escape */
+    size_t nslashes = 0;
+    wr_shapes *shapes = nullptr;
     wr_json_doc doc = {};
     std::string text;
     ~wr_json()
@@ -35,6 +41,8 @@ struct wr_json {
         std::free(plain);
         std::free(link);
         std::free(escaped);
+        std::free(slash);
+        std::free(shapes);
     }
 };
 
@@ -54,17 +62,24 @@ static int hex4(const char *p)
     return v;
 }
 
-/* Looks at each backslash of the text and stops at the first that begins no escape; SIZE_MAX: there
- * is none. Writes \ufffd over each escape of half a surrogate pair: Windows event texts hold such
- * halves. */
-static size_t check_escapes(char *p, size_t len, bool *ret_fixed)
+/* Notes each backslash of the text that begins an escape and stops at the first that begins none;
+ * SIZE_MAX: there is none such. Writes \ufffd over each escape of half a surrogate pair: Windows
+ * event texts hold such halves. */
+static size_t check_escapes(wr_json *json, size_t len, bool *ret_fixed)
 {
+    char *p = json->buf;
+    json->nslashes = 0;
     for (size_t i = 0; i < len; i++) {
         char *slash = static_cast<char *>(std::memchr(p + i, '\\', len - i));
         if (!slash)
             break;
         i = static_cast<size_t>(slash - p);
-        if (i + 1 == len || !std::strchr("\"\\/bfnrtu", p[i + 1]) || !p[i + 1])
+        json->slash[json->nslashes++] = static_cast<uint32_t>(i);
+        if (p[i + 1] == '\\') {
+            i++;
+            continue;
+        }
+        if (!p[i + 1] || !std::strchr("\"/bfnrtu", p[i + 1]))
             return i;
         if (p[i + 1] != 'u') {
             i++;
@@ -276,36 +291,19 @@ struct walker {
     const char *text;
     const uint32_t *mark; /* n of them, then the text's end twice, where a 0 stands */
     uint32_t n;
-    uint32_t slash; /* the first backslash that is not in a string before */
-    struct wr_json *json;
+    struct wr_json_link *link;
 };
 
-static uint32_t next_slash(const walker &w, uint32_t from)
-{
-    const void *p = std::memchr(w.text + from, '\\', w.mark[w.n] - from);
-    return p ? static_cast<uint32_t>(static_cast<const char *>(p) - w.text) : UINT32_MAX;
-}
-
-/* Of a string it is known that it ends. */
-static inline void note_string(walker &w, uint32_t i)
-{
-    if (w.mark[i + 1] <= w.slash)
-        return;
-    w.json->escaped[i / 64] |= UINT64_C(1) << (i % 64);
-    w.slash = next_slash(w, w.mark[i + 1]);
-}
-
-static inline bool key_ok(walker &w, uint32_t *i)
+static inline bool key_ok(const walker &w, uint32_t *i)
 {
     if (w.text[w.mark[*i]] != '"' || w.text[w.mark[*i + 1]] != ':')
         return false;
-    note_string(w, *i);
     *i += 2;
     return true;
 }
 
 /* On LIMIT *ret_at is where. */
-static wr_json_result walk(walker &w, uint32_t *ret_at)
+static wr_json_result walk(const walker &w, uint32_t *ret_at)
 {
     const char *text = w.text;
     const uint32_t *mark = w.mark;
@@ -316,12 +314,12 @@ static wr_json_result walk(walker &w, uint32_t *ret_at)
     for (;;) {
         char c = text[mark[i]];
         if (c == '"') {
-            note_string(w, i++);
+            i++; /* of a string it is known that it ends */
         } else if (c != '{' && c != '[') {
             if (!scalar_ok(text + mark[i++], text + mark[w.n]))
                 return WR_JSON_BAD;
         } else if (text[mark[i + 1]] == c + 2) {
-            w.json->link[i] = {i + 1, 0};
+            w.link[i] = {i + 1, 0};
             i += 2;
         } else {
             *ret_at = mark[i];
@@ -340,7 +338,7 @@ static wr_json_result walk(walker &w, uint32_t *ret_at)
                 continue;
             if (c != l.close)
                 return WR_JSON_BAD;
-            w.json->link[l.at] = {i, l.count};
+            w.link[l.at] = {i, l.count};
             depth--;
         }
         if (!depth)
@@ -348,6 +346,43 @@ static wr_json_result walk(walker &w, uint32_t *ret_at)
         if (stack[depth].close == '}' && !key_ok(w, &i))
             return WR_JSON_BAD;
     }
+}
+
+/* Finds the string of each backslash: that before the next mark. */
+static void note_escaped(wr_json *json, const uint32_t *mark, uint32_t n)
+{
+    std::memset(json->escaped, 0, (n / 64 + 1) * sizeof *json->escaped);
+    uint32_t i = 0;
+    for (size_t k = 0; k < json->nslashes; k++) {
+        uint32_t at = json->slash[k];
+        if (mark[i] <= at && at < mark[i + 1] && k)
+            continue;
+        i = static_cast<uint32_t>(std::upper_bound(mark + i, mark + n, at) - mark) - 1;
+        json->escaped[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+}
+
+/* A text whose marks are known. On LIMIT *ret_at is where. */
+static wr_json_result check_grammar(wr_json *json, const uint32_t *mark, uint32_t n,
+                                    uint32_t *ret_at)
+{
+    const char *end = json->buf + mark[n];
+    const wr_shape *shape = wr_shapes_find(json->shapes, json->buf, mark, n);
+    for (uint32_t i = 0; shape && i < shape->nvalues; i++) {
+        const char *p = json->buf + mark[shape->value[i]];
+        if (*p != '"' && !scalar_ok(p, end))
+            shape = nullptr; /* a bracket may stand there, too, and the text be valid */
+    }
+    if (!shape) {
+        wr_json_result result = walk({json->buf, mark, n, json->link}, ret_at);
+        if (result != WR_JSON_OK)
+            return result;
+        shape = wr_shapes_keep(json->shapes, json->buf, mark, n, json->link);
+    }
+    note_escaped(json, mark, n);
+    const wr_json_link *link = shape ? shape->link : json->link;
+    json->doc = {json->buf, mark, link, json->escaped, json->plain, shape ? shape->id : 0};
+    return WR_JSON_OK;
 }
 
 /* ---- memory ---- */
@@ -372,7 +407,11 @@ static bool room(wr_json *json, size_t len)
                                                                       json->stage) != SUCCESS)
         return false;
     if (!grow(&json->buf, cap) || !grow(&json->plain, cap) || !grow(&json->link, cap) ||
-        !grow(&json->escaped, cap / 64 + 2))
+        !grow(&json->escaped, cap / 64 + 2) || !grow(&json->slash, cap))
+        return false;
+    if (!json->shapes)
+        json->shapes = static_cast<wr_shapes *>(std::calloc(1, sizeof *json->shapes));
+    if (!json->shapes)
         return false;
     json->cap = cap;
     return true;
@@ -396,20 +435,16 @@ try {
     std::memcpy(json->buf, data, len);
     std::memset(json->buf + len, 0, SIMDJSON_PADDING);
     *ret_repaired = false;
-    size_t bad = check_escapes(json->buf, len, ret_repaired);
+    size_t bad = check_escapes(json, len, ret_repaired);
     if (json->stage->stage1(reinterpret_cast<const uint8_t *>(json->buf), len,
                             stage1_mode::regular) != SUCCESS)
         return WR_JSON_BAD;
     uint32_t n = json->stage->n_structural_indexes, *mark = json->stage->structural_indexes.get(),
              deep = 0;
     mark[n] = mark[n + 1] = static_cast<uint32_t>(len);
-    std::memset(json->escaped, 0, (n / 64 + 1) * sizeof *json->escaped);
-    walker w = {json->buf, mark, n, 0, json};
-    w.slash = next_slash(w, 0);
-    wr_json_result result = walk(w, &deep);
-    if (result != WR_JSON_NOMEM && bad < (result == WR_JSON_LIMIT ? deep : len))
+    wr_json_result result = check_grammar(json, mark, n, &deep);
+    if (bad < (result == WR_JSON_LIMIT ? deep : len))
         return WR_JSON_BAD;
-    json->doc = {json->buf, mark, json->link, json->escaped, json->plain};
     if (result == WR_JSON_OK)
         wr_json_value_at(&json->doc, 0, ret_root);
     return result;

@@ -55,6 +55,8 @@ struct wr_json_doc {
     const struct wr_json_link *link; /* by mark; of opening brackets only */
     const uint64_t *escaped;         /* bit of a mark: a string with a backslash in it */
     char *plain;                     /* such strings without it, each at its place in the text */
+    uint64_t shape; /* the same as that of a text before: the same keys, commas and brackets at the
+                       same marks (shape.h); 0: it is not known */
 };
 struct wr_json_link {
     uint32_t close, count; /* mark of the closing bracket; members */

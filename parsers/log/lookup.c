@@ -56,7 +56,7 @@ void wr_lookups_free(struct wr_lookups *lookups)
 }
 
 /* False: a part of the key is not there. */
-static bool key_of(const struct wr_fields *f, const struct map_lookup *lookup, struct wr_event *ev,
+static bool key_of(struct wr_fields *f, const struct map_lookup *lookup, struct wr_event *ev,
                    uint64_t ret[2])
 {
     struct wr_buf text = {0};
@@ -126,6 +126,7 @@ static void give(struct wr_fields *f, const struct entry *e, struct wr_event *ev
         if (f->seen[head[0]] != f->now) { /* what the record says itself is newer */
             char *copy = wr_arena_strndup(ev->scratch, e->bytes + at, head[1]);
             f->seen[head[0]] = copy ? f->now : f->seen[head[0]];
+            f->mark[head[0]] = 0;
             f->val[head[0]] = (struct wr_json_val){.type = WR_JSON_STR, .len = head[1], .s = copy};
         }
         at = (uint16_t)(at + head[1]);

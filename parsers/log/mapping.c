@@ -104,15 +104,44 @@ const char *wr_mappings_fills(const struct wr_mappings *mappings, uint32_t i, en
 
 /* ---- the record by fields ---- */
 
-/* Reads one object or list whose path is path[0..len); depth is bounded by the paths themselves and
- * MAP_DEPTH. False: too many keys. */
-static void note(struct wr_fields *f, uint16_t field, const struct wr_json_val *v)
+static void seen(struct wr_fields *f, uint16_t field, uint32_t mark)
 {
     f->dup_keys += f->seen[field] == f->now;
     f->seen[field] = f->now;
+    f->mark[field] = mark;
+}
+
+static void note(struct wr_fields *f, uint16_t field, const struct wr_json_val *v)
+{
+    seen(f, field, 0);
     f->val[field] = *v;
 }
 
+/* A field of the record at a mark; what is found is kept for texts of the same shape, as far as there is room. */
+static void note_mark(struct wr_fields *f, uint16_t field, uint32_t mark)
+{
+    struct map_layout *l = &f->making;
+    seen(f, field, mark);
+    if (l->nfields == MAP_LAYOUT_FIELDS)
+        l->shape = 0;
+    if (!l->shape)
+        return;
+    l->field[l->nfields] = field;
+    l->mark[l->nfields++] = mark;
+}
+
+static void note_top(struct wr_fields *f, uint32_t mark)
+{
+    struct map_layout *l = &f->making;
+    f->xml |= wr_event_xml_at(f->doc, mark);
+    if (l->ntop == MAP_LAYOUT_TOP)
+        l->shape = 0;
+    else
+        l->top[l->ntop++] = mark;
+}
+
+/* Reads one object or list whose path is path[0..len); depth is bounded by the paths themselves and
+ * MAP_DEPTH. False: too many keys. */
 static bool flatten(const struct wr_mappings *m, struct wr_fields *f, const struct wr_json_val *container,
                     char *path, size_t len, int depth)
 {
@@ -120,16 +149,18 @@ static bool flatten(const struct wr_mappings *m, struct wr_fields *f, const stru
     struct wr_json_val v;
     const char *key;
     size_t n;
+    uint32_t at;
     char index[16];
     bool list = container->type == WR_JSON_ARRAY;
     if (container->len > WR_JSON_MAX_KEYS)
         return list;
-    for (int i = 0; (!list || i < MAP_LIST) && wr_json_iter_next(&it, &key, &n, &v); i++) {
+    for (int i = 0; (!list || i < MAP_LIST) && wr_json_iter_key(&it, &key, &n, &at); i++) {
         if (list) {
             n = (size_t)snprintf(index, sizeof index, "%d", i);
             key = index;
         }
-        f->xml |= depth == 0 && v.type == WR_JSON_STR && v.len >= 7 && memcmp(v.s, "<Event", 6) == 0;
+        if (depth == 0)
+            note_top(f, at);
         if (n == 0 || len + n + 1 >= MAP_PATH)
             continue;
         memcpy(path + len, key, n);
@@ -137,9 +168,11 @@ static bool flatten(const struct wr_mappings *m, struct wr_fields *f, const stru
         if (!s)
             continue;
         if (s->field != MAP_NO_FIELD)
-            note(f, s->field, &v);
-        if (s->branch && depth < MAP_DEPTH && (v.type == WR_JSON_OBJECT || v.type == WR_JSON_ARRAY)) {
+            note_mark(f, s->field, at);
+        char c = f->doc->text[f->doc->mark[at]];
+        if (s->branch && depth < MAP_DEPTH && (c == '{' || c == '[')) {
             path[len + n] = '.';
+            wr_json_value_at(f->doc, at, &v);
             if (!flatten(m, f, &v, path, len + n + 1, depth + 1))
                 return false;
         }
@@ -147,10 +180,15 @@ static bool flatten(const struct wr_mappings *m, struct wr_fields *f, const stru
     return true;
 }
 
-const struct wr_json_val *wr_map_value(const struct wr_fields *f, uint16_t field)
+const struct wr_json_val *wr_map_value(struct wr_fields *f, uint16_t field)
 {
-    const struct wr_json_val *v = &f->val[field];
-    if (field == MAP_NO_FIELD || f->seen[field] != f->now || v->type == WR_JSON_NULL)
+    if (field == MAP_NO_FIELD || f->seen[field] != f->now)
+        return NULL;
+    struct wr_json_val *v = &f->val[field];
+    if (f->mark[field])
+        wr_json_value_at(f->doc, f->mark[field], v);
+    f->mark[field] = 0;
+    if (v->type == WR_JSON_NULL)
         return NULL;
     if (v->type != WR_JSON_STR || v->len > 7)
         return v;
@@ -202,7 +240,7 @@ static bool is_one_of(const struct wr_json_val *v, const struct map_test *t)
 }
 
 /* A list meets a condition when one of its elements does. */
-static bool holds(const struct wr_fields *f, const struct map_test *t)
+static bool holds(struct wr_fields *f, const struct map_test *t)
 {
     const struct wr_json_val *v = NULL;
     for (uint32_t i = 0; i < t->nfields && !v; i++)
@@ -220,7 +258,7 @@ static bool holds(const struct wr_fields *f, const struct map_test *t)
 }
 
 /* Some field of each test is there: tells most mappings apart at once. */
-static bool may_take(const struct map_one *one, const struct wr_fields *f)
+static bool may_take(const struct map_one *one, struct wr_fields *f)
 {
     for (uint32_t i = 0; i < one->ntests; i++) {
         const struct map_test *t = &one->tests[i];
@@ -233,7 +271,15 @@ static bool may_take(const struct map_one *one, const struct wr_fields *f)
     return true;
 }
 
-static bool takes(const struct map_one *one, const struct wr_fields *f)
+/* Which mappings that holds for. */
+static void find_may(const struct wr_mappings *m, struct wr_fields *f, uint64_t may[MAP_MAX / 64])
+{
+    memset(may, 0, MAP_MAX / 8);
+    for (uint32_t i = 0; i < m->n; i++)
+        may[i / 64] |= (uint64_t)may_take(&m->one[i], f) << (i % 64);
+}
+
+static bool takes(const struct map_one *one, struct wr_fields *f)
 {
     if (!may_take(one, f))
         return false;
@@ -243,7 +289,7 @@ static bool takes(const struct map_one *one, const struct wr_fields *f)
     return true;
 }
 
-static bool swapped(const struct map_one *one, const struct wr_fields *f)
+static bool swapped(const struct map_one *one, struct wr_fields *f)
 {
     for (uint32_t i = 0; i < one->nswaps; i++)
         if (holds(f, &one->swaps[i]))
@@ -325,8 +371,10 @@ static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr
 {
     wr_event_start(ev, one->table);
     f->looked_up |= one->recall.id || one->remember.id;
-    if (one->recall.id)
+    if (one->recall.id) {
         wr_map_recall(f, &one->recall, ev);
+        f->may = NULL; /* there may be more fields now */
+    }
     if (one->remember.id)
         wr_map_remember(f, &one->remember, ev);
     bool connection = one->table == WR_TABLE_DEVICE_NETWORK_EVENTS;
@@ -360,6 +408,7 @@ static void begin(const struct wr_mappings *m, struct wr_fields *f)
     }
     f->dup_keys = 0;
     f->xml = false;
+    f->may = NULL;
     f->tables = 0;
     f->next = m->n;
 }
@@ -409,17 +458,50 @@ static void inner_xml(const struct wr_mappings *m, struct wr_fields *f, const st
     }
 }
 
+/* The fields of a record whose text has a shape that is known. */
+static void known_fields(struct wr_fields *f, const struct map_layout *l)
+{
+    for (uint32_t i = 0; i < l->nfields; i++)
+        seen(f, l->field[i], l->mark[i]);
+    for (uint32_t i = 0; i < l->ntop; i++)
+        f->xml |= wr_event_xml_at(f->doc, l->top[i]);
+    f->may = l->may;
+}
+
+/* The fields of any other. False: too many keys. */
+static bool find_fields(const struct wr_mappings *m, struct wr_fields *f, const struct wr_json_val *record,
+                        struct map_layout *ret_layout)
+{
+    char path[MAP_PATH];
+    f->making.shape = f->doc->shape;
+    f->making.record = record->node.at;
+    f->making.nfields = f->making.ntop = 0;
+    if (!flatten(m, f, record, path, 0, 0))
+        return false;
+    if (f->making.shape) {
+        find_may(m, f, f->making.may);
+        *ret_layout = f->making;
+        f->may = ret_layout->may;
+    }
+    return true;
+}
+
 bool wr_mappings_begin(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_arena *scratch,
                        const struct wr_json_val *record)
 {
-    char path[MAP_PATH];
     begin(mappings, fields);
     if (record->type != WR_JSON_OBJECT)
         return true;
-    if (!flatten(mappings, fields, record, path, 0, 0))
+    fields->doc = record->node.doc;
+    struct map_layout *layout = &fields->layout[fields->doc->shape % MAP_LAYOUTS];
+    if (fields->doc->shape && layout->shape == fields->doc->shape && layout->record == record->node.at)
+        known_fields(fields, layout);
+    else if (!find_fields(mappings, fields, record, layout))
         return false;
-    if (fields->xml)
+    if (fields->xml) {
         inner_xml(mappings, fields, record, scratch);
+        fields->may = NULL;
+    }
     return true;
 }
 
@@ -428,6 +510,8 @@ enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_field
 {
     while (fields->next-- > 0) {
         const struct map_one *one = &mappings->one[fields->next];
+        if (fields->may && !(fields->may[fields->next / 64] >> (fields->next % 64) & 1))
+            continue;
         if (fields->tables >> one->table & 1 || !takes(one, fields))
             continue;
         fields->tables |= 1u << one->table;

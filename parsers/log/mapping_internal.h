@@ -98,6 +98,18 @@ struct wr_mappings {
     struct map_slot slot[MAP_SLOTS];
 };
 
+/* Where the fields of a record stand: the same in every text of one shape (wr_json_doc.shape). */
+enum { MAP_LAYOUTS = 8, MAP_LAYOUT_FIELDS = 64, MAP_LAYOUT_TOP = 128 };
+struct map_layout {
+    uint64_t shape;     /* 0: nothing is known */
+    uint32_t record;    /* mark of its bracket */
+    uint32_t nfields, ntop;
+    uint16_t field[MAP_LAYOUT_FIELDS];
+    uint32_t mark[MAP_LAYOUT_FIELDS];
+    uint32_t top[MAP_LAYOUT_TOP]; /* marks of the outermost values */
+    uint64_t may[MAP_MAX / 64];   /* bit of a mapping: its conditions ask for fields that are there */
+};
+
 /* mapping.c: one thread's view of the record at hand. */
 struct wr_fields {
     uint32_t now, dup_keys;
@@ -107,17 +119,21 @@ struct wr_fields {
     bool looked_up;     /* some record asked for, or left, something of another */
     uint64_t lookups_missed;
     struct wr_lookups *lookups; /* NULL: none */
-    uint32_t seen[MAP_FIELDS]; /* == now: val is of this record */
+    uint32_t seen[MAP_FIELDS]; /* == now: the field is in this record */
+    uint32_t mark[MAP_FIELDS]; /* where its value stands in `doc`; 0: it is in val */
     struct wr_json_val val[MAP_FIELDS];
+    const struct wr_json_doc *doc;
+    const uint64_t *may; /* mappings that may take the record; NULL: it is not known */
+    struct map_layout layout[MAP_LAYOUTS], making;
 };
 const struct map_slot *wr_map_path_find(const struct wr_mappings *m, const char *path, size_t len);
 uint32_t wr_map_path_hash(const char *path, size_t len);
 /* The value of a field; NULL when there is none, or one of the words that sources write for that. */
 bool wr_map_same(const struct wr_json_val *v, const struct map_text *t);
-const struct wr_json_val *wr_map_value(const struct wr_fields *f, uint16_t field);
+const struct wr_json_val *wr_map_value(struct wr_fields *f, uint16_t field);
 
 /* transform.c: a value, cut and changed as the pick says, into the event. */
-void wr_map_fill(const struct map_pick *p, const struct wr_fields *f, struct wr_event *ev);
+void wr_map_fill(const struct map_pick *p, struct wr_fields *f, struct wr_event *ev);
 
 /* lookup.c: bounded memory of what earlier records said; the oldest entries go first. */
 void wr_map_remember(struct wr_fields *f, const struct map_lookup *lookup, struct wr_event *ev);

@@ -1,8 +1,8 @@
 #include "parsers/log/span.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
+#ifdef __x86_64__
+#include <immintrin.h>
 #endif
 
 static bool in_object(const struct wr_json_span *s)
@@ -100,7 +100,7 @@ enum wr_json_span_result wr_json_span_feed(struct wr_json_span *s, const char *d
     return WR_SPAN_MORE;
 }
 
-#ifdef __SSE2__
+#ifdef __x86_64__
 
 /* What stands where in 64 bytes, a bit a byte. */
 struct marks {
@@ -123,10 +123,28 @@ static void mark(const char *p, struct marks *m)
     }
 }
 
+__attribute__((target("avx2"))) static inline void mark_avx2(const char *p, struct marks *m)
+{
+    const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\'), open = _mm256_set1_epi8('{'),
+                  close = _mm256_set1_epi8('}'), low = _mm256_set1_epi8(0x1f), lower = _mm256_set1_epi8(0x20);
+    *m = (struct marks){0};
+    for (int i = 0; i < 2; i++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * i));
+        __m256i bracket = _mm256_or_si256(v, lower);
+        m->quote |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, quote)) << (32 * i);
+        m->backslash |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, backslash)) << (32 * i);
+        m->open |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bracket, open)) << (32 * i);
+        m->close |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(bracket, close)) << (32 * i);
+        m->control |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(v, low), v)) << (32 * i);
+    }
+}
+
 /* Bytes behind a backslash that is none itself; *carry: the next block begins with one. */
 static uint64_t escaped_bytes(uint64_t backslash, bool *carry)
 {
     uint64_t out = *carry;
+    if (!(backslash | out))
+        return 0;
     backslash &= ~out;
     *carry = false;
     while (backslash) {
@@ -148,6 +166,13 @@ static uint64_t odd_from_here(uint64_t x)
     return x;
 }
 
+/* The same: a product without carries with all bits set. */
+__attribute__((target("pclmul"))) static inline uint64_t odd_from_here_pclmul(uint64_t x)
+{
+    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)x), _mm_set1_epi8((char)0xff), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
 /* The brackets of a block, one by one: the bit where the outermost closes, 64 when it does not, -1 when they go too deep. */
 static int walk(uint64_t open, uint64_t close, int *depth)
 {
@@ -162,7 +187,9 @@ static int walk(uint64_t open, uint64_t close, int *depth)
     return 64;
 }
 
-size_t wr_json_span_line(const char *data, size_t len)
+/* Compiled once for each pair of the two that differ by what the processor has. */
+static inline __attribute__((always_inline)) size_t line(const char *data, size_t len, void (*mark_block)(const char *, struct marks *),
+                                                         uint64_t (*odd)(uint64_t))
 {
     char tail[64];
     struct marks m;
@@ -178,8 +205,8 @@ size_t wr_json_span_line(const char *data, size_t len)
             memcpy(tail, p, len - at);
             p = tail;
         }
-        mark(p, &m);
-        uint64_t string = odd_from_here(m.quote & ~escaped_bytes(m.backslash, &escape)) ^ inside;
+        mark_block(p, &m);
+        uint64_t string = odd(m.quote & ~escaped_bytes(m.backslash, &escape)) ^ inside;
         inside = string >> 63 ? UINT64_MAX : 0;
         m.open &= ~string;
         m.close &= ~string;
@@ -190,6 +217,27 @@ size_t wr_json_span_line(const char *data, size_t len)
             return at + (size_t)end + 1;
     }
     return 0;
+}
+
+static size_t line_sse2(const char *data, size_t len)
+{
+    return line(data, len, mark, odd_from_here);
+}
+
+__attribute__((target("avx2,pclmul"))) static size_t line_avx2(const char *data, size_t len)
+{
+    return line(data, len, mark_avx2, odd_from_here_pclmul);
+}
+
+size_t wr_json_span_line(const char *data, size_t len)
+{
+    static size_t (*best)(const char *, size_t); /* any thread writes the same */
+    size_t (*f)(const char *, size_t) = __atomic_load_n(&best, __ATOMIC_RELAXED);
+    if (!f) {
+        f = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul") ? line_avx2 : line_sse2;
+        __atomic_store_n(&best, f, __ATOMIC_RELAXED);
+    }
+    return f(data, len);
 }
 
 #else

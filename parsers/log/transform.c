@@ -165,7 +165,7 @@ static bool add_text(struct wr_event *ev, struct wr_buf *out, const struct map_t
 }
 
 /* All values that are there, elements of lists one by one, in one text. */
-static bool joined(const struct map_pick *p, const struct wr_fields *f, struct wr_event *ev,
+static bool joined(const struct map_pick *p, struct wr_fields *f, struct wr_event *ev,
                    struct wr_json_val *ret)
 {
     struct wr_buf out = {0};
@@ -249,7 +249,7 @@ static bool is_any(const struct map_text *when)
     return when->len == 1 && *when->s == '*';
 }
 
-void wr_map_fill(const struct map_pick *p, const struct wr_fields *f, struct wr_event *ev)
+void wr_map_fill(const struct map_pick *p, struct wr_fields *f, struct wr_event *ev)
 {
     const struct wr_json_val *first = NULL;
     const struct map_text *text = &p->other;

@@ -1,6 +1,6 @@
-/* Events that no rule wants are refused before their values are read. Whatever a text holds, a parser with a filter gives those
- * rows of one without that meet it, and counts the same; so does one that meets the text behind a blank, where it is not taken
- * for JSON at its first byte. */
+/* Events that no rule wants are refused before their values are read. Whatever a text holds, a
+ * parser with a filter gives those rows of one without that meet it, and counts the same; so does
+ * one that meets the text behind a blank, where it is not taken for JSON at its first byte. */
 #include "support.h"
 
 static const int64_t ports[] = {25, 587};
@@ -12,14 +12,17 @@ struct side {
 
 static struct side side_new(bool filter)
 {
-    static const uint16_t cols[] = {WR_DNE_Timestamp, WR_DNE_ActionType, WR_DNE_RemotePort, WR_DNE_DeviceName, WR_DNE_AdditionalFields};
-    const struct wr_schema *dne = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), *sys = wr_schema_of(WR_TABLE_SYSLOG);
+    static const uint16_t cols[] = {WR_DNE_Timestamp, WR_DNE_ActionType, WR_DNE_RemotePort,
+                                    WR_DNE_DeviceName, WR_DNE_AdditionalFields};
+    const struct wr_schema *dne = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS),
+                           *sys = wr_schema_of(WR_TABLE_SYSLOG);
     struct wr_colset some = {0}, all = wr_colset_all(sys);
     struct wr_str action = WR_STR_LIT("ConnectionSuccess");
     struct wr_pred preds[] = {{WR_DNE_RemotePort, WR_PRED_IN_INT, 2, ports, NULL},
                               {WR_DNE_ActionType, WR_PRED_IN_STR, 1, NULL, &action}};
     struct wr_branch branch = {preds, 2};
-    struct wr_scan scan = {.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &branch, .nbranches = 1};
+    struct wr_scan scan = {
+        .table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &branch, .nbranches = 1};
     struct side s = {.log = wr_log_new(&(struct wr_log_opts){.live = true})};
     for (size_t i = 0; i < sizeof cols / sizeof *cols; i++)
         wr_colset_add(&some, cols[i]);
@@ -39,20 +42,25 @@ static void side_free(struct side *s)
 static void side_feed(struct side *s, const char *text, size_t len)
 {
     cr_assert(wr_rows_reset(&s->rows));
-    cr_assert_eq(wr_log_frame(s->log, "192.0.2.9", text, len, INT64_C(1700000000000000000), &s->rows), WR_OK);
+    cr_assert_eq(
+        wr_log_frame(s->log, "192.0.2.9", text, len, INT64_C(1700000000000000000), &s->rows),
+        WR_OK);
 }
 
 static bool meets(const struct wr_batch *b, uint32_t row)
 {
     const struct wr_str *action = &b->col[WR_DNE_ActionType].s[row];
-    struct wr_str wanted = WR_STR_LIT("ConnectionSuccess"), request = WR_STR_LIT("ConnectionRequest");
+    struct wr_str wanted = WR_STR_LIT("ConnectionSuccess"),
+                  request = WR_STR_LIT("ConnectionRequest");
     const struct wr_vec *port = &b->col[WR_DNE_RemotePort];
     return wr_vec_valid(port, row) && (port->i[row] == ports[0] || port->i[row] == ports[1]) &&
-           (wr_str_eq(action, &wanted) || wr_str_eq_nocase(action, &request)); /* which its flow may show to be a success */
+           (wr_str_eq(action, &wanted) ||
+            wr_str_eq_nocase(action, &request)); /* which its flow may show to be a success */
 }
 
 /* The rows of `all` that pass are those of `some`, in order. */
-static void same_rows(const struct wr_batch *all, const struct wr_batch *some, bool filtered, const char *text)
+static void same_rows(const struct wr_batch *all, const struct wr_batch *some, bool filtered,
+                      const char *text)
 {
     struct wr_buf a = {0}, b = {0};
     uint32_t n = 0;
@@ -71,7 +79,8 @@ static void same_rows(const struct wr_batch *all, const struct wr_batch *some, b
     wr_buf_fini(&b);
 }
 
-static void same_counts(const struct side *all, const struct side *some, uint64_t blanks, const char *text)
+static void same_counts(const struct side *all, const struct side *some, uint64_t blanks,
+                        const char *text)
 {
     struct wr_log_stats a = *wr_log_stats(all->log), b = *wr_log_stats(some->log);
     a.filtered_early = b.filtered_early = 0;
@@ -81,23 +90,69 @@ static void same_counts(const struct side *all, const struct side *some, uint64_
 
 static void put_member(struct wr_buf *b, unsigned *seed)
 {
-    static const char *const keys[] = {"RemotePort", "RemotePort", "Remote\\u0050ort", "ActionType", "Timestamp", "TimeGenerated", "DeviceName", "LocalIP",
-        "Protocol", "AdditionalFields", "properties", "category", "Type", "TenantId", "ReportId", "LogonType", "AccountName", "unknown", ""};
-    static const char *const values[] = {"587", "25", "443", "\"587\"", "587.0", "5.87e2", "-587", "70000", "null", "true", "\"ConnectionSuccess\"", "\"ConnectionSuccess\"",
-        "\"ConnectionRe\\u0071uest\"", "\"ConnectionFailed\"", "\"2023-11-14T22:13:20Z\"", "\"2031-01-01T00:00:00Z\"", "1700000000", "\"\"", "\"a\\\\\\\"b\"", "\"\\ud800\"",
-        "{\"RemotePort\":587}", "[587,\"}\"]", "\"{\\\"a\\\":1}\"", "\"\xc3\"", "01", "\"AdvancedHunting-DeviceNetworkEvents\"", "\"DeviceNetworkEvents\""};
+    static const char *const keys[] = {"RemotePort",
+                                       "RemotePort",
+                                       "Remote\\u0050ort",
+                                       "ActionType",
+                                       "Timestamp",
+                                       "TimeGenerated",
+                                       "DeviceName",
+                                       "LocalIP",
+                                       "Protocol",
+                                       "AdditionalFields",
+                                       "properties",
+                                       "category",
+                                       "Type",
+                                       "TenantId",
+                                       "ReportId",
+                                       "LogonType",
+                                       "AccountName",
+                                       "unknown",
+                                       ""};
+    static const char *const values[] = {"587",
+                                         "25",
+                                         "443",
+                                         "\"587\"",
+                                         "587.0",
+                                         "5.87e2",
+                                         "-587",
+                                         "70000",
+                                         "null",
+                                         "true",
+                                         "\"ConnectionSuccess\"",
+                                         "\"ConnectionSuccess\"",
+                                         "\"ConnectionRe\\u0071uest\"",
+                                         "\"ConnectionFailed\"",
+                                         "\"2023-11-14T22:13:20Z\"",
+                                         "\"2031-01-01T00:00:00Z\"",
+                                         "1700000000",
+                                         "\"\"",
+                                         "\"a\\\\\\\"b\"",
+                                         "\"\\ud800\"",
+                                         "{\"RemotePort\":587}",
+                                         "[587,\"}\"]",
+                                         "\"{\\\"a\\\":1}\"",
+                                         "\"\xc3\"",
+                                         "01",
+                                         "\"AdvancedHunting-DeviceNetworkEvents\"",
+                                         "\"DeviceNetworkEvents\""};
     wr_buf_fmt(b, "\"%s\":", keys[(unsigned)rand_r(seed) % (sizeof keys / sizeof *keys)]);
     wr_buf_str(b, values[(unsigned)rand_r(seed) % (sizeof values / sizeof *values)]);
 }
 
-/* A record as Defender streams it, with members that are there too often, elsewhere, or are something else. */
+/* A record as Defender streams it, with members that are there too often, elsewhere, or are
+ * something else. */
 static void put_event(struct wr_buf *b, unsigned *seed)
 {
     bool flat = rand_r(seed) % 4 == 0;
     unsigned n = (unsigned)rand_r(seed) % 6;
-    wr_buf_str(b, flat ? "{" : "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{");
-    wr_buf_fmt(b, "\"Timestamp\":\"2023-11-14T22:%02d:20Z\",\"ActionType\":\"%s\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.1.2.3\",\"RemotePort\":%d",
-               rand_r(seed) % 60, rand_r(seed) % 4 ? "ConnectionSuccess" : "ConnectionFailed", rand_r(seed) % 3 ? 443 : 587);
+    wr_buf_str(b, flat ? "{"
+                       : "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{");
+    wr_buf_fmt(b,
+               "\"Timestamp\":\"2023-11-14T22:%02d:20Z\",\"ActionType\":\"%s\",\"Protocol\":"
+               "\"Tcp\",\"LocalIP\":\"10.1.2.3\",\"RemotePort\":%d",
+               rand_r(seed) % 60, rand_r(seed) % 4 ? "ConnectionSuccess" : "ConnectionFailed",
+               rand_r(seed) % 3 ? 443 : 587);
     for (unsigned i = 0; i < n; i++) {
         wr_buf_char(b, ',');
         put_member(b, seed);
@@ -127,7 +182,8 @@ Test(early, a_filter_takes_rows_away_and_changes_nothing_else)
         }
         wr_buf_str(&b, form == 0 ? "]}" : form == 1 ? "}" : "");
         if (rand_r(&seed) % 8 == 0)
-            b.data[1 + (unsigned)rand_r(&seed) % (b.len - 1)] = "{}[]:,\"\\ 1e\x01\xff"[rand_r(&seed) % 13];
+            b.data[1 + (unsigned)rand_r(&seed) % (b.len - 1)] =
+                "{}[]:,\"\\ 1e\x01\xff"[rand_r(&seed) % 13];
         wr_buf_char(&b, '\0');
         side_feed(&all, b.data + 1, b.len - 2);
         side_feed(&some, b.data + 1, b.len - 2);
@@ -144,10 +200,75 @@ Test(early, a_filter_takes_rows_away_and_changes_nothing_else)
         kept += some.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS]->nrows;
     }
     const struct wr_log_stats *n = wr_log_stats(all.log);
-    cr_expect(kept > 1000 && n->unparsed_json > 500 && n->dup_key > 1000 && n->bad_utf8 > 100 && n->clock_implausible > 100 && n->unparsed_missing_field > 10,
-              "%u %lu %lu %lu %lu %lu", kept, n->unparsed_json, n->dup_key, n->bad_utf8, n->clock_implausible, n->unparsed_missing_field);
+    cr_expect(kept > 1000 && n->unparsed_json > 500 && n->dup_key > 1000 && n->bad_utf8 > 100 &&
+                  n->clock_implausible > 100 && n->unparsed_missing_field > 10,
+              "%u %lu %lu %lu %lu %lu", kept, n->unparsed_json, n->dup_key, n->bad_utf8,
+              n->clock_implausible, n->unparsed_missing_field);
     wr_buf_fini(&b);
     side_free(&all);
     side_free(&some);
     side_free(&late);
+}
+
+static const char *const sources[] = {
+    "{\"ts\":1764000000.5,\"uid\":\"C1\",\"id.orig_h\":\"10.1.0.1\",\"id.orig_p\":5353,\"id.resp_"
+    "h\":\"192.0.2.1\",\"id.resp_p\":53,\"proto\":\"udp\",\"query\":\"a.example\","
+    "\"qtype\":1,\"qtype_name\":\"A\",\"rcode\":3,\"rcode_name\":\"NXDOMAIN\",\"AA\":false,"
+    "\"answers\":[\"192.0.2.7\",\"b\"]}",
+    "{\"event_type\":\"flow\",\"src_ip\":\"10.1.2.3\",\"src_port\":51514,\"dest_ip\":\"203.0.113."
+    "25\",\"dest_port\":587,\"proto\":\"TCP\",\"flow\":{\"bytes_toserver\":18432,"
+    "\"bytes_toclient\":5120,\"start\":\"2023-11-14T22:13:20.123000+0000\",\"state\":\"closed\"}}",
+    "{\"@timestamp\":\"2023-11-14T22:13:20.123Z\",\"host\":{\"name\":\"ws\"},\"source\":{\"ip\":"
+    "\"10.1.2.3\",\"port\":51514},\"destination\":{\"ip\":\"203.0.113.25\",\"port\":587},"
+    "\"network\":{\"transport\":\"tcp\",\"direction\":\"egress\"},\"process\":{\"name\":\"python."
+    "exe\",\"pid\":4242}}",
+    "{\"hostname\":\"ws\",\"output_fields\":{\"evt.time\":1700000000123000000,\"fd.name\":\"10.1.2."
+    "3:51514->203.0.113.25:587\",\"fd.l4proto\":\"tcp\",\"proc.name\":\"python3\"}}",
+    "{\"MESSAGE\":\"<Event><System><Provider "
+    "Name=\\\"Linux-Sysmon\\\"/><EventID>3</EventID></System></Event>\",\"_HOSTNAME\":\"ws\"}",
+};
+
+static struct side side_all(const struct wr_mappings *mappings)
+{
+    struct side s = {.log = wr_log_new(&(struct wr_log_opts){.live = true, .mappings = mappings})};
+    cr_assert(s.log);
+    for (int t = 0; t < WR_NTABLES; t++) {
+        struct wr_colset all = wr_colset_all(wr_schema_of((enum wr_table)t));
+        s.rows.of[t] = wr_batch_new(wr_schema_of((enum wr_table)t), &all, 8);
+        cr_assert(s.rows.of[t]);
+    }
+    return s;
+}
+
+/* What it knows of texts before never shows in a row: one parser for all texts gives what a new one
+ * gives. */
+Test(early, a_parser_that_has_seen_others_gives_the_rows_of_a_new_one)
+{
+    struct wr_mappings *mappings = wr_mappings_new();
+    struct side old = side_all(mappings);
+    unsigned seed = 5;
+    uint64_t mapped = 0;
+    for (int i = 0; i < 800; i++) {
+        char text[1024];
+        size_t len =
+            (size_t)snprintf(text, sizeof text, "%s",
+                             sources[(unsigned)rand_r(&seed) % (sizeof sources / sizeof *sources)]);
+        for (int k = rand_r(&seed) % 3; k > 0; k--)
+            text[(unsigned)rand_r(&seed) % len] = "0123456789abcAB-{}[]:,\"\\ "[rand_r(&seed) % 25];
+        struct wr_log_stats was = *wr_log_stats(old.log);
+        struct side fresh = side_all(mappings);
+        side_feed(&old, text, len);
+        side_feed(&fresh, text, len);
+        for (int t = 0; t < WR_NTABLES; t++)
+            same_rows(fresh.rows.of[t], old.rows.of[t], false, text);
+        const struct wr_log_stats *is = wr_log_stats(old.log), *alone = wr_log_stats(fresh.log);
+#define X(name) cr_assert_eq(is->name - was.name, alone->name, "%s: %s", #name, text);
+        WR_LOG_COUNTERS(X)
+#undef X
+        mapped += alone->mapped;
+        side_free(&fresh);
+    }
+    cr_expect(mapped > 200 && mapped < 800, "%lu", mapped);
+    side_free(&old);
+    wr_mappings_free(mappings);
 }
