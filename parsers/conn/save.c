@@ -6,165 +6,13 @@
  *   magic, columns, mode | counters, clock, observers | entries with their counters and rows
  *   done, quick, slow list, hold list, pair list: entry numbers
  *   due lists: (entry number, row's place in it) or a whole image */
-#include "parsers/conn/table.h"
+#include "parsers/conn/save.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAGIC = 0x444e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
-
-#define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
-
-/* Reads a number that must not pass `max`. */
-static uint64_t below(struct wr_rd *rd, uint64_t v, uint64_t max)
-{
-    if (v > max && !rd->err)
-        rd->err = WR_ECORRUPT;
-    return v > max ? max : v;
-}
-
-static uint8_t rd_u8_max(struct wr_rd *rd, uint8_t max)
-{
-    return (uint8_t)below(rd, wr_rd_u8(rd), max);
-}
-
-static int64_t rd_time(struct wr_rd *rd)
-{
-    return (int64_t)below(rd, wr_rd_u64(rd), (uint64_t)WR_TIME_MAX);
-}
-
-static void put_bytes_pair(struct wr_buf *out, const int64_t v[2])
-{
-    for (int d = 0; d < 2; d++)
-        wr_buf_u64(out, (uint64_t)v[d]);
-}
-
-/* Each -1 (unknown) or more. */
-static void rd_bytes_pair(struct wr_rd *rd, int64_t v[2])
-{
-    for (int d = 0; d < 2; d++) {
-        v[d] = (int64_t)wr_rd_u64(rd);
-        if (v[d] < -1 && !rd->err)
-            rd->err = WR_ECORRUPT;
-    }
-}
-
-static void put_row(struct wr_buf *out, const struct wr_conn *c, const struct wr_crow *row)
-{
-    wr_buf_u64(out, row->id);
-    wr_buf_u64(out, (uint64_t)row->ticks);
-    wr_buf_u8(out, row->table);
-    if (row->table == WR_DUE_SESSIONS) {
-        wr_buf_u64(out, (uint64_t)row->told.end);
-        put_bytes_pair(out, row->told.packets);
-        wr_buf_u16(out, row->told_label);
-        wr_buf_u8(out, row->tcp);
-    } else {
-        wr_buf_u32(out, (uint32_t)row->told_len);
-        put_bytes_pair(out, row->reported);
-        wr_buf_u32(out, row->device);
-    }
-    put_bytes_pair(out, row->emitted);
-    wr_buf_u8(out, row->state);
-    wr_buf_u8(out, row->side);
-    wr_buf_u8(out, row->action);
-    wr_buf_u8(out, row->denied);
-    wr_buf_u8(out, row->via);
-    wr_buf_u8(out, row->why);
-    wr_buf_u8(out, row->told_quality);
-    wr_buf_u8(out, row->packed != NULL);
-    if (row->packed) {
-        wr_buf_u64(out, (uint64_t)row->opened);
-        wr_buf_blob(out, row->packed, row->len);
-        return;
-    }
-    for (int d = 0; d < 2; d++) {
-        struct wr_who name = wr_who_at(c, row->name[d]);
-        wr_buf_blob(out, name.at, name.len);
-    }
-}
-
-/* The packed columns, once they have proved to read back. */
-static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
-{
-    uint32_t n;
-    int64_t opened = rd_time(rd);
-    const uint8_t *p = wr_rd_blob(rd, &n);
-    if (rd->err)
-        return WR_ECORRUPT;
-    struct wr_batch *scratch = wr_row_scratch(c, row->table);
-    if (!wr_batch_reset(scratch))
-        return WR_ENOMEM;
-    enum wr_err err = wr_row_unpack(scratch, p, n);
-    if (err)
-        return err;
-    row->packed = malloc((size_t)n + 1);
-    if (!row->packed)
-        return WR_ENOMEM;
-    if (n)
-        memcpy(row->packed, p, n);
-    row->len = n;
-    row->opened = opened;
-    bool event = row->table == WR_DUE_EVENTS && row->state != WR_ROW_IMAGE;
-    return !event || row->told_len <= n || row->told_len == WR_NONE ? WR_OK : WR_ECORRUPT;
-}
-
-static enum wr_err load_names(struct wr_conn *c, struct wr_rd *rd, struct wr_crow *row)
-{
-    for (int d = 0; d < 2; d++) {
-        struct wr_who name;
-        name.at = wr_rd_blob(rd, &name.len);
-        enum wr_err err = rd->err ? WR_ECORRUPT : wr_who_take(c, name, &row->name[d]);
-        if (err)
-            return err;
-    }
-    return WR_OK;
-}
-
-static enum wr_err load_row(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r)
-{
-    uint32_t r = wr_pool_take(&c->rows);
-    if (r == WR_NONE)
-        return WR_ENOMEM;
-    struct wr_crow *row = wr_crow_at(c, r);
-    row->id = wr_rd_u64(rd);
-    if (rd->err || !row->id || row->id >= c->next_id || wr_row_by_id(c, row->id) != WR_NONE) {
-        wr_pool_give(&c->rows, r);
-        return WR_ECORRUPT;
-    }
-    if (!wr_row_index(c, r)) {
-        wr_pool_give(&c->rows, r);
-        return WR_ENOMEM;
-    }
-    row->entry = row->next = row->due_next = row->name[0] = row->name[1] = WR_NONE;
-    row->ticks = (int64_t)wr_rd_u64(rd);
-    row->table = rd_u8_max(rd, WR_NDUE - 1);
-    if (row->table == WR_DUE_SESSIONS) {
-        row->told.end = (int64_t)below(rd, wr_rd_u64(rd) + 1, (uint64_t)WR_TIME_MAX) - 1;
-        rd_bytes_pair(rd, row->told.packets);
-        row->told_label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
-        row->tcp = wr_rd_u8(rd);
-    } else {
-        row->told_len = wr_rd_u32(rd);
-        rd_bytes_pair(rd, row->reported);
-        row->device = wr_rd_u32(rd);
-    }
-    rd_bytes_pair(rd, row->emitted);
-    row->state = rd_u8_max(rd, WR_ROW_IMAGE);
-    row->side = rd_u8_max(rd, 1);
-    row->action = rd_u8_max(rd, WR_NACTIONS - 1);
-    row->denied = rd_u8_max(rd, 1);
-    row->via = rd_u8_max(rd, WR_NVIA - 1);
-    row->why = rd_u8_max(rd, WR_NWHY - 1);
-    row->told_quality = rd_u8_max(rd, WR_NMATCH - 1);
-    *ret_r = r;
-    uint8_t packed = rd_u8_max(rd, 1);
-    bool far = packed && row->table != WR_DUE_SESSIONS && (row->skew > SKEW_MAX || row->skew < -SKEW_MAX);
-    if (rd->err || (far && row->state != WR_ROW_IMAGE))
-        return WR_ECORRUPT;
-    return packed ? load_packed(c, rd, row) : load_names(c, rd, row);
-}
 
 static void put_point(struct wr_buf *out, const struct wr_conn *c, const struct wr_point *p)
 {
@@ -194,19 +42,19 @@ static enum wr_err load_point(struct wr_conn *c, struct wr_rd *rd, struct wr_poi
     p->next = p->total = WR_NONE;
     for (int d = 0; d < 2; d++) {
         p->packets[d] = wr_rd_u32(rd);
-        p->bytes[d] = below(rd, wr_rd_u64(rd), INT64_MAX);
+        p->bytes[d] = wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
     }
     for (int i = 0; i < WR_SEEN; i++)
         p->seen[i] = wr_rd_u32(rd);
-    if (!rd_u8_max(rd, 1) || rd->err)
+    if (!wr_rd_u8_max(rd, 1) || rd->err)
         return rd->err ? WR_ECORRUPT : WR_OK;
     p->total = wr_pool_take(&c->totals);
     if (p->total == WR_NONE)
         return WR_ENOMEM;
     struct wr_total *t = wr_total_at(c, p->total);
     for (int d = 0; d < 2; d++) {
-        t->start[d] = rd_time(rd);
-        t->bytes[d] = below(rd, wr_rd_u64(rd), INT64_MAX);
+        t->start[d] = wr_rd_time(rd);
+        t->bytes[d] = wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
         t->packets[d] = wr_rd_u32(rd);
     }
     return rd->err ? WR_ECORRUPT : WR_OK;
@@ -227,7 +75,7 @@ static void put_counters(struct wr_buf *out, const struct wr_conn *c, const stru
 
 static enum wr_err load_counters(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
 {
-    uint8_t n = rd_u8_max(rd, WR_POINTS_MAX);
+    uint8_t n = wr_rd_u8_max(rd, WR_POINTS_MAX);
     if (rd->err || (n > 0) != ((e->flags & WR_CONN_FLOW) != 0))
         return WR_ECORRUPT;
     struct wr_point *p = &e->point;
@@ -279,7 +127,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
         n++;
     wr_buf_u8(out, n);
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
-        put_row(out, c, wr_crow_at(c, r));
+        wr_row_save(c, wr_crow_at(c, r), out);
 }
 
 bool wr_key_is_canonical(const struct wr_conn_key *k)
@@ -295,30 +143,30 @@ bool wr_key_is_canonical(const struct wr_conn_key *k)
 static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
 {
     e->key.proto = wr_rd_u8(rd);
-    e->key.v6 = rd_u8_max(rd, 1);
+    e->key.v6 = wr_rd_u8_max(rd, 1);
     for (int s = 0; s < 2; s++) {
         const uint8_t *addr = wr_rd_take(rd, 16);
         if (addr)
             memcpy(e->key.addr[s], addr, 16);
         e->key.port[s] = wr_rd_u16(rd);
-        e->syn_start[s] = rd_time(rd);
-        e->bytes[s] = below(rd, wr_rd_u64(rd), INT64_MAX);
+        e->syn_start[s] = wr_rd_time(rd);
+        e->bytes[s] = wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
         e->tcp[s] = wr_rd_u8(rd);
     }
-    e->start = rd_time(rd);
-    e->last = rd_time(rd);
-    e->touched = rd_time(rd);
-    e->due = (int64_t)below(rd, wr_rd_u64(rd), INT64_MAX);
-    e->born = below(rd, wr_rd_u64(rd), c->next_born - 1);
+    e->start = wr_rd_time(rd);
+    e->last = wr_rd_time(rd);
+    e->touched = wr_rd_time(rd);
+    e->due = (int64_t)wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
+    e->born = wr_rd_below(rd, wr_rd_u64(rd), c->next_born - 1);
     e->flags = wr_rd_u8(rd);
-    e->lone_syn = rd_u8_max(rd, 3);
-    e->initiator = rd_u8_max(rd, 1);
-    e->first_src = rd_u8_max(rd, 1);
-    e->bytes_known = rd_u8_max(rd, 3);
-    e->unchained = rd_u8_max(rd, 1);
-    e->nat = rd_u8_max(rd, WR_NAT_SAVED);
-    e->label = (uint16_t)below(rd, wr_rd_u16(rd), c->labels.n);
-    e->who_side = rd_u8_max(rd, 1);
+    e->lone_syn = wr_rd_u8_max(rd, 3);
+    e->initiator = wr_rd_u8_max(rd, 1);
+    e->first_src = wr_rd_u8_max(rd, 1);
+    e->bytes_known = wr_rd_u8_max(rd, 3);
+    e->unchained = wr_rd_u8_max(rd, 1);
+    e->nat = wr_rd_u8_max(rd, WR_NAT_SAVED);
+    e->label = (uint16_t)wr_rd_below(rd, wr_rd_u16(rd), c->labels.n);
+    e->who_side = wr_rd_u8_max(rd, 1);
     struct wr_who who;
     who.at = wr_rd_blob(rd, &who.len);
     if (rd->err)
@@ -350,12 +198,12 @@ static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
 static enum wr_err load_rows(struct wr_conn *c, struct wr_rd *rd, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    uint8_t n = rd_u8_max(rd, ROWS_MAX);
+    uint8_t n = wr_rd_u8_max(rd, ROWS_MAX);
     if (rd->err)
         return WR_ECORRUPT;
     for (uint32_t *at = &e->rows; n; n--) {
         uint32_t r;
-        enum wr_err err = load_row(c, rd, &r);
+        enum wr_err err = wr_row_load(c, rd, &r);
         if (err)
             return err;
         struct wr_crow *row = wr_crow_at(c, r);
@@ -431,7 +279,7 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
             const struct wr_crow *row = wr_crow_at(c, r);
             wr_buf_u32(out, row->entry == WR_NONE ? IMAGE : number[row->entry]);
             if (row->entry == WR_NONE)
-                put_row(out, c, row);
+                wr_row_save(c, row, out);
             else
                 wr_buf_u8(out, place_of(c, r));
         }
@@ -558,7 +406,7 @@ static enum wr_err load_due(struct wr_conn *c, struct wr_rd *rd, uint8_t table)
     uint32_t i = wr_rd_u32(rd), r = WR_NONE;
     uint8_t state;
     if (i == IMAGE) {
-        enum wr_err err = load_row(c, rd, &r);
+        enum wr_err err = wr_row_load(c, rd, &r);
         if (err)
             return err;
         state = wr_crow_at(c, r)->state;
@@ -618,10 +466,10 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
         stats[i] = wr_rd_u64(&rd);
     memcpy(&c->stats, stats, sizeof stats);
     c->stats.live = 0;
-    c->next_id = below(&rd, wr_rd_u64(&rd), INT64_MAX);
+    c->next_id = wr_rd_below(&rd, wr_rd_u64(&rd), INT64_MAX);
     c->next_born = wr_rd_u64(&rd);
-    c->now = rd_time(&rd);
-    c->seen_event = rd_u8_max(&rd, 1);
+    c->now = wr_rd_time(&rd);
+    c->seen_event = wr_rd_u8_max(&rd, 1);
     enum wr_err err = rd.err ? WR_ECORRUPT : load_observers(c, &rd);
     if (!err)
         err = load_labels(c, &rd);
@@ -634,9 +482,9 @@ enum wr_err wr_conn_load(struct wr_conn *conn, const void *bytes, size_t len)
     if (!err)
         err = wr_answers_load(c, &rd);
     for (int i = 0; !err && i < 2; i++)
-        c->lag[i] = rd_time(&rd);
+        c->lag[i] = wr_rd_time(&rd);
     if (!err)
-        c->lag_since = rd_time(&rd);
+        c->lag_since = wr_rd_time(&rd);
     if (!err)
         err = load_body(c, &rd);
     if (!err) {
