@@ -78,7 +78,7 @@ bool wr_flow_row(const struct wr_flow *flow, struct wr_who who, struct wr_batch 
     bool ends = !counters && !(flow->flags & WR_FLOW_NO_ENDS);
     const char *kind = counters ? "counters" : flow->flags & WR_FLOW_DISCARD ? "discard" : "flow";
     if ((ends && !set_ends(flow, batch, r, v6)) ||
-        !wr_batch_set_str(batch, WR_FLOWS_recordType, r, kind, strlen(kind)) ||
+        (batch->col[WR_FLOWS_recordType].s && !wr_batch_set_str(batch, WR_FLOWS_recordType, r, kind, strlen(kind))) ||
         !set_exporter(batch, r, flow->exporter) || !set_who(batch, r, who)) {
         wr_batch_unrow(batch);
         return false;

@@ -252,10 +252,10 @@ bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const 
 }
 
 /* Sums and extremes of whole numbers: a column at a time. */
-static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots,
+static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots, uint32_t stride,
                           const struct wr_vec *v, const struct wr_sel *sel)
 {
-    uint32_t stride = layout->nrow, first = layout->agg[a].first;
+    uint32_t first = layout->agg[a].first;
     bool extreme = layout->agg[a].kind == WR_AGG_MIN || layout->agg[a].kind == WR_AGG_MAX;
     for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
         uint32_t row = sel->row[k];
@@ -267,12 +267,12 @@ static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union 
 }
 
 /* 47 bits, never 0: six bytes where a row is coded. */
-static void rows_of_hashes(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots,
+static void rows_of_hashes(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots, uint32_t stride,
                            const struct wr_agg_args *args, const struct wr_sel *sel, const struct wr_hash_key *secret)
 {
     const struct wr_vec *v = &args->arg[a][0];
     slots += layout->agg[a].first;
-    for (uint32_t k = 0; k < sel->n; k++, slots += layout->nrow) {
+    for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
         uint64_t hash = 0;
         if (wr_agg_distinct_row(layout, a, args, sel->row[k])) {
             hash = wr_dset_hash(secret, v, sel->row[k]) >> 17;
@@ -282,24 +282,23 @@ static void rows_of_hashes(const struct wr_agg_layout *layout, uint32_t a, union
     }
 }
 
-void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
-                 const struct wr_sel *sel, const struct wr_hash_key *secret)
+void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, uint32_t stride,
+                 const struct wr_agg_args *args, const struct wr_sel *sel, const struct wr_hash_key *secret)
 {
-    memset(slots, 0, (size_t)sel->n * layout->nrow * sizeof *slots);
     for (uint32_t i = 0; i < layout->nkept; i++) {
         uint32_t a = layout->kept[i];
         const struct wr_agg_place *p = &layout->agg[a];
         bool whole = p->kind == WR_AGG_SUM || p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX; /* of numbers, times */
         if (whole && args->arg[a][0].i) {
-            rows_of_whole(layout, a, slots, &args->arg[a][0], sel);
+            rows_of_whole(layout, a, slots, stride, &args->arg[a][0], sel);
             continue;
         }
         for (uint32_t k = 0; k < sel->n; k++)
-            (void)add_one(p, a, slots + (size_t)k * layout->nrow, args->arg[a], sel->row[k], NULL);
+            (void)add_one(p, a, slots + (size_t)k * stride, args->arg[a], sel->row[k], NULL);
     }
     for (uint32_t a = 0; layout->nrow > layout->nslots && a < layout->naggs; a++)
         if (layout->agg[a].hashed)
-            rows_of_hashes(layout, a, slots, args, sel, secret);
+            rows_of_hashes(layout, a, slots, stride, args, sel, secret);
 }
 
 static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot *dst,

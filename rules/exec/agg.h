@@ -62,9 +62,10 @@ struct wr_agg_args {
  * memory ran out. Distinct sets are not touched. */
 bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
                 uint32_t row, struct wr_arena *arena);
-/* The state of each selected row, alone, nrow slots one after the other. Kinds that copy texts are not for it. */
-void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, const struct wr_agg_args *args,
-                 const struct wr_sel *sel, const struct wr_hash_key *secret);
+/* The state of each selected row, alone: nrow slots every `stride`, which are zero before. Kinds that copy texts are not for
+ * it. */
+void wr_agg_rows(const struct wr_agg_layout *layout, union wr_slot *slots, uint32_t stride,
+                 const struct wr_agg_args *args, const struct wr_sel *sel, const struct wr_hash_key *secret);
 void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const union wr_slot *src);
 /* Changes one row's part of `dst` from `old` to `new` (NULL: takes it out). False when the result is not
  * exact: an old minimum, maximum or deviation cannot be undone. */

@@ -2,6 +2,9 @@
 #include "rules/exec/state.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* What an allocation costs: glibc adds a word and rounds to 16; the same everywhere, so that evictions are
  * too. */
@@ -23,6 +26,14 @@ static inline uint8_t tag_of(uint32_t hash)
     return tag ? tag : 1;
 }
 
+#ifdef __SSE2__
+/* A bit for each place of the line that holds the tag. */
+static inline uint32_t places(const struct line *l, uint8_t tag)
+{
+    __m128i same = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)l), _mm_set1_epi8((char)tag));
+    return (uint32_t)_mm_movemask_epi8(same) & ((1u << LINE_REFS) - 1);
+}
+#else
 /* Bit 8i + 7: byte i of `word` may be `tag`; none is missed. */
 static inline uint64_t match(uint64_t word, uint8_t tag)
 {
@@ -41,6 +52,7 @@ static inline uint32_t places(const struct line *l, uint8_t tag)
     const uint64_t gather = UINT64_C(0x0002040810204081); /* bits 7, 15, .. 63 to the top byte */
     return (uint32_t)((low * gather >> 56) | (high * gather >> 56 & 15) << 8);
 }
+#endif
 
 static inline uint32_t next_line(const struct wr_stream *s, uint32_t i)
 {
@@ -103,6 +115,7 @@ static bool index_room(struct wr_stream *s)
     struct line *index = wr_state_memory(n * sizeof *index);
     if (!index)
         return false;
+    memset(index, 0, n * sizeof *index);
     free(s->index);
     s->moved++;
     s->bytes += (n - s->nlines) * sizeof *index;
@@ -146,16 +159,26 @@ static inline bool is_key(const struct group *g, uint32_t hash, const uint8_t *k
 {
     if (g->hash != hash || g->key_len != len)
         return false;
-    uint64_t x, y, differ = 0;
-    uint32_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        memcpy(&x, g->tail + i, 8);
-        memcpy(&y, key + i, 8);
-        differ |= x ^ y;
+    uint64_t x[2], y[2], differ = 0;
+    if (len < 8) {
+        memcpy(x, g->tail, 8);
+        memcpy(y, key, 8);
+        return ((x[0] ^ y[0]) & ~(UINT64_MAX << (len * 8))) == 0;
     }
-    memcpy(&x, g->tail + i, 8);
-    memcpy(&y, key + i, 8);
-    return (differ | ((x ^ y) & ~(UINT64_MAX << (len % 8 * 8)))) == 0;
+    uint32_t i = 0;
+    for (; i + 16 <= len; i += 16) {
+        memcpy(x, g->tail + i, 16);
+        memcpy(y, key + i, 16);
+        differ |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
+    }
+    if (i + 8 <= len) {
+        memcpy(x, g->tail + i, 8);
+        memcpy(y, key + i, 8);
+        differ |= x[0] ^ y[0];
+    }
+    memcpy(x, g->tail + len - 8, 8); /* the rest, with some that was seen */
+    memcpy(y, key + len - 8, 8);
+    return (differ | (x[0] ^ y[0])) == 0;
 }
 
 static struct group *find(const struct wr_stream *s, uint32_t hash, const uint8_t *key, uint32_t len)

@@ -131,7 +131,7 @@ void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct
 
 /* ---- a block of rows ---------------------------------------------------------------------------- */
 
-enum { ALIGN = 16, KEY_MOST = WR_STR_INLINE + 1 }; /* bytes that a key takes unless it is a long text */
+enum { ALIGN = 16, ANY_MOST = 16 }; /* bytes of a number, or of a short text whose length is not looked at */
 
 static inline uint8_t *varint_at(uint8_t *p, uint64_t v)
 {
@@ -141,29 +141,18 @@ static inline uint8_t *varint_at(uint8_t *p, uint64_t v)
     return p;
 }
 
-/* Room for `more` bytes from `p` on; the place may move. NULL when out of memory. */
-static uint8_t *room_at(struct wr_packed_keys *keys, uint8_t *p, size_t more)
+/* Room for `more` bytes from `at` on; false when out of memory. */
+static bool room_at(struct wr_packed_keys *keys, size_t at, size_t more)
 {
-    size_t at = keys->data ? (size_t)(p - keys->data) : 0;
     if (at + more <= keys->cap)
-        return p;
-    size_t cap = at + more + keys->cap;
+        return true;
+    size_t cap = at + more + keys->cap / 2;
     uint8_t *data = realloc(keys->data, cap);
     if (!data)
-        return NULL;
+        return false;
     keys->data = data;
     keys->cap = cap;
-    return data + at;
-}
-
-static uint8_t *long_text(struct wr_packed_keys *out, uint8_t *p, const struct wr_str *s, uint32_t nkeys)
-{
-    p = room_at(out, p, s->len + 2 * ALIGN + (nkeys + 1) * KEY_MOST);
-    if (!p)
-        return NULL;
-    p = varint_at(p, s->len);
-    memcpy(p, wr_str_data(s), s->len);
-    return p + s->len;
+    return true;
 }
 
 static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t row)
@@ -175,36 +164,35 @@ static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t ro
     return p + 8;
 }
 
-/* The form of wr_key_pack, from `p` on; its end, or NULL when out of memory. */
-static inline uint8_t *pack_row(struct wr_packed_keys *out, const struct wr_vec *keys, uint32_t nkeys, uint32_t row,
-                                uint8_t *p)
+/* 12 bytes are written whatever the length is. */
+static inline uint8_t *short_text(uint8_t *p, const struct wr_str *s, uint32_t len)
 {
-    size_t nulls = (size_t)(p - out->data);
-    for (uint32_t k = 0; k < nkeys; k += 8)
-        *p++ = 0;
-    for (uint32_t k = 0; k < nkeys; k++) {
-        const struct wr_vec *v = &keys[k];
-        if (v->valid && !(v->valid[row / 64] >> (row % 64) & 1)) {
-            out->data[nulls + k / 8] |= (uint8_t)(1u << (k % 8));
-            continue;
-        }
-        const struct wr_str *s = v->s ? &v->s[row] : NULL;
-        if (!s) {
-            p = number_at(p, v, row);
-        } else if (s->len <= WR_STR_INLINE) {
-            uint64_t low;
-            uint32_t high;
-            memcpy(&low, s->inl, sizeof low);
-            memcpy(&high, s->inl + 8, sizeof high);
-            *p = (uint8_t)s->len;
-            memcpy(p + 1, &low, sizeof low);
-            memcpy(p + 9, &high, sizeof high);
-            p += 1 + s->len;
-        } else if (!(p = long_text(out, p, s, nkeys))) {
-            return NULL;
-        }
+    uint64_t low;
+    uint32_t high;
+    memcpy(&low, s->inl, sizeof low);
+    memcpy(&high, s->inl + 8, sizeof high);
+    *p = (uint8_t)len;
+    memcpy(p + 1, &low, sizeof low);
+    memcpy(p + 9, &high, sizeof high);
+    return p + 1 + len;
+}
+
+/* Of more than WR_STR_INLINE bytes: twice 8 from both ends when that is all of it. */
+static inline uint8_t *long_text(uint8_t *p, const struct wr_str *s)
+{
+    const char *text = wr_str_data(s);
+    uint32_t len = s->len;
+    p = varint_at(p, len);
+    if (len <= 16) {
+        uint64_t low, high;
+        memcpy(&low, text, sizeof low);
+        memcpy(&high, text + len - 8, sizeof high);
+        memcpy(p, &low, sizeof low);
+        memcpy(p + len - 8, &high, sizeof high);
+    } else {
+        memcpy(p, text, len);
     }
-    return p;
+    return p + len;
 }
 
 /* Zeros stand behind `p` up to a multiple of 16. */
@@ -218,97 +206,124 @@ static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8
     return (uint32_t)(h >> 32);
 }
 
-/* Short texts of a column that has no nulls; `more`: some row has a long one. */
-static bool pack_texts(const struct wr_str *text, const uint16_t *restrict row, uint32_t n, uint8_t **restrict end)
+/* Texts of a column that has no nulls; none is longer than `most`. The highest bit is set when they were to be short and some is not. */
+static uint32_t pack_texts(const struct wr_str *text, uint32_t most, const uint16_t *restrict row, uint32_t n,
+                           uint8_t **restrict end)
 {
-    uint32_t more = 0;
-    for (uint32_t k = 0; k < n; k++) {
+    uint32_t any = 0;
+    for (uint32_t k = 0; k < n && most <= WR_STR_INLINE; k++) {
         const struct wr_str *s = &text[row[k]];
-        uint8_t *p = end[k];
-        uint64_t low;
-        uint32_t high, len = s->len;
-        more |= len > WR_STR_INLINE;
-        len = len > WR_STR_INLINE ? 0 : len; /* its row is packed again */
-        memcpy(&low, s->inl, sizeof low);
-        memcpy(&high, s->inl + 8, sizeof high);
-        *p = (uint8_t)len;
-        memcpy(p + 1, &low, sizeof low);
-        memcpy(p + 9, &high, sizeof high);
-        end[k] = p + 1 + len;
+        any |= WR_STR_INLINE - s->len;
+        end[k] = short_text(end[k], s, s->len & 15);
     }
-    return more != 0;
+    for (uint32_t k = 0; k < n && most > WR_STR_INLINE; k++) {
+        const struct wr_str *s = &text[row[k]];
+        end[k] = s->len <= WR_STR_INLINE ? short_text(end[k], s, s->len) : long_text(end[k], s);
+    }
+    return any;
 }
 
-static bool pack_any(const struct wr_vec *v, const struct wr_sel *sel, uint32_t k, size_t each, uint8_t *data,
-                     uint8_t **end)
+/* Any column: key `k`. `nulls`: where each row's null bits stand. */
+static uint32_t pack_any(const struct wr_vec *v, uint32_t most, const struct wr_sel *sel, uint32_t k,
+                         uint8_t *const *nulls, uint8_t **end)
 {
-    bool more = false;
+    uint32_t any = 0;
     for (uint32_t i = 0; i < sel->n; i++) {
         uint32_t row = sel->row[i];
-        if (!wr_vec_valid(v, row)) {
-            data[i * each + k / 8] |= (uint8_t)(1u << (k % 8));
+        if (v->valid && !(v->valid[row / 64] >> (row % 64) & 1)) {
+            nulls[i][k / 8] |= (uint8_t)(1u << (k % 8));
         } else if (!v->s) {
             end[i] = number_at(end[i], v, row);
         } else {
-            uint32_t len = v->s[row].len;
-            more |= len > WR_STR_INLINE;
-            len = len > WR_STR_INLINE ? 0 : len;
-            *end[i] = (uint8_t)len;
-            memcpy(end[i] + 1, v->s[row].inl, WR_STR_INLINE);
-            end[i] += 1 + len;
+            const struct wr_str *s = &v->s[row];
+            any |= most <= WR_STR_INLINE ? WR_STR_INLINE - s->len : 0;
+            end[i] = s->len > WR_STR_INLINE && most > WR_STR_INLINE ? long_text(end[i], s)
+                                                                    : short_text(end[i], s, s->len & 15);
         }
     }
-    return more;
+    return any;
 }
 
-/* Rows one after the other, whatever texts they have. */
-static bool pack_long(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, uint32_t first, size_t at,
-                      struct wr_packed_keys *out)
+/* The most bytes that a key of the block takes there; `texts`: some may be long. */
+static size_t key_most(const struct wr_vec *v, const struct wr_sel *sel, bool texts, uint32_t *ret_text)
 {
-    size_t each = (size_t)(nkeys + 1) * KEY_MOST + nkeys / 8 + 3 * ALIGN;
-    for (uint32_t k = 0; k < sel->n; k++) {
-        uint8_t *p = room_at(out, out->data + at, each);
-        p = p ? pack_row(out, keys, nkeys, sel->row[k], p) : NULL;
-        if (!p)
-            return false;
-        memset(p, 0, ALIGN);
-        out->at[first + k] = at;
-        out->len[first + k] = (uint32_t)((size_t)(p - out->data) - at);
-        at = (at + out->len[first + k] + ALIGN) & ~(size_t)(ALIGN - 1);
+    *ret_text = 0;
+    if (!v->s || !texts)
+        return ANY_MOST;
+    uint32_t most = 0;
+    WR_EACH (sel, row)
+        most = v->s[row].len > most ? v->s[row].len : most;
+    *ret_text = most;
+    return most <= WR_STR_INLINE ? ANY_MOST : (size_t)most + 5;
+}
+
+enum { SOME_KEYS = 16 };
+enum { LONG = 512 }; /* keys of a block that may be longer stand one behind the other, each as long as it is */
+
+/* Where each row's key begins: in `nulls`, its null bits zero; `end`: behind those. False when out of memory. */
+static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, size_t at, size_t each,
+                       struct wr_packed_keys *out, uint8_t **nulls, uint8_t **end)
+{
+    uint32_t bytes = (nkeys + 7) / 8;
+    size_t from[WR_KEY_BLOCK];
+    for (uint32_t i = 0; i < sel->n; i++) {
+        from[i] = at;
+        size_t len = each;
+        for (uint32_t k = 0; each > LONG && k < nkeys; k++)
+            len = (k ? len : bytes + 3 * ALIGN) + (keys[k].s ? keys[k].s[sel->row[i]].len : 0) + ANY_MOST;
+        at = (at + len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    }
+    if (!room_at(out, 0, at + 2 * ALIGN))
+        return false;
+    for (uint32_t i = 0; i < sel->n; i++) {
+        nulls[i] = out->data + from[i];
+        if (bytes == 1)
+            *nulls[i] = 0;
+        else
+            memset(nulls[i], 0, bytes);
+        end[i] = nulls[i] + bytes;
     }
     return true;
+}
+
+/* The columns, one after the other. False: a text that `most` does not tell of is long. */
+static bool pack_columns(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, const uint32_t *most,
+                         uint8_t *const *begin, uint8_t **end)
+{
+    bool fits = true;
+    for (uint32_t k = 0; k < nkeys; k++) {
+        uint32_t text = k < SOME_KEYS ? most[k] : most[SOME_KEYS];
+        uint32_t any = keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, text, sel->row, sel->n, end)
+                                                   : pack_any(&keys[k], text, sel, k, begin, end);
+        fits &= any >> 31 == 0;
+    }
+    return fits;
 }
 
 bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
                   uint32_t first, struct wr_packed_keys *out)
 {
-    uint8_t *end[WR_KEY_BLOCK];
-    uint32_t nulls = (nkeys + 7) / 8;
-    size_t each = (nulls + (size_t)nkeys * KEY_MOST + 2 * ALIGN) & ~(size_t)(ALIGN - 1), at = 0;
-    bool more = false;
+    uint8_t *begin[WR_KEY_BLOCK], *end[WR_KEY_BLOCK];
+    uint32_t most[SOME_KEYS + 1]; /* the longest text of each column; of later ones: whether to look */
+    size_t at = 0;
     if (first)
-        at = (out->at[first - 1] + out->len[first - 1] + ALIGN) & ~(size_t)(ALIGN - 1);
-    uint8_t *data = room_at(out, out->data ? out->data + at : NULL, each * (sel->n + 1));
-    if (!data)
-        return false;
-    for (uint32_t i = 0; i < sel->n; i++) {
-        memset(data + i * each, 0, ALIGN); /* more than the null bits of any but the longest key */
-        end[i] = data + i * each + nulls;
+        at = (out->at[first - 1] + out->len[first - 1] + 2 * ALIGN) & ~(size_t)(ALIGN - 1);
+    for (bool packed = false; !packed;) {
+        size_t each = (nkeys + 7) / 8 + 2 * ALIGN;
+        for (uint32_t k = 0; k < nkeys; k++)
+            each += key_most(&keys[k], sel, out->long_texts, &most[k < SOME_KEYS ? k : SOME_KEYS]);
+        most[SOME_KEYS] = out->long_texts ? UINT32_MAX : 0;
+        each = (each + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+        if (!place_keys(keys, nkeys, sel, at, each, out, begin, end))
+            return false;
+        packed = pack_columns(keys, nkeys, sel, most, begin, end);
+        out->long_texts |= !packed;
     }
-    for (uint32_t i = 0; nulls > ALIGN && i < sel->n; i++)
-        memset(data + i * each, 0, nulls);
-    for (uint32_t k = 0; k < nkeys; k++)
-        more |= keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, sel->row, sel->n, end)
-                                            : pack_any(&keys[k], sel, k, each, data, end);
-    if (more && !pack_long(keys, nkeys, sel, first, at, out))
-        return false;
     for (uint32_t i = 0; i < sel->n; i++) {
-        if (!more) {
-            memset(end[i], 0, ALIGN);
-            out->at[first + i] = at + i * each;
-            out->len[first + i] = (uint32_t)(end[i] - (data + i * each));
-        }
-        out->hash[first + i] = hash_padded(secret, out->data + out->at[first + i], out->len[first + i]);
+        memset(end[i], 0, ALIGN);
+        out->at[first + i] = (size_t)(begin[i] - out->data);
+        out->len[first + i] = (uint32_t)(end[i] - begin[i]);
+        out->hash[first + i] = hash_padded(secret, begin[i], out->len[first + i]);
     }
     return true;
 }

@@ -18,6 +18,7 @@ enum { WR_KEY_BLOCK = 128 }; /* rows whose keys are read together */
 struct wr_packed_keys {
     uint8_t *data;
     size_t cap;
+    bool long_texts; /* some text did not lie in its cell: columns are looked through for the longest first */
     size_t at[WR_KEY_BLOCK]; /* in `data` */
     uint32_t len[WR_KEY_BLOCK], hash[WR_KEY_BLOCK];
 };

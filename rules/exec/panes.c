@@ -23,6 +23,22 @@ static union wr_slot *pane_state(uint64_t *pane)
     return (union wr_slot *)(pane + PANE_SLOTS);
 }
 
+/* Room for so many panes more. */
+static bool panes_room(struct wr_stream *s, struct ext *x, uint32_t more)
+{
+    if (x->npanes + more <= x->cpanes)
+        return true;
+    uint32_t cap = x->cpanes ? x->cpanes + x->cpanes / 2 + 1 : 2;
+    cap = cap < x->npanes + more ? x->npanes + more : cap;
+    uint64_t *panes = realloc(x->panes, (size_t)cap * s->pane_words * 8);
+    if (!panes)
+        return false;
+    s->bytes += (size_t)(cap - x->cpanes) * s->pane_words * 8;
+    x->panes = panes;
+    x->cpanes = cap;
+    return true;
+}
+
 /* The pane `id`, made when it is not there; NULL when out of memory. */
 static uint64_t *pane_get(struct wr_stream *s, struct ext *x, int64_t id)
 {
@@ -31,15 +47,8 @@ static uint64_t *pane_get(struct wr_stream *s, struct ext *x, int64_t id)
         i--;
     if (i > 0 && (int64_t)pane_at(s, x, i - 1)[PANE_ID] == id)
         return pane_at(s, x, i - 1);
-    if (x->npanes == x->cpanes) {
-        uint32_t cap = x->cpanes ? x->cpanes + x->cpanes / 2 + 1 : 2;
-        uint64_t *panes = realloc(x->panes, (size_t)cap * s->pane_words * 8);
-        if (!panes)
-            return NULL;
-        s->bytes += (size_t)(cap - x->cpanes) * s->pane_words * 8;
-        x->panes = panes;
-        x->cpanes = cap;
-    }
+    if (!panes_room(s, x, 1))
+        return NULL;
     uint64_t *p = pane_at(s, x, i);
     memmove(p + s->pane_words, p, (size_t)(x->npanes - i) * s->pane_words * 8);
     memset(p, 0, (size_t)s->pane_words * 8);
@@ -116,6 +125,9 @@ static enum wr_err fold_half(struct wr_stream *s, struct group *g)
     uint64_t *rows = raw_at(s, g, 0), *raw = rows, *p = NULL;
     int64_t after = INT64_MAX, upto = 0; /* the pane's interval */
     uint32_t n = g->nraw / 2u;
+    int64_t span = pane_of(s, raw_ts(s, g, n - 1)) - pane_of(s, raw_ts(s, g, 0)); /* rows are in order */
+    if (!panes_room(s, x, span < n - 1 ? (uint32_t)span + 1 : n))
+        return WR_ENOMEM;
     for (uint32_t i = 0; i < n; i++, raw += s->raw_words) {
         int64_t ts = (int64_t)raw[0];
         if (ts <= after || ts > upto) {
@@ -170,16 +182,16 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
     return WR_OK;
 }
 
-enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g)
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, const uint64_t *row)
 {
     struct group *to = *g;
     if (to->many)
-        return insert_many(s, g, s->row);
-    to = to->nraw < FEW ? wr_few_insert(s, to, s->row) : wr_few_to_many(s, to);
+        return insert_many(s, g, row);
+    to = to->nraw < FEW ? wr_few_insert(s, to, row) : wr_few_to_many(s, to);
     if (!to)
         return WR_ENOMEM;
     *g = to;
-    return to->many ? insert_many(s, g, s->row) : WR_OK;
+    return to->many ? insert_many(s, g, row) : WR_OK;
 }
 
 static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *old,
@@ -226,9 +238,9 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
                           const union wr_slot *new, bool *ret_there)
 {
     struct group *in = *g;
-    int64_t ts = s->ts[at];
+    int64_t ts = (int64_t)row_at(s, at)[0];
     uint64_t *rows = raw_rows(s, in);
-    uint32_t n = in->nraw, i = raw_find(s, rows, n, ts, s->rowid[at]);
+    uint32_t n = in->nraw, i = raw_find(s, rows, n, ts, s->raw_slots > 1 ? row_at(s, at)[1] : 0);
     *ret_there = true;
     if (i == UINT32_MAX) {
         *ret_there = in->ext && amend_pane(s, in, ts, old, new);

@@ -154,10 +154,8 @@ struct wr_stream {
     union wr_slot *sum_slots;
     /* Of a block of rows; of the old and the new version of an amended row. */
     struct wr_packed_keys keys;
-    union wr_slot *slots;
-    int64_t ts[WR_KEY_BLOCK];
-    uint64_t rowid[WR_KEY_BLOCK];
-    uint64_t *few, *row; /* rows of a group with few, as words; a row to come */
+    uint64_t *block; /* WR_KEY_BLOCK rows as words: time, row id, slots (row_at) */
+    uint64_t *few;   /* rows of a group with few, as words */
     uint8_t *coded;      /* those of few, coded */
     struct wr_vec *key_row; /* one row of keys, and its cells and valid bits */
     struct wr_str *key_cells;
@@ -179,6 +177,17 @@ static inline struct wr_hash_key wr_stream_secret(const struct wr_stream *s, enu
     if (wr_agg_once_a_pane(kind))
         secret.k0 ^= ((uint64_t)wr_pane_of(ts, s->pane) + 1) * UINT64_C(0x9e3779b97f4a7c15);
     return secret;
+}
+
+/* What was read to place `at`; its slots. */
+static inline uint64_t *row_at(const struct wr_stream *s, uint32_t at)
+{
+    return s->block + (size_t)at * s->raw_words;
+}
+
+static inline union wr_slot *slots_at(const struct wr_stream *s, uint32_t at)
+{
+    return (union wr_slot *)(row_at(s, at) + s->raw_slots);
 }
 
 static inline struct group *group_at(const struct wr_stream *s, uint32_t ref)
@@ -288,8 +297,8 @@ static inline uint64_t *raw_rows(struct wr_stream *s, struct group *g)
 }
 
 /* panes.c: rows of one group */
-/* Adds s->row; *g may move. WR_ENOMEM. */
-enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g);
+/* Adds a row; *g may move. WR_ENOMEM. */
+enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, const uint64_t *row);
 /* Changes the row of that time: from `old` to `new` (NULL: it goes). *ret_there: it was there. *g may move. WR_ENOMEM. */
 enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, const union wr_slot *old,
                           const union wr_slot *new, bool *ret_there);

@@ -14,17 +14,12 @@ _Static_assert(SLOTS < 64, "a slab's chunks are bits of a word");
 
 void *wr_state_memory(size_t size)
 {
-    if (size < HUGE_PAGE) {
-        size = (size + 63) / 64 * 64;
-        void *p = aligned_alloc(64, size);
-        return p ? memset(p, 0, size) : NULL;
-    }
-    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    void *p = aligned_alloc(HUGE_PAGE, size);
-    if (!p)
-        return NULL;
-    (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is as before */
-    return memset(p, 0, size);
+    size_t unit = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    size = (size + unit - 1) / unit * unit;
+    void *p = aligned_alloc(unit, size);
+    if (p && unit == HUGE_PAGE)
+        (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is as before */
+    return p;
 }
 
 /* Room for a chunk in a slab; *ret_slab: its number + 1. NULL when out of memory. */

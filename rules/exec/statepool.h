@@ -52,7 +52,7 @@ static inline size_t wr_statepool_room(const struct wr_statepool *pool, uint32_t
     return (size_t)pool->chunk[ref >> WR_STATEPOOL_SHIFT].words * 8;
 }
 
-/* Memory for what is touched at random, zero: `size` is made a multiple of 2 MiB for which huge pages are asked when it is as much
+/* Memory for what is touched at random, with any content: `size` is made a multiple of 2 MiB for which huge pages are asked when it is as much
  * or more. Of free(); NULL when out of memory. */
 void *wr_state_memory(size_t size);
 /* A cell of at least `size` bytes with any content; 0 when out of memory. */

@@ -65,7 +65,8 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
 /* Keys and states of at most WR_KEY_BLOCK rows, from place `at` of the stream's scratch on. */
 static bool read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
 {
-    wr_agg_rows(&s->layout, s->slots + (size_t)at * s->layout.nrow, v->args, sel, &s->opts.secret);
+    memset(row_at(s, at), 0, (size_t)sel->n * s->raw_words * 8);
+    wr_agg_rows(&s->layout, slots_at(s, at), s->raw_words, v->args, sel, &s->opts.secret);
     return wr_keys_pack(&s->opts.secret, v->keys, s->summarize->nkeys, sel, at, &s->keys);
 }
 
@@ -141,21 +142,27 @@ uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t
     return rowid_of(s, b, row);
 }
 
-/* Times and numbers of the rows whose keys are read. */
+/* Times and numbers of the rows whose keys and states are read. */
 static void read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel)
 {
     const struct wr_vec *time = s->plan->time_col == WR_NO_COL ? NULL : &b->col[s->plan->time_col];
-    int64_t low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0, high = s->now + FUTURE_MAX;
-    for (uint32_t k = 0; k < sel->n; k++) {
+    const int64_t *ticks = time ? time->i : NULL, high = s->now + FUTURE_MAX;
+    int64_t low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0;
+    const uint64_t *valid = time ? time->valid : NULL;
+    uint32_t each = s->raw_words, n = sel->n;
+    uint64_t *to = s->block;
+    for (uint32_t k = 0; k < n; k++, to += each) {
         uint32_t row = sel->row[k];
-        if (time && time->i && wr_vec_valid(time, row) && time->i[row] > low && time->i[row] <= high)
-            s->ts[k] = time->i[row];
-        else if (!row_time(s, b, row, &s->ts[k]))
-            s->ts[k] = GONE;
+        int64_t ts = ticks ? ticks[row] : GONE;
+        bool there = !valid || valid[row / 64] >> (row % 64) & 1;
+        if ((!there || ts <= low || ts > high) && !row_time(s, b, row, &ts))
+            ts = GONE;
+        to[0] = (uint64_t)ts;
     }
-    for (uint32_t k = 0; s->raw_slots > 1 && k < sel->n; k++)
-        s->rowid[k] = rowid_of(s, b, sel->row[k]);
-    if (!s->epoch && sel->n)
+    to = s->block + 1;
+    for (uint32_t k = 0; s->raw_slots > 1 && k < n; k++, to += each)
+        *to = rowid_of(s, b, sel->row[k]);
+    if (!s->epoch && n)
         s->epoch = s->now;
 }
 
@@ -199,30 +206,18 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
     return WR_OK;
 }
 
-/* The row at place `at` of what was read, as words, in s->row. */
-static inline void stage(struct wr_stream *s, uint32_t at)
-{
-    const union wr_slot *slots = s->slots + (size_t)at * s->layout.nrow;
-    uint64_t *row = s->row;
-    *row++ = (uint64_t)s->ts[at];
-    if (s->raw_slots > 1)
-        *row++ = s->rowid[at];
-    for (uint32_t k = 0; k < s->layout.nrow; k++)
-        *row++ = slots[k].u;
-}
-
 /* A row that was read to place `at`. */
 static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, const uint32_t *place)
 {
-    int64_t ts = s->ts[at];
+    const uint64_t *words = row_at(s, at);
+    int64_t ts = (int64_t)words[0];
     if (ts == GONE)
         return WR_OK;
     enum wr_err err = s->bytes > s->opts.memory_bytes ? wr_groups_make_room(s) : WR_OK;
     if (err)
         return err;
-    stage(s, at);
     struct group *g = wr_group_find(s, at, place);
-    if (!g && !(g = wr_group_new(s, at, wr_few_size(s, s->row), &err))) {
+    if (!g && !(g = wr_group_new(s, at, wr_few_size(s, words), &err))) {
         if (err != WR_ELIMIT)
             return err;
         s->stats.evicted++; /* a key this long is not kept */
@@ -231,10 +226,10 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
     }
     if (!g->many || many_of(g)->stale <= edge(s, s->now))
         wr_rows_prune(s, g, s->now);
-    err = wr_rows_insert(s, &g);
+    err = wr_rows_insert(s, &g, words);
     if (!err && s->sets_by_row)
         err = add_distinct(s, g, v, row, ts);
-    if (!err && s->sums && !wr_group_count(s, g, s->slots + (size_t)at * s->layout.nrow, NULL))
+    if (!err && s->sums && !wr_group_count(s, g, slots_at(s, at), NULL))
         err = WR_ENOMEM;
     s->stats.rows_aggregated++;
     return err ? err : group_rows(g) < s->least_rows ? WR_OK : wr_group_grown(s, g, ts);
@@ -259,15 +254,15 @@ static enum wr_err amend_group(struct wr_stream *s, struct group *g, const struc
 {
     bool same = new->in[row], there; /* no key reads what amendments change (rules/plan/stream.c) */
     wr_rows_prune(s, g, s->now);
-    enum wr_err err = wr_rows_amend(s, &g, 0, s->slots + s->layout.nrow, same ? s->slots : NULL, &there);
+    enum wr_err err = wr_rows_amend(s, &g, 0, slots_at(s, 1), same ? slots_at(s, 0) : NULL, &there);
     if (err)
         return err;
-    if (there && same && s->sums && !wr_group_count(s, g, s->slots, s->slots + s->layout.nrow))
+    if (there && same && s->sums && !wr_group_count(s, g, slots_at(s, 0), slots_at(s, 1)))
         return WR_ENOMEM;
     if (!same && g->ext && s->sets_by_row) /* no set reads what amendments change, either */
         ext_of(s, g)->approx = true; /* a value's last sighting cannot be taken back */
     if (!err && there && (firing_of(s, g) || !group_rises(s, g) || !wr_group_cannot_fire(s, g))) /* counts may have fallen, too */
-        err = wr_group_evaluate(s, g, s->now, s->ts[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
+        err = wr_group_evaluate(s, g, s->now, (int64_t)row_at(s, 0)[0], bytes_appeared(s, b, row) ? WHY_EARLY : WHY_ROW);
     return err;
 }
 
@@ -278,14 +273,14 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
     struct wr_sel one = {&r, 1};
     if (!new->in[row] && !old->in[row])
         return WR_OK;
-    read_times(s, b, &one);
     if (!read_rows(s, new->in[row] ? new : old, &one, 0))
         return WR_ENOMEM;
+    read_times(s, b, &one);
     if (!old->in[row])
         return insert(s, new, 0, row, NULL);
     if (!read_rows(s, old, &one, 1))
         return WR_ENOMEM;
-    struct group *g = s->ts[0] == GONE ? NULL : wr_group_find(s, 1, NULL);
+    struct group *g = (int64_t)row_at(s, 0)[0] == GONE ? NULL : wr_group_find(s, 1, NULL);
     return g ? amend_group(s, g, b, new, row) : WR_OK;
 }
 

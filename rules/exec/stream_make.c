@@ -292,11 +292,10 @@ static bool set_up(struct wr_stream *s)
     s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
-    s->slots = malloc(WR_KEY_BLOCK * (s->layout.nrow + 1) * sizeof *s->slots);
+    s->block = malloc((size_t)WR_KEY_BLOCK * s->raw_words * sizeof *s->block);
     s->few = malloc((size_t)FEW * s->raw_words * sizeof *s->few);
-    s->row = malloc(s->raw_words * sizeof *s->row);
     s->coded = malloc(FEW * wr_few_size_most(s) + 8);
-    return s->sum_slots && s->slots && s->few && s->row && s->coded && make_key_row(s);
+    return s->sum_slots && s->block && s->few && s->coded && make_key_row(s);
 }
 
 static bool make_appliers(const struct wr_stream *s, struct leg *leg)
@@ -349,10 +348,9 @@ void wr_stream_free(struct wr_stream *stream)
     }
     free(stream->legs);
     free(stream->sum_slots);
-    free(stream->slots);
+    free(stream->block);
     wr_keys_fini(&stream->keys);
     free(stream->few);
-    free(stream->row);
     free(stream->coded);
     free(stream->key_row);
     free(stream->key_cells);
