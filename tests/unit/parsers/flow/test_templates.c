@@ -167,6 +167,25 @@ Test(templates, a_port_that_sends_only_data_uses_the_only_definition)
     bench_end(&b);
 }
 
+/* Whose records do not fill the set is another definition of that number: a guess makes no garbage. */
+Test(templates, a_definition_of_another_port_must_fill_the_set)
+{
+    struct bench b = bench_new();
+    b.peer = peer_of(1, 100);
+    begin(&m, 10, 0, 1);
+    TEMPLATE(&m, 256, FLOW_FIELDS);
+    cr_assert(bench_send(&b, &m));
+    b.peer = peer_of(1, 200);
+    begin(&m, 10, 0, 1);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 3, 25, 10);
+    put(&m, 0, 5);
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(b.vec.n, 0);
+    bench_end(&b);
+}
+
 Test(templates, data_wait_for_their_template)
 {
     struct bench b = bench_new();
