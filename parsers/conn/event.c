@@ -41,6 +41,12 @@ static enum wr_err add_asked(struct wr_conn *c, const struct wr_told *t, struct 
     return c->buf.err ? WR_ENOMEM : WR_OK;
 }
 
+/* What a network sensor's event (Zeek, Suricata) says that the connection carries. */
+static enum wr_err add_label(struct wr_conn *c, struct wr_entry *e, const struct wr_who *name)
+{
+    return c->sessions && name->len ? wr_label_learn(c, e, (const char *)name->at, name->len) : WR_OK;
+}
+
 /* The row of an event; of no entry for WR_NONE. */
 static enum wr_err event_row(struct wr_conn *c, uint32_t i, uint8_t side, const struct wr_told *t, struct kept kept,
                              uint32_t *ret_r)
@@ -186,7 +192,7 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
         wr_nat_opening(c, open);
     if ((err = entry_of(c, t, &i, &ambiguous)) || i == WR_NONE)
         return err;
-    if ((err = add_asked(c, t, &kept)))
+    if ((err = add_asked(c, t, &kept)) || (err = add_label(c, wr_entry_at(c, i), &t->text[WR_TOLD_APPLICATION])))
         return err;
     if (t->capped)
         err = wr_recent_note(c, &open->key, open->side, open->opened, kept.at, kept.len);

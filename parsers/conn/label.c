@@ -9,6 +9,12 @@ static const char *const mail[] = {"smtp", "smtps", "submission",  "submissions"
                                    "imap", "imap4", "imaps",       "pop",         "pops",
                                    "pop3", "pop3s", "secure-smtp", "secure-imap", "secure-pop3"};
 
+/* What classifiers write when they do not know. */
+static bool is_none(const char *name)
+{
+    return strcmp(name, "failed") == 0 || strcmp(name, "unknown") == 0;
+}
+
 static bool is_mail(const char *name)
 {
     for (size_t i = 0; i < sizeof mail / sizeof *mail; i++)
@@ -73,6 +79,8 @@ enum wr_err wr_label_learn(struct wr_conn *c, struct wr_entry *e, const char *te
     const char *end = text + len;
     char name[WR_LABEL_TEXT];
     while (next_name(&text, end, name)) {
+        if (is_none(name) || *name == '-') /* Zeek: a protocol that it took back */
+            continue;
         if (e->label && (!is_mail(name) || is_mail(wr_label_text(c, e->label))))
             continue;
         uint16_t label;

@@ -59,6 +59,7 @@ static const struct {
     {COL(DvcHostname), WR_DNE_DeviceName},
     {COL(DvcFQDN), WR_DNE_DeviceName},
     {COL(DvcId), WR_DNE_DeviceId},
+    {COL(NetworkApplicationProtocol), WR_DNE__Application},
 };
 
 struct wr_colset wr_session_sources(const struct wr_colset *sessions)

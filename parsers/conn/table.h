@@ -421,6 +421,7 @@ enum {
     WR_TOLD_REMOTE_IP,
     WR_TOLD_PROTOCOL,
     WR_TOLD_URL,
+    WR_TOLD_APPLICATION,
     WR_TOLD_TEXTS
 };
 enum {

@@ -10,7 +10,7 @@ enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, WHICH = 0x1f };
 
 static const uint16_t texts[WR_TOLD_TEXTS] = {WR_DNE_DeviceName, WR_DNE_ActionType,
                                               WR_DNE_LocalIP,    WR_DNE_RemoteIP,
-                                              WR_DNE_Protocol,   WR_DNE_RemoteUrl};
+                                              WR_DNE_Protocol,   WR_DNE_RemoteUrl, WR_DNE__Application};
 static const uint16_t numbers[WR_TOLD_NUMBERS] = {WR_DNE_Timestamp,     WR_DNE_LocalPort,
                                                   WR_DNE_RemotePort,    WR_DNE_SentBytes,
                                                   WR_DNE_ReceivedBytes, WR_DNE_ReportId};

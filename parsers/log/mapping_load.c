@@ -153,7 +153,7 @@ static const char *const as_names[] = {
     "user", "count",    "mail",  "seconds", "milliseconds",   "microseconds", "nanoseconds"};
 enum { NAS = sizeof as_names / sizeof *as_names };
 
-/* Names that stand for two columns of their table. */
+/* Names that stand for two columns of their table, or for what only the connection's session shows. */
 static const struct {
     enum wr_table table;
     const char *name;
@@ -164,6 +164,7 @@ static const struct {
      WR_DNE_InitiatingProcessFileName},
     {WR_TABLE_DEVICE_NETWORK_EVENTS, "User", AS_USER, WR_DNE_InitiatingProcessAccountDomain,
      WR_DNE_InitiatingProcessAccountName},
+    {WR_TABLE_DEVICE_NETWORK_EVENTS, "Application", AS_IS, WR_DNE__Application, WR_NO_COL},
     {WR_TABLE_DEVICE_PROCESS_EVENTS, "Image", AS_IMAGE, WR_DPE_FolderPath, WR_DPE_FileName},
     {WR_TABLE_DEVICE_PROCESS_EVENTS, "User", AS_USER, WR_DPE_AccountDomain, WR_DPE_AccountName},
     {WR_TABLE_DEVICE_PROCESS_EVENTS, "InitiatingImage", AS_IMAGE, WR_DPE_InitiatingProcessFolderPath,

@@ -42,4 +42,18 @@ run 0 "$WEIR" query -i "$MAIL/lab.pcap" -i "$MAIL/lab-endpoint.jsonl" -f csv \
 has out "HiddenConnection,lab-ws10.lab.example,587,high,2"
 [ "$(wc -l <"$TMP/out")" -eq 2 ] || fail "more than the hidden connections"
 
+# What network sensors say that a connection carries: Zeek's list, Suricata's label before STARTTLS, and none that failed.
+cat >"$TMP/in" <<'EOF'
+{"ts":1700000000.1,"id.orig_h":"10.1.2.3","id.orig_p":1,"id.resp_h":"203.0.113.25","id.resp_p":2525,"proto":"tcp","service":"ssl,smtp,-gssapi","conn_state":"SF"}
+{"event_type":"flow","src_ip":"10.1.2.3","src_port":2,"dest_ip":"203.0.113.25","dest_port":587,"proto":"TCP","app_proto":"tls","app_proto_orig":"smtp","flow":{"start":"2023-11-14T22:13:21.1+0000","state":"closed"}}
+{"event_type":"flow","src_ip":"10.1.2.3","src_port":3,"dest_ip":"203.0.113.25","dest_port":587,"proto":"TCP","app_proto":"failed","flow":{"start":"2023-11-14T22:13:21.1+0000","state":"closed"}}
+{"ts":1700000000.1,"id.orig_h":"10.1.2.3","id.orig_p":4,"id.resp_h":"203.0.113.25","id.resp_p":53,"proto":"udp","service":"dns","conn_state":"SF"}
+EOF
+run 0 "$WEIR" query -i "$TMP/in" -f csv 'ASimNetworkSessionLogs | project SrcPortNumber, NetworkApplicationProtocol | sort by SrcPortNumber asc'
+tr -d '\r' <"$TMP/out" >"$TMP/got"
+is got 'SrcPortNumber,NetworkApplicationProtocol
+1,smtp
+2,smtp
+3,
+4,dns'
 finish
