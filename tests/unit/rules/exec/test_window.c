@@ -435,12 +435,16 @@ Test(window, a_run_that_costs_more_than_its_share_waits_for_the_next)
     cr_expect_eq(a->kind, WR_ALERT_RAISED);
     for (; last->next; last = last->next)
         ;
-    for (; same && same->next; same = same->next)
+    const struct wr_alert *end = same;
+    for (; end && end->next; end = end->next)
         ;
-    cr_expect(!same || same->raised_at == last->raised_at); /* it was raised before the state was saved, or at the same time */
+    cr_expect(!end || end->raised_at == last->raised_at); /* it was raised before the state was saved, or at the same time */
     struct wr_alert *firing = wr_window_firing(seldom);
     cr_assert_not_null(firing);
     cr_expect_eq(firing->cells[0].i, 100); /* nothing was left out */
+    wr_alerts_free(a);
+    wr_alerts_free(same);
+    wr_alerts_free(firing);
     wr_buf_fini(&state);
     wr_window_free(often);
     wr_window_free(seldom);
