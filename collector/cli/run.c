@@ -94,8 +94,7 @@ struct run {
     uv_timer_t watchdog;
 };
 
-/* ---- command line and configuration
- * --------------------------------------------------------------------------------- */
+/* ---- command line and configuration ---- */
 
 static int opt_listen(struct settings *set, const char *value)
 {
@@ -212,9 +211,7 @@ static int read_settings(struct settings *set, int argc, char **argv)
     return -1;
 }
 
-/* ---- rules
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- rules ---- */
 
 struct loading {
     struct wr_ruleset *rules;
@@ -266,8 +263,7 @@ static struct wr_ruleset *load_rules(const struct wr_config *config, struct wr_l
     return NULL;
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 /* The texts of a reload that was taken live on, those of the one before it go; a refused one leaves nothing. */
 static void keep_texts(struct run *run, struct settings *next, bool taken)

@@ -199,9 +199,7 @@ static void give_up_waiting(struct wr_worker *w, int64_t now_ns)
     }
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static void close_listeners(struct wr_worker *w)
 {

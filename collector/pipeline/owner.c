@@ -220,9 +220,7 @@ void wr_owner_on_tick(uv_timer_t *timer)
         uv_timer_start(timer, wr_owner_on_tick, IDLE_TICK_MS, IDLE_TICK_MS);
 }
 
-/* ---- log and snapshot
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- log and snapshot ---- */
 
 /* What was taken from each ring up to here is in the log, and written. */
 static void mark_taken(struct wr_owner *o)

@@ -29,8 +29,7 @@ struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
                                  .realert_ns = c->realert_ns};
 }
 
-/* ---- recovery
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- recovery ---- */
 
 struct recover {
     struct wr_owner *owner;
@@ -123,9 +122,7 @@ static void say_recovered(const struct wr_owner *o)
                  WR_FMT("%llu", (unsigned long long)r->log.torn_bytes), NULL);
 }
 
-/* ---- start
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 static enum wr_err open_store(struct wr_owner *o, struct wr_buf *error)
 {
@@ -369,9 +366,7 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
     return WR_OK;
 }
 
-/* ---- stop
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- stop ---- */
 
 static void close_handles(struct wr_owner *o)
 {

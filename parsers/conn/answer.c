@@ -136,8 +136,7 @@ struct wr_who wr_answer_find(const struct wr_conn *c, const uint8_t client[16],
     return (struct wr_who){0};
 }
 
-/* ---- a row of ASimDnsActivityLogs
- * ---------------------------------------------------------------- */
+/* ---- a row of ASimDnsActivityLogs ---- */
 
 void wr_conn_dns_cols(struct wr_colset *set)
 {
@@ -205,8 +204,7 @@ enum wr_err wr_conn_dns(struct wr_conn *conn, const struct wr_batch *b, uint32_t
     return err;
 }
 
-/* ---- state
- * --------------------------------------------------------------------------------------- */
+/* ---- state ---- */
 
 void wr_answers_fini(struct wr_conn *c)
 {

@@ -32,8 +32,7 @@ static bool is_zero(const uint8_t addr[16])
     return memcmp(addr, zero, 16) == 0;
 }
 
-/* ---- what is told
- * -------------------------------------------------------------------------------- */
+/* ---- what is told ---- */
 
 /* Entries that wait under the other tuple get their own. */
 static enum wr_err pull(struct wr_conn *c, uint32_t alias)
@@ -217,8 +216,7 @@ enum wr_err wr_nat_told(struct wr_conn *c, const struct wr_flow *flow, struct wr
                : WR_OK;
 }
 
-/* ---- firewalls' logs
- * ------------------------------------------------------------------------------ */
+/* ---- firewalls' logs ---- */
 
 static bool csl_address(const struct wr_batch *b, uint16_t col, uint32_t row, uint8_t addr[16],
                         bool *ret_v6)
@@ -286,8 +284,7 @@ enum wr_err wr_conn_firewall(struct wr_conn *conn, const struct wr_batch *b, uin
     return err ? err : tell(conn, &f, &nat, from <= to ? from : to, to);
 }
 
-/* ---- translation
- * --------------------------------------------------------------------------------- */
+/* ---- translation ---- */
 
 static uint32_t apply_alias(struct wr_conn *c, struct wr_conn_key *key, uint8_t *end, int64_t when)
 {

@@ -35,8 +35,7 @@ static int64_t outside(int64_t from, int64_t to, int64_t when)
     return when < from ? from - when : when > to ? when - to : 0;
 }
 
-/* ---- aliases
- * ------------------------------------------------------------------------------------- */
+/* ---- aliases ---- */
 
 static void alias_unlist(struct wr_conn *c, uint32_t i)
 {
@@ -207,8 +206,7 @@ enum wr_err wr_alias_add(struct wr_conn *c, const struct wr_alias *alias, uint32
     return WR_OK;
 }
 
-/* ---- blocks
- * -------------------------------------------------------------------------------------- */
+/* ---- blocks ---- */
 
 static uint32_t bucket_hash(const struct wr_conn *c, const uint8_t addr[16], uint32_t bucket)
 {
@@ -417,8 +415,7 @@ void wr_nats_expire(struct wr_conn *c, int64_t ended_ns)
     }
 }
 
-/* ---- as bytes
- * ------------------------------------------------------------------------------------ */
+/* ---- as bytes ---- */
 
 static void put_times(struct wr_buf *out, int64_t from, int64_t to, int64_t touched)
 {

@@ -9,10 +9,12 @@
  * ship them. One event is several lines, told together by `msg=audit(TIME:SERIAL)`, and lines of
  * several events mix:
  *
- *     node=web1 type=SYSCALL msg=audit(1700000000.123:4711): arch=c000003e syscall=42 success=yes
- * exit=0 ... exe="/usr/bin/curl" node=web1 type=SOCKADDR msg=audit(1700000000.123:4711):
- * saddr=0200024BCB0071190000000000000000 node=web1 type=PROCTITLE msg=audit(1700000000.123:4711):
- * proctitle=6375726C002D73 node=web1 type=EOE msg=audit(1700000000.123:4711):
+ *     type=SYSCALL msg=audit(1700000000.123:4711): arch=c000003e syscall=42 success=yes exit=0 ...
+ *     type=SOCKADDR msg=audit(1700000000.123:4711): saddr=0200024BCB0071190000000000000000
+ *     type=PROCTITLE msg=audit(1700000000.123:4711): proctitle=6375726C002D73
+ *     type=EOE msg=audit(1700000000.123:4711):
+ *
+ * `node=web1 ` stands before them where the daemon's name_format says so.
  *
  * Kept are the events whose system call begins a connection or a process, until PROCTITLE or EOE.
  * An event whose end does not come goes when one of the same host is WR_AUDIT_WAIT_MS younger, when

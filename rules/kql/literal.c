@@ -190,8 +190,7 @@ static void trim(const char **text, size_t *len)
         --*len;
 }
 
-/* ---- datetime
- * ------------------------------------------------------------------------------------------- */
+/* ---- datetime ---- */
 
 static int month_of(const char *p)
 {
@@ -281,8 +280,7 @@ bool wr_kql_datetime(const char *text, size_t len, int64_t *ret_ticks)
     return wr_ticks_parse_iso(iso, (size_t)used, ret_ticks);
 }
 
-/* ---- timespan(...)
- * ---------------------------------------------------------------------------------------- */
+/* ---- timespan(...) ---- */
 
 /* [-][d.]hh:mm[:ss[.fffffff]], a number of days, or a number with its unit. */
 static bool timespan_body(const char *text, size_t len, int64_t *ret_ticks)
@@ -326,9 +324,7 @@ static bool timespan_body(const char *text, size_t len, int64_t *ret_ticks)
     return true;
 }
 
-/* ---- type(...)
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- type(...) ---- */
 
 static bool integer_body(const char *text, size_t len, int64_t *ret)
 {

@@ -243,9 +243,7 @@ bool wr_rule_compile(struct wr_ruleset *set, struct wr_rule *rule, const struct 
     return give_window(rule, period);
 }
 
-/* ---- the set
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the set ---- */
 
 /* Adds what one plan wants of a table. More branches than a decoder should test become one that
  * takes all. */

@@ -203,9 +203,7 @@ static bool is_analytics_rule(struct reader *r)
     return false;
 }
 
-/* ---- entities
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- entities ---- */
 
 static bool take_field(struct reader *r, const char *type, const struct wr_yaml_node *field,
                        struct wr_rule_entity *ret)
@@ -271,9 +269,7 @@ static bool take_entities(struct reader *r)
     return ok;
 }
 
-/* ---- one rule
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- one rule ---- */
 
 static void take_meta(struct reader *r)
 {

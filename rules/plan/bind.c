@@ -82,8 +82,7 @@ void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *w
         d->page = operator ? "docs/kql.md#refused" : "docs/kql.md";
 }
 
-/* ---- let statements
- * ------------------------------------------------------------------------------------------ */
+/* ---- let statements ---- */
 
 static bool names_a_table(const struct wr_binder *b, const struct wr_kql_name *name)
 {
@@ -162,9 +161,7 @@ static bool bind_lets(struct wr_binder *b)
     return true;
 }
 
-/* ---- the plan
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the plan ---- */
 
 static bool bind_all(struct wr_binder *b)
 {

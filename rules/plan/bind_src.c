@@ -119,8 +119,7 @@ struct wr_op *wr_bind_source(struct wr_binder *b, const struct wr_kql_ex *ast)
     return NULL;
 }
 
-/* ---- rows of constants
- * --------------------------------------------------------------------------------------- */
+/* ---- rows of constants ---- */
 
 struct wr_op *wr_op_rows(struct wr_binder *b, const struct wr_cols *cols, struct wr_ex **rows,
                              uint32_t nrows, struct wr_span span)
@@ -251,9 +250,7 @@ struct wr_op *wr_bind_range(struct wr_binder *b, const struct wr_kql_op *ast)
     return op;
 }
 
-/* ---- union
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- union ---- */
 
 enum { MAX_LEGS = 64 };
 

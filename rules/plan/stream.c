@@ -87,9 +87,7 @@ static bool names_mutable(const struct stream *s, const struct wr_ex *ex)
     return false;
 }
 
-/* ---- the window
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the window ---- */
 
 static bool is_call(const struct wr_ex *ex, const char *name, uint32_t nargs)
 {
@@ -199,9 +197,7 @@ static bool strip_window(struct stream *s, struct wr_ex *pred, struct wr_ex **re
     return true;
 }
 
-/* ---- the chain
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the chain ---- */
 
 /* What a row comes through: a join's left side where the right one reads lists only. */
 static const struct wr_op *before(const struct wr_op *op)
@@ -557,9 +553,7 @@ static bool stream(struct wr_binder *b)
     return true;
 }
 
-/* ---- windowed: kept rows are run again
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- windowed: kept rows are run again ---- */
 
 /* How far back `ex` looks: the largest ago(). Never true: all expressions are asked. */
 static bool look_back(const struct wr_ex *ex, void *arg)

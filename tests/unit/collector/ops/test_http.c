@@ -14,8 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ---- requests as text
- * ------------------------------------------------------------------------------------------------ */
+/* ---- requests as text ---- */
 
 static int parse(const char *head, char path[64])
 {
@@ -63,8 +62,7 @@ Test(http, bad_requests_are_refused_with_the_right_status)
         cr_assert_eq(parse(cases[i].head, path), cases[i].status, "%s", cases[i].head);
 }
 
-/* ---- the server
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the server ---- */
 
 static int handler(void *arg, const char *path, struct wr_buf *body, const char **ret_type)
 {
@@ -161,8 +159,7 @@ Test(http, a_head_without_end_is_refused)
     cr_assert_eq(strncmp(c.reply, "HTTP/1.1 400 ", 13), 0, "%s", c.reply);
 }
 
-/* ---- beside it
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- beside it ---- */
 
 Test(oplog, values_cannot_forge_a_line)
 {

@@ -129,8 +129,7 @@ Test(complaints, c15_memory_is_flat_over_a_day_of_ten_thousand_exporters)
     bench_end(&b);
 }
 
-/* ---- 17: what a datagram costs, whatever is in it
- * ----------------------------------------------------- */
+/* ---- 17: what a datagram costs, whatever is in it ---- */
 
 static int64_t cpu_ns(void)
 {
@@ -275,8 +274,7 @@ Test(complaints, c17_a_message_of_64_kb_costs_in_proportion)
     bench_end(&b);
 }
 
-/* ---- floods: exporters of the list keep decoding, and what they send anew finds room
- * -------------------- */
+/* ---- floods: exporters of the list keep decoding, and what they send anew finds room ---- */
 
 enum flood { EXPORTERS, TEMPLATES, REDEFINITIONS, HELD, NAMES, TYPES, NFLOODS };
 
