@@ -215,8 +215,10 @@ static bool rises(struct wr_stream *s, const struct wr_ex *ex, uint32_t nops, bo
         return source_col(s->suffix, nops, ex) < sum->nkeys;
     const char *name = ex->fn->name;
     bool and = strcmp(name, "and") == 0;
-    if (and || strcmp(name, "or") == 0)
-        return rises(s, ex->args[0], nops, all && and) & rises(s, ex->args[1], nops, all && and);
+    if (and || strcmp(name, "or") == 0) { /* both are looked at: each may ask for counts */
+        bool left = rises(s, ex->args[0], nops, all && and), right = rises(s, ex->args[1], nops, all && and);
+        return left && right;
+    }
     bool greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
     if (greater && ex->args[1]->kind == WR_EX_CONST && !ex->args[1]->value.null && rises_above(s, ex, nops, all))
         return true;
