@@ -109,9 +109,9 @@ enum wr_err wr_state_recover(struct wr_state *state, const struct wr_recovery *r
     }
     if (err == WR_ECORRUPT) {
         wr_buf_fmt(error,
-                   "state directory '%s': none of its %u snapshots can be used; --recover starts "
-                   "with what the log "
-                   "has (windows may miss rows), or move the snap-* and log-* files away",
+                   "state directory '%s': none of its %u snapshots can be used (damaged, or of another "
+                   "version of weir); --recover starts with what the log has (windows may miss rows), or "
+                   "move the snap-* and log-* files away",
                    state->dir, (unsigned)ret_report->snapshots.found);
         return err;
     }
