@@ -280,6 +280,54 @@ Test(mail, L01_broken_lists_cost_only_themselves)
     end(&b);
 }
 
+/* A message in a list in `levels` lists, each a record of the one around it. */
+static void mail_within(unsigned levels)
+{
+    size_t at[8];
+    templates();
+    tmpl_begin(257, 3);
+    field(8, 4, 0), field(12, 4, 0), field(292, 65535, 0);
+    set_end(&m);
+    tmpl_begin(303, 1);
+    field(292, 65535, 0);
+    set_end(&m);
+    set(&m, 257);
+    put(&m, 0x0a000001, 4), put(&m, 0xc6336419, 4);
+    for (unsigned i = 0; i <= levels; i++) {
+        begin_list();
+        at[i] = list_at;
+        put(&m, 3, 1);
+        put(&m, i == levels ? 301 : 303, 2);
+    }
+    message_record("deep", LIST("x@example.net"), "a@example.org");
+    for (unsigned i = levels + 1; i-- > 0;)
+        end_list(at[i]);
+    set_end(&m);
+}
+
+/* Four lists in each other are read, five are not: the mail is no row then, and in JSON the field is null. */
+Test(mail, L01_lists_are_read_to_a_depth)
+{
+    for (unsigned levels = 1; levels < 6; levels++) {
+        bool within = levels + 2 <= 4;
+        struct bench b = mail_bench();
+        struct wr_buf json = {0};
+        mail_within(levels);
+        cr_assert(bench_send(&b, &m));
+        take_rows(&b);
+        cr_expect_eq(rows->nrows, within, "%u levels: %u rows", levels, rows->nrows);
+        cr_expect_eq(b.vec.n, 1);
+        m.at[11]++; /* sequence */
+        cr_assert(wr_flow_decode_json(b.dec, &b.peer, m.at, m.len, b.now_ns, &json));
+        wr_buf_add(&json, "", 1);
+        cr_expect_eq(strstr((const char *)json.data, "x@example.net") != NULL, within, "%u levels: %s", levels,
+                     (const char *)json.data);
+        cr_expect_eq(strstr((const char *)json.data, "\"subTemplateList\":null") != NULL, !within);
+        wr_buf_fini(&json);
+        end(&b);
+    }
+}
+
 /* Nested lists, each of its own template, deeper than allowed; and a list with more members than allowed. */
 Test(mail, L01_depth_and_members_are_bounded)
 {
