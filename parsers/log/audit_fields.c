@@ -178,8 +178,8 @@ static char *bytes_of(const struct out *o, const struct field *f, size_t *ret_le
         hex = high >= 0 && low >= 0;
         raw[i] = (char)((high & 15) << 4 | (low & 15));
     }
-    if (!hex)
-        memcpy(raw, s->p, n = s->len);
+    if (!hex && (n = s->len) > 0)
+        memcpy(raw, s->p, n);
     *ret_len = n;
     return raw;
 }
