@@ -56,17 +56,19 @@ enum unit { UNIT_DAY, UNIT_WEEK, UNIT_MONTH, UNIT_YEAR };
 /* First tick of the unit that holds `t`, `n` units on; false outside the calendar. */
 static bool start_of(int64_t t, enum unit unit, int64_t n, int64_t *ret_t)
 {
-    if (t < 0 || t > WR_TICKS_MAX || n > 100000000 || n < -100000000)
+    const int64_t length = unit == UNIT_WEEK ? 7 * WR_TICKS_DAY : WR_TICKS_DAY, most = WR_TICKS_MAX / length;
+    if (t < 0 || t > WR_TICKS_MAX || n > most || n < -most)
         return false;
     struct wr_civil c = wr_ticks_civil(t);
     int64_t day = floor_to(t, WR_TICKS_DAY), day0, month;
     switch (unit) {
     case UNIT_DAY:
-        *ret_t = day + n * WR_TICKS_DAY;
+        *ret_t = day + n * length;
         return true;
     case UNIT_WEEK:
         *ret_t = day - (day / WR_TICKS_DAY + 1) % 7 * WR_TICKS_DAY;
-        return !__builtin_add_overflow(*ret_t, n * 7 * WR_TICKS_DAY, ret_t);
+        *ret_t += n * length;
+        return true;
     case UNIT_MONTH:
         month = (int64_t)c.year * 12 + c.month - 1 + n;
         break;
