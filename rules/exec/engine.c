@@ -3,6 +3,7 @@
  * state */
 #include "rules/exec/decorate.h"
 #include "rules/exec/dispatch.h"
+#include "rules/exec/scratch.h"
 #include "rules/exec/window.h"
 
 #include "base/ticks.h"
@@ -35,7 +36,8 @@ struct wr_engine {
     uint64_t rows_in, turn;
     uint32_t readers[WR_NTABLES]; /* rules that read the table */
     uint32_t *rule_of;            /* each leg's rule */
-    size_t over;                  /* sum of the rules' */
+    struct wr_scratch *scratch;   /* of all rules */
+    size_t own, over;             /* memory that is each rule's own; sum of what they have beyond it */
     uint64_t work;                /* that each windowed rule's runs may cost a second */
 };
 
@@ -51,7 +53,8 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
                                   .rule_version = rule->version,
                                   .realert = e->opts.realert_ticks,
                                   .memory_bytes = memory,
-                                  .secret = e->secret};
+                                  .secret = e->secret,
+                                  .scratch = e->scratch};
     struct wr_window_opts window = {.rule_id = rule->id,
                                     .rule_version = rule->version,
                                     .realert = e->opts.realert_ticks,
@@ -60,7 +63,8 @@ static bool runner_init(const struct wr_engine *e, uint32_t i, struct runner *r)
                                     .work = e->work,
                                     .phase = i,
                                     .secret = e->secret,
-                                    .schedule = rule->schedule};
+                                    .schedule = rule->schedule,
+                                    .scratch = e->scratch};
     if (rule->windowed)
         r->window = wr_window_new(rule->plan, &window);
     else
@@ -121,13 +125,15 @@ struct wr_engine *wr_engine_new(struct wr_ruleset *set, const struct wr_engine_o
     if (e->opts.realert_ticks <= 0)
         e->opts.realert_ticks = WR_TICKS_HOUR;
     e->n = wr_ruleset_count(set);
+    e->own = e->opts.memory_bytes / 2 / (e->n ? e->n : 1);
     e->runner = calloc(e->n + 1, sizeof *e->runner);
+    e->scratch = wr_scratch_new();
     e->due = INT64_MIN;
     for (uint32_t i = 0; i < e->n; i++)
         for (int t = 0; t < WR_NTABLES; t++)
             e->arrival[t] |= wr_colset_has(&wr_ruleset_rule(set, i)->plan->scans[t].wanted,
                                            wr_ingestion_col((enum wr_table)t));
-    if (!e->runner || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
+    if (!e->runner || !e->scratch || getrandom(&e->secret, sizeof e->secret, 0) != (ssize_t)sizeof e->secret ||
         !fill(e, e->runner) || !(e->sel = calloc(e->nlegs + 1u, sizeof *e->sel)) ||
         !(e->rule_of = calloc(e->nlegs + 1u, sizeof *e->rule_of))) {
         wr_engine_free(e);
@@ -146,6 +152,7 @@ void wr_engine_free(struct wr_engine *engine)
     if (!engine)
         return;
     runners_free(engine->runner, engine->n);
+    wr_scratch_free(engine->scratch);
     for (int t = 0; t < WR_NTABLES; t++)
         wr_dispatch_free(engine->dispatch[t]);
     free(engine->sel);
@@ -195,20 +202,15 @@ static enum wr_err advance(struct runner *r, int64_t now)
 
 static size_t memory_of(const struct runner *r)
 {
-    struct wr_engine_stats st = {0};
-    if (r->window)
-        wr_window_stats(r->window, &st);
-    else
-        wr_stream_stats(r->stream, &st);
-    return (size_t)st.memory_bytes;
+    return r->window ? wr_window_bytes(r->window) : wr_stream_bytes(r->stream);
 }
 
 /* Half of the memory is shared out evenly, and each rule's part is its own; the other half goes to
  * whoever needs it. */
 static void bound(const struct wr_engine *e, struct runner *r)
 {
-    size_t own = e->opts.memory_bytes / 2 / e->n, pool = e->opts.memory_bytes / 2;
-    size_t most = own + r->over + (pool > e->over ? pool - e->over : 0);
+    size_t pool = e->opts.memory_bytes / 2;
+    size_t most = e->own + r->over + (pool > e->over ? pool - e->over : 0);
     if (r->window)
         wr_window_bound(r->window, most);
     else
@@ -217,9 +219,9 @@ static void bound(const struct wr_engine *e, struct runner *r)
 
 static void weigh(struct wr_engine *e, struct runner *r)
 {
-    size_t own = e->opts.memory_bytes / 2 / e->n, have = memory_of(r);
+    size_t have = memory_of(r);
     e->over -= r->over;
-    r->over = have > own ? have - own : 0;
+    r->over = have > e->own ? have - e->own : 0;
     e->over += r->over;
 }
 
@@ -271,6 +273,17 @@ static enum wr_err settle(const struct wr_engine *e)
     return err;
 }
 
+/* Rules that are woken after the one at hand come into the cache while it works: its runner first, then its state. */
+static inline void touch_ahead(const struct wr_engine *e, const uint32_t *legs, uint32_t k, uint32_t n)
+{
+    enum { STATE = 2, RUNNER = 4 };
+    if (k + RUNNER < n)
+        __builtin_prefetch(&e->runner[e->rule_of[legs[k + RUNNER]]]);
+    const struct runner *r = k + STATE < n ? &e->runner[e->rule_of[legs[k + STATE]]] : NULL;
+    if (r && r->stream)
+        wr_stream_prefetch(r->stream);
+}
+
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now)
 {
@@ -290,6 +303,7 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
     uint64_t clock = e->opts.clock_ns && n ? e->opts.clock_ns() : 0;
     for (uint32_t k = 0; k < n; k++) {
         struct runner *r = &e->runner[e->rule_of[legs[k]]];
+        touch_ahead(e, legs, k, n);
         const struct wr_sel *sel = &e->sel[r->first];
         r->rows += e->sel[legs[k]].n;
         if (r->turn == e->turn) /* another leg of it */

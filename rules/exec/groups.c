@@ -199,8 +199,8 @@ static struct group *find(const struct wr_stream *s, uint32_t hash, const uint8_
 
 struct group *wr_group_find(const struct wr_stream *s, uint32_t at, const uint32_t *place)
 {
-    uint32_t hash = s->keys.hash[at], len = s->keys.len[at], ref = place ? *place : 0;
-    const uint8_t *key = s->keys.data + s->keys.at[at];
+    uint32_t hash = s->keys->hash[at], len = s->keys->len[at], ref = place ? *place : 0;
+    const uint8_t *key = s->keys->data + s->keys->at[at];
     struct group *g = ref ? group_at(s, ref) : NULL;
     if (g && is_key(g, hash, key, len))
         return g;
@@ -219,7 +219,7 @@ static void set_room(const struct wr_stream *s, struct group *g, uint32_t ref)
 
 struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, enum wr_err *ret_err)
 {
-    uint32_t len = s->keys.len[at];
+    uint32_t len = s->keys->len[at];
     *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
     if (*ret_err == WR_ELIMIT || !index_room(s))
         return NULL;
@@ -227,9 +227,9 @@ struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, 
     if (!ref)
         return NULL;
     struct group *g = group_at(s, ref);
-    *g = (struct group){.hash = s->keys.hash[at], .key_len = (uint16_t)len};
+    *g = (struct group){.hash = s->keys->hash[at], .key_len = (uint16_t)len};
     set_room(s, g, ref);
-    memcpy(g->tail, s->keys.data + s->keys.at[at], len);
+    memcpy(g->tail, s->keys->data + s->keys->at[at], len);
     s->bytes += wr_statepool_room(&s->groups, ref);
     index_put(s, g->hash, ref);
     s->ngroups++;

@@ -27,6 +27,8 @@
 #include "rules/exec/eval.h"
 #include "rules/exec/key.h"
 #include "rules/exec/lists.h"
+#include "rules/exec/scratch.h"
+#include "rules/exec/sieve.h"
 #include "rules/exec/statepool.h"
 #include "rules/exec/stream.h"
 
@@ -103,6 +105,7 @@ struct quick {
  * when rows leave, too. */
 enum { STEADY_BITS = 40 };
 
+enum { PLAIN_COLS = 24 };
 /* One table that the rule reads, and what its rows go through before they are results or counted. */
 struct leg {
     const struct wr_op *top; /* of its own chain: what stands above the union is not below this */
@@ -110,58 +113,66 @@ struct leg {
     const struct wr_amends *amends; /* NULL: its rows never change */
     const struct wr_op *prefix[WR_STREAM_OPS_MAX];
     uint32_t nprefix;
+    struct wr_sieve *sieve; /* of its first filters; NULL: none can be tested at once */
+    uint32_t nsieved;       /* operators that the sieve stands for */
+    /* `plain`: they are all, and keys and arguments are columns of the table: keys, then two of each aggregate, WR_NO_COL: none. Such
+     * rows are read where they lie in the batch. */
+    bool plain;
+    uint16_t col[PLAIN_COLS];
     struct wr_vec *few_cols; /* of rows of a batch that lie side by side */
     struct wr_applier *applier[WR_STREAM_OPS_MAX]; /* of the prefix's mv-applies; NULL: another operator */
 };
 
 struct wr_stream {
-    const struct wr_plan *plan;
+    /* What every call touches, side by side: of hundreds of rules most are out of the cache when a row comes (wr_stream_prefetch) */
+    int64_t now, window, sweep_at;
+    struct due *heap;
+    uint32_t nheap, nlegs, created; /* created: groups since the last sweep */
+    uint32_t sets_by_row;           /* distinct sets that get every row as it comes; the others only what folds */
+    struct leg *legs, *leg;         /* leg: whose rows are at hand */
+    struct wr_lists *lists;         /* NULL: it reads none */
+    struct wr_arena *batch_arena, *row_arena; /* the scratch's */
     struct wr_stream_opts opts;
-    struct leg *legs, *leg; /* leg: whose rows are at hand */
-    uint32_t nlegs;
+    const struct wr_plan *plan;
+    const struct wr_op *summarize; /* NULL: stateless */
+    /* Of a block of rows; of the old and the new version of an amended row. */
+    struct wr_packed_keys *keys; /* these four: the scratch's */
+    uint64_t *block;             /* WR_KEY_BLOCK rows as words: time, row id, slots (row_at) */
+    uint64_t *few;               /* rows of a group with few, as words */
+    uint8_t *coded;              /* those of few, coded */
+    uint32_t raw_words, pane_words, raw_slots, raw_max; /* raw_slots 2: a row has its number, since rows change */
+    uint64_t sums;       /* aggregates of whole numbers that the predicate wants to be large: a bit each */
+    uint64_t least_rows; /* a group of fewer cannot fire */
+    struct line *index;
+    uint32_t nlines, ngroups, moved; /* moved: how often the index was made anew */
+    size_t bytes;
+    int64_t epoch; /* coded times count from here: the first row's */
+    struct wr_statepool groups;
+    struct wr_eval ev;
+    struct wr_engine_stats stats;
+    struct wr_agg_layout layout;
+
+    struct wr_statepool exts;
     const struct wr_op *suffix[WR_STREAM_OPS_MAX]; /* as prefixes: in the order of the rows */
     uint32_t nsuffix;
-    const struct wr_op *summarize; /* NULL: stateless */
     const struct wr_schema *out_schema;
-    struct wr_agg_layout layout;
-    uint32_t raw_words, pane_words, raw_slots, raw_max; /* raw_slots 2: a row has its number, since rows change */
     bool rising;
     struct quick quick[16];
     uint32_t nquick;
-    uint64_t sums;    /* aggregates of whole numbers that the predicate wants to be large: a bit each */
-    struct quick sum; /* one of them that must reach `min`; 0: none */
-    uint32_t sets_by_row; /* distinct sets that get every row as it comes; the others only what folds */
-    int64_t need_rows, window, pane;
-    uint64_t least_rows; /* a group of fewer cannot fire */
-    uint32_t created;    /* groups since the last sweep */
-    int64_t sweep_at;
-
-    int64_t now, inexact_until;
+    struct quick sum; /* one of `sums` that must reach `min`; 0: none */
+    int64_t need_rows, pane;
+    int64_t inexact_until;
     uint64_t stateless_rows;
-    struct wr_statepool groups, exts;
-    struct line *index;
-    uint32_t nlines, ngroups, moved; /* moved: how often the index was made anew */
-    struct due *heap;
-    uint32_t nheap, cheap;
+    uint32_t cheap;
     uint64_t hand; /* where the sweep goes on */
-    int64_t epoch; /* coded times count from here: the first row's */
-    size_t bytes;
     uint64_t npanes;
-
-    struct wr_arena *batch_arena, *row_arena;
-    struct wr_eval ev, row_ev;
-    struct wr_lists *lists; /* NULL: it reads none */
+    struct wr_scratch *scratch, *own; /* own: NULL when it is the engine's */
+    struct wr_eval row_ev;
     union wr_slot *sum_slots;
-    /* Of a block of rows; of the old and the new version of an amended row. */
-    struct wr_packed_keys keys;
-    uint64_t *block; /* WR_KEY_BLOCK rows as words: time, row id, slots (row_at) */
-    uint64_t *few;   /* rows of a group with few, as words */
-    uint8_t *coded;      /* those of few, coded */
     struct wr_vec *key_row; /* one row of keys, and its cells and valid bits */
     struct wr_str *key_cells;
     uint64_t *key_valid;
     struct wr_alert *alerts, **alerts_end;
-    struct wr_engine_stats stats;
 };
 
 /* The _RowId behind a row's number: the leg stands above it. */

@@ -5,6 +5,7 @@
 #include "rules/exec/summarize.h"
 #include "rules/fn/kernel.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { SWEEP = 64 };
@@ -44,10 +45,11 @@ struct view {
     bool *in;             /* only when there are amendments */
 };
 
-static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_vec *cols,
+/* From operator `at` of the prefix on. */
+static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_vec *cols, uint32_t at,
                  const struct wr_sel *sel, struct view *v)
 {
-    *v = (struct view){.chunk = {.schema = b->schema, .col = cols, .nrows = b->nrows}};
+    *v = (struct view){.chunk = {.schema = b->schema, .col = cols, .nrows = b->nrows}, .at = at};
     v->chunk.sel.row = wr_arena_alloc(s->ev.arena, (sel->n + 1) * sizeof *sel->row);
     if (!v->chunk.sel.row)
         return false;
@@ -62,12 +64,38 @@ static bool look(struct wr_stream *s, const struct wr_batch *b, const struct wr_
     return wr_summarize_eval(&s->ev, s->summarize, &v->chunk, &v->keys, &v->args);
 }
 
+/* Rows of a plain leg, which its sieve let through: where they lie in the batch. False: nobody filled one of the columns, or
+ * there is no memory. */
+static bool look_plain(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel, struct view *v)
+{
+    const struct wr_op *op = s->summarize;
+    const struct leg *leg = s->leg;
+    struct wr_vec *keys = wr_arena_alloc(s->ev.arena, (op->nkeys + 1) * sizeof *keys);
+    struct wr_agg_args *args = wr_arena_alloc(s->ev.arena, (op->naggs + 1) * sizeof *args->arg); /* no more are read */
+    if (!keys || !args)
+        return false;
+    for (uint32_t i = 0; i < op->nkeys + 2 * op->naggs; i++) {
+        const struct wr_vec *c = leg->col[i] == WR_NO_COL ? NULL : &b->col[leg->col[i]];
+        uint32_t a = i - op->nkeys;
+        if (!c)
+            continue;
+        if (!c->i && !c->r && !c->s)
+            return false;
+        *(i < op->nkeys ? &keys[i] : &args->arg[a / 2][a % 2]) = *c;
+    }
+    *v = (struct view){.chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows, .sel = *sel},
+                       .at = leg->nprefix,
+                       .keys = keys,
+                       .args = args};
+    return true;
+}
+
 /* Keys and states of at most WR_KEY_BLOCK rows, from place `at` of the stream's scratch on. */
 static bool read_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel, uint32_t at)
 {
     memset(row_at(s, at), 0, (size_t)sel->n * s->raw_words * 8);
     wr_agg_rows(&s->layout, slots_at(s, at), s->raw_words, v->args, sel, &s->opts.secret);
-    return wr_keys_pack(&s->opts.secret, v->keys, s->summarize->nkeys, sel, at, &s->keys);
+    return wr_keys_pack(&s->opts.secret, v->keys, s->summarize->nkeys, sel, at, s->keys);
 }
 
 /* Which rows passed, by number. */
@@ -296,9 +324,9 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
     uint32_t n = sel->n, moved = s->moved;
     read_times(s, b, sel);
     for (uint32_t k = 0; k < LINES && k < n && !err; k++)
-        wr_group_prefetch_line(s, s->keys.hash[k]);
+        wr_group_prefetch_line(s, s->keys->hash[k]);
     for (uint32_t k = 0; k < GROUPS && k < n && !err; k++)
-        place[k] = wr_group_prefetch(s, s->keys.hash[k]);
+        place[k] = wr_group_prefetch(s, s->keys->hash[k]);
     for (uint32_t k = 0; k < n && !err; k++) {
         if (s->moved != moved) {
             memset(place, 0, sizeof place);
@@ -306,9 +334,9 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
         }
         const uint32_t *at = place[k % GROUPS];
         if (k + LINES < n)
-            wr_group_prefetch_line(s, s->keys.hash[k + LINES]);
+            wr_group_prefetch_line(s, s->keys->hash[k + LINES]);
         if (k + GROUPS < n)
-            place[k % GROUPS] = wr_group_prefetch(s, s->keys.hash[k + GROUPS]);
+            place[k % GROUPS] = wr_group_prefetch(s, s->keys->hash[k + GROUPS]);
         err = insert(s, v, k, sel->row[k], at);
     }
     return err;
@@ -320,7 +348,7 @@ static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, c
 {
     struct view old = {0};
     const struct wr_vec *cols = old_columns(s, b);
-    if (!cols || !look(s, b, cols, amends, &old) || !mark(s, b, &old) || !mark(s, b, new))
+    if (!cols || !look(s, b, cols, 0, amends, &old) || !mark(s, b, &old) || !mark(s, b, new))
         return WR_ENOMEM;
     enum wr_err err = WR_OK;
     uint32_t fresh = 0;
@@ -361,21 +389,26 @@ static bool amendments(struct wr_stream *s, const struct wr_batch *b, const stru
     return true;
 }
 
-static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *given)
+/* What is new in the batch, as `new` sees it. */
+static enum wr_err new_rows(struct wr_stream *s, const struct wr_batch *b, struct view *new)
 {
-    struct view new;
-    struct wr_sel amends;
-    if (!amendments(s, b, given, &amends) || !look(s, b, b->col, given, &new))
-        return WR_ENOMEM;
-    if (amends.n)
-        return amended_rows(s, b, given, &new, &amends);
     enum wr_err err = WR_OK;
-    const struct wr_sel *sel = &new.chunk.sel;
+    const struct wr_sel *sel = &new->chunk.sel;
     for (uint32_t k = 0; s->summarize && k < sel->n && !err; k += WR_KEY_BLOCK) {
         struct wr_sel block = {sel->row + k, sel->n - k < WR_KEY_BLOCK ? sel->n - k : WR_KEY_BLOCK};
-        err = insert_block(s, b, &new, &block);
+        err = insert_block(s, b, new, &block);
     }
-    return err || s->summarize ? err : wr_stateless_rows(s, b, &new.chunk, new.at);
+    return err || s->summarize ? err : wr_stateless_rows(s, b, &new->chunk, new->at);
+}
+
+/* From operator `at` of the prefix on, which is 0 when there can be amendments. */
+static enum wr_err rows(struct wr_stream *s, const struct wr_batch *b, uint32_t at, const struct wr_sel *given)
+{
+    struct view new;
+    struct wr_sel amends = {0};
+    if ((at == 0 && !amendments(s, b, given, &amends)) || !look(s, b, b->col, at, given, &new))
+        return WR_ENOMEM;
+    return amends.n ? amended_rows(s, b, given, &new, &amends) : new_rows(s, b, &new);
 }
 
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
@@ -394,10 +427,11 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
             wr_group_free(s, g);
     }
     s->now = now;
-    if (s->created || now >= s->sweep_at) {
-        wr_groups_sweep(s, SWEEP + 2 * s->created);
+    if (s->created || now >= s->sweep_at) { /* a cache line each: few, as rows may come one by one */
+        bool due = now >= s->sweep_at;
+        wr_groups_sweep(s, (due ? SWEEP : 0) + 2 * s->created);
         s->created = 0;
-        s->sweep_at = now + SWEEP_TICKS;
+        s->sweep_at = due ? now + SWEEP_TICKS : s->sweep_at;
     }
     return WR_OK;
 }
@@ -413,19 +447,44 @@ int64_t wr_stream_due(const struct wr_stream *stream)
     return stream->ngroups && stream->sweep_at < due ? stream->sweep_at : due;
 }
 
+/* True when a row may be an amendment: then its old version must be looked at, too. */
+static bool any_amended(const struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel)
+{
+    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->amend] : NULL;
+    int64_t any = 0;
+    if (v && v->i)
+        WR_EACH (sel, row)
+            any |= v->i[row];
+    return any != 0;
+}
+
 /* Rows of the table of the leg at hand. */
 static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, const struct wr_sel *given)
 {
     struct wr_sub_result *subs = s->ev.subs;
+    struct wr_sel left = *given;
     struct wr_batch few;
+    uint32_t at = 0;
     wr_arena_reset(s->batch_arena);
     s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows, .subs = subs};
+    if (s->leg->sieve && !any_amended(s, batch, given)) {
+        struct view v;
+        left.row = wr_arena_alloc(s->ev.arena, given->n * sizeof *left.row);
+        if (!left.row)
+            return WR_ENOMEM;
+        left.n = wr_sieve_rows(s->leg->sieve, batch->col, given, left.row);
+        at = s->leg->nsieved;
+        if (!left.n)
+            return WR_OK;
+        if (s->leg->plain && look_plain(s, batch, &left, &v))
+            return new_rows(s, batch, &v);
+    }
     enum wr_err err;
-    if (given->n >= batch->nrows / 4)
-        err = rows(s, batch, given);
+    if (left.n >= batch->nrows / 4)
+        err = rows(s, batch, at, &left);
     else
-        err = wr_gather(&s->ev, batch, &s->plan->scans[s->leg->table].wanted, given, s->leg->few_cols, &few)
-                  ? rows(s, &few, &few.sel)
+        err = wr_gather(&s->ev, batch, &s->plan->scans[s->leg->table].wanted, &left, s->leg->few_cols, &few)
+                  ? rows(s, &few, at, &few.sel)
                   : WR_ENOMEM;
     return err ? err : s->ev.err;
 }
@@ -473,6 +532,17 @@ struct wr_alert *wr_stream_alerts(struct wr_stream *stream)
     stream->alerts = NULL;
     stream->alerts_end = &stream->alerts;
     return list;
+}
+
+size_t wr_stream_bytes(const struct wr_stream *stream)
+{
+    return stream->bytes;
+}
+
+void wr_stream_prefetch(const struct wr_stream *stream)
+{
+    for (size_t at = 0; at < offsetof(struct wr_stream, layout.agg); at += 64)
+        __builtin_prefetch((const char *)stream + at);
 }
 
 void wr_stream_stats(const struct wr_stream *stream, struct wr_engine_stats *sum)

@@ -9,11 +9,13 @@
 #include "rules/rules.h"
 
 struct wr_stream;
+struct wr_scratch; /* scratch.h */
 struct wr_stream_opts {
     const char *rule_id, *rule_version; /* part of alert ids; borrowed */
     int64_t realert;
     size_t memory_bytes;
     struct wr_hash_key secret;
+    struct wr_scratch *scratch; /* borrowed; NULL: it has its own */
 };
 
 /* Borrows the plan, whose mode is not WR_MODE_BATCH. NULL when out of memory or a summarize has too many
@@ -42,6 +44,10 @@ int64_t wr_stream_due(const struct wr_stream *stream);
 /* Alerts since the last call; only what the stream knows is filled. Caller owns the list. */
 struct wr_alert *wr_stream_alerts(struct wr_stream *stream);
 struct wr_alert *wr_stream_firing(struct wr_stream *stream);
+/* Memory of its state. */
+size_t wr_stream_bytes(const struct wr_stream *stream);
+/* Asks the processor for what the next call of wr_stream_consume_rows touches first. */
+void wr_stream_prefetch(const struct wr_stream *stream);
 void wr_stream_stats(const struct wr_stream *stream, struct wr_engine_stats *sum);
 void wr_stream_save(struct wr_stream *stream, struct wr_buf *out);
 /* Into a new stream only. WR_ECORRUPT: free it. */

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { BATCH_ARENA = 64 * 1024, ROW_ARENA = 16 * 1024 };
-
 /* Operators on the way down to a table, the last that a row goes through first. */
 struct path {
     const struct wr_op *op[WR_STREAM_OPS_MAX];
@@ -294,10 +292,34 @@ static bool set_up(struct wr_stream *s)
     s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
-    s->block = malloc((size_t)WR_KEY_BLOCK * s->raw_words * sizeof *s->block);
-    s->few = malloc((size_t)FEW * s->raw_words * sizeof *s->few);
-    s->coded = malloc(FEW * wr_few_size_most(s) + 8);
+    size_t row = s->raw_words * sizeof *s->block;
+    s->block = wr_scratch_take(s->scratch, WR_SCRATCH_BLOCK, WR_KEY_BLOCK * row);
+    s->few = wr_scratch_take(s->scratch, WR_SCRATCH_FEW, FEW * row);
+    s->coded = wr_scratch_take(s->scratch, WR_SCRATCH_CODED, FEW * wr_few_size_most(s) + 8);
     return s->sum_slots && s->block && s->few && s->coded && make_key_row(s);
+}
+
+static void add_plain(struct leg *leg, uint32_t *n, const struct wr_ex *ex)
+{
+    leg->plain = leg->plain && *n < PLAIN_COLS && (!ex || ex->kind == WR_EX_COL);
+    if (leg->plain)
+        leg->col[(*n)++] = ex ? ex->col : (uint16_t)WR_NO_COL;
+}
+
+/* What can be told of the leg's rows without its operators. */
+static bool make_sieve(const struct wr_stream *s, struct leg *leg)
+{
+    const struct wr_op *op = s->summarize;
+    uint32_t n = 0;
+    if (!wr_sieve_new(leg->prefix, leg->nprefix, &leg->sieve, &leg->nsieved))
+        return false;
+    leg->plain = op && leg->nsieved == leg->nprefix;
+    for (uint32_t k = 0; leg->plain && k < op->nkeys; k++)
+        add_plain(leg, &n, op->cols[k]);
+    for (uint32_t a = 0; leg->plain && a < op->naggs; a++)
+        for (uint32_t i = 0; i < 2; i++)
+            add_plain(leg, &n, i < op->aggs[a].nargs ? op->aggs[a].args[i] : NULL);
+    return true;
 }
 
 static bool make_appliers(const struct wr_stream *s, struct leg *leg)
@@ -320,12 +342,17 @@ struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stre
     s->opts = *opts;
     s->alerts_end = &s->alerts;
     s->inexact_until = INT64_MIN;
-    s->batch_arena = wr_arena_new(BATCH_ARENA);
-    s->row_arena = wr_arena_new(ROW_ARENA);
-    bool ok = s->batch_arena && s->row_arena && line_up(s);
+    s->own = opts->scratch ? NULL : wr_scratch_new();
+    s->scratch = opts->scratch ? opts->scratch : s->own;
+    bool ok = s->scratch && line_up(s);
+    if (ok) {
+        s->batch_arena = s->scratch->batch;
+        s->row_arena = s->scratch->row;
+        s->keys = &s->scratch->keys;
+    }
     for (uint32_t l = 0; ok && l < s->nlegs; l++) {
         s->legs[l].few_cols = calloc(wr_schema_of(s->legs[l].table)->ncols + 1u, sizeof *s->legs[l].few_cols);
-        ok = s->legs[l].few_cols != NULL && make_appliers(s, &s->legs[l]);
+        ok = s->legs[l].few_cols != NULL && make_appliers(s, &s->legs[l]) && make_sieve(s, &s->legs[l]);
     }
     if (!ok || !set_up(s)) {
         wr_stream_free(s);
@@ -341,19 +368,15 @@ void wr_stream_free(struct wr_stream *stream)
     wr_groups_fini(stream);
     wr_lists_free(stream->lists);
     wr_alerts_free(stream->alerts);
-    wr_arena_free(stream->batch_arena);
-    wr_arena_free(stream->row_arena);
     for (uint32_t l = 0; l < stream->nlegs; l++) {
         free(stream->legs[l].few_cols);
+        wr_sieve_free(stream->legs[l].sieve);
         for (uint32_t i = 0; i < stream->legs[l].nprefix; i++)
             wr_applier_free(stream->legs[l].applier[i]);
     }
     free(stream->legs);
     free(stream->sum_slots);
-    free(stream->block);
-    wr_keys_fini(&stream->keys);
-    free(stream->few);
-    free(stream->coded);
+    wr_scratch_free(stream->own);
     free(stream->key_row);
     free(stream->key_cells);
     free(stream->key_valid);

@@ -269,8 +269,8 @@ static bool load_key(struct wr_stream *s, struct wr_rd *rd, const enum wr_type *
     if (rd->err || !wr_key_check(key, len, types, nkeys))
         return false;
     wr_group_key(s, key);
-    return wr_keys_pack(&s->opts.secret, s->key_row, nkeys, &first, 0, &s->keys) && s->keys.len[0] == len &&
-           memcmp(s->keys.data, key, len) == 0;
+    return wr_keys_pack(&s->opts.secret, s->key_row, nkeys, &first, 0, s->keys) && s->keys->len[0] == len &&
+           memcmp(s->keys->data, key, len) == 0;
 }
 
 /* When to look at a group that was read. */

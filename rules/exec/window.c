@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ARENA = 64 * 1024, MAX_LEAVES = 64, MAX_MISSED = 1024, MORE_MAX = 3600 };
+enum { MAX_LEAVES = 64, MAX_MISSED = 1024, MORE_MAX = 3600 };
 #define AHEAD_MAX (5 * WR_TICKS_MINUTE)
 
 /* ---- which rows are kept ------------------------------------------------------------------------ */
@@ -168,8 +168,9 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
     if (!found)
         w->nleaves = 0;
     wr_window_keys(w);
-    w->arena = wr_arena_new(ARENA);
-    if (!w->arena) {
+    w->own = opts->scratch ? NULL : wr_scratch_new();
+    w->scratch = opts->scratch ? opts->scratch : w->own;
+    if (!w->scratch) {
         wr_window_free(w);
         return NULL;
     }
@@ -187,7 +188,7 @@ void wr_window_free(struct wr_window *window)
     wr_alerts_free(window->alerts);
     for (int t = 0; t < WR_NTABLES; t++)
         free(window->few_cols[t]);
-    wr_arena_free(window->arena);
+    wr_scratch_free(window->own);
     wr_buf_fini(&window->pack);
     wr_buf_fini(&window->key);
     wr_buf_fini(&window->cells);
@@ -339,13 +340,13 @@ enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table
     w->stats.rows_in += batch->sel.n;
     if (err || !rows->n)
         return err;
-    wr_arena_reset(w->arena);
-    struct wr_eval ev = {.arena = w->arena, .now = w->now};
+    wr_arena_reset(w->scratch->batch);
+    struct wr_eval ev = {.arena = w->scratch->batch, .now = w->now};
     struct wr_batch view;
     struct wr_vec **cols = &w->few_cols[table];
     if (!*cols)
         *cols = calloc(batch->schema->ncols + 1u, sizeof **cols);
-    bool *keep = wr_arena_alloc(w->arena, rows->n);
+    bool *keep = wr_arena_alloc(w->scratch->batch, rows->n);
     if (!*cols || !keep || !wr_gather(&ev, batch, &w->scans[table].wanted, rows, *cols, &view))
         return WR_ENOMEM;
     err = survivors(w, table, &ev, &view, keep);
@@ -393,6 +394,11 @@ struct wr_alert *wr_window_firing(struct wr_window *window)
         end = &a->next;
     }
     return list;
+}
+
+size_t wr_window_bytes(const struct wr_window *window)
+{
+    return window->bytes;
 }
 
 void wr_window_stats(const struct wr_window *window, struct wr_engine_stats *sum)

@@ -25,6 +25,7 @@ struct wr_window_opts {
     int64_t grid;        /* ticks between runs of a rule without frequency; 0: a second */
     struct wr_hash_key secret;
     struct wr_rule_schedule schedule;
+    struct wr_scratch *scratch; /* borrowed; NULL: it has its own */
 };
 
 /* Borrows the plan, which reads a table. NULL when out of memory. */
@@ -49,6 +50,8 @@ int64_t wr_window_due(const struct wr_window *window);
 struct wr_alert *wr_window_alerts(struct wr_window *window);
 /* What fires, after a last run when rows came since: the end of a replay. */
 struct wr_alert *wr_window_firing(struct wr_window *window);
+/* Memory of its kept rows. */
+size_t wr_window_bytes(const struct wr_window *window);
 void wr_window_stats(const struct wr_window *window, struct wr_engine_stats *sum);
 void wr_window_save(const struct wr_window *window, struct wr_buf *out);
 /* Into a new window only. WR_ECORRUPT: free it. */

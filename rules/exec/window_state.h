@@ -4,6 +4,7 @@
 
 #include "rules/exec/cells.h"
 #include "rules/exec/run.h"
+#include "rules/exec/scratch.h"
 #include "rules/exec/window.h"
 
 /* A kept row, packed (base/batch.h) with the columns that the plan wants. */
@@ -55,7 +56,7 @@ struct wr_window {
     bool dirty;    /* rows came or went since the last run */
     size_t bytes;
 
-    struct wr_arena *arena;
+    struct wr_scratch *scratch, *own; /* own: NULL when it is the engine's */
     struct wr_vec *few_cols[WR_NTABLES]; /* of rows of a batch that lie side by side */
     struct wr_buf pack, key, cells;
     struct wr_alert *alerts, **alerts_end;
