@@ -3,8 +3,8 @@
  *     {"a": "x\n", "b":[1, 20]}          text
  *     ^^  ^ ^    ^ ^  ^^^^ ^  ^^         marks, by simdjson's first stage: 250 ns for 950 bytes
  *
- * A text of the shape of one before (shape.h) needs its scalars checked, nothing else. Otherwise
- * walk() goes over the marks once: an object's key has a colon behind it, a value a comma or its
+ * A text of the shape of one before (shape.h) needs its scalars checked, nothing else, and its marks are known from theirs.
+ * Otherwise walk() goes over simdjson's marks once: an object's key has a colon behind it, a value a comma or its
  * bracket, a number or a word is well-formed, and of each bracket it notes which one closes it. 100
  * marks of an event cost it less than simdjson's second stage, which copies strings and converts
  * numbers that hardly anybody reads. */
@@ -62,39 +62,39 @@ static int hex4(const char *p)
     return v;
 }
 
+/* Behind the escape at `at`; NULL: it is none. Writes \ufffd over that of half a surrogate pair: Windows event texts hold such
+ * halves. */
+extern "C" char *wr_json_escape_end(char *at, const char *end, bool *repaired)
+{
+    if (!at[1] || !std::strchr("\"\\/bfnrtu", at[1]))
+        return nullptr;
+    if (at[1] != 'u')
+        return at + 2;
+    int u = at + 6 > end ? -1 : hex4(at + 2);
+    if (u < 0)
+        return nullptr;
+    bool pair = u >= 0xd800 && u < 0xdc00 && at + 12 <= end && at[6] == '\\' && at[7] == 'u' && (hex4(at + 8) & ~0x3ff) == 0xdc00;
+    if (u >= 0xd800 && u <= 0xdfff && !pair) {
+        std::memcpy(at + 2, "fffd", 4);
+        *repaired = true;
+    }
+    return at + (pair ? 12 : 6);
+}
+
 /* Notes each backslash of the text that begins an escape and stops at the first that begins none;
- * SIZE_MAX: there is none such. Writes \ufffd over each escape of half a surrogate pair: Windows
- * event texts hold such halves. */
+ * SIZE_MAX: there is none such. */
 static size_t check_escapes(wr_json *json, size_t len, bool *ret_fixed)
 {
-    char *p = json->buf;
+    char *p = json->buf, *end = p + len;
     json->nslashes = 0;
-    for (size_t i = 0; i < len; i++) {
-        char *slash = static_cast<char *>(std::memchr(p + i, '\\', len - i));
+    while (p < end) {
+        char *slash = static_cast<char *>(std::memchr(p, '\\', static_cast<size_t>(end - p)));
         if (!slash)
             break;
-        i = static_cast<size_t>(slash - p);
-        json->slash[json->nslashes++] = static_cast<uint32_t>(i);
-        if (p[i + 1] == '\\') {
-            i++;
-            continue;
-        }
-        if (!p[i + 1] || !std::strchr("\"/bfnrtu", p[i + 1]))
-            return i;
-        if (p[i + 1] != 'u') {
-            i++;
-            continue;
-        }
-        int u = i + 6 > len ? -1 : hex4(p + i + 2);
-        if (u < 0)
-            return i;
-        bool pair = u >= 0xd800 && u < 0xdc00 && i + 12 <= len && p[i + 6] == '\\' &&
-                    p[i + 7] == 'u' && (hex4(p + i + 8) & ~0x3ff) == 0xdc00;
-        if (u >= 0xd800 && u <= 0xdfff && !pair) {
-            std::memcpy(p + i + 2, "fffd", 4);
-            *ret_fixed = true;
-        }
-        i += pair ? 11 : 5;
+        json->slash[json->nslashes++] = static_cast<uint32_t>(slash - json->buf);
+        p = wr_json_escape_end(slash, end, ret_fixed);
+        if (!p)
+            return static_cast<size_t>(slash - json->buf);
     }
     return SIZE_MAX;
 }
@@ -269,6 +269,12 @@ static bool number_ok(const char *p, const char *end)
     return sure || to_number(p, n, &v);
 }
 
+extern "C" const char *wr_json_number_end(const char *at)
+{
+    const number n = scan_number(at);
+    return n.end && number_ok(at, n.end) ? n.end : nullptr;
+}
+
 /* ---- the walk ---- */
 
 static bool scalar_ok(const char *p, const char *end)
@@ -362,27 +368,26 @@ static void note_escaped(wr_json *json, const uint32_t *mark, uint32_t n)
     }
 }
 
-/* A text whose marks are known. On LIMIT *ret_at is where. */
-static wr_json_result check_grammar(wr_json *json, const uint32_t *mark, uint32_t n,
-                                    uint32_t *ret_at)
+/* What is known of a valid text whose marks are simdjson's. */
+static void note_shape(wr_json *json, const uint32_t *mark, uint32_t n)
 {
-    const char *end = json->buf + mark[n];
-    const wr_shape *shape = wr_shapes_find(json->shapes, json->buf, mark, n);
-    for (uint32_t i = 0; shape && i < shape->nvalues; i++) {
-        const char *p = json->buf + mark[shape->value[i]];
-        if (*p != '"' && !scalar_ok(p, end))
-            shape = nullptr; /* a bracket may stand there, too, and the text be valid */
-    }
-    if (!shape) {
-        wr_json_result result = walk({json->buf, mark, n, json->link}, ret_at);
-        if (result != WR_JSON_OK)
-            return result;
-        shape = wr_shapes_keep(json->shapes, json->buf, mark, n, json->link);
-    }
+    const wr_shape *shape = wr_shapes_keep(json->shapes, json->buf, mark, n, json->link);
     note_escaped(json, mark, n);
     const wr_json_link *link = shape ? shape->link : json->link;
-    json->doc = {json->buf, mark, link, json->escaped, json->plain, shape ? shape->id : 0};
-    return WR_JSON_OK;
+    json->doc = {json->buf, mark, link, json->escaped, json->plain, shape ? shape->id : 0, true};
+}
+
+/* A text of a shape that is known. */
+static bool known_shape(wr_json *json, size_t len, bool *ret_repaired)
+{
+    uint32_t *mark = json->stage->structural_indexes.get();
+    wr_shape_text seen;
+    const wr_shape *shape = wr_shapes_match(json->shapes, json->buf, len, mark, json->escaped, &seen);
+    *ret_repaired = seen.repaired;
+    if (!shape || (seen.high && !validate_utf8(json->buf, len)))
+        return false;
+    json->doc = {json->buf, mark, shape->link, json->escaped, json->plain, shape->id, seen.tagged};
+    return true;
 }
 
 /* ---- memory ---- */
@@ -434,7 +439,10 @@ try {
         return WR_JSON_NOMEM;
     std::memcpy(json->buf, data, len);
     std::memset(json->buf + len, 0, SIMDJSON_PADDING);
-    *ret_repaired = false;
+    if (known_shape(json, len, ret_repaired)) {
+        wr_json_value_at(&json->doc, 0, ret_root);
+        return WR_JSON_OK;
+    }
     size_t bad = check_escapes(json, len, ret_repaired);
     if (json->stage->stage1(reinterpret_cast<const uint8_t *>(json->buf), len,
                             stage1_mode::regular) != SUCCESS)
@@ -442,11 +450,13 @@ try {
     uint32_t n = json->stage->n_structural_indexes, *mark = json->stage->structural_indexes.get(),
              deep = 0;
     mark[n] = mark[n + 1] = static_cast<uint32_t>(len);
-    wr_json_result result = check_grammar(json, mark, n, &deep);
+    wr_json_result result = walk({json->buf, mark, n, json->link}, &deep);
     if (bad < (result == WR_JSON_LIMIT ? deep : len))
         return WR_JSON_BAD;
-    if (result == WR_JSON_OK)
+    if (result == WR_JSON_OK) {
+        note_shape(json, mark, n);
         wr_json_value_at(&json->doc, 0, ret_root);
+    }
     return result;
 } catch (...) {
     return WR_JSON_NOMEM;

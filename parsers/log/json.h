@@ -57,6 +57,7 @@ struct wr_json_doc {
     char *plain;                     /* such strings without it, each at its place in the text */
     uint64_t shape; /* the same as that of a text before: the same keys, commas and brackets at the
                        same marks (shape.h); 0: it is not known */
+    bool tagged;    /* some string may begin with `<`, as XML does */
 };
 struct wr_json_link {
     uint32_t close, count; /* mark of the closing bracket; members */

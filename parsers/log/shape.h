@@ -7,41 +7,69 @@
 extern "C" {
 #endif
 
-/* What parsed texts looked like. Events of one sender have the same keys at the same places, and
- * differ in their values: such a text has the grammar, the links and the columns of the one before,
- * once its keys, commas and brackets are seen to be the same. A few shapes are kept, each in the
- * place that its number of marks says; a new one takes the place of the old. One thread. */
-enum { WR_SHAPES = 8, WR_SHAPE_MARKS = 512, WR_SHAPE_NAMES = 4096 };
+/* What parsed texts looked like. Events of one sender are the same bytes but for their values:
+ *
+ *     {"ts":1764000000.5,"uid":"C1","rcode":3}
+ *     ------            -------    ---------  -      pieces: the bytes before, between and behind
+ * scalars
+ *
+ * A text that has the pieces of a valid one, with a well-formed scalar between each two, is valid,
+ * and its marks stand where theirs do: it needs no look for its structure, no walk and no links. A
+ * few shapes are kept; a new one takes the place of that which was not met for the longest time.
+ * Tried are the shape of the text before, then those that share with it what was seen of the text:
+ * each byte is compared about once, however many shapes there are. One thread. */
+enum {
+    WR_SHAPES = 16,
+    WR_SHAPE_MARKS = 512,
+    WR_SHAPE_BYTES = 4096,
+    WR_SHAPE_PIECES = WR_SHAPE_MARKS / 2 + 1
+};
 
-struct wr_shape_key {
-    uint16_t mark, len; /* of its first quote; bytes from there to the colon */
-    uint32_t at;        /* in `names` */
+struct wr_shape_piece {
+    uint16_t at, len; /* in `bytes` */
+    uint16_t mark,
+        nmarks; /* its first mark and how many there are, that of the scalar behind it included */
 };
 
 struct wr_shape {
-    uint64_t id; /* no two shapes have the same; 0: nothing is kept here */
-    uint32_t n;
-    uint32_t nkeys, nsigns, nvalues;
+    uint64_t id, used; /* no two shapes have the same id; 0: nothing is kept here */
+    uint32_t n, npieces;
+    uint16_t common[WR_SHAPES]; /* with each of the others: equal pieces from the begin */
     struct wr_json_link link[WR_SHAPE_MARKS];
-    struct wr_shape_key key[WR_SHAPE_MARKS / 4 + 1];
-    uint16_t sign[WR_SHAPE_MARKS];  /* marks of commas and brackets */
-    char is[WR_SHAPE_MARKS];        /* which each of them is */
-    uint16_t value[WR_SHAPE_MARKS]; /* marks of scalars */
-    char names[WR_SHAPE_NAMES];
+    struct wr_shape_piece piece[WR_SHAPE_PIECES];
+    uint32_t offset[WR_SHAPE_MARKS + 4]; /* of each mark from the begin of its piece */
+    char bytes[WR_SHAPE_BYTES + 16];
 };
 
 struct wr_shapes {
     struct wr_shape at[WR_SHAPES];
+    uint64_t clock;
+    uint32_t last; /* the shape met last */
 };
 
-/* The kept shape that the text has, but for whether its scalars are well-formed: `value` says where
- * they stand. NULL: none. */
-const struct wr_shape *wr_shapes_find(const struct wr_shapes *shapes, const char *text,
-                                      const uint32_t *mark, uint32_t n);
-/* Keeps the shape of a valid text; NULL when it is too large. */
+/* What was seen of a text on the way. */
+struct wr_shape_text {
+    bool high;     /* bytes above 0x7f may stand in strings: the text is to be checked for UTF-8 */
+    bool repaired; /* half a surrogate pair was written over, as wr_json_parse tells */
+    bool tagged;   /* as in wr_json_doc */
+};
+
+/* The kept shape that the text has, its marks (of which two more than there are, at its end) and
+ * the bits of strings with escapes. NULL: none. 64 zeros stand behind the text; there is room for
+ * WR_SHAPE_MARKS + 4 marks. */
+const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, size_t len,
+                                       uint32_t *mark, uint64_t *escaped,
+                                       struct wr_shape_text *ret);
+/* Keeps the shape of a valid text; NULL when it is too large, no object or array, or has escapes in
+ * its keys. */
 const struct wr_shape *wr_shapes_keep(struct wr_shapes *shapes, const char *text,
                                       const uint32_t *mark, uint32_t n,
                                       const struct wr_json_link *link);
+
+/* json.cc. Behind the escape that begins at `at`, writing over half a surrogate pair; behind a
+ * number; NULL: malformed. */
+char *wr_json_escape_end(char *at, const char *end, bool *repaired);
+const char *wr_json_number_end(const char *at);
 
 #ifdef __cplusplus
 }
