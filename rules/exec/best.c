@@ -34,8 +34,10 @@ static bool is_arg(const struct wr_agg_place *p)
 bool wr_best_shares(const struct wr_agg_place *a, const struct wr_agg_place *b)
 {
     const struct wr_ex *x = a->call->args[0], *y = b->call->args[0];
-    return is_arg(a) && a->kind == b->kind && x->kind == WR_EX_COL && y->kind == WR_EX_COL &&
-           x->col == y->col;
+    bool cols = x->kind == WR_EX_COL && y->kind == WR_EX_COL && x->col == y->col;
+    bool none = x->kind == WR_EX_CONST && y->kind == WR_EX_CONST && x->type == WR_LONG && y->type == WR_LONG &&
+                x->value.i == y->value.i; /* take_any(a, b) */
+    return is_arg(a) && a->kind == b->kind && (cols || none);
 }
 
 static enum wr_type value_type(const struct wr_agg_place *p)

@@ -301,18 +301,44 @@ static int descending(const void *a, const void *b)
     return by_value(a, b, -1);
 }
 
-static void put_sorted(struct wr_eval *ev, const struct wr_vec *args, const struct wr_sel *sel, struct wr_vec *out,
-                       bool down)
+/* The nulls at the end, in their order, to the front. */
+static void nulls_to_front(struct sortable *s, int64_t n, struct sortable *room)
+{
+    int64_t nulls = 0;
+    while (nulls < n && s[n - 1 - nulls].key.kind == WR_SC_NULL)
+        nulls++;
+    memcpy(room, s + n - nulls, (size_t)nulls * sizeof *s);
+    memmove(s + nulls, s, (size_t)(n - nulls) * sizeof *s);
+    memcpy(s, room, (size_t)nulls * sizeof *s);
+}
+
+/* The elements in their order; the last argument may be a bool: false puts nulls first. NULL: no list, or no memory. */
+static struct sortable *sorted(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, uint32_t row, bool down)
+{
+    struct items list = items_at(ev, &args[0], row);
+    const struct wr_vec *last = &args[call->nargs - 1];
+    bool first = last->type == WR_BOOL && wr_vec_valid(last, row) && !last->i[row];
+    size_t n = (size_t)(list.n < 0 ? 0 : list.n);
+    struct sortable *s = wr_arena_alloc(ev->arena, (2 * n + 1) * sizeof *s);
+    if (list.n < 0 || !s)
+        return NULL;
+    for (int64_t i = 0; i < list.n; i++)
+        s[i] = (struct sortable){scalar_of(ev, list.at[i]), list.at[i], i};
+    qsort(s, n, sizeof *s, down ? descending : ascending);
+    if (first)
+        nulls_to_front(s, list.n, s + n);
+    return s;
+}
+
+static void put_sorted(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, const struct wr_sel *sel,
+                       struct wr_vec *out, bool down)
 {
     struct wr_buf json = {0};
     WR_EACH (sel, row) {
         struct items list = items_at(ev, &args[0], row);
-        struct sortable *s = wr_arena_alloc(ev->arena, ((size_t)(list.n < 0 ? 0 : list.n) + 1) * sizeof *s);
-        if (list.n < 0 || !s)
+        const struct sortable *s = sorted(ev, call, args, row, down);
+        if (!s)
             continue;
-        for (int64_t i = 0; i < list.n; i++)
-            s[i] = (struct sortable){scalar_of(ev, list.at[i]), list.at[i], i};
-        qsort(s, (size_t)list.n, sizeof *s, down ? descending : ascending);
         open_list(&json);
         for (int64_t i = 0; i < list.n; i++)
             add_item(&json, s[i].item);
@@ -323,43 +349,42 @@ static void put_sorted(struct wr_eval *ev, const struct wr_vec *args, const stru
 
 KERNEL(array_sort_asc)
 {
-    (void)call;
-    put_sorted(ev, args, sel, out, false);
+    put_sorted(ev, call, args, sel, out, false);
 }
 
 KERNEL(array_sort_desc)
 {
-    (void)call;
-    put_sorted(ev, args, sel, out, true);
+    put_sorted(ev, call, args, sel, out, true);
 }
 
-/* Several arrays in the order of the first, as one array of them; null where their lengths differ. */
+/* Several arrays in the order of the first, as one array of them; null in the place of one whose length is another. */
 static void put_all_sorted(struct wr_eval *ev, const struct wr_ex *call, const struct wr_vec *args, const struct wr_sel *sel,
                            struct wr_vec *out, bool down)
 {
     struct wr_buf json = {0};
     WR_EACH (sel, row) {
         struct items first = items_at(ev, &args[0], row);
-        struct sortable *s = wr_arena_alloc(ev->arena, ((size_t)(first.n < 0 ? 0 : first.n) + 1) * sizeof *s);
-        bool ok = first.n >= 0 && s;
-        for (int64_t i = 0; ok && i < first.n; i++)
-            s[i] = (struct sortable){scalar_of(ev, first.at[i]), first.at[i], i};
-        if (ok)
-            qsort(s, (size_t)first.n, sizeof *s, down ? descending : ascending);
+        const struct sortable *s = sorted(ev, call, args, row, down);
+        if (!s)
+            continue;
         wr_buf_reset(&json);
         wr_buf_char(&json, '[');
-        for (uint32_t a = 0; a < call->nargs && ok; a++) {
+        for (uint32_t a = 0; a < call->nargs && args[a].type == WR_DYNAMIC; a++) {
             struct items list = items_at(ev, &args[a], row);
-            ok = list.n == first.n;
-            wr_buf_str(&json, a ? ",[" : "[");
-            for (int64_t i = 0; ok && i < list.n; i++) {
+            wr_buf_str(&json, a ? "," : "");
+            if (list.n != first.n) {
+                wr_buf_str(&json, "null");
+                continue;
+            }
+            wr_buf_char(&json, '[');
+            for (int64_t i = 0; i < list.n; i++) {
                 wr_buf_str(&json, i ? "," : "");
                 wr_buf_add(&json, list.at[s[i].place].p, list.at[s[i].place].len);
             }
             wr_buf_char(&json, ']');
         }
         wr_buf_char(&json, ']');
-        if (ok && !json.err)
+        if (!json.err)
             wr_put_text(ev, out, row, json.data, json.len);
     }
     if (json.err)

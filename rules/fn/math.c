@@ -225,6 +225,23 @@ KERNEL(round)
     }
 }
 
+/* Whole numbers: only digits before the point can go, of 18 at most; a half to the even one, as above. */
+KERNEL(round_whole)
+{
+    (void)ev;
+    WR_EACH (sel, row) {
+        int64_t x = args[0].i[row], digits = call->nargs > 1 ? args[1].i[row] : 0, unit = 1;
+        for (int64_t d = digits < -18 ? -18 : digits; d < 0; d++)
+            unit *= 10;
+        int64_t rest = x % unit, whole = x - rest, twice = 2 * (rest < 0 ? -rest : rest);
+        bool away = twice > unit || (twice == unit && whole / unit % 2);
+        if (digits < -18)
+            wr_put_i(out, row, 0);
+        else if (!away || !__builtin_add_overflow(whole, x < 0 ? -unit : unit, &whole))
+            wr_put_i(out, row, whole); /* else beyond what a long holds: null */
+    }
+}
+
 #define TEST1(name, expr)                                                                                    \
     KERNEL(name)                                                                                             \
     {                                                                                                        \

@@ -2,6 +2,7 @@
 
 #include <re2/re2.h>
 
+#include <cctype>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -15,24 +16,71 @@ struct wr_re {
 
 enum { MEMORY_MAX = 4 << 20 }; /* program and automata of one pattern */
 
-/* (?<name> as RE2 2022 writes it: (?P<name>. Escapes and classes are stepped over; (?<= and (?<! stay, to be refused. */
-static std::string with_names(const char *p, size_t len)
+/* What Kusto's own library reads otherwise inside of a class, so that RE2 would match something else; NULL: nothing.
+ * *at stands on what follows the opening bracket, then on the closing one. */
+static const char *class_differs(const char *p, size_t len, size_t *at)
+{
+    size_t i = *at;
+    i += i < len && p[i] == '^';
+    i += i < len && p[i] == ']'; /* the first one is a character */
+    for (; i < len && p[i] != ']'; i++) {
+        bool twice = i + 1 < len && p[i] == p[i + 1];
+        if (p[i] == '\\') {
+            i++;
+        } else if (p[i] == '[' && i + 1 < len && p[i + 1] == ':') {
+            const char *end = static_cast<const char *>(memchr(p + i, ']', len - i));
+            i = end ? (size_t)(end - p) : len;
+        } else if (p[i] == '[') {
+            return "a class inside of a class; the character is \\[";
+        } else if (twice && (p[i] == '&' || p[i] == '-' || p[i] == '~')) {
+            return "&&, -- or ~~ between classes; write the class that comes out, and \\ before a character";
+        }
+    }
+    *at = i < len ? i : len;
+    return nullptr;
+}
+
+/* What stands behind "(?" and is in no linear-time library, or not in RE2; NULL: a group that RE2 has. */
+static const char *group_differs(const char *p, size_t len)
+{
+    size_t i = 0;
+    if (len && (*p == '=' || *p == '!'))
+        return "look-ahead";
+    if (len > 1 && *p == '<' && (p[1] == '=' || p[1] == '!'))
+        return "look-behind";
+    if (len && *p == '>')
+        return "an atomic group";
+    if (len && *p == '#')
+        return "a comment";
+    if (len > 1 && *p == 'P' && p[1] == '=')
+        return "a back-reference";
+    for (; i < len && (isalpha((unsigned char)p[i]) || p[i] == '-'); i++)
+        if (p[i] == 'x' || p[i] == 'u' || p[i] == 'R')
+            return "flags x, u and R";
+    return nullptr;
+}
+
+/* The pattern with (?<name> as RE2 2022 writes it, (?P<name>. Escapes and classes are stepped over. *why: what RE2 lacks. */
+static std::string with_names(const char *p, size_t len, const char **why)
 {
     std::string out;
-    bool in_class = false;
-    for (size_t i = 0; i < len; i++) {
-        out += p[i];
-        if (p[i] == '\\' && i + 1 < len)
-            out += p[++i];
-        else if (p[i] == '[')
-            in_class = true;
-        else if (p[i] == ']')
-            in_class = false;
-        else if (!in_class && p[i] == '(' && len - i > 3 && p[i + 1] == '?' && p[i + 2] == '<' &&
-                 p[i + 3] != '=' && p[i + 3] != '!') {
-            out += "?P";
+    for (size_t i = 0; i < len && !*why; i++) {
+        size_t from = i;
+        if (p[i] == '\\' && i + 1 < len) {
             i++;
+            *why = p[i] >= '1' && p[i] <= '9' ? "a back-reference" : nullptr;
+        } else if (p[i] == '[') {
+            i++;
+            *why = class_differs(p, len, &i);
+        } else if (len - i > 3 && p[i] == '(' && p[i + 1] == '?') {
+            *why = group_differs(p + i + 2, len - i - 2);
+            if (p[i + 2] == '<') {
+                out += "(?P";
+                i++;
+                continue;
+            }
         }
+        out.append(p + from, (i < len ? i + 1 : len) - from);
     }
     return out;
 }
@@ -41,11 +89,19 @@ struct wr_re *wr_re_new(const char *pattern, size_t len, char *why, size_t why_s
 {
     struct wr_re *re = nullptr;
     try {
+        const char *lacks = nullptr;
+        std::string text = with_names(pattern, len, &lacks);
+        if (lacks) {
+            snprintf(why, why_size, "%s (not in RE2, whose matches take linear time)", lacks);
+            return nullptr;
+        }
         RE2::Options options;
         options.set_log_errors(false);
         options.set_max_mem(MEMORY_MAX);
-        re = new wr_re(with_names(pattern, len), options);
-        if (!re->re.ok())
+        re = new wr_re(text, options);
+        if (re->re.error_code() == RE2::ErrorRepeatSize)
+            snprintf(why, why_size, "what repeats may repeat 1,000 times at most");
+        else if (!re->re.ok())
             snprintf(why, why_size, "%s", re->re.error().c_str());
         else if (re->re.NumberOfCapturingGroups() > WR_RE_MAX_GROUPS)
             snprintf(why, why_size, "more than %d groups", WR_RE_MAX_GROUPS);

@@ -348,9 +348,8 @@ static bool real_body(const char *text, size_t len, double *ret)
     memcpy(buf, text, len);
     buf[len] = '\0';
     char *end;
-    if (strcasecmp(buf, "+inf") == 0 || strcasecmp(buf, "-inf") == 0 ||
-        strcasecmp(buf, "nan") == 0) {
-        *ret = buf[0] == '+' ? INFINITY : buf[0] == '-' ? -INFINITY : NAN;
+    if (strcasecmp(buf, "nan") == 0 || strcasecmp(buf + (*buf == '+' || *buf == '-'), "inf") == 0) {
+        *ret = wr_ascii_lower(*buf) == 'n' ? NAN : *buf == '-' ? -INFINITY : INFINITY;
         return true;
     }
     if (strspn(buf, "+-.0123456789eE") != len)

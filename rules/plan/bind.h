@@ -121,6 +121,8 @@ struct wr_ex *wr_bind_typed(struct wr_binder *b, const struct wr_kql_ex *call);
 
 /* ---- queries inside of expressions ---- */
 struct wr_ex *wr_bind_toscalar(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* A table as an array of its first column's different values. */
+struct wr_ex *wr_bind_list_value(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* in, has_any and their kin whose list is a table. */
 struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* True for some expression of the operator itself, not of those below it: `test` is asked about whole expressions. */
@@ -134,8 +136,8 @@ bool wr_tree_any_ex(const struct wr_op *root, bool (*test)(const struct wr_ex *e
 bool wr_is_sort(const struct wr_kql_ex *ast);
 struct wr_ex *wr_bind_sort_all(struct wr_binder *b, const struct wr_kql_ex *ast);
 bool wr_is_multi(const struct wr_binder *b, const struct wr_kql_ex *ast);
-/* Adds its columns. */
-bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols);
+/* Adds its columns; of `cols` the first `nin` are an extend's input, which a result of the same name replaces. */
+bool wr_bind_multi(struct wr_binder *b, const struct wr_kql_ex *ast, struct wr_cols *cols, uint32_t nin);
 
 /* ---- lets and functions ---- */
 /* Binds a let statement in the scope of `b`; ret->kind WR_LET_BAD after an error. */
@@ -166,6 +168,10 @@ struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* The name that Kusto gives to an unnamed expression; NULL when it is one of Column1, Column2, ...
  */
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* Of array `at` of array_sort_asc() or _desc(). */
+const char *wr_name_of_sorted(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at);
+/* What an aggregate over rows calls a column: any(x) any_x, the others x. */
+const char *wr_name_of_column(struct wr_binder *b, const char *agg, const char *column);
 /* Of argument `at` of arg_max() and its kin, which has no name of its own: max_x_arg1, any_arg0; the first of arg_max: max_. */
 const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at);
 bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bool named,

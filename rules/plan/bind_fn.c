@@ -154,7 +154,8 @@ static bool value_argument(struct wr_binder *b, const struct wr_kql_param *param
 {
     struct wr_kql_let *ast = wr_arena_alloc(b->arena, sizeof *ast);
     uint32_t before = b->nodes;
-    struct wr_ex *ex = wr_bind_ex(b, arg);
+    bool list = param->type == WR_DYNAMIC && wr_is_table_ex(b, arg); /* its first column's values */
+    struct wr_ex *ex = list ? wr_bind_list_value(b, arg) : wr_bind_ex(b, arg);
     if (!ast || !ex)
         return false;
     if (ex->type != param->type && !(ex = wr_ex_convert(b, ex, param->type)))

@@ -139,7 +139,7 @@ static struct wr_op *bind_extend(struct wr_binder *b, const struct wr_kql_op *as
     for (uint32_t i = 0; ok && i < ast->nargs; i++) {
         const char *name;
         if (wr_is_multi(b, ast->args[i])) {
-            ok = wr_bind_multi(b, ast->args[i], &cols);
+            ok = wr_bind_multi(b, ast->args[i], &cols, first);
             continue;
         }
         const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
@@ -169,7 +169,7 @@ struct wr_op *wr_bind_project(struct wr_binder *b, const struct wr_kql_op *ast, 
     for (uint32_t i = 0; i < ast->nargs; i++) {
         const char *name;
         if (wr_is_multi(b, ast->args[i])) {
-            ok = wr_bind_multi(b, ast->args[i], &cols) && ok;
+            ok = wr_bind_multi(b, ast->args[i], &cols, 0) && ok;
             continue;
         }
         const struct wr_kql_ex *value = named_value(b, ast->args[i], &name);
@@ -533,6 +533,28 @@ static struct wr_op *bind_invoke(struct wr_binder *b, const struct wr_kql_query 
     return NULL;
 }
 
+/* `as Name`: from here on the name is the query before it, bound anew where it is used. */
+static bool bind_as(struct wr_binder *b, const struct wr_kql_query *query, uint32_t at)
+{
+    const struct wr_kql_name *name = &query->ops[at]->label;
+    if (query->ops[0]->kind == WR_KQL_GIVEN || !name->text)
+        return true;
+    struct wr_kql_query *before = wr_arena_alloc(b->arena, sizeof *before);
+    struct wr_kql_let *ast = wr_arena_alloc(b->arena, sizeof *ast);
+    struct wr_let *lets = wr_arena_alloc(b->arena, (b->nlets + 1) * sizeof *lets);
+    if (!before || !ast || !lets)
+        return wr_bind_nomem(b);
+    *before = (struct wr_kql_query){query->span, query->ops, at};
+    *ast = (struct wr_kql_let){.name = *name, .span = query->ops[at]->span, .query = before};
+    if (b->nlets)
+        memcpy(lets, b->lets, b->nlets * sizeof *lets);
+    lets[b->nlets] = (struct wr_let){
+        .ast = ast, .kind = WR_LET_TABLE, .source = b->source, .lets = b->lets, .nlets = b->nlets};
+    b->lets = lets;
+    b->nlets++;
+    return true;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): bounded by WR_BIND_MAX_DEPTH */
 struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *query)
 {
@@ -548,9 +570,12 @@ struct wr_op *wr_bind_query(struct wr_binder *b, const struct wr_kql_query *quer
     inner.scan = NULL;
     inner.lenient = false;
     struct wr_op *op = bind_first(&inner, query->ops[0]);
-    for (uint32_t i = 1; op && i < query->nops; i++)
+    for (uint32_t i = 1; op && i < query->nops; i++) {
+        if (query->ops[i]->kind == WR_KQL_AS && !bind_as(&inner, query, i))
+            return NULL;
         op = query->ops[i]->kind == WR_KQL_INVOKE ? bind_invoke(&inner, query, i)
                                                   : bind_op(&inner, query->ops[i], op);
+    }
     b->nodes = inner.nodes;
     return op;
 }

@@ -182,7 +182,7 @@ struct wr_op *wr_bind_print(struct wr_binder *b, const struct wr_kql_op *ast)
         bool named = value->kind == WR_KQL_NAMED;
         char position[24];
         if (wr_is_multi(b, value)) {
-            ok = wr_bind_multi(b, value, &cols) && ok;
+            ok = wr_bind_multi(b, value, &cols, 0) && ok;
             continue;
         }
         snprintf(position, sizeof position, "print_%u", i);

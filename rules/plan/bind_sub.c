@@ -173,6 +173,12 @@ static struct wr_ex *array_of(struct wr_binder *b, struct wr_op *list, struct wr
     return op->schema ? scalar(b, op, span) : NULL;
 }
 
+struct wr_ex *wr_bind_list_value(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    struct wr_op *list = first_column(b, source_of(b, ast), ast->span);
+    return list ? array_of(b, list, ast->span) : NULL;
+}
+
 /* The overload looks into an array for such a value. */
 static bool looks_into_array(const struct wr_fn *fn, enum wr_type value)
 {

@@ -160,12 +160,13 @@ static bool add_pair(struct wr_binder *b, struct summarize *s, const char *agg, 
                      struct wr_ex *value, const char *name, bool named, struct wr_span span)
 {
     bool two = strncmp(agg, "arg_", 4) == 0;
+    struct wr_value same = {.type = WR_LONG};
     struct wr_ex **args = wr_arena_alloc(b->arena, 2 * sizeof *args);
     if (!args || !by || !value)
         return args != NULL || wr_bind_nomem(b);
-    args[0] = two ? by : value;
+    args[0] = two ? by : wr_ex_const(b, &same, span); /* take_any(a, b): of one row, the first */
     args[1] = value;
-    struct wr_ex *ex = add_agg(b, agg, args, two ? 2 : 1, span);
+    struct wr_ex *ex = args[0] ? add_agg(b, two ? agg : "arg_max", args, 2, span) : NULL;
     return ex && wr_cols_add(b, &s->out, name, named, ex, span);
 }
 
@@ -179,7 +180,7 @@ static bool add_star(struct wr_binder *b, struct summarize *s, const char *agg,
         if (col->hidden || first || col->store != i || is_key(s, b->row, i))
             continue;
         struct wr_ex *value = wr_ex_col(b, b->row, i, span), *key = by ? wr_bind_ex(b, by) : value;
-        if (!value || !key || !add_pair(b, s, agg, key, value, col->name, false, span))
+        if (!value || !key || !add_pair(b, s, agg, key, value, wr_name_of_column(b, agg, col->name), false, span))
             return false;
     }
     return true;
@@ -200,7 +201,7 @@ static bool add_row_agg(struct wr_binder *b, struct summarize *s, const struct w
             continue;
         }
         struct wr_ex *ex = wr_bind_ex(b, value), *key = by ? wr_bind_ex(b, by) : ex;
-        const char *name = i < nnames ? names[i].text : wr_name_of(b, value);
+        const char *name = i < nnames ? names[i].text : wr_name_of_column(b, call->name.text, wr_name_of(b, value));
         if (!ex || !key || !(name = name ? name : wr_name_of_arg(b, call, i)) ||
             !add_pair(b, s, call->name.text, key, ex, name, i < nnames, call->span))
             return false;

@@ -91,6 +91,57 @@ static bool bend_literals(struct wr_binder *b, const char *name, struct wr_ex **
     return true;
 }
 
+/* Beside a bool a number is 1 or 0: IsLocalAdmin == 1. False after an error. */
+static bool bend_bools(struct wr_binder *b, const char *name, struct wr_ex **args, uint32_t nargs)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < nargs; i++)
+        any |= is_number(args[i]->type);
+    for (uint32_t i = 0; i < nargs && any && !orders(name); i++)
+        if (args[i]->type == WR_BOOL && !(args[i] = wr_ex_convert(b, args[i], WR_LONG)))
+            return false;
+    return true;
+}
+
+/* The type of what iff() or case() gives where its values are of several; WR_NTYPES: they have a common one, or are
+ * no such values. A dynamic value becomes what the others are; else all become dynamic. */
+static enum wr_type mixed_type(struct wr_ex *const *args, uint32_t nargs)
+{
+    enum wr_type type = WR_DYNAMIC;
+    bool dynamic = false;
+    for (uint32_t i = 1; i < nargs; i += i + 2 < nargs ? 2 : 1) {
+        dynamic |= args[i]->type == WR_DYNAMIC;
+        if (args[i]->type == WR_DYNAMIC || args[i]->type == type)
+            continue;
+        if (type != WR_DYNAMIC && !(is_number(type) && is_number(args[i]->type)))
+            return WR_DYNAMIC;
+        type = type == WR_DYNAMIC || args[i]->type == WR_REAL || args[i]->type == WR_DECIMAL ? args[i]->type : type;
+    }
+    return dynamic && type != WR_STRING && type != WR_DYNAMIC ? type : WR_NTYPES;
+}
+
+/* iff(c, 1, "none"), case(c, d.port, 0): False after an error. */
+static bool mix_values(struct wr_binder *b, const char *name, struct wr_ex **args, uint32_t nargs)
+{
+    if (nargs < 3 || (strcmp(name, "iff") != 0 && strcmp(name, "iif") != 0 && strcmp(name, "case") != 0))
+        return true;
+    enum wr_type type = mixed_type(args, nargs);
+    for (uint32_t i = 1; i < nargs && type != WR_NTYPES; i += i + 2 < nargs ? 2 : 1) {
+        struct wr_value first = {.type = WR_LONG};
+        struct wr_ex *pair[2];
+        if (args[i]->type == WR_DYNAMIC || type != WR_DYNAMIC) {
+            args[i] = wr_ex_convert(b, args[i], type);
+        } else { /* as it is: parse_json() would read what a text says */
+            pair[0] = wr_ex_call(b, "pack_array", &args[i], 1, args[i]->span);
+            pair[1] = wr_ex_const(b, &first, args[i]->span);
+            args[i] = pair[0] && pair[1] ? wr_ex_call(b, "[]", pair, 2, args[i]->span) : NULL;
+        }
+        if (!args[i])
+            return false;
+    }
+    return true;
+}
+
 /* b has_any ("x", 2): as ("x", "2"). */
 static bool texts_of_literals(struct wr_binder *b, struct wr_ex **args, uint32_t nargs)
 {
@@ -190,7 +241,9 @@ struct wr_ex *wr_ex_call(struct wr_binder *b, const char *name, struct wr_ex *co
     }
     for (uint32_t i = 0; i < nargs; i++)
         args[i] = given[i];
-    if (nargs > 1 && compares(name) && !bend_literals(b, name, args, nargs))
+    if (nargs > 1 && compares(name) && (!bend_literals(b, name, args, nargs) || !bend_bools(b, name, args, nargs)))
+        return NULL;
+    if (!mix_values(b, name, args, nargs))
         return NULL;
     if (nargs > 1 && lists_texts(name) && !texts_of_literals(b, args, nargs))
         return NULL;

@@ -165,6 +165,11 @@ static const char *agg_prefix(const char *agg)
     return NULL;
 }
 
+const char *wr_name_of_column(struct wr_binder *b, const char *agg, const char *column)
+{
+    return column && strcmp(agg, "any") == 0 ? join(b, "any_", column) : column;
+}
+
 const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at)
 {
     bool arg = strncmp(call->name.text, "arg_", 4) == 0;
@@ -175,6 +180,16 @@ const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, ui
     if (!arg || at)
         snprintf(name + n, sizeof name - n, "_arg%u", at);
     return wr_arena_strndup(b->arena, name, strlen(name));
+}
+
+/* The constant that stands there, or that a let's name there means; NULL: it is computed. */
+static const struct wr_value *written(const struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    const struct wr_let *let = ast->kind == WR_KQL_NAME ? wr_let_find(b, ast->name.text) : NULL;
+    const struct wr_value *value = ast->kind == WR_KQL_LITERAL       ? &ast->value
+                                   : let && let->kind == WR_LET_CONST ? &let->value
+                                                                      : NULL;
+    return value && (value->type == WR_LONG || value->type == WR_INT || value->type == WR_REAL) ? value : NULL;
 }
 
 static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -189,14 +204,23 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
     uint32_t at = strcmp(ast->name.text, "percentile") == 0    ? 1
                   : strcmp(ast->name.text, "percentilew") == 0 ? 2
                                                                : 0;
-    if (!name || !at || ast->nargs <= at || ast->args[at]->kind != WR_KQL_LITERAL)
+    if (!name || !at || ast->nargs <= at)
         return name;
-    const struct wr_value *p = &ast->args[at]->value; /* percentile_x_99_9 */
-    char text[32];
-    snprintf(text, sizeof text, "_%g", p->type == WR_REAL ? p->r : (double)p->i);
+    const struct wr_value *p = written(b, ast->args[at]); /* percentile_x_99_9 */
+    char text[32] = "_";
+    if (p)
+        snprintf(text, sizeof text, "_%g", p->type == WR_REAL ? p->r : (double)p->i);
     for (char *dot = text; *dot; dot++)
         *dot = *dot == '.' ? '_' : *dot;
     return join(b, name, text);
+}
+
+const char *wr_name_of_sorted(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at)
+{
+    char none[24];
+    const char *array = wr_name_of(b, call->args[at]);
+    snprintf(none, sizeof none, "array%u", at);
+    return join(b, array ? array : none, "_sorted");
 }
 
 /* Functions whose result is named after them: prefix_x, or a name of their own. */
@@ -217,10 +241,8 @@ static const char *function_name(struct wr_binder *b, const struct wr_kql_ex *as
         {"tdigest_merge", NULL, "tdigests_merge_result"},
         {"merge_tdigest", NULL, "tdigests_merge_result"},
     };
-    if (strcmp(ast->name.text, "array_sort_asc") == 0 || strcmp(ast->name.text, "array_sort_desc") == 0) {
-        const char *array = wr_name_of(b, ast->args[0]);
-        return ast->nargs == 1 ? join(b, array ? array : "array0", "_sorted") : NULL;
-    }
+    if (strcmp(ast->name.text, "array_sort_asc") == 0 || strcmp(ast->name.text, "array_sort_desc") == 0)
+        return ast->nargs == 1 ? wr_name_of_sorted(b, ast, 0) : NULL;
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         if (strcmp(ast->name.text, named[i].fn) != 0)
             continue;
@@ -242,6 +264,9 @@ const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
         "todatetime todecimal todouble todynamic toguid tohex toint tolong toobject toreal "
         "tostring totime totimespan ";
     const char *path = path_name(b, ast);
+    if (ast->kind == WR_KQL_INDEX && wr_is_sort(ast->args[0]) && ast->args[1]->kind == WR_KQL_LITERAL &&
+        ast->args[1]->value.type == WR_LONG && ast->args[1]->value.i < ast->args[0]->nargs)
+        return wr_name_of_sorted(b, ast->args[0], (uint32_t)ast->args[1]->value.i);
     if (path || ast->kind != WR_KQL_CALL || ast->is_op)
         return path;
     const char *name = ast->name.text;

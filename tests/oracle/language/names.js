@@ -100,5 +100,9 @@ for (const query of ['T | summarize percentiles(l, 5, 50, 99.9)', 'T | summarize
     'T | make-series count(), avg(l) on d from datetime(2026-01-01) to datetime(2026-01-02) step 1h by s', 'T | summarize arg_max(l + 1, s, l * 2, strlen(s)), arg_min(s, strcat(s, "x"))', 'T | extend array_sort_asc(dynamic([1]))', 'T | summarize take_any(l + 1), any(l + 1)',
     'T | summarize take_any(l + 1, s, strcat(s, "x"))', 'T | summarize arg_max(strlen(s), y.k, y[0], l + 1), arg_min(l + 1, *)',
     'T | union withsource=W (T | project l = s, r = s, n = 1), (T | project l = d, n = 2)', 'union (T | project a = 1, b), (T | project b, a = "x")',
-    'T | project hash(s), hash_xxhash64(s)', 'T | lookup (T | project s, n = l) on s'])
+    'T | project hash(s), hash_xxhash64(s)', 'T | extend array_sort_asc(y, y), array_sort_desc(y, y.k, true), x = array_sort_asc(y, y.k)',
+    'T | extend (v, w) = array_sort_desc(y, y), array_sort_asc(y, false)', 'print array_sort_asc(dynamic([1]), dynamic([2]))', 'T | project array_sort_asc(y, y)[1]',
+    'T | summarize any(s, l), any(*), x = any(l)', 'T | summarize any(*) by s', 'let p = 99.9; T | summarize percentile(l, p), percentiles(l, p, 50), percentile(l, 1 + 1)',
+    'T | project round(i), round(l), round(l, -1), round(r, 2), round(i, 1)', 'T | project iff(b, 1, s), iff(b, y, 1), iff(b, d, y), iff(b, t, l), case(b, i, b, y, 2.5), case(b, s, y)',
+    'T | as Q | join kind=leftsemi Q on s', 'T | where l > 0 | as Q | summarize by s | join (Q) on s', 'T | where b == 1 and i != b and b in (0, 1)', 'T | lookup (T | project s, n = l) on s'])
     write(query);

@@ -76,6 +76,12 @@ Test(aggregates, a_condition_that_is_null_does_not_count)
     check("count_distinct(k), count_distinctif(k, b)", "count_distinct_k count_distinctif_k", "4 2");
 }
 
+Test(aggregates, several_columns_come_from_one_row)
+{
+    check("take_any(d, k, x), take_any(x), any(r, k)", "d k x x1 any_r any_k", "{\"p\":1} a 1 1 1.5 a");
+    check("take_any(iff(x == 1, long(null), x), k), take_any(iff(x == 1, long(null), x))", "any_arg0 k any_arg01", "null a 4");
+}
+
 Test(aggregates, deviations_of_a_sample_and_of_all)
 {
     check("variance(x), variancep(x)", "variance_x variancep_x", "12.666666666666666 9.5");
@@ -93,6 +99,7 @@ Test(aggregates, percentiles_are_the_nearest_rank)
 {
     check("percentile(x, 50), percentile(r, 100), percentile(x, 0)", "percentile_x_50 percentile_r_100 percentile_x_0",
           "2 8.5 1");
+    check("percentile(x, 50) / count(), round(percentile(r, 100) * 1.0 / max(x), 2)", "Column1 Column2", "0 0.94");
     check("percentiles(x, 25, 99.9)", "percentile_x_25 percentile_x_99_9", "1 9");
     check("(lo, hi) = percentiles(x, 5, 95)", "lo hi", "1 9");
     check("percentile(x, 50) * 2", "Column1", "4");

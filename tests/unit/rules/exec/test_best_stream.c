@@ -214,6 +214,7 @@ static const char *const queries[] = {
     "(m, i, d) = arg_max(toreal(LocalPort), RemoteIP, pack_array(RemotePort)) by DeviceName",
     "take_any(RemoteIP), take_any(RemotePort), take_anyif(LocalPort, RemotePort == 25) by "
     "DeviceName",
+    "take_any(RemoteIP, RemotePort, LocalPort), any(LocalPort, RemoteIP), n = count() by DeviceName",
     "min(RemoteIP), max(RemoteIP), m = max(iff(LocalPort > 30, RemoteIP, '')) by DeviceName",
     "b = make_bag(bag_pack(RemoteIP, LocalPort)), c = make_bag_if(bag_pack('p', RemotePort), "
     "LocalPort > 20) by DeviceName",
@@ -244,7 +245,7 @@ Test(best_stream, equals_batch_at_aligned_times_in_any_order_of_arrival)
 /* Few candidates: exact between panes, too. */
 Test(best_stream, few_are_exact_at_every_instant)
 {
-    for (size_t q = 0; q < 6; q++)
+    for (size_t q = 0; q < 7; q++)
         for (uint64_t seed = 1; seed <= 6; seed++)
             check(seed, queries[q], 12, 60, true);
 }

@@ -176,3 +176,24 @@ Test(ops, what_is_refused_says_why_and_where)
            "plugin 'geo_polygon_lookup' is refused: shapes are compared with geo_point_in_polygon() and its kin");
     refuse("print a = 1 | wher a > 1", "no operator 'wher'");
 }
+
+Test(ops, as_names_the_query_before_it)
+{
+    expect(L "L | where a > 1 | as Q | where k == 'x' | join kind=inner Q on k", "k|a|k1|a1;x|3|x|3");
+    expect(L "L | as Q | where a in ((Q | where k == 'z' | project a)) | extend n = toscalar(Q | count) | union Q",
+           "k|a|n;z|4|4;x|1|null;y|2|null;x|3|null;z|4|null");
+    expect("let Q = datatable(k:string)['let']; print k = 'pipe' | as Q | union Q", "k;pipe;pipe");
+    expect("print d = dynamic([1, 2]) | mv-apply x = d to typeof(long) on (as Q | summarize s = sum(x))", "d|s;[1,2]|3");
+    refuse("print k = 1 | union Q | as Q", "no table 'Q'");
+}
+
+Test(ops, a_table_for_a_parameter_that_wants_a_list)
+{
+#define F "let f = (l:dynamic) { print n = array_length(l), has = set_has_element(l, 'y') };"
+    expect(L F "f(L)", "n|has;3|True");
+    expect(L F "f(l=(L | where a > 3))", "n|has;1|False");
+    expect(F "f(datatable(k:string)[])", "n|has;0|False");
+    expect(F "f(table('Syslog') | project HostName)", "n|has;0|False");
+    expect("let ips = datatable(p:string)['10.']; _Im_NetworkSession(srcipaddr_has_any_prefix=ips) | count", "Count;0");
+    refuse(L "let f = (l:long) { print l }; f(L)", "'L' is a table; a value is needed here");
+}

@@ -75,7 +75,7 @@ static const struct {
      "[\"0.0.0.0/0\"]|[\"1.1.1.1/32\",\"1.1.1.2/32\"];"},
     {"print a = 1, b = 'x' | extend p = pack_all(), q = bag_pack_columns(b)", "1|x|{\"a\":1,\"b\":\"x\"}|{\"b\":\"x\"};"},
     {"print x = parse_json('{\"a\":[{\"#t\":\"q\"}]}') | project x.a.[0].['#t'], x.['a'][0]", "q|{\"#t\":\"q\"};"},
-    {"print array_sort_asc(dynamic([3,1,2]), dynamic(['c','a','b']))[1], array_sort_desc(dynamic([1,2]), dynamic([1]))[0]", "[\"a\",\"b\",\"c\"]|;"},
+    {"print array_sort_asc(dynamic([3,1,2]), dynamic(['c','a','b']))[1], array_sort_desc(dynamic([1,2]), dynamic([1]))[0]", "[\"a\",\"b\",\"c\"]|[2,1];"},
     {"print arraylength(dynamic([1])), parsejson('[2]'), True, FALSE", "1|[2]|True|False;"},
     {"print d = pack_array(datetime(2026-01-02), 1h) | mv-expand t = d to typeof(datetime)", "[\"2026-01-02T00:00:00.0000000Z\",\"01:00:00\"]|2026-01-02T00:00:00.0000000Z;"
      "[\"2026-01-02T00:00:00.0000000Z\",\"01:00:00\"]|;"},

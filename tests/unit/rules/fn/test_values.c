@@ -82,3 +82,66 @@ Test(values, holes_between_whole_numbers_are_filled_with_whole_ones)
            "series_fill_linear(dynamic([-3, null, -2]))",
            "print_0|print_1|print_2;[111,111,73,36]|[111,111,73.5,36]|[-3,-2,-2]");
 }
+
+Test(values, values_of_several_types_in_one_column)
+{
+    expect("datatable(n:long)[1, 2] | project x = iff(n == 1, n, 'none'), y = case(n == 1, 'a', n == 2, 1h, 5), z = iff(n == 1, '5', 2)",
+           "x|y|z;1|a|5;none|01:00:00|2");
+    expect("print gettype(iff(true, '5', 2)), gettype(iff(false, '5', 2)), x = iff(true, '', 2), y = iff(true, long(null), 'x')",
+           "print_0|print_1|x|y;string|long||null");
+    expect("print a = iff(true, dynamic('7'), 2) + 1, b = case(false, 1h, dynamic('02:00:00')) * 2, c = iff(true, dynamic([1]), 5), d = iff(false, 1, dynamic(2.5))",
+           "a|b|c|d;8|04:00:00|null|2");
+    refuse("print coalesce('a', 1)", "'coalesce' does not take (string, long)");
+}
+
+Test(values, a_number_beside_a_bool_is_one_or_zero)
+{
+    expect("datatable(b:bool, n:long)[true, 1, false, 0, bool(null), 1, true, 2] | where b == 1 | project b, n, s = b == n, t = n != b, u = b in (0, 2)",
+           "b|n|s|t|u;True|1|True|False|False;True|2|False|True|False");
+    expect("datatable(b:bool)[true, false, bool(null)] | where b != 0", "b;True;null");
+    refuse("print b = true | where b > 0", "'>' does not take bool and long");
+}
+
+Test(values, whole_numbers_stay_whole_when_rounded)
+{
+    expect("print a = round(12345, -2), b = round(-15, -1), c = round(25, -1), d = round(9223372036854775807, -1), e = round(7, 3), f = round(5, -30), "
+           "g = gettype(round(int(5))), h = gettype(round(5.5)), i = round(long(null))",
+           "a|b|c|d|e|f|g|h|i;12300|-20|20|null|7|0|int|real|null");
+}
+
+Test(values, several_arrays_are_sorted_together)
+{
+    expect("datatable(a:dynamic, b:dynamic, c:dynamic)[dynamic([3,null,1,1]), dynamic(['x','y','z','w']), dynamic([1])] "
+           "| project array_sort_asc(a, b, c), (d, e) = array_sort_desc(a, b, false), f = array_sort_asc(a, false), array_sort_desc(a, b)[1]",
+           "a_sorted|b_sorted|c_sorted|d|e|f|b_sorted1;[1,1,3,null]|[\"z\",\"w\",\"x\",\"y\"]|null|[null,3,1,1]|"
+           "[\"y\",\"x\",\"z\",\"w\"]|[null,1,1,3]|[\"x\",\"z\",\"w\",\"y\"]");
+    expect("print array_sort_asc(dynamic([2,1]), dynamic(['b','a'])), array_sort_asc(dynamic(5), dynamic([1]))[0]",
+           "array0_sorted|array1_sorted|print_1;[1,2]|[\"a\",\"b\"]|null");
+    expect("datatable(a:dynamic, b:dynamic)[dynamic([1]), dynamic(null)] | extend a = array_sort_asc(a, b)", "a|b|b_sorted;[1]|null|null");
+    refuse("print array_sort_asc(dynamic([1]), 5)", "'array_sort_asc' takes arrays, 8 at most, and a bool behind them");
+}
+
+#define NOT_IN_RE2(what) "this regular expression cannot be used: " what " (not in RE2, whose matches take linear time)"
+
+Test(values, patterns_that_the_library_would_read_otherwise_are_refused_by_name)
+{
+    expect("print 'b' matches regex '[]b]', ']' matches regex '[^]a]', 'é' matches regex '[[:^ascii:]]', '[' matches regex @'[\\[\\]]', "
+           "'a--' matches regex @'^[a\\--]+$', 'x' matches regex '(?<n>x)(?i-s:Y)?', '&&--~~' matches regex '&&--~~'",
+           "print_0|print_1|print_2|print_3|print_4|print_5|print_6;True|False|True|True|True|True|True");
+    refuse("print 'a' matches regex '(?=a)'", NOT_IN_RE2("look-ahead"));
+    refuse("print 'a' matches regex 'a(?!b)'", NOT_IN_RE2("look-ahead"));
+    refuse("print extract('(?<=x)a', 0, 'xa')", NOT_IN_RE2("look-behind"));
+    refuse("print replace_regex('aa', @'(a)\\1', 'b')", NOT_IN_RE2("a back-reference"));
+    refuse("print 'a' matches regex '(?>a)'", NOT_IN_RE2("an atomic group"));
+    refuse("print 'a' matches regex '(?ix) a'", NOT_IN_RE2("flags x, u and R"));
+    refuse("print 'b' matches regex '[a-c&&[^b]]'", NOT_IN_RE2("&&, -- or ~~ between classes; write the class that comes out, and \\ before a character"));
+    refuse("print 'b' matches regex '[a-z--c]'", NOT_IN_RE2("&&, -- or ~~ between classes; write the class that comes out, and \\ before a character"));
+    refuse("print 'b' matches regex '[b[c]]'", NOT_IN_RE2("a class inside of a class; the character is \\["));
+    refuse("print 'a' matches regex 'a{1001}'", "this regular expression cannot be used: what repeats may repeat 1,000 times at most");
+    refuse("print 'a' matches regex '[a'", "this regular expression cannot be used: missing ]: [a");
+}
+
+Test(values, reals_that_are_no_numbers)
+{
+    expect("print real(nan), real(inf), real(+inf), double(-Inf)", "print_0|print_1|print_2|print_3;NaN|Infinity|Infinity|-Infinity");
+}
