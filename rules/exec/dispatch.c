@@ -1,6 +1,6 @@
 #include "rules/exec/dispatch.h"
 
-#include "rules/exec/wants.h"
+#include "rules/exec/valueset.h"
 
 #include <stdlib.h>
 #ifdef __SSE2__
@@ -8,137 +8,44 @@
 #endif
 
 _Static_assert(sizeof(struct wr_str) == 16, "a short text with its length is a block");
-enum { NOBODY = 0, TERM_BLOCK = 16 };
+enum { TERM_BLOCK = 16 };
 
 /* What the choice between tests is learnt from: rows of the stream, some in the beginning and after
  * ever longer whiles. */
 enum { LEARN_ROWS = 2048, LEARN_FIRST = 4096, LEARN_GROWTH = 8 };
 #define LEARN_LAST (UINT64_C(1) << 27)
 
-/* A value in a table, and who wants it. */
-struct value {
-    uint64_t hash;
-    uint32_t first, n; /* in `rules` of the column */
-};
-
-/* Tests of one kind on one column of the table. */
-struct column {
-    uint16_t col;
-    enum wr_want_kind kind;
-    uint32_t nvalues, mask; /* slots - 1 */
-    struct value *slot;     /* n NOBODY: empty */
-    uint32_t *rules;
-    uint32_t *seen; /* of each slot: rows that had the value, while learning */
-    uint8_t *maybe; /* a bit for the first bits of each hash; 0: no such value. TERM: for two bytes
-                       that one begins with */
-    uint32_t shift; /* of a lead (16 bits) to its place there */
-};
-
-struct columns {
-    struct column *at;
-    uint32_t n;
-};
-
-struct rule {
-    bool reads;      /* the table */
-    bool everything; /* has no test to stand under */
-    bool mixed;      /* stands in tables of several columns */
-    struct wr_way *ways;
-    uint16_t *rows; /* made when a row first wants it */
-    uint64_t *has;  /* mixed: a bit a row */
-    uint32_t room;  /* rows */
-    bool touched;
+/* Of one row a value that rules want. */
+struct hit {
+    uint32_t first, n; /* rules, among the set's */
+    uint16_t row, set;
 };
 
 struct wr_dispatch {
     enum wr_table table;
     struct wr_arena *arena; /* of ways */
-    struct rule *rule;
+    struct wr_way **way;    /* of each rule */
     uint32_t n;
-    struct columns all, used; /* every choice; those that were chosen */
-    uint64_t rows, learn_at;  /* rows so far; when learning next begins */
-    uint32_t learning;        /* rows to go */
+    struct wr_valuesets all, used; /* every choice; those that were chosen */
+    uint64_t rows, learn_at;       /* rows so far; when learning next begins */
+    uint32_t learning;             /* rows to go */
+    uint32_t *everything;          /* rules that have no test to stand under */
+    uint32_t neverything;
+    bool *mixed;     /* of each rule: its rows come out of several tables */
+    uint32_t *count; /* of each rule: rows of the batch; then where the next one goes. 0 between
+                        batches */
     uint32_t *wanted;
     uint32_t nwanted;
+    /* Of the batch: what was found, and the rows by rule. They lie side by side, so that a rule
+     * that wants one row touches nothing of its own. */
+    struct hit *hit;
+    uint32_t nhits, chits;
+    uint32_t texts; /* number of the text whose terms are looked for */
+    uint16_t *row;
+    size_t crows;
+    uint64_t *bits; /* a bit a row */
+    uint32_t nbits;
 };
-
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-    __uint128_t r = (__uint128_t)a * b;
-    return (uint64_t)r ^ (uint64_t)(r >> 64);
-}
-
-static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), no_case = UINT64_C(0x2020202020202020);
-
-/* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row
- * in vain. */
-static inline uint64_t text_hash(const struct wr_str *s)
-{
-    uint64_t h = s->len, w = 0;
-    if (s->len <= WR_STR_INLINE) { /* zeros stand behind it */
-        uint32_t tail;
-        memcpy(&w, s->inl, sizeof w);
-        memcpy(&tail, s->inl + sizeof w, sizeof tail);
-        return fold((w | no_case) ^ odd, (tail | no_case) ^ h * odd);
-    }
-    const char *p = wr_str_data(s);
-    uint32_t n = s->len;
-    for (; n >= 8; p += 8, n -= 8) {
-        memcpy(&w, p, 8);
-        h = fold((w | no_case) ^ odd, h ^ no_case);
-    }
-    w = 0;
-    if (n)
-        memcpy(&w, p, n);
-    return fold((w | no_case) ^ odd, h ^ odd);
-}
-
-static inline uint64_t int_hash(int64_t v)
-{
-    return fold((uint64_t)v ^ odd, odd);
-}
-
-/* What may be one of the values is told by less than a hash: of a long text by its length and first
- * bytes, so that most are never read. 16 bits, without case. */
-static inline uint32_t int_lead(int64_t v)
-{
-    return (uint32_t)((uint64_t)v * odd >> 48);
-}
-
-static inline uint32_t text_lead(const struct wr_str *s)
-{
-    uint64_t rest;
-    uint32_t first;
-    memcpy(&first, s->inl, sizeof first);
-    memcpy(&rest, s->inl + sizeof first, sizeof rest); /* of a long text where it lies */
-    rest = (rest | no_case) & (UINT64_C(0) - (s->len <= WR_STR_INLINE));
-    uint64_t head = s->len | (first | no_case) << 32;
-    return (uint32_t)((head * odd + rest * UINT64_C(0xd6e8feb86659fd93)) >> 48);
-}
-
-/* The next term of a text from *at on; false at its end. Its hash is without case. */
-static inline bool next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len,
-                             uint64_t *ret_hash)
-{
-    uint32_t i = *at;
-    while (i < len && !wr_term_byte[(unsigned char)p[i]])
-        i++;
-    uint32_t start = i;
-    uint64_t h = 0;
-    for (uint8_t c; i < len && (c = wr_term_byte[(unsigned char)p[i]]) != 0; i++)
-        h = (h ^ c) * UINT64_C(0x100000001b3);
-    *at = i;
-    *ret_len = i - start;
-    *ret_hash = fold(h ^ odd, odd);
-    return i > start;
-}
-
-/* The two bytes that the term at `i` begins with. */
-static inline uint32_t lead_of(const char *p, uint32_t len, uint32_t i)
-{
-    return (uint32_t)wr_term_byte[(unsigned char)p[i]] << 8 |
-           (i + 1 < len ? wr_term_byte[(unsigned char)p[i + 1]] : 0u);
-}
 
 /* Bit i: byte i of the block is part of a term. */
 static inline uint32_t term_bytes(const uint8_t *block)
@@ -158,159 +65,8 @@ static inline uint32_t term_bytes(const uint8_t *block)
 #endif
 }
 
-/* Hash of a want's value; *ret_lead: where it stands in `maybe`. */
-static uint64_t value_hash(const struct wr_want *w, uint32_t i, uint32_t *ret_lead)
-{
-    const struct wr_value *v = &w->values[i]->value;
-    uint64_t hash = 0;
-    uint32_t at = 0, len = 0;
-    if (w->kind != WR_WANT_TERM) {
-        hash = w->kind == WR_WANT_TEXT ? text_hash(&v->s) : int_hash(v->i);
-        *ret_lead = w->kind == WR_WANT_TEXT ? text_lead(&v->s) : int_lead(v->i);
-        return hash;
-    }
-    (void)wr_longest_term(wr_str_data(&v->s), v->s.len, &at, &len);
-    *ret_lead = lead_of(wr_str_data(&v->s), v->s.len, at);
-    (void)next_term(wr_str_data(&v->s), v->s.len, &at, &len, &hash);
-    return hash;
-}
-
-/* ---- tables ------------------------------------------------------------------------------------------- */
-
-static uint32_t slot_of(const struct column *c, uint64_t hash)
-{
-    uint32_t i = (uint32_t)hash & c->mask;
-    while (c->slot[i].n && c->slot[i].hash != hash)
-        i = (i + 1) & c->mask;
-    return i;
-}
-
-/* The table of a want's column; made when there is none. */
-static struct column *column_of(struct columns *in, const struct wr_want *w)
-{
-    for (uint32_t i = 0; i < in->n; i++)
-        if (in->at[i].col == w->col && in->at[i].kind == w->kind)
-            return &in->at[i];
-    struct column *list = realloc(in->at, (in->n + 1) * sizeof *list);
-    if (!list)
-        return NULL;
-    in->at = list;
-    list[in->n] = (struct column){.col = w->col, .kind = w->kind};
-    return &list[in->n++];
-}
-
-static bool make_slots(struct column *c, bool learns)
-{
-    uint32_t n = 8, bits = 10;
-    while (n < 2 * c->nvalues)
-        n *= 2;
-    while (bits < 16 && UINT32_C(1) << bits < 32 * c->nvalues)
-        bits++;
-    bits = c->kind == WR_WANT_TERM ? 16 : bits;
-    c->slot = calloc(n, sizeof *c->slot);
-    c->rules = calloc(c->nvalues + 1u, sizeof *c->rules);
-    c->seen = learns ? calloc(n, sizeof *c->seen) : NULL;
-    c->maybe = calloc(1, (UINT32_C(1) << bits) / 8);
-    c->mask = n - 1;
-    c->shift = 16 - bits;
-    return c->slot && c->rules && c->maybe && (c->seen || !learns);
-}
-
-static void drop_tables(struct columns *in)
-{
-    for (uint32_t i = 0; i < in->n; i++) {
-        free(in->at[i].slot);
-        free(in->at[i].rules);
-        free(in->at[i].seen);
-        free(in->at[i].maybe);
-    }
-    free(in->at);
-    *in = (struct columns){0};
-}
-
-static inline bool may_be(const struct column *c, uint32_t lead)
-{
-    lead >>= c->shift;
-    return c->maybe[lead / 8] >> (lead % 8) & 1;
-}
-
-/* What is done with each value of the choices. */
-enum pass { COUNT, ROOM, LIST };
-
-static bool each_value(struct columns *in, const struct wr_choice *choice, uint32_t rule,
-                       enum pass pass)
-{
-    for (uint32_t k = 0; k < choice->n; k++) {
-        const struct wr_want *w = &choice->any[k];
-        struct column *c = column_of(in, w);
-        if (!c)
-            return false;
-        if (pass == COUNT)
-            c->nvalues += w->n;
-        for (uint32_t v = 0; pass != COUNT && v < w->n; v++) {
-            uint32_t lead;
-            uint64_t hash = value_hash(w, v, &lead);
-            struct value *at = &c->slot[slot_of(c, hash)];
-            at->hash = hash;
-            lead >>= c->shift;
-            c->maybe[lead / 8] |= (uint8_t)(1u << (lead % 8));
-            if (pass == ROOM)
-                at->n++;
-            else if (at->n == UINT32_MAX ||
-                     c->rules[at->first + at->n - 1] != rule) { /* a value may stand twice */
-                at->n = at->n == UINT32_MAX ? 0 : at->n;
-                c->rules[at->first + at->n++] = rule;
-            }
-        }
-    }
-    return true;
-}
-
-/* Every choice of every rule, or (`chosen`) the first of each way. */
-static bool each_choice(struct wr_dispatch *d, struct columns *in, bool chosen, enum pass pass)
-{
-    for (uint32_t i = 0; i < d->n; i++)
-        for (struct wr_way *way = d->rule[i].ways; way; way = way->next)
-            for (uint32_t k = 0; k < way->n && (!chosen || k == 0); k++)
-                if (!each_value(in, &way->must[k], i, pass))
-                    return false;
-    return true;
-}
-
-static bool make_tables(struct wr_dispatch *d, struct columns *in, bool chosen)
-{
-    bool ok = each_choice(d, in, chosen, COUNT);
-    for (uint32_t i = 0; ok && i < in->n; i++)
-        ok = make_slots(&in->at[i], !chosen);
-    if (!ok || !each_choice(d, in, chosen, ROOM))
-        return false;
-    for (uint32_t i = 0; i < in->n; i++) {
-        struct column *c = &in->at[i];
-        for (uint32_t k = 0, at = 0; k <= c->mask; k++) {
-            uint32_t n = c->slot[k].n;
-            c->slot[k].first = at;
-            at += n;
-            c->slot[k].n = n ? UINT32_MAX : NOBODY; /* filled anew below, the value stays taken */
-        }
-    }
-    return each_choice(d, in, chosen, LIST);
-}
-
-/* How many rows have one of the choice's values, of those that were learnt from; beside that, how
- * many rules share them. */
-static uint64_t cost(struct wr_dispatch *d, const struct wr_choice *choice)
-{
-    uint64_t seen = 0, shared = 0;
-    for (uint32_t k = 0; k < choice->n; k++) {
-        const struct column *c = column_of(&d->all, &choice->any[k]);
-        for (uint32_t v = 0; v < choice->any[k].n; v++) {
-            uint32_t lead, at = slot_of(c, value_hash(&choice->any[k], v, &lead));
-            seen += c->seen[at];
-            shared += c->slot[at].n;
-        }
-    }
-    return seen << 32 | (shared < UINT32_MAX ? shared : UINT32_MAX);
-}
+/* ---- choices
+ * ------------------------------------------------------------------------------------------ */
 
 /* Puts the cheapest choice of each way first. */
 static void choose(struct wr_dispatch *d, struct wr_way *way)
@@ -318,22 +74,24 @@ static void choose(struct wr_dispatch *d, struct wr_way *way)
     uint32_t best = 0;
     uint64_t least = UINT64_MAX;
     for (uint32_t k = 0; k < way->n; k++) {
-        uint64_t c = cost(d, &way->must[k]);
+        uint64_t c = wr_valuesets_cost(&d->all, &way->must[k]);
         if (c < least) {
             least = c;
             best = k;
         }
     }
+    if (best == 0)
+        return;
     struct wr_choice first = way->must[best];
     way->must[best] = way->must[0];
     way->must[0] = first;
 }
 
 /* Rows of one rule come in order out of one table only. */
-static bool is_mixed(const struct rule *rule)
+static bool is_mixed(const struct wr_way *ways)
 {
-    const struct wr_want *first = &rule->ways->must[0].any[0];
-    for (const struct wr_way *way = rule->ways; way; way = way->next)
+    const struct wr_want *first = &ways->must[0].any[0];
+    for (const struct wr_way *way = ways; way; way = way->next)
         for (uint32_t k = 0; k < way->must[0].n; k++)
             if (way->must[0].any[k].col != first->col || way->must[0].any[k].kind != first->kind)
                 return true;
@@ -344,36 +102,33 @@ static bool is_mixed(const struct rule *rule)
  * stand. */
 static bool choose_all(struct wr_dispatch *d)
 {
-    struct columns used = {0};
+    struct wr_valuesets used = {0};
     for (uint32_t i = 0; i < d->n; i++)
-        for (struct wr_way *way = d->rule[i].ways; way; way = way->next)
+        for (struct wr_way *way = d->way[i]; way; way = way->next)
             choose(d, way);
-    if (!make_tables(d, &used, true)) {
-        drop_tables(&used);
+    if (!wr_valuesets_make(&used, d->way, d->n, true)) {
+        wr_valuesets_free(&used);
         return false;
     }
-    drop_tables(&d->used);
+    wr_valuesets_free(&d->used);
     d->used = used;
-    for (uint32_t i = 0; i < d->n; i++) {
-        d->rule[i].mixed = d->rule[i].ways && is_mixed(&d->rule[i]);
-        d->rule[i].room = 0;
-    }
+    for (uint32_t i = 0; i < d->n; i++)
+        d->mixed[i] = d->way[i] && is_mixed(d->way[i]);
     return true;
 }
 
 static bool init(struct wr_dispatch *d, const struct wr_dispatch_rule *rules)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        struct rule *r = &d->rule[i];
-        r->reads = rules[i].root != NULL;
-        if (r->reads &&
-            !wr_ways_of(d->arena, d->table, rules[i].root, rules[i].subs, rules[i].nsubs, &r->ways))
+        const struct wr_dispatch_rule *r = &rules[i];
+        if (r->root && !wr_ways_of(d->arena, d->table, r->root, r->subs, r->nsubs, &d->way[i]))
             return false;
-        r->everything = r->reads && !r->ways;
+        if (r->root && !d->way[i])
+            d->everything[d->neverything++] = i;
     }
     d->learn_at = LEARN_FIRST;
     d->learning = LEARN_ROWS;
-    return make_tables(d, &d->all, false) && choose_all(d);
+    return wr_valuesets_make(&d->all, d->way, d->n, false) && choose_all(d);
 }
 
 struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_dispatch_rule *rules,
@@ -385,9 +140,13 @@ struct wr_dispatch *wr_dispatch_new(enum wr_table table, const struct wr_dispatc
     d->table = table;
     d->n = n;
     d->arena = wr_arena_new(64 * 1024);
-    d->rule = calloc(n + 1u, sizeof *d->rule);
+    d->way = calloc(n + 1u, sizeof *d->way);
+    d->everything = calloc(n + 1u, sizeof *d->everything);
+    d->mixed = calloc(n + 1u, sizeof *d->mixed);
+    d->count = calloc(n + 1u, sizeof *d->count);
     d->wanted = calloc(n + 1u, sizeof *d->wanted);
-    if (!d->arena || !d->rule || !d->wanted || !init(d, rules)) {
+    if (!d->arena || !d->way || !d->everything || !d->mixed || !d->count || !d->wanted ||
+        !init(d, rules)) {
         wr_dispatch_free(d);
         return NULL;
     }
@@ -398,73 +157,58 @@ void wr_dispatch_free(struct wr_dispatch *dispatch)
 {
     if (!dispatch)
         return;
-    drop_tables(&dispatch->all);
-    drop_tables(&dispatch->used);
-    for (uint32_t i = 0; dispatch->rule && i < dispatch->n; i++) {
-        free(dispatch->rule[i].rows);
-        free(dispatch->rule[i].has);
-    }
+    wr_valuesets_free(&dispatch->all);
+    wr_valuesets_free(&dispatch->used);
     wr_arena_free(dispatch->arena);
-    free(dispatch->rule);
+    free(dispatch->way);
+    free(dispatch->everything);
+    free(dispatch->mixed);
+    free(dispatch->count);
     free(dispatch->wanted);
+    free(dispatch->hit);
+    free(dispatch->row);
+    free(dispatch->bits);
     free(dispatch);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------- */
+/* ---- what rows have
+ * ----------------------------------------------------------------------------------- */
 
-/* Where found rows go. */
+/* Where found values go. */
 struct found {
     struct wr_dispatch *d;
-    struct wr_sel *sel;
-    uint32_t nrows;
+    uint16_t set;
     bool learns; /* rows are counted only */
 };
 
-static bool touch(struct found *f, uint32_t rule)
+static bool more_hits(struct wr_dispatch *d)
 {
-    struct rule *r = &f->d->rule[rule];
-    if (r->room < f->nrows) {
-        free(r->rows);
-        free(r->has);
-        r->room = 0;
-        r->rows = malloc(f->nrows * sizeof *r->rows);
-        r->has = r->mixed ? malloc((f->nrows + 63) / 64 * sizeof *r->has) : NULL;
-        if (!r->rows || (r->mixed && !r->has))
-            return false;
-        r->room = f->nrows;
-    }
-    if (r->mixed)
-        memset(r->has, 0, (f->nrows + 63) / 64 * sizeof *r->has);
-    f->sel[rule] = (struct wr_sel){r->rows, 0};
-    f->d->wanted[f->d->nwanted++] = rule;
-    r->touched = true;
+    uint32_t cap = d->chits ? 2 * d->chits : 1024;
+    struct hit *hit = realloc(d->hit, cap * sizeof *hit);
+    if (!hit)
+        return false;
+    d->hit = hit;
+    d->chits = cap;
     return true;
 }
 
-static bool give(struct found *f, const struct column *c, uint32_t slot, uint32_t row)
+static inline bool give(struct found *f, const struct wr_valueset *c, uint32_t slot, uint32_t row)
 {
-    const struct value *v = &c->slot[slot];
+    struct wr_dispatch *d = f->d;
     if (f->learns) {
         c->seen[slot]++;
         return true;
     }
-    for (uint32_t i = 0; i < v->n; i++) {
-        uint32_t rule = c->rules[v->first + i];
-        struct rule *r = &f->d->rule[rule];
-        if (!r->touched && !touch(f, rule))
-            return false;
-        struct wr_sel *sel = &f->sel[rule];
-        if (r->mixed)
-            r->has[row / 64] |= UINT64_C(1) << (row % 64);
-        else if (!sel->n || sel->row[sel->n - 1] != row) /* a text may have a term twice */
-            sel->row[sel->n++] = (uint16_t)row;
-    }
+    if (d->nhits == d->chits && !more_hits(d))
+        return false;
+    d->hit[d->nhits++] = (struct hit){c->slot[slot].first, c->slot[slot].n, (uint16_t)row, f->set};
     return true;
 }
 
 /* Blocks of a text: where terms begin is told for sixteen bytes at once, and most begin as none
  * does that is looked for. */
-static bool terms_of(struct found *f, const struct column *c, const struct wr_str *s, uint32_t row)
+static bool terms_of(struct found *f, const struct wr_valueset *c, const struct wr_str *s,
+                     uint32_t row)
 {
     const char *p = wr_str_data(s);
     uint32_t before = 0; /* the byte before the block is part of a term */
@@ -473,7 +217,8 @@ static bool terms_of(struct found *f, const struct column *c, const struct wr_st
         if (s->len - at >= TERM_BLOCK) {
             mask = term_bytes((const uint8_t *)p + at);
         } else if (at) { /* the last block again, less what it shares with the one before */
-            mask = term_bytes((const uint8_t *)p + s->len - TERM_BLOCK) >> (TERM_BLOCK - (s->len - at));
+            mask = term_bytes((const uint8_t *)p + s->len - TERM_BLOCK) >>
+                   (TERM_BLOCK - (s->len - at));
         } else if (s->len <= WR_STR_INLINE) { /* zeros stand behind it, its length before */
             mask = term_bytes((const uint8_t *)s) >> (TERM_BLOCK - WR_STR_INLINE);
         } else {
@@ -485,81 +230,85 @@ static bool terms_of(struct found *f, const struct column *c, const struct wr_st
         for (; begins; begins &= begins - 1) {
             uint32_t i = at + (uint32_t)__builtin_ctz(begins), len;
             uint64_t hash;
-            if (!may_be(c, lead_of(p, s->len, i)) || !next_term(p, s->len, &i, &len, &hash))
+            if (!wr_sift_may(&c->may, wr_value_lead(p, s->len, i)) ||
+                !wr_value_next_term(p, s->len, &i, &len, &hash))
                 continue;
-            uint32_t slot = slot_of(c, hash);
-            if (c->slot[slot].n && !give(f, c, slot, row))
+            uint32_t slot = wr_valueset_slot(c, hash);
+            bool again = !f->learns && c->seen[slot] == f->d->texts;
+            c->seen[slot] = f->learns ? c->seen[slot] : f->d->texts;
+            if (c->slot[slot].n && !again && !give(f, c, slot, row))
                 return false;
         }
     }
     return true;
 }
 
-static bool terms(struct found *f, const struct column *c, const struct wr_vec *v,
-                  const struct wr_sel *rows)
+/* The next text's number, which no slot has. */
+static void next_text(struct wr_dispatch *d)
 {
-    for (uint32_t k = 0; v->s && k < rows->n; k++)
-        if (!terms_of(f, c, &v->s[rows->row[k]], rows->row[k]))
-            return false;
-    return true;
+    if (++d->texts)
+        return;
+    d->texts = 1;
+    for (uint32_t i = 0; i < d->used.n; i++)
+        if (d->used.at[i].seen)
+            memset(d->used.at[i].seen, 0, (d->used.at[i].mask + 1) * sizeof *d->used.at[i].seen);
 }
 
 enum { BLOCK = 256 };
 
-/* Rows from place `from` on whose value may be one of the table's: without a branch, as most are
- * not. */
-static uint32_t sift(const struct column *c, const struct wr_vec *v, const struct wr_sel *rows,
-                     uint32_t from, uint16_t *row)
-{
-    uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK, m = 0;
-    const uint16_t *at = rows->row + from;
-    if (c->kind == WR_WANT_NUMBER)
-        for (uint32_t k = 0; k < n; k++) {
-            row[m] = at[k];
-            m += may_be(c, int_lead(v->i[at[k]]));
-        }
-    else
-        for (uint32_t k = 0; k < n; k++) {
-            row[m] = at[k];
-            m += may_be(c, text_lead(&v->s[at[k]]));
-        }
-    return m;
-}
-
-static bool values(struct found *f, const struct column *c, const struct wr_vec *v,
-                   const struct wr_sel *rows)
+static bool values(struct found *f, const struct wr_valueset *c, const struct wr_vec *v,
+                   const uint16_t *row, uint32_t n)
 {
     static const struct wr_str empty;
-    uint16_t row[BLOCK];
     bool text = c->kind == WR_WANT_TEXT;
-    if (!text && !v->i)
-        return true; /* nobody filled it: null */
-    if (text && !v->s && !may_be(c, text_lead(&empty)))
-        return true; /* ... or all empty */
-    for (uint32_t from = 0; from < rows->n; from += BLOCK) {
-        uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK;
-        if (text && !v->s)
-            memcpy(row, rows->row + from, n * sizeof *row);
-        else
-            n = sift(c, v, rows, from, row);
-        for (uint32_t k = 0; k < n; k++) {
-            uint64_t hash =
-                !text ? int_hash(v->i[row[k]]) : text_hash(v->s ? &v->s[row[k]] : &empty);
-            uint32_t slot = slot_of(c, hash);
-            if (c->slot[slot].n && wr_vec_valid(v, row[k]) && !give(f, c, slot, row[k]))
-                return false;
-        }
+    for (uint32_t k = 0; k < n; k++) {
+        uint64_t hash = !text ? wr_value_hash_int(v->i[row[k]])
+                              : wr_value_hash_text(v->s ? &v->s[row[k]] : &empty);
+        uint32_t slot = wr_valueset_slot(c, hash);
+        if (c->slot[slot].n && wr_vec_valid(v, row[k]) && !give(f, c, slot, row[k]))
+            return false;
     }
     return true;
 }
 
-static bool find(struct found *f, const struct columns *in, const struct wr_batch *b,
+/* Of the rows those that may have one of the set's values: most are looked at no more. */
+static bool look(struct found *f, const struct wr_sift_kernels *sift, const struct wr_valueset *c,
+                 const struct wr_vec *v, const struct wr_sel *rows)
+{
+    static const struct wr_str empty;
+    uint16_t some[BLOCK];
+    bool filled = c->kind == WR_WANT_NUMBER ? v->i != NULL : v->s != NULL;
+    if (!filled && (c->kind != WR_WANT_TEXT || !wr_sift_may(&c->may, wr_sift_text(&empty))))
+        return true; /* nobody filled it: null, or all empty */
+    bool ok = true;
+    for (uint32_t from = 0; from < rows->n && ok; from += BLOCK) {
+        uint32_t n = rows->n - from < BLOCK ? rows->n - from : BLOCK;
+        const uint16_t *row = rows->row + from;
+        if (!filled)
+            ok = values(f, c, v, row, n);
+        else if (c->kind == WR_WANT_NUMBER)
+            ok = values(f, c, v, some, sift->ints(&c->may, v->i, row, n, some));
+        else if (c->kind == WR_WANT_TEXT)
+            ok = values(f, c, v, some, sift->texts(&c->may, v->s, row, n, some));
+        else
+            n = sift->terms(&c->heads, v->s, row, n, some);
+        for (uint32_t k = 0; c->kind == WR_WANT_TERM && k < n && ok; k++) {
+            next_text(f->d);
+            ok = terms_of(f, c, &v->s[some[k]], some[k]);
+        }
+    }
+    return ok;
+}
+
+static bool find(struct found *f, const struct wr_valuesets *in, const struct wr_batch *b,
                  const struct wr_sel *rows)
 {
+    const struct wr_sift_kernels *sift = wr_sift_kernels();
+    f->d->nhits = 0;
     for (uint32_t i = 0; i < in->n; i++) {
-        const struct column *c = &in->at[i];
-        const struct wr_vec *v = &b->col[b->schema->cols[c->col].store];
-        if (!(c->kind == WR_WANT_TERM ? terms : values)(f, c, v, rows))
+        const struct wr_valueset *c = &in->at[i];
+        f->set = (uint16_t)i;
+        if (!look(f, sift, c, &b->col[b->schema->cols[c->col].store], rows))
             return false;
     }
     return true;
@@ -567,9 +316,9 @@ static bool find(struct found *f, const struct columns *in, const struct wr_batc
 
 /* Which values rows have: the test that a rule stands under shall be the one that the fewest pass.
  */
-static bool learn(struct found *f, const struct wr_batch *b)
+static bool learn(struct wr_dispatch *d, const struct wr_batch *b)
 {
-    struct wr_dispatch *d = f->d;
+    struct found f = {.d = d, .learns = true};
     struct wr_sel some = {b->sel.row, b->sel.n < d->learning ? b->sel.n : d->learning};
     if (!d->learning && d->rows >= d->learn_at) {
         d->learning = LEARN_ROWS;
@@ -580,40 +329,117 @@ static bool learn(struct found *f, const struct wr_batch *b)
     }
     if (!some.n)
         return true;
-    f->learns = true;
-    if (!find(f, &d->all, b, &some))
+    if (!find(&f, &d->all, b, &some))
         return false;
-    f->learns = false;
     d->learning -= some.n;
     return d->learning || choose_all(d);
+}
+
+/* ---- rows by rule
+ * ------------------------------------------------------------------------------------- */
+
+static inline const uint32_t *rules_of(const struct wr_dispatch *d, const struct hit *h)
+{
+    return d->used.at[h->set].rules + h->first;
+}
+
+/* How many rows each rule gets at most, and who gets some. */
+static size_t count(struct wr_dispatch *d)
+{
+    size_t all = 0;
+    for (const struct hit *h = d->hit; h < d->hit + d->nhits; h++) {
+        const uint32_t *rules = rules_of(d, h);
+        all += h->n;
+        for (uint32_t i = 0; i < h->n; i++)
+            if (!d->count[rules[i]]++)
+                d->wanted[d->nwanted++] = rules[i];
+    }
+    return all;
+}
+
+/* Rows out of several tables, each in order: once each, and in order. */
+static void put_in_order(struct wr_dispatch *d, struct wr_sel *sel, uint32_t nwords)
+{
+    for (uint32_t k = 0; k < sel->n; k++)
+        d->bits[sel->row[k] / 64] |= UINT64_C(1) << (sel->row[k] % 64);
+    sel->n = 0;
+    for (uint32_t w = 0; w < nwords; w++) {
+        for (uint64_t bits = d->bits[w]; bits; bits &= bits - 1)
+            sel->row[sel->n++] = (uint16_t)(w * 64 + (uint32_t)__builtin_ctzll(bits));
+        d->bits[w] = 0;
+    }
+}
+
+static bool make_room(struct wr_dispatch *d, size_t rows, uint32_t nwords)
+{
+    if (rows > d->crows) {
+        size_t cap = rows + rows / 2 + 64;
+        uint16_t *row = realloc(d->row, cap * sizeof *row);
+        if (!row)
+            return false;
+        d->row = row;
+        d->crows = cap;
+    }
+    if (nwords > d->nbits) {
+        uint64_t *bits = calloc(nwords, sizeof *bits);
+        if (!bits)
+            return false;
+        free(d->bits);
+        d->bits = bits;
+        d->nbits = nwords;
+    }
+    return true;
+}
+
+/* The rows of each rule side by side. */
+static void hand_out(struct wr_dispatch *d, struct wr_sel *sel, uint32_t nwords)
+{
+    uint16_t *at = d->row;
+    for (uint32_t k = 0; k < d->nwanted; k++) {
+        uint32_t i = d->wanted[k];
+        sel[i] = (struct wr_sel){at, 0};
+        at += d->count[i];
+        d->count[i] = 0;
+    }
+    for (const struct hit *h = d->hit; h < d->hit + d->nhits; h++) {
+        const uint32_t *rules = rules_of(d, h);
+        for (uint32_t i = 0; i < h->n; i++) {
+            struct wr_sel *s = &sel[rules[i]];
+            if (!s->n || s->row[s->n - 1] != h->row) /* a text may have several of a rule's terms */
+                s->row[s->n++] = h->row;
+        }
+    }
+    for (uint32_t k = 0; k < d->nwanted; k++)
+        if (d->mixed[d->wanted[k]])
+            put_in_order(d, &sel[d->wanted[k]], nwords);
 }
 
 bool wr_dispatch_rows(struct wr_dispatch *dispatch, const struct wr_batch *batch,
                       struct wr_sel *sel, const uint32_t **ret_rules, uint32_t *ret_n)
 {
     struct wr_dispatch *d = dispatch;
-    struct found f = {.d = d, .sel = sel, .nrows = batch->nrows};
+    struct found f = {.d = d};
+    uint32_t nwords = (batch->nrows + 63) / 64;
     for (uint32_t k = 0; k < d->nwanted; k++)
         sel[d->wanted[k]].n = 0;
     d->nwanted = 0;
-    if (d->all.n && !learn(&f, batch))
+    *ret_n = 0;
+    *ret_rules = d->wanted;
+    if ((d->all.n && !learn(d, batch)) || !find(&f, &d->used, batch, &batch->sel))
         return false;
-    for (uint32_t i = 0; i < d->n; i++)
-        if (d->rule[i].everything) {
-            sel[i] = batch->sel;
-            d->wanted[d->nwanted++] = i;
-        }
-    bool ok = find(&f, &d->used, batch, &batch->sel);
-    for (uint32_t k = 0; k < d->nwanted; k++) {
-        uint32_t i = d->wanted[k];
-        struct rule *r = &d->rule[i];
-        r->touched = false;
-        for (uint32_t w = 0; r->mixed && w < (batch->nrows + 63) / 64; w++)
-            for (uint64_t bits = r->has[w]; bits; bits &= bits - 1)
-                sel[i].row[sel[i].n++] = (uint16_t)(w * 64 + (uint32_t)__builtin_ctzll(bits));
+    size_t rows = count(d);
+    if (!make_room(d, rows, nwords)) {
+        for (uint32_t k = 0; k < d->nwanted; k++)
+            d->count[d->wanted[k]] = 0;
+        d->nwanted = 0;
+        return false;
+    }
+    hand_out(d, sel, nwords);
+    for (uint32_t k = 0; k < d->neverything; k++) {
+        sel[d->everything[k]] = batch->sel;
+        d->wanted[d->nwanted++] = d->everything[k];
     }
     d->rows += batch->sel.n;
-    *ret_rules = d->wanted;
     *ret_n = d->nwanted;
-    return ok;
+    return true;
 }
