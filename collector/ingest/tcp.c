@@ -195,11 +195,23 @@ static bool step(struct wr_stream *s, int64_t now_ns, size_t *ret_cost)
     return used > 0;
 }
 
+/* What a parser that looks for frames needs to stand there. */
+static bool zeros_behind(struct wr_stream *s)
+{
+    if (s->at == s->buf.len || s->forward || wr_stream_is_flow(s))
+        return false;
+    char *behind = wr_buf_room(&s->buf, WR_JSON_ZEROS);
+    if (behind)
+        memset(behind, 0, WR_JSON_ZEROS);
+    return behind != NULL;
+}
+
 /* Works through what the buffer holds; stops and waits for room in the ring. */
 static void process(struct wr_stream *s)
 {
     struct wr_worker *w = s->listener->worker;
     int64_t now_ns = w->io->wall_ns(w->io->ctx);
+    s->framing.log = zeros_behind(s) ? w->log : NULL;
     size_t since_flush = FLUSH_BYTES; /* look at the ring before the first message, too */
     s->paused = false;
     while (s->at < s->buf.len && !s->closing) {
@@ -218,6 +230,7 @@ static void process(struct wr_stream *s)
         since_flush += cost;
         s->progress_ms = uv_now(&w->loop);
     }
+    s->framing.log = NULL;
     wr_worker_flush(w);
     compact(s);
     if (s->closing)
@@ -236,7 +249,7 @@ static bool into_inbox(struct wr_stream *s, uv_buf_t *buf)
 {
     struct wr_buf *in = &s->listener->worker->inbox;
     wr_buf_reset(in);
-    if (s->buf.len > WR_STREAM_READ_BYTES || !wr_buf_room(in, WR_STREAM_READ_BYTES + INBOX_BYTES))
+    if (s->buf.len > WR_STREAM_READ_BYTES || !wr_buf_room(in, WR_STREAM_READ_BYTES + INBOX_BYTES + WR_JSON_ZEROS))
         return false;
     wr_buf_add(in, s->buf.data, s->buf.len);
     *buf = uv_buf_init(in->data + in->len, INBOX_BYTES);
@@ -275,7 +288,7 @@ static void alloc(struct wr_stream *s, uv_buf_t *buf)
         *buf = uv_buf_init(in, in ? WR_STREAM_READ_BYTES : 0);
         return;
     }
-    char *room = wr_stream_may_grow(s) ? wr_buf_room(&s->buf, WR_STREAM_READ_BYTES) : NULL;
+    char *room = wr_stream_may_grow(s) ? wr_buf_room(&s->buf, WR_STREAM_READ_BYTES + WR_JSON_ZEROS) : NULL;
     *buf = uv_buf_init(room, room ? WR_STREAM_READ_BYTES : 0);
 }
 

@@ -183,7 +183,10 @@ static size_t octet_frame(struct wr_framing *f, struct input *in, size_t head, s
 /* A line that holds one value, as most do; 0: look byte by byte. */
 static size_t json_line(struct wr_framing *f, struct input *in, size_t look)
 {
-    size_t n = wr_json_span_line(in->data, look), end = n;
+    size_t n = f->log ? wr_log_known(f->log, in->data, look) : 0, end;
+    if (!n)
+        n = wr_json_span_line(in->data, look);
+    end = n;
     while (end < look && in->data[end] == '\r')
         end++;
     if (!n || end == look || in->data[end] != '\n' || end - n > 1)

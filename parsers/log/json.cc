@@ -377,17 +377,17 @@ static void note_shape(wr_json *json, const uint32_t *mark, uint32_t n)
     json->doc = {json->buf, mark, link, json->escaped, json->plain, shape ? shape->id : 0, true};
 }
 
-/* A text of a shape that is known. */
-static bool known_shape(wr_json *json, size_t len, bool *ret_repaired)
+/* A text of a shape that is known: its length; 0: it is none. */
+static size_t known_shape(wr_json *json, char *text, size_t len, bool whole, bool *ret_repaired)
 {
     uint32_t *mark = json->stage->structural_indexes.get();
     wr_shape_text seen;
-    const wr_shape *shape = wr_shapes_match(json->shapes, json->buf, len, mark, json->escaped, &seen);
+    const wr_shape *shape = wr_shapes_match(json->shapes, text, len, whole, mark, json->escaped, &seen);
     *ret_repaired = seen.repaired;
-    if (!shape || (seen.high && !validate_utf8(json->buf, len)))
-        return false;
-    json->doc = {json->buf, mark, shape->link, json->escaped, json->plain, shape->id, seen.tagged};
-    return true;
+    if (!shape || (seen.high && !validate_utf8(text, seen.len)))
+        return 0;
+    json->doc = {text, mark, shape->link, json->escaped, json->plain, shape->id, seen.tagged};
+    return seen.len;
 }
 
 /* ---- memory ---- */
@@ -432,6 +432,19 @@ extern "C" void wr_json_free(struct wr_json *json)
     delete json;
 }
 
+extern "C" size_t wr_json_known(struct wr_json *json, const char *data, size_t len,
+                                struct wr_json_val *ret_root)
+{
+    bool repaired;
+    if (!len || !json->cap)
+        return 0;
+    size_t n = known_shape(json, const_cast<char *>(data), len, false, &repaired);
+    if (!n || n > len || n > json->cap) /* `plain` has room for so much */
+        return 0;
+    wr_json_value_at(&json->doc, 0, ret_root);
+    return n;
+}
+
 extern "C" enum wr_json_result wr_json_parse(struct wr_json *json, const char *data, size_t len,
                                              struct wr_json_val *ret_root, bool *ret_repaired)
 try {
@@ -439,7 +452,7 @@ try {
         return WR_JSON_NOMEM;
     std::memcpy(json->buf, data, len);
     std::memset(json->buf + len, 0, SIMDJSON_PADDING);
-    if (known_shape(json, len, ret_repaired)) {
+    if (len && known_shape(json, json->buf, len, true, ret_repaired)) {
         wr_json_value_at(&json->doc, 0, ret_root);
         return WR_JSON_OK;
     }

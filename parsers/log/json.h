@@ -28,7 +28,7 @@ enum wr_json_type {
     WR_JSON_OBJECT,
     WR_JSON_ARRAY
 };
-enum { WR_JSON_MAX_DEPTH = 64 };
+enum { WR_JSON_MAX_DEPTH = 64, WR_JSON_ZEROS = 64 };
 
 /* UINT: only numbers above INT64_MAX. */
 struct wr_json_val {
@@ -77,6 +77,13 @@ void wr_json_free(struct wr_json *json);
  * `*ret_repaired` says so. */
 enum wr_json_result wr_json_parse(struct wr_json *json, const char *data, size_t len,
                                   struct wr_json_val *ret_root, bool *ret_repaired);
+
+/* The object or array that begins at `data`, when but for its values it is byte for byte one of the
+ * last that were parsed: its length, whatever follows, and the same as from wr_json_parse. 0: it is
+ * not; wr_json_parse says what it is. Either way what was parsed before is gone. The input is
+ * neither copied nor changed: values are borrowed from it. WR_JSON_ZEROS stand behind data + len. */
+size_t wr_json_known(struct wr_json *json, const char *data, size_t len,
+                     struct wr_json_val *ret_root);
 
 /* The string at a mark without its escapes; for wr_json_str_at. */
 const char *wr_json_unescape(const struct wr_json_doc *doc, uint32_t at, size_t *ret_len);

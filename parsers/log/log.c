@@ -440,11 +440,16 @@ static bool xml_start(const char *p, size_t len)
     return begins(p, len, "<Event>") || begins(p, len, "<Event ");
 }
 
+static bool line_end(char c)
+{
+    return c == '\n' || c == '\r' || c == '\0';
+}
+
 /* What transports leave on a message: line ends, and in a datagram a count of what follows. */
 static void strip(struct frame *f)
 {
     size_t head = 0, count = 0, all = f->len;
-    while (f->len && strchr("\n\r", f->data[f->len - 1])) /* strchr finds the NUL too */
+    while (f->len && line_end(f->data[f->len - 1]))
         f->len--;
     while (head < f->len && head < 7 && f->data[head] >= '0' && f->data[head] <= '9')
         count = count * 10 + (size_t)(f->data[head++] - '0');
@@ -538,12 +543,27 @@ static enum wr_err payload(struct frame *f, bool again)
     return wr_frame_finish(f, wr_frame_text(f, m->p, m->len, ""));
 }
 
+size_t wr_log_known(struct wr_log *log, const char *data, size_t len)
+{
+    log->known = NULL;
+    if (!len || *data != '{' || log->unfinished.refused || log->unfinished.sliced)
+        return 0;
+    log->known_len = wr_json_known(log->json, data, len, &log->root);
+    log->known = log->known_len ? data : NULL;
+    return log->known_len;
+}
+
 /* A frame that is one JSON object, as most are: parsing sees for itself whether its bytes are valid UTF-8. What is none is looked
  * at from its begin, as if this had not been tried. */
 static bool object_first(struct frame *f, struct wr_json_val *ret_root)
 {
     struct wr_log *log = f->log;
     bool repaired = false;
+    if (log->known == f->data && log->known_len == f->len) {
+        *ret_root = log->root;
+        no_header(f);
+        return true;
+    }
     if (f->len < 2 || f->data[0] != '{' || f->data[f->len - 1] != '}' || log->unfinished.refused || log->unfinished.sliced ||
         wr_json_parse(log->json, f->data, f->len, ret_root, &repaired) != WR_JSON_OK)
         return false;
@@ -572,7 +592,9 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     wr_arena_reset(log->scratch);
     log->layout = "";
     struct wr_json_val root;
-    if (!oversize && object_first(&f, &root))
+    bool object = !oversize && object_first(&f, &root);
+    log->known = NULL;
+    if (object)
         return root_rows(&f, &root, false);
     if (!repair(&f))
         return WR_ENOMEM;

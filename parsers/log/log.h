@@ -61,6 +61,10 @@ enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr
  * lost. */
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
+/* Bytes of the JSON object at `data` when it is like one of the last that came, 0 when that is not seen at a glance; len: all
+ * that has come, and WR_JSON_ZEROS stand behind it. Called when a frame is looked for: it spares framing its search for the end, and wr_log_frame, when that
+ * comes next with just these bytes, its parsing. */
+size_t wr_log_known(struct wr_log *log, const char *data, size_t len);
 /* Rows of events whose further lines did not come in time: call now and then, and at the end of the input with INT64_MAX.
  * WR_EFULL: take the rows and call again. */
 enum wr_err wr_log_idle(struct wr_log *log, int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
@@ -87,6 +91,8 @@ struct wr_framing {
     size_t scanned;   /* bytes of the pending frame already looked at */
     size_t skip;      /* bytes of an oversize frame still to drop; SIZE_MAX = to the next newline */
     struct wr_json_span span;
+    struct wr_log *log; /* that takes the frames, borrowed: asked for those it knows, so WR_JSON_ZEROS stand behind the data. NULL:
+                           nobody is asked */
     struct {
 #define X(name) uint64_t name;
         WR_FRAMING_COUNTERS(X)

@@ -33,6 +33,9 @@ struct wr_log {
     struct wr_arena *scratch;
     struct wr_buf repaired;
     struct unfinished unfinished;
+    const char *known; /* the frame that comes next, when it is parsed already: `root` */
+    size_t known_len;
+    struct wr_json_val root;
     struct wr_colset need[WR_NTABLES]; /* columns of the frame's batches, and of the filters */
     struct wr_event ev;
 };

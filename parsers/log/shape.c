@@ -114,15 +114,23 @@ struct matching {
     uint32_t *mark;
     uint64_t *escaped;
     unsigned high, tagged;
-    bool repaired;
-    uint32_t begin[WR_SHAPE_PIECES]; /* of each piece that is met or comes next */
+    bool whole, repaired;
+    uint32_t begin[WR_SHAPE_PIECES + 1]; /* of each piece that is met or comes next */
 };
+
+/* `\ud83d`: half of a pair, or the first half of one. */
+static bool is_surrogate(const char *p)
+{
+    return p[1] == 'u' && (p[2] | 0x20) == 'd' && p[3] >= '8';
+}
 
 /* Behind the string at mark `mark`, whose first escape is at `p`; NULL: it is none. */
 static const char *escaped_end(struct matching *m, char *p, uint32_t mark)
 {
     m->escaped[mark / 64] |= UINT64_C(1) << (mark % 64);
     while (*p == '\\') {
+        if (!m->whole && is_surrogate(p))
+            return NULL;
         p = wr_json_escape_end(p, m->text + m->len, &m->repaired);
         if (!p)
             return NULL;
@@ -147,7 +155,8 @@ static uint32_t meet(const struct wr_shape *s, uint32_t k, struct matching *m)
         put_marks(mark + piece->mark, s->offset + piece->mark, piece->nmarks, (uint32_t)(p - text));
         p += piece->len;
         if (k == last_piece) {
-            k += p == text + m->len;
+            m->begin[k + 1] = (uint32_t)(p - text);
+            k += !m->whole || p == text + m->len;
             break;
         }
         if (*p == '"') {
@@ -166,12 +175,13 @@ static uint32_t meet(const struct wr_shape *s, uint32_t k, struct matching *m)
     return k;
 }
 
-const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, size_t len,
+const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, size_t len, bool whole,
                                        uint32_t *mark, uint64_t *escaped, struct wr_shape_text *ret)
 {
     struct matching m; /* `begin` as far as it is met */
     m.text = text;
     m.len = len;
+    m.whole = whole;
     m.mark = mark;
     m.escaped = escaped;
     m.high = m.tagged = m.begin[0] = 0;
@@ -183,7 +193,7 @@ const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, siz
         struct wr_shape *s = &shapes->at[i];
         k = meet(s, k, &m);
         if (k == s->npieces) {
-            mark[s->n] = mark[s->n + 1] = (uint32_t)len;
+            mark[s->n] = mark[s->n + 1] = m.begin[k];
             s->used = ++shapes->clock;
             shapes->last = i;
             found = s;
@@ -194,7 +204,7 @@ const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, siz
             i++;
     }
     *ret = (struct wr_shape_text){
-        .high = m.high != 0, .repaired = m.repaired, .tagged = m.tagged != 0};
+        .len = found ? mark[found->n] : 0, .high = m.high != 0, .repaired = m.repaired, .tagged = m.tagged != 0};
     return found;
 }
 

@@ -49,15 +49,17 @@ struct wr_shapes {
 
 /* What was seen of a text on the way. */
 struct wr_shape_text {
+    size_t len; /* where it ends */
     bool high;     /* bytes above 0x7f may stand in strings: the text is to be checked for UTF-8 */
     bool repaired; /* half a surrogate pair was written over, as wr_json_parse tells */
     bool tagged;   /* as in wr_json_doc */
 };
 
 /* The kept shape that the text has, its marks (of which two more than there are, at its end) and
- * the bits of strings with escapes. NULL: none. 64 zeros stand behind the text; there is room for
- * WR_SHAPE_MARKS + 4 marks. */
-const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, size_t len,
+ * the bits of strings with escapes. NULL: none. WR_JSON_ZEROS stand behind the text; there is room
+ * for WR_SHAPE_MARKS + 4 marks. `whole`: it ends at `len`. Else it may end before, and is not
+ * written to: one with half a surrogate pair has no shape. */
+const struct wr_shape *wr_shapes_match(struct wr_shapes *shapes, char *text, size_t len, bool whole,
                                        uint32_t *mark, uint64_t *escaped,
                                        struct wr_shape_text *ret);
 /* Keeps the shape of a valid text; NULL when it is too large, no object or array, or has escapes in

@@ -210,6 +210,56 @@ Test(early, a_filter_takes_rows_away_and_changes_nothing_else)
     side_free(&late);
 }
 
+/* The frames of a stream, with and without the parser being asked for those that it knows: their rows, and how many it knew. */
+static unsigned stream(struct side *s, const char *text, size_t len, bool ask, struct wr_framing *f, struct wr_buf *out)
+{
+    unsigned known = 0;
+    *f = (struct wr_framing){.log = ask ? s->log : NULL};
+    for (size_t at = 0; at < len;) {
+        const char *frame;
+        known += ask && wr_log_known(s->log, text + at, len - at) > 0;
+        size_t n, used = wr_framing_next(f, text + at, len - at, true, &frame, &n);
+        cr_assert_gt(used, 0);
+        at += used;
+        if (!frame)
+            continue;
+        side_feed(s, frame, n);
+        for (int t = 0; t < WR_NTABLES; t++)
+            for (uint32_t r = 0; s->rows.of[t] && r < s->rows.of[t]->nrows; r++)
+                wr_row_pack(s->rows.of[t], r, out);
+    }
+    return known;
+}
+
+Test(early, a_stream_whose_frames_are_known_gives_the_same_rows_and_counts)
+{
+    static const char *const ends[] = {"\n", "\n", "\n", "\r\n", "\r\r\n", "", " \n", "x\n"};
+    struct side plain = side_new(true), asked = side_new(true);
+    struct wr_framing f, g;
+    struct wr_buf b = {0}, rows = {0}, same = {0};
+    unsigned seed = 11;
+    for (int i = 0; i < 6000; i++) {
+        size_t from = b.len;
+        put_event(&b, &seed);
+        if (rand_r(&seed) % 8 == 0)
+            b.data[from + (unsigned)rand_r(&seed) % (b.len - from)] = "{}[]:,\"\\ 1e\x01\xff\n"[rand_r(&seed) % 14];
+        wr_buf_str(&b, ends[rand_r(&seed) % 8]);
+    }
+    memset(wr_buf_room(&b, WR_JSON_ZEROS), 0, WR_JSON_ZEROS);
+    stream(&plain, b.data, b.len, false, &f, &rows);
+    unsigned known = stream(&asked, b.data, b.len, true, &g, &same);
+    cr_expect(rows.len == same.len && !memcmp(rows.data, same.data, rows.len));
+    cr_expect(!memcmp(wr_log_stats(plain.log), wr_log_stats(asked.log), sizeof(struct wr_log_stats)));
+    cr_expect(!memcmp(&f.stats, &g.stats, sizeof f.stats));
+    cr_expect(wr_log_stats(plain.log)->filtered_early > 500 && wr_log_stats(plain.log)->unparsed_json > 100 && rows.len > 50000);
+    cr_expect_gt(known, 200, "%u", known);
+    wr_buf_fini(&b);
+    wr_buf_fini(&rows);
+    wr_buf_fini(&same);
+    side_free(&plain);
+    side_free(&asked);
+}
+
 static const char *const sources[] = {
     "{\"ts\":1764000000.5,\"uid\":\"C1\",\"id.orig_h\":\"10.1.0.1\",\"id.orig_p\":5353,\"id.resp_"
     "h\":\"192.0.2.1\",\"id.resp_p\":53,\"proto\":\"udp\",\"query\":\"a.example\","

@@ -231,10 +231,55 @@ Test(json, reads_what_simdjson_reads_when_any_byte_of_an_event_is_another)
         for (size_t k = 0; k < sizeof bytes - 1; k++) {
             memcpy(text, event, sizeof event);
             text[i] = bytes[k];
+            cr_assert(json_same(json, event, sizeof event - 1), "%s", event); /* its shape is known */
             cr_assert(json_same(json, text, sizeof event - 1), "%s", text);
             cr_assert(json_same(json, event, i), "%.*s", (int)i, event);
         }
     wr_json_free(json);
+}
+
+/* The same where other bytes follow, as in a stream, and the text is looked at where it stands. */
+Test(json, a_text_in_a_stream_is_known_by_one_before)
+{
+    static const char event[] = "{\"a\":\"x\",\"long name with\":[1,-2.5e3,true , null],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"0123456789abcdef0123456789\"}";
+    static const struct {
+        const char *text;
+        bool known;
+    } cases[] = {
+        {event, true},
+        {"{\"a\":\"\\\"\\/\\n\\u00e9\\ufffd\",\"long name with\":[0,123456789012345678,1e3 , false],\"b\":{\"c\":null,\"d\":{}},\"e\":18446744073709551615}", true},
+        {"{\"a\":\"\xc3\xa9\xe4\xb8\x89\xf0\x9f\x98\x80\",\"long name with\":[\"\",\"\",\"\" , \"\"],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"0123456789abcde\xc3\xa9\"}", true},
+        {"{\"a\":\"\xc3\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":\"\xed\xa0\x80\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":\"\\ud83d\\ude00\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":\"\\q\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":\"\\u00g0\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":\"\n\",\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":01,\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":1e999,\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":nul,\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":{},\"long name with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":1,\"long name2 with\":[1,2,3 , 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+        {"{\"a\":1,\"long name with\":[1,2,3, 4],\"b\":{\"c\":\"\",\"d\":{}},\"e\":\"\"}", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct wr_json *json = wr_json_new();
+        struct wr_json_val root;
+        struct wr_buf b = {0};
+        bool repaired;
+        cr_assert_eq(wr_json_known(json, event, sizeof event - 1, &root), 0, "nothing was seen yet");
+        cr_assert_eq(wr_json_parse(json, event, sizeof event - 1, &root, &repaired), WR_JSON_OK);
+        size_t len = strlen(cases[i].text);
+        wr_buf_str(&b, cases[i].text);
+        wr_buf_str(&b, "\n{\"what\":\"follows it\"}\n");
+        memset(wr_buf_room(&b, WR_JSON_ZEROS), 0, WR_JSON_ZEROS);
+        cr_expect_eq(wr_json_known(json, b.data, b.len, &root), cases[i].known ? len : 0, "%s", cases[i].text);
+        for (size_t end = 0; end <= b.len; end++)
+            cr_expect(json_known_same(json, b.data, end), "%zu of %s", end, b.data);
+        cr_expect(json_same(json, cases[i].text, len), "%s", cases[i].text);
+        wr_buf_fini(&b);
+        wr_json_free(json);
+    }
 }
 
 Test(json, the_depth_that_is_a_limit_is_that_of_before)
