@@ -38,26 +38,40 @@ static void give_lines(struct wr_listener *l, const char *peer_text, const char 
     }
 }
 
-static void give_train(struct wr_listener *l, const struct wr_dgrams *train, int64_t now_ns)
+static void give_syslog(struct wr_listener *l, const struct wr_dgrams *trains, int n, int64_t now_ns)
 {
-    struct wr_flow_peer peer = {.port = ntohs(train->src.sin6_port)};
-    memcpy(peer.addr, &train->src.sin6_addr, 16);
-    char text[INET6_ADDRSTRLEN] = "";
-    if (l->at->kind == WR_LISTEN_SYSLOG_UDP) {
+    for (int i = 0; i < n; i++) {
+        const struct wr_dgrams *train = &trains[i];
+        char text[INET6_ADDRSTRLEN] = "";
         if (IN6_IS_ADDR_V4MAPPED(&train->src.sin6_addr))
             (void)inet_ntop(AF_INET, &train->src.sin6_addr.s6_addr[12], text, sizeof text);
         else
             (void)inet_ntop(AF_INET6, &train->src.sin6_addr, text, sizeof text);
-    }
-    uint32_t at = 0;
-    do { /* an empty datagram is one, too */
-        uint32_t len = train->len - at < train->segment ? train->len - at : train->segment;
-        if (l->at->kind == WR_LISTEN_FLOW_UDP)
-            wr_worker_flow(l, &peer, train->data + at, len, now_ns);
-        else
+        uint32_t at = 0;
+        do { /* an empty datagram is one, too */
+            uint32_t len = train->len - at < train->segment ? train->len - at : train->segment;
             give_lines(l, text, (const char *)train->data + at, len, now_ns);
-        at += len;
-    } while (at < train->len);
+            at += len;
+        } while (at < train->len);
+    }
+}
+
+/* What the decoder will touch for all of them is on its way before the first is decoded. */
+static void give_flows(struct wr_listener *l, const struct wr_dgrams *trains, int n, int64_t now_ns)
+{
+    struct wr_flow_coming coming[WR_UDP_BATCH];
+    _Static_assert((int)WR_UDP_BATCH <= (int)WR_FLOW_FORESEEN, "all are foreseen");
+    for (int i = 0; i < n; i++) {
+        coming[i] = (struct wr_flow_coming){.peer = {.port = ntohs(trains[i].src.sin6_port)},
+                                            .data = trains[i].data,
+                                            .len = trains[i].len,
+                                            .segment = trains[i].segment};
+        memcpy(coming[i].peer.addr, &trains[i].src.sin6_addr, 16);
+    }
+    if (n > 1)
+        wr_flow_foresee(l->worker->decoder, coming, (uint32_t)n);
+    for (int i = 0; i < n; i++)
+        wr_worker_flows(l, &coming[i], now_ns);
 }
 
 /* How many trains of so many octets are received at once. */
@@ -65,21 +79,6 @@ static int fit_together(uint64_t train_bytes)
 {
     uint64_t n = TOGETHER_BYTES / (train_bytes + 1);
     return n > WR_UDP_BATCH ? WR_UDP_BATCH : n < TOGETHER_MIN ? TOGETHER_MIN : (int)n;
-}
-
-static void foresee(const struct wr_listener *l, const struct wr_dgrams *trains, int n)
-{
-    struct wr_flow_coming coming[WR_UDP_BATCH];
-    if (n < 2 || l->at->kind != WR_LISTEN_FLOW_UDP)
-        return;
-    for (int i = 0; i < n; i++) {
-        coming[i] = (struct wr_flow_coming){
-            .peer = {.port = ntohs(trains[i].src.sin6_port)},
-            .data = trains[i].data,
-            .len = trains[i].len < trains[i].segment ? trains[i].len : trains[i].segment};
-        memcpy(coming[i].peer.addr, &trains[i].src.sin6_addr, 16);
-    }
-    wr_flow_foresee(l->worker->decoder, coming, (uint32_t)n);
 }
 
 /* Returns payload octets; *ret_more: the socket may hold more. Flows that rules want leave together
@@ -101,12 +100,13 @@ static uint64_t receive(struct wr_listener *l, uint32_t most, bool *ret_more)
         if (n <= 0)
             break;
         int64_t now_ns = w->io->wall_ns(w->io->ctx);
-        foresee(l, trains, n);
         uint64_t before = bytes;
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++)
             bytes += trains[i].len;
-            give_train(l, &trains[i], now_ns);
-        }
+        if (flows)
+            give_flows(l, trains, n, now_ns);
+        else
+            give_syslog(l, trains, n, now_ns);
         if (w->tee && flows)
             wr_tee_send(w->tee, trains, n);
         if (!flows)

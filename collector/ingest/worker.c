@@ -125,18 +125,26 @@ void wr_worker_reject(struct wr_listener *l, unsigned why)
     l->stats.rejected_by[why]++;
 }
 
+void wr_worker_flows(struct wr_listener *l, const struct wr_flow_coming *train, int64_t now_ns)
+{
+    struct wr_worker *w = l->worker;
+    uint64_t rejected[WR_FLOW_NREJECTS] = {0};
+    const uint64_t n = train->len > train->segment ? (train->len + train->segment - 1) / train->segment : 1;
+    const uint64_t ok = wr_flow_decode_train(w->decoder, train, now_ns, &w->flows, rejected);
+    l->stats.received += n;
+    l->stats.received_bytes += train->len;
+    l->stats.decoded += ok;
+    l->stats.rejected += n - ok;
+    for (unsigned why = 0; ok < n && why < WR_FLOW_NREJECTS; why++)
+        l->stats.rejected_by[why] += rejected[why];
+    if (w->flows.n >= FLOWS_PER_MESSAGE || w->flows.mail.len >= MAIL_BYTES)
+        flush_flows(w, now_ns);
+}
+
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns)
 {
-    struct wr_worker *w = l->worker;
-    l->stats.received++;
-    l->stats.received_bytes += len;
-    if (wr_flow_decode(w->decoder, peer, data, len, now_ns, &w->flows))
-        l->stats.decoded++;
-    else
-        wr_worker_reject(l, wr_flow_decoder_why(w->decoder));
-    if (w->flows.n >= FLOWS_PER_MESSAGE || w->flows.mail.len >= MAIL_BYTES)
-        flush_flows(w, now_ns);
+    wr_worker_flows(l, &(struct wr_flow_coming){.peer = *peer, .data = data, .len = len, .segment = len}, now_ns);
 }
 
 /* Why a frame was refused whole, by what the parser counted since `was`; WR_LINE_NREJECTS: it was not. */

@@ -160,6 +160,8 @@ bool wr_worker_push(struct wr_worker *worker, uint32_t type, const void *bytes, 
 void wr_worker_flush(struct wr_worker *worker);        /* what was decoded goes into the ring */
 void wr_worker_tell(struct wr_worker *worker);         /* the owner, when something did */
 void wr_worker_resume_later(struct wr_worker *worker); /* a stream is held back */
+/* Datagrams of one peer. */
+void wr_worker_flows(struct wr_listener *l, const struct wr_flow_coming *train, int64_t now_ns);
 /* One message of a listener; `peer_text` is the address for syslog. */
 void wr_worker_flow(struct wr_listener *l, const struct wr_flow_peer *peer, const uint8_t *data, size_t len,
                     int64_t now_ns);

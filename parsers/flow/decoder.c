@@ -18,6 +18,7 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->exporters = calloc(dec->nbuckets, sizeof *dec->exporters);
     dec->streams = calloc(dec->nbuckets, sizeof *dec->streams);
     dec->shared = calloc(dec->nbuckets, sizeof *dec->shared);
+    dec->sets = calloc(dec->nbuckets, sizeof *dec->sets);
     dec->pend_of = calloc(65536, sizeof *dec->pend_of);
     dec->nlisted = opts ? opts->nlisted : 0;
     dec->listed = calloc(dec->nlisted + 1u, sizeof *dec->listed);
@@ -25,12 +26,17 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
         memcpy(dec->listed, opts->listed, dec->nlisted * sizeof *dec->listed);
     dec->own_model = !opts || !opts->model;
     dec->model = dec->own_model ? wr_model_new() : opts->model;
-    bool ok = dec->exporters && dec->streams && dec->shared && dec->pend_of && dec->listed && dec->model;
+    bool ok = dec->exporters && dec->streams && dec->shared && dec->sets && dec->pend_of && dec->listed && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
         ok = dec->fixed[i];
     }
     dec->hash_key = wr_hash_key_random();
+    for (uint32_t i = 0; i < 4; i += 2) {
+        const struct wr_hash_key key = wr_hash_key_random();
+        dec->stream_key[i] = key.k0;
+        dec->stream_key[i + 1] = key.k1;
+    }
     if (!ok) {
         wr_flow_decoder_free(dec);
         return NULL;
@@ -52,6 +58,8 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->exporters);
     free(dec->streams);
     free(dec->shared);
+    free(dec->sets);
+    wr_stream_pool_fini(&dec->pool);
     free(dec->listed);
     free(dec->ports);
     wr_names_fini(&dec->hosts, &dec->bytes);
@@ -76,23 +84,39 @@ static const struct wr_pred *port_pred(const struct wr_branch *branch)
     return NULL;
 }
 
-static void want_port(uint64_t *ports, uint8_t *filter, uint16_t port)
+static bool is_wanted(const uint64_t *ports, uint32_t port)
 {
-    uint16_t as_sent = __builtin_bswap16(port); /* rows.c looks before it swaps */
-    ports[port / 64] |= UINT64_C(1) << (port % 64);
-    filter[as_sent & (WR_FLOW_FILTER - 1)] = 1;
+    return ports[port / 64] >> (port % 64) & 1;
+}
+
+/* look.c; ports that follow each other are of one group. */
+static void fill_filter(struct wr_port_filter *filter, const uint64_t *ports)
+{
+    uint32_t n = 0, k = 0;
+    for (uint32_t i = 0; i < 65536 / 64; i++)
+        n += (uint32_t)__builtin_popcountll(ports[i]);
+    for (uint32_t port = 0; port < 65536; port++) {
+        if (!is_wanted(ports, port))
+            continue;
+        const uint8_t group = (uint8_t)(1u << (uint64_t)k++ * 8 / n), octets[2] = {(uint8_t)(port >> 8), (uint8_t)port};
+        filter->low[__builtin_bswap16((uint16_t)port) & (WR_FLOW_FILTER - 1)] = 1;
+        for (int i = 0; i < 2; i++) {
+            filter->halves[i][0][octets[i] & 15] |= group;
+            filter->halves[i][1][octets[i] >> 4] |= group;
+        }
+    }
 }
 
 enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_scan *scan)
 {
     uint64_t *ports = NULL;
-    uint8_t *filter = NULL;
+    struct wr_port_filter *filter = NULL;
     bool all = !scan;
     for (uint32_t b = 0; scan && b < scan->nbranches; b++)
         all |= !port_pred(&scan->branches[b]);
     if (!all) {
         ports = calloc(65536 / 64, sizeof *ports);
-        filter = calloc(1, WR_FLOW_FILTER);
+        filter = aligned_alloc(_Alignof(struct wr_port_filter), sizeof *filter);
         if (!ports || !filter) {
             free(ports);
             free(filter);
@@ -102,8 +126,10 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
             const struct wr_pred *p = port_pred(&scan->branches[b]);
             for (uint32_t i = 0; i < p->n; i++)
                 if (p->ints[i] >= 0 && p->ints[i] <= 65535)
-                    want_port(ports, filter, (uint16_t)p->ints[i]);
+                    ports[p->ints[i] / 64] |= UINT64_C(1) << (p->ints[i] % 64);
         }
+        memset(filter, 0, sizeof *filter);
+        fill_filter(filter, ports);
     }
     free(dec->ports);
     free(dec->port_filter);
@@ -111,6 +137,7 @@ enum wr_err wr_flow_decoder_scan(struct wr_flow_decoder *dec, const struct wr_sc
     dec->port_filter = filter;
     dec->keep_none = scan && scan->nbranches == 0;
     dec->by_ports = ports && !dec->keep_none;
+    dec->pass_over = wr_pass_over_best();
     return WR_OK;
 }
 
@@ -218,13 +245,26 @@ bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer
                     size_t len, int64_t now_ns, struct wr_flow_vec *out)
 {
     struct wr_msg msg;
-    const uint8_t *from = NULL;
-    if (dec->by_ports && wr_message_quick(dec, peer, data, len, now_ns, &from))
-        return true;
     begin(&msg, dec, peer, data, len, now_ns);
     msg.rows = out;
-    msg.from = from;
-    return decode(&msg);
+    return (dec->by_ports && wr_message_quick(&msg)) || decode(&msg);
+}
+
+uint32_t wr_flow_decode_train(struct wr_flow_decoder *dec, const struct wr_flow_coming *train, int64_t now_ns,
+                              struct wr_flow_vec *out, uint64_t rejected_by[WR_FLOW_NREJECTS])
+{
+    const size_t segment = train->segment ? train->segment : train->len;
+    uint32_t ok = 0;
+    size_t at = 0;
+    do { /* an empty datagram is one, too */
+        const size_t len = train->len - at < segment ? train->len - at : segment;
+        if (wr_flow_decode(dec, &train->peer, train->data + at, len, now_ns, out))
+            ok++;
+        else
+            rejected_by[dec->why]++;
+        at += len;
+    } while (at < train->len);
+    return ok;
 }
 
 bool wr_flow_decode_json(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
@@ -256,7 +296,7 @@ bool wr_flow_session_untold(const struct wr_flow_decoder *dec, const struct wr_f
     for (const struct wr_stream *s = x ? x->streams : NULL; s; s = s->next_sibling) {
         if (s->key.session != peer->session)
             continue;
-        if (s->ntmpls)
+        if (s->tmpls)
             return false;
         untold |= s->untold_ns && now_ns - s->untold_ns > WR_FLOW_HELD_NS;
     }

@@ -94,14 +94,19 @@ enum wr_err wr_flow_decoder_mail(struct wr_flow_decoder *dec, const struct wr_co
 bool wr_flow_decode(struct wr_flow_decoder *dec, const struct wr_flow_peer *peer, const uint8_t *data,
                     size_t len, int64_t now_ns, struct wr_flow_vec *out);
 
-/* Messages of many exporters that were received together and will be decoded in this order, the first
- * WR_FLOW_FORESEEN of them: asks for the memory that this will touch. Optional; changes nothing else. */
-enum { WR_FLOW_FORESEEN = 64 };
+/* Datagrams of one peer that lie behind each other, all but the last of `segment` octets (UDP GRO); segment 0: one. */
 struct wr_flow_coming {
     struct wr_flow_peer peer;
     const uint8_t *data;
-    size_t len;
+    size_t len, segment;
 };
+/* Decodes each as wr_flow_decode does. Returns how many were not rejected, and counts those that were by reason, on top of
+ * what is there. */
+uint32_t wr_flow_decode_train(struct wr_flow_decoder *dec, const struct wr_flow_coming *train, int64_t now_ns,
+                              struct wr_flow_vec *out, uint64_t rejected_by[WR_FLOW_NREJECTS]);
+/* Trains of many exporters that were received together and will be decoded in this order, the first WR_FLOW_FORESEEN of
+ * them: asks for the memory that this will touch. Optional; changes nothing else. */
+enum { WR_FLOW_FORESEEN = 64 };
 void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *coming, uint32_t n);
 
 /* As wr_flow_decode, but writes every flow and option record as one JSON line with element names

@@ -8,14 +8,14 @@
 
 void wr_life_window(struct wr_stream *stream, int64_t now_ns)
 {
-    struct wr_stream_life *life = &stream->life;
     struct wr_stream_past *past = &stream->past;
-    double seconds = (double)(now_ns - life->window_ns) / (double)WR_SECOND_NS;
-    past->messages_rate = (double)(life->messages - past->window_messages) / seconds;
-    past->records_rate = (double)(life->records - past->window_records) / seconds;
-    life->window_ns = now_ns;
-    past->window_messages = life->messages;
-    past->window_records = life->records;
+    double seconds = (double)(now_ns - stream->window_ns) / (double)WR_SECOND_NS;
+    wr_stream_settle(stream);
+    past->messages_rate = (double)(past->messages - past->window_messages) / seconds;
+    past->records_rate = (double)(past->records - past->window_records) / seconds;
+    stream->window_ns = now_ns;
+    past->window_messages = past->messages;
+    past->window_records = past->records;
 }
 
 const char *wr_flow_reject_name(enum wr_flow_reject why)
@@ -80,12 +80,12 @@ static void put_templates(struct wr_buf *out, const struct wr_stream *s, int64_t
 {
     uint64_t count[2] = {0, 0};
     int64_t newest = 0;
-    for (uint32_t i = 0; i < s->nslots; i++) {
-        const struct wr_slot *slot = &s->slots[i];
-        if (!slot->tmpl)
+    for (uint32_t i = 0; i < wr_stream_nslots(s); i++) {
+        if (!wr_stream_at(s, i))
             continue;
-        count[slot->tmpl->options]++;
-        newest = slot->seen_s * WR_SECOND_NS > newest ? slot->seen_s * WR_SECOND_NS : newest;
+        const int64_t seen_ns = s->ages[i].seen_s * WR_SECOND_NS;
+        count[wr_stream_at(s, i)->options]++;
+        newest = seen_ns > newest ? seen_ns : newest;
     }
     put_number(out, "templates", count[0]);
     put_number(out, "optionsTemplates", count[1]);
@@ -100,11 +100,11 @@ static void put_templates(struct wr_buf *out, const struct wr_stream *s, int64_t
 static void put_rates(struct wr_buf *out, const struct wr_stream *s, int64_t now_ns)
 {
     const struct wr_stream_past *past = &s->past;
-    const bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS, first = s->life.window_ns == past->first_ns;
+    const bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS, first = s->window_ns == past->first_ns;
     const int64_t since_ns = now_ns - past->first_ns > WR_SECOND_NS ? now_ns - past->first_ns : WR_SECOND_NS;
     const double seconds = (double)since_ns / (double)WR_SECOND_NS;
-    double messages = first ? (double)s->life.messages / seconds : past->messages_rate;
-    double records = first ? (double)s->life.records / seconds : past->records_rate;
+    double messages = first ? (double)past->messages / seconds : past->messages_rate;
+    double records = first ? (double)past->records / seconds : past->records_rate;
     wr_json_key(out, "messagesPerSecond");
     wr_buf_fmt(out, "%.1f", quiet ? 0.0 : messages);
     wr_json_key(out, "recordsPerSecond");
@@ -114,7 +114,6 @@ static void put_rates(struct wr_buf *out, const struct wr_stream *s, int64_t now
 static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf *out)
 {
     const struct wr_exporter *x = s->exporter;
-    const struct wr_stream_life *life = &s->life;
     const struct wr_stream_past *past = &s->past;
     bool quiet = now_ns - s->used_ns > 2 * WR_RATE_WINDOW_NS;
     wr_buf_char(out, '{');
@@ -136,16 +135,16 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
     put_time(out, "firstSeen", past->first_ns);
     put_time(out, "lastSeen", s->used_ns);
     put_seconds(out, "lastSeenSeconds", now_ns - s->used_ns);
-    put_number(out, "messages", life->messages);
-    put_number(out, "records", life->records);
+    put_number(out, "messages", past->messages);
+    put_number(out, "records", past->records);
     put_rates(out, s, now_ns);
     put_number(out, "sequenceLost", past->seq_lost);
     put_number(out, "flowsNotSent", x->not_sent);
     put_number(out, "packetsIgnored", x->ignored_packets);
-    put_number(out, "samplingInterval", life->rate ? life->rate : 1);
+    put_number(out, "samplingInterval", s->rate ? s->rate : 1);
     put_number(out, "samplers", x->nsamplers);
     put_number(out, "names", x->names.n);
-    put_seconds(out, "clockOffsetSeconds", life->offset_ns);
+    put_seconds(out, "clockOffsetSeconds", s->offset_ns);
     put_number(out, "setsWaiting", x->nheld);
     put_number(out, "rejectedMessages", x->stats.rejected_messages);
     if (x->last_why != WR_FLOW_NREJECTS) {
@@ -160,8 +159,10 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
 void wr_flow_decoder_exporters(const struct wr_flow_decoder *dec, int64_t now_ns, struct wr_buf *out)
 {
     for (uint32_t i = 0; i < dec->nbuckets; i++)
-        for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
+        for (struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash) {
+            wr_exporter_settle(x);
             for (const struct wr_stream *s = x->streams; s; s = s->next_sibling)
-                if (!s->provisional || s->ntmpls)
+                if (!s->provisional || s->tmpls)
                     put_stream(s, now_ns, out);
+        }
 }

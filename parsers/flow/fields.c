@@ -167,7 +167,10 @@ struct wr_tmpl *wr_tmpl_new(const struct wr_model *model, uint16_t version, uint
     if (!t->plan->is_flow && !t->plan->is_nat)
         wr_names_compile(t);
     t->may_mail = wr_mail_may(t);
-    t->settled = !t->may_mail && t->plan->stride && !options && !t->nteach;
+    const bool flows = !t->may_mail && !options && !t->nteach;
+    t->settled = flows && t->plan->stride;
+    t->quick = flows && t->plan->by_ports;
+    t->look = t->plan->look;
     for (uint32_t i = 0; options && i < t->nfields; i++) /* privateEnterpriseNumber among them: RFC 5610 3.9 */
         t->explains |= t->fields[i].pen == 0 && t->fields[i].id == 346;
     t->bytes = size + 2u * t->nwho * sizeof *t->who + sizeof *t->plan + (h.nfields + 26u) * (sizeof(struct wr_step) + 2); /* upper bound */

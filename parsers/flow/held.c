@@ -18,6 +18,8 @@ static void unlink_held(struct wr_flow_decoder *dec, struct wr_exporter *x, stru
     dec->other_held_bytes -= x->listed ? 0 : size;
     dec->bytes -= size;
     free(h);
+    if (!x->held)
+        wr_exporter_mark(x);
 }
 
 static void drop_oldest(struct wr_flow_decoder *dec, struct wr_exporter *x)
@@ -89,8 +91,11 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
                           .len = len,
                           .set_id = set_id};
     memcpy(h->data, body, len);
+    const bool first = !x->held;
     *x->held_end = h;
     x->held_end = &h->next;
+    if (first)
+        wr_exporter_mark(x);
     x->held_bytes += size;
     x->nheld++;
     dec->held_bytes += size;

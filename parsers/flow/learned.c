@@ -165,9 +165,9 @@ void wr_learned_apply(const struct wr_stream *s, struct wr_tmpl *tmpl)
 void wr_learned_spread(struct wr_msg *msg)
 {
     for (struct wr_stream *s = msg->exporter->streams; s; s = s->next_sibling)
-        for (uint32_t i = 0; s->key.session == msg->stream->key.session && i < s->nslots; i++)
-            if (s->slots[i].tmpl && s->slots[i].tmpl->plan->nunknown)
-                wr_learned_apply(s, s->slots[i].tmpl);
+        for (uint32_t i = 0; s->key.session == msg->stream->key.session && i < wr_stream_nslots(s); i++)
+            if (wr_stream_at(s, i) && wr_stream_at(s, i)->plan->nunknown)
+                wr_learned_apply(s, wr_stream_at(s, i));
 }
 
 /* Templates whose fields have these names must be gone. */

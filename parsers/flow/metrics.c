@@ -101,6 +101,9 @@ static void each_stranger(const struct wr_flow_decoder *dec, struct wr_buf *out,
 
 void wr_flow_decoder_metrics(const struct wr_flow_decoder *dec, struct wr_buf *out)
 {
+    for (uint32_t i = 0; i < dec->nbuckets; i++)
+        for (struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
+            wr_exporter_settle(x);
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         wr_buf_fmt(out, "# HELP weir_flow_%s_total %s.\n# TYPE weir_flow_%s_total counter\n", metrics[i].name,
                    metrics[i].help, metrics[i].name);

@@ -61,7 +61,8 @@ void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t
     }
     memmove(&x->samplers[at + 1], &x->samplers[at], (x->nsamplers - at) * sizeof *x->samplers);
     x->samplers[at] = (struct wr_sampler){.key = key, .id = id, .rate = rate};
-    x->nsamplers++;
+    if (x->nsamplers++ == 0)
+        wr_exporter_mark(x);
 }
 
 /* The rate that a record's own elements give; 0 when they give none. */

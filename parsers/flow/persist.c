@@ -16,9 +16,9 @@ static const char magic[4] = {'W', 'F', 'T', '2'};
 
 static void save_stream(const struct wr_stream *s, struct wr_buf *out)
 {
-    for (uint32_t i = 0; i < s->nslots; i++) {
-        const struct wr_tmpl *t = s->slots[i].tmpl;
-        if (!t || s->slots[i].clash)
+    for (uint32_t i = 0; i < wr_stream_nslots(s); i++) {
+        const struct wr_tmpl *t = wr_stream_at(s, i);
+        if (!t || s->ages[i].clash)
             continue;
         wr_buf_u8(out, 'T');
         wr_buf_add(out, s->key.addr, 16);
@@ -27,7 +27,7 @@ static void save_stream(const struct wr_stream *s, struct wr_buf *out)
         wr_buf_u16(out, s->key.port);
         wr_buf_u16(out, t->id);
         wr_buf_u8(out, t->options);
-        wr_buf_u64(out, (uint64_t)(s->slots[i].seen_s * WR_SECOND_NS));
+        wr_buf_u64(out, (uint64_t)(s->ages[i].seen_s * WR_SECOND_NS));
         wr_buf_blob(out, t->spec, t->spec_len);
     }
     if (!s->init_ns)
@@ -162,17 +162,14 @@ static struct wr_stream *stored_stream(struct wr_flow_decoder *dec, struct item 
 }
 
 /* Two ports may have sent different templates of one id: then neither is used. */
-static void put_template(struct wr_flow_decoder *dec, struct item *e)
+static void put_template(struct wr_flow_decoder *dec, struct wr_stream *s, const struct item *e)
 {
-    struct wr_stream *s = stored_stream(dec, e);
-    if (!s)
-        return;
     struct wr_tmpl *there = wr_stream_tmpl(s, e->id);
     if (there && there->options == e->options && there->spec_len == e->key_len &&
         memcmp(there->spec, e->bytes, e->key_len) == 0)
         return;
     if (there) {
-        wr_stream_slot(s, e->id)->clash = true;
+        wr_stream_age(s, e->id)->clash = true;
         return;
     }
     struct wr_tmpl *t = wr_tmpl_get(dec, e->key.version, e->id, e->options, e->bytes, e->key_len);
@@ -190,13 +187,19 @@ static void put_name(struct wr_flow_decoder *dec, const struct item *e)
     wr_names_keep(dec, x, &key, (const char *)e->text, e->text_len, e->time_ns);
 }
 
-static void put_item(struct wr_flow_decoder *dec, struct item *e)
+/* `at`: the stream whose templates come one after the other; NULL: none yet. */
+static void put_item(struct wr_flow_decoder *dec, struct item *e, struct wr_stream **at)
 {
     struct wr_exporter *x;
     struct wr_stream *s;
     switch (e->kind) {
     case 'T':
-        put_template(dec, e);
+        s = stored_stream(dec, e);
+        if (*at && *at != s)
+            wr_stream_share(dec, *at);
+        *at = s;
+        if (s)
+            put_template(dec, s, e);
         return;
     case 'B':
         s = stored_stream(dec, e);
@@ -223,10 +226,13 @@ enum wr_err wr_flow_decoder_load(struct wr_flow_decoder *dec, const void *bytes,
         return WR_ECORRUPT;
     struct wr_rd check = rd;
     struct item e;
+    struct wr_stream *at = NULL;
     while (check.at < check.end)
         if (!read_item(&check, &e))
             return WR_ECORRUPT;
     while (rd.at < rd.end && read_item(&rd, &e))
-        put_item(dec, &e);
+        put_item(dec, &e, &at);
+    if (at)
+        wr_stream_share(dec, at);
     return WR_OK;
 }

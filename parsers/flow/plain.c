@@ -222,7 +222,7 @@ static inline __attribute__((always_inline)) void decode(struct wr_msg *msg, con
     const struct clock clock = {msg->uptime_ms, msg->export_ns, limit_ns,
                                 times == WR_TIMES_S ? seconds_limit(limit_ns) : (uint64_t)limit_ns / 1000000};
     pair exporter;
-    memcpy(&exporter, msg->exporter->addr, sizeof exporter);
+    memcpy(&exporter, msg->stream->key.addr, sizeof exporter);
     const uint8_t *rec = recs->at[0];
     const size_t stride = recs->stride;
     struct wr_flow *const last = flows + recs->n;

@@ -152,7 +152,6 @@ static void place_fields(struct compiler *c)
     c->plan->gaps[anchor] = (uint16_t)off;
     c->plan->nvars = anchor;
     c->plan->stride = anchor ? 0 : off;
-    c->plan->inverse = c->plan->stride ? ((UINT64_C(1) << 32) + off - 1) / off : 0;
 }
 
 static struct wr_step step_of(const struct compiler *c, uint32_t i, uint8_t op, uint8_t dst)
@@ -286,6 +285,17 @@ static void set_shortcuts(struct wr_plan *plan)
         plan->times = WR_TIMES_S;
 }
 
+static void set_look(struct wr_plan *plan)
+{
+    struct wr_look *look = &plan->look;
+    look->stride = plan->stride;
+    look->inverse = plan->stride ? ((UINT64_C(1) << 32) + plan->stride - 1) / plan->stride : 0;
+    for (uint32_t i = 0; plan->two_ports && i < 2; i++) {
+        look->off[i] = plan->ports[i].off;
+        look->anchor[i] = plan->ports[i].anchor;
+    }
+}
+
 struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
 {
     uint32_t max_steps = tmpl->nfields + NDIRECT;
@@ -314,7 +324,8 @@ struct wr_plan *wr_plan_compile(const struct wr_tmpl *tmpl)
     else if (!(plan->have & (volume | WR_T(FW_EVENT))) && tells_of_nat(tmpl))
         set_nat(&c); /* a NAT mapping (RFC 8158) carries no traffic: not a connection */
     plan->two_ports = plan->nports == 2 && plan->ports[0].len == 2 && plan->ports[1].len == 2;
-    plan->by_ports = plan->two_ports && plan->stride && plan->is_flow && plan->ports_exact;
+    plan->by_ports = plan->two_ports && plan->is_flow && plan->ports_exact;
+    set_look(plan);
     wr_plain_compile(plan);
 done:
     free(c.anchor);

@@ -111,17 +111,25 @@ struct wr_plain {
 };
 enum wr_plain_kind { WR_PLAIN_NONE, WR_PLAIN_V4, WR_PLAIN_V6 };
 
+/* Where rows that no rule wants are told by two ports of two octets each. */
+struct wr_look {
+    uint64_t inverse;  /* 2^32 / stride, rounded up */
+    uint32_t stride;   /* record length; 0 when it has variable-length fields */
+    uint16_t off[2];   /* of the ports, from their anchors */
+    uint16_t anchor[2];
+};
+
 struct wr_plan {
     uint64_t have;   /* targets that the template fills */
-    uint32_t stride; /* record length; 0 when it has variable-length fields */
+    struct wr_look look;
+    uint32_t stride; /* as look's */
     uint32_t nsteps, nvars, nports;
-    uint64_t inverse;            /* 2^32 / stride, rounded up */
     uint32_t nillegal, nunknown; /* fields whose length the type cannot have; fields nobody knows */
     bool is_flow;                /* has an address, and is no mere NAT mapping */
     bool is_nat;                 /* a NAT mapping: events of translations, without traffic (nat.c) */
     bool ports_exact;            /* ports[] are all there is to test */
     bool two_ports;              /* ports[] are two, of two octets each */
-    bool by_ports;               /* and with them it is known of any record, all of one length, whether rules may want it */
+    bool by_ports;               /* and with them it is known of any record whether rules may want it */
     bool has_flags, client_server, has_dport;
     /* What most templates are, so that their records need no questions: */
     bool delta_only;  /* 1 and 2, no other counters */

@@ -65,9 +65,9 @@ static void pick_two_ports(struct chunk *c)
     const uint8_t *at = c->at;
     uint32_t n = 0;
     while (n <= WR_FLOW_CHUNK - 4) {
-        const uint32_t left = wr_records_in(c->plan, (size_t)(c->end - at));
+        const uint32_t left = wr_records_in(&c->plan->look, (size_t)(c->end - at));
         const uint8_t *const end = at + left * stride;
-        at = wr_rows_pass_over(c->msg->dec->port_filter, c->plan, at, left);
+        at = c->msg->dec->pass_over(c->msg->dec->port_filter, &c->plan->look, at, left);
         if (at == end)
             break;
         for (int i = 0; i < 4 && (size_t)(c->end - at) >= stride; i++, at += stride) {
@@ -83,7 +83,7 @@ static void pick_two_ports(struct chunk *c)
 static void pick_all(struct chunk *c)
 {
     const uint32_t stride = c->plan->stride;
-    uint32_t n = wr_records_in(c->plan, (size_t)(c->end - c->at));
+    uint32_t n = wr_records_in(&c->plan->look, (size_t)(c->end - c->at));
     const uint8_t *at = c->at;
     c->recs.at[0] = at;
     if (!c->recs.stride) {
@@ -146,7 +146,8 @@ static void walk_on(struct chunk *c)
 static void pick_walked_two_ports(struct chunk *c)
 {
     const uint32_t width = c->plan->nvars + 1;
-    const uint8_t *filter = c->msg->dec->port_filter, *body = c->recs.body;
+    const struct wr_port_filter *filter = c->msg->dec->port_filter;
+    const uint8_t *body = c->recs.body;
     const struct wr_step x = c->plan->ports[0], y = c->plan->ports[1];
     const uint8_t *a = body + x.off, *b = body + y.off;
     const uint32_t *ends = c->walk, *const last = ends + (size_t)c->nwalk * width;
@@ -393,7 +394,7 @@ count_walked(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl, cons
 static inline uint32_t count_records(const struct wr_flow_decoder *dec, const struct wr_tmpl *tmpl,
                                      const uint8_t *body, size_t len)
 {
-    return tmpl->plan->stride ? wr_records_in(tmpl->plan, len) : count_walked(dec, tmpl, body, len);
+    return tmpl->plan->stride ? wr_records_in(&tmpl->plan->look, len) : count_walked(dec, tmpl, body, len);
 }
 
 /* Ports that a set is held against; NULL: all of its records are wanted. */
@@ -436,12 +437,17 @@ static inline uint32_t decode_all(struct wr_msg *msg, const struct wr_plan *plan
     return 0;
 }
 
+uint32_t wr_rows_pick(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, size_t len, const uint8_t *from)
+{
+    return decode_wanted(msg, tmpl, msg->dec->ports, body, len, from);
+}
+
 /* Records of one length whose two ports are held against those that rules want: most often none of a set is wanted. */
 static inline uint32_t decode_by_ports(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *body, uint32_t n)
 {
     const struct wr_flow_decoder *dec = msg->dec;
     const size_t len = (size_t)n * tmpl->plan->stride;
-    const uint8_t *from = msg->from ? msg->from : wr_rows_pass_over(dec->port_filter, tmpl->plan, body, n);
+    const uint8_t *from = msg->from ? msg->from : dec->pass_over(dec->port_filter, &tmpl->look, body, n);
     return from == body + len ? 0 : decode_wanted(msg, tmpl, dec->ports, body, len, from);
 }
 

@@ -5,9 +5,9 @@
 static void withdraw_all(struct wr_msg *msg, bool options)
 {
     struct wr_stream *s = msg->stream;
-    for (uint32_t i = 0; i < s->nslots;) {
-        if (s->slots[i].tmpl && s->slots[i].tmpl->options == options)
-            wr_stream_remove(msg->dec, s, s->slots[i].tmpl->id); /* may move another here: look again */
+    for (uint32_t i = 0; i < wr_stream_nslots(s);) {
+        if (wr_stream_at(s, i) && wr_stream_at(s, i)->options == options)
+            wr_stream_remove(msg->dec, s, wr_stream_at(s, i)->id); /* may move another here: look again */
         else
             i++;
     }
@@ -36,7 +36,7 @@ static void commit(struct wr_msg *msg, struct wr_pend *pend)
     }
     case WR_PEND_SAME:
         if (now)
-            wr_slot_refresh(msg->stream, wr_stream_slot(msg->stream, pend->id), msg->now_ns);
+            wr_tmpl_refresh(msg->stream, pend->id, msg->now_ns);
         return;
     case WR_PEND_REFUSED: /* the old one goes too: the data that follow are not its */
         WR_REFUSED(msg, pend->why);
@@ -77,9 +77,9 @@ bool wr_message_settled(struct wr_msg *msg, size_t at)
         return false;
     struct wr_stream *stream = wr_stream_of(msg);
     const struct wr_tmpl *tmpl = stream ? wr_stream_tmpl(stream, wr_be16(p)) : NULL;
-    if (!tmpl || !tmpl->settled || stream->expires_ns <= msg->now_ns || stream->exporter->held)
+    if (!tmpl || !tmpl->settled || stream->expires_ns <= msg->now_ns || stream->held)
         return false;
-    stream->used_ns = stream->exporter->used_ns = msg->now_ns;
+    stream->used_ns = msg->now_ns;
     msg->stream = msg->dec->last = stream;
     msg->exporter = stream->exporter;
     wr_rows_decode(msg, tmpl, p + 4, msg->len - at - 4);
@@ -103,4 +103,6 @@ void wr_sets_apply(struct wr_msg *msg, size_t at)
             data_set(msg, id, p + 4, len - 4);
         at += len; /* ids that mean nothing are stepped over by their length (RFC 7011 3.3.2) */
     }
+    if (dec->npends)
+        wr_stream_share(dec, msg->stream);
 }

@@ -319,6 +319,7 @@ static double crowd(uint32_t n, const struct wr_scan *scan)
         seq[x] = 0;
     }
     struct wr_flow_coming coming[WR_FLOW_FORESEEN];
+    uint64_t rejected[WR_FLOW_NREJECTS] = {0};
     for (int pass = 0; pass < 5; pass++) {
         double t = now_ns();
         for (uint32_t i = 0; i < CROWD_MESSAGES; i++) {
@@ -330,15 +331,13 @@ static double crowd(uint32_t n, const struct wr_scan *scan)
             memcpy(d->at + 16, &id, 2);
             memcpy(peer.addr, &x, sizeof x);
             seq[x] += RECORDS;
-            coming[in_batch] = (struct wr_flow_coming){peer, d->at, d->len};
+            coming[in_batch] = (struct wr_flow_coming){.peer = peer, .data = d->at, .len = d->len};
             if (in_batch < WR_FLOW_FORESEEN - 1)
                 continue;
-            wr_flow_foresee(dec, coming,
-                            WR_FLOW_FORESEEN); /* as the collector does with what it receives together */
+            wr_flow_foresee(dec, coming, WR_FLOW_FORESEEN); /* as the collector does with what it receives together */
             rows.n = 0;
             for (uint32_t k = 0; k < WR_FLOW_FORESEEN; k++)
-                wr_flow_decode(dec, &coming[k].peer, coming[k].data, coming[k].len,
-                               INT64_C(1700000001) * 1000000000, &rows);
+                wr_flow_decode_train(dec, &coming[k], INT64_C(1700000001) * 1000000000, &rows, rejected);
         }
         t = (now_ns() - t) / ((double)CROWD_MESSAGES * RECORDS);
         best = t < best ? t : best;

@@ -550,8 +550,9 @@ Test(templates, foreseen_messages_decode_as_others)
             set(&each[i], 256);
             add_flow(&each[i], 0x0a000001 + who, 0x0a000002, 3000, 25, round);
             set_end(&each[i]);
-            coming[i] = (struct wr_flow_coming){peer_of((uint8_t)(1 + who), 2055), each[i].at,
-                                                random >> 61 ? each[i].len : random % 30};
+            coming[i] = (struct wr_flow_coming){.peer = peer_of((uint8_t)(1 + who), 2055),
+                                                .data = each[i].at,
+                                                .len = random >> 61 ? each[i].len : random % 30};
         }
         wr_flow_foresee(with, coming, N);
         for (unsigned i = 0; i < N; i++) {
