@@ -71,7 +71,7 @@ void wr_meter_free(struct wr_meter *meter);
 /* Appends the flows that ended before this packet. */
 enum wr_err wr_meter_packet(struct wr_meter *meter, const struct wr_packet *packet,
                             struct wr_flow_vec *out) WR_MUST_CHECK;
-/* End of the capture: appends every flow (end reason 4), the longest silent first. */
+/* End of the capture: appends every flow (end reason 4), the longest silent first; the meter is as new. */
 enum wr_err wr_meter_flush(struct wr_meter *meter, struct wr_flow_vec *out) WR_MUST_CHECK;
 
 #endif

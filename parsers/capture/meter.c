@@ -287,5 +287,6 @@ enum wr_err wr_meter_flush(struct wr_meter *meter, struct wr_flow_vec *out)
         if (err)
             return err;
     }
+    meter->now = 0;
     return WR_OK;
 }

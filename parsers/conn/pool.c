@@ -43,7 +43,7 @@ void wr_pool_fini(struct wr_pool *pool)
 /* tag 0 .. 2^32-1, item WR_NONE = empty slot. */
 static bool index_grow(struct wr_index *ix)
 {
-    uint32_t cap = ix->slot ? (ix->mask + 1) * 2 : 1024;
+    uint32_t cap = ix->slot ? (ix->mask + 1) * 2 : WR_INDEX_FIRST;
     if (cap == 0)
         return false;
     struct wr_slot *slot = malloc((size_t)cap * sizeof *slot);

@@ -43,7 +43,12 @@ struct wr_pool {
 uint32_t wr_pool_take(struct wr_pool *pool); /* zeroed; WR_NONE when out of memory */
 void wr_pool_give(struct wr_pool *pool, uint32_t i);
 void wr_pool_fini(struct wr_pool *pool);
-enum { WR_POOL_SHIFT = 10 };
+/* Builds that look at everything begin small, so that every test grows what it fills. */
+#if defined WR_CHECKS && WR_CHECKS >= 2
+enum { WR_POOL_SHIFT = 3, WR_INDEX_FIRST = 16 };
+#else
+enum { WR_POOL_SHIFT = 10, WR_INDEX_FIRST = 1024 };
+#endif
 static inline void *wr_pool_at(const struct wr_pool *pool, uint32_t i)
 {
     return pool->block[i >> WR_POOL_SHIFT] + (size_t)(i & ((1u << WR_POOL_SHIFT) - 1)) * pool->size;

@@ -1,6 +1,6 @@
-/* A byte stream of a stranger, whole and in pieces: every byte is counted once, frames lie in the input, and
- * without wrong counts the frames do not depend on how the bytes arrived. The first byte is the size of the
- * pieces and, in its upper bit, a small limit. */
+/* A byte stream of a stranger, whole and in pieces: every byte is counted once, frames lie in the
+ * input, and without wrong counts the frames do not depend on how the bytes arrived. The first byte
+ * is the size of the pieces and, in its upper bit, a small limit. */
 #include "base/buf.h"
 #include "parsers/log/log.h"
 
@@ -28,8 +28,8 @@ static void run(struct wr_framing *f, const char *data, size_t len, size_t step,
         have = len - have < step ? len : have + step;
     }
     WR_ASSERT(at == len && f->stats.bytes == len);
-    WR_ASSERT(f->stats.bytes ==
-              f->stats.frame_bytes + f->stats.framing_bytes + f->stats.filler_bytes + f->stats.skipped_bytes);
+    WR_ASSERT(f->stats.bytes == f->stats.frame_bytes + f->stats.framing_bytes +
+                                    f->stats.filler_bytes + f->stats.skipped_bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -40,13 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data + 1;
     size--;
     struct wr_framing whole = {.max_frame = max}, pieces = {.max_frame = max};
-    struct wr_buf a = {0}, b = {0};
+    static struct wr_buf a, b;
+    wr_buf_reset(&a);
+    wr_buf_reset(&b);
     run(&whole, text, size, size ? size : 1, &a);
     run(&pieces, text, size, step, &b);
     if (!whole.stats.octet_count_wrong)
         WR_ASSERT(a.len == b.len && (a.len == 0 || !memcmp(a.data, b.data, a.len)));
-    wr_buf_fini(&a);
-    wr_buf_fini(&b);
 
     size_t pos = 0, n;
     const char *frame;
