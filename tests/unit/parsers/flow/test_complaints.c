@@ -88,6 +88,137 @@ Test(complaints, c07_restart_and_expiry_of_one_exporter_touch_no_other)
     bench_end(&b);
 }
 
+/* Five thousand exporters behind one domain and template id, two layouts: enough that some share a
+ * bucket. */
+Test(complaints, c05_exporters_are_told_apart_by_every_octet_of_their_address)
+{
+    enum { EXPORTERS = 5000 };
+    struct bench b = bench_new();
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t x = 0; x < EXPORTERS; x++) {
+            b.peer = peer_of(1, 2055);
+            b.peer.addr[14] = (uint8_t)(x >> 8);
+            b.peer.addr[15] = (uint8_t)x;
+            begin(&m, 10, 0, 1);
+            if (pass == 0 && x % 2)
+                TEMPLATE(&m, 256, FLOW_FIELDS);
+            else if (pass == 0)
+                TEMPLATE(&m, 256, 12, 4, 8, 4, 7, 2, 11, 2, 4, 1, 1, 4);
+            else {
+                set(&m, 256);
+                add_flow(&m, 1, 2, 3, 25, 7);
+                set_end(&m);
+            }
+            cr_assert(bench_send(&b, &m));
+        }
+    cr_assert_eq(b.vec.n, EXPORTERS);
+    for (uint32_t x = 0; x < EXPORTERS; x++) {
+        cr_assert_eq(b.vec.at[x].src[3], x % 2 ? 1 : 2, "exporter %u", x);
+        cr_assert_eq(b.vec.at[x].exporter[15], (uint8_t)x);
+    }
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates_changed, 0);
+    bench_end(&b);
+}
+
+/* A template in a message of IPFIX or v9 that was sent `later` seconds after the usual time. */
+static void at_time(struct bench *b, uint16_t version, uint32_t later)
+{
+    const size_t secs = version == 9 ? 8 : 4;
+    for (int i = 0; i < 4; i++) {
+        m.at[secs + (size_t)i] = (uint8_t)((EXPORT_S + later) >> (24 - 8 * i));
+        if (version == 9)
+            m.at[4 + i] = (uint8_t)((UPTIME_MS + later * 1000) >> (24 - 8 * i));
+    }
+    cr_assert(bench_send(b, &m));
+}
+
+Test(complaints, c06_held_data_keep_the_time_of_their_own_message)
+{
+    for (uint16_t version = 9; version <= 10; version++) {
+        struct bench b = bench_new();
+        begin(&m, version, 0, 1);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 25, 7);
+        put(&m, version == 9 ? UPTIME_MS - 400 : 400000,
+            4); /* uptime, or microseconds before the export */
+        set_end(&m);
+        at_time(&b, version, 0);
+        cr_assert_eq(b.vec.n, 0);
+        begin(&m, version, 1, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS, version == 9 ? 22 : 158, 4);
+        b.now_ns += SECONDS(30);
+        at_time(&b, version, 30);
+        cr_assert_eq(b.vec.n, 1);
+        cr_expect_eq(b.vec.at[0].start_ns, SECONDS(EXPORT_S) - 400 * INT64_C(1000000),
+                     "v%u: %ld ms off", version,
+                     (long)((b.vec.at[0].start_ns - SECONDS(EXPORT_S)) / 1000000 + 400));
+        cr_expect_eq(b.vec.at[0].export_ns, SECONDS(EXPORT_S));
+        bench_end(&b);
+    }
+}
+
+/* What was stored at the last stop is history once the exporter has sent its own, for its other
+ * ports too. */
+Test(complaints, c04_a_stored_template_goes_when_the_exporter_sends_another)
+{
+    struct bench b = bench_new(), after = bench_new();
+    struct wr_buf saved = {0};
+    told(&b, 0);
+    wr_flow_decoder_save(b.dec, &saved);
+    cr_assert_eq(wr_flow_decoder_load(after.dec, saved.data, saved.len), WR_OK);
+    wr_buf_fini(&saved);
+    cr_expect_eq(rows(&after, 0), 1);
+    begin(&m, 10, 1, 1);
+    TEMPLATE(&m, 256, 12, 4, 8, 4, 7, 2, 11, 2, 4, 1, 1, 4);
+    cr_assert(bench_send(&after, &m));
+    after.peer.port = 999; /* a line card that sends data alone */
+    cr_expect_eq(rows(&after, 0), 1);
+    cr_expect_eq(after.vec.at[after.vec.n - 1].src[3], 2, "by the new template");
+    bench_end(&b);
+    bench_end(&after);
+}
+
+/* A definition of another port whose fields vary in length is used only when a record fits; else
+ * the data wait. */
+Test(complaints, c08_too_few_octets_for_another_ports_template_wait)
+{
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 1);
+    TEMPLATE(&m, 256, 8, 4, 12, 4, 96, 65535);
+    cr_assert(bench_send(&b, &m));
+    b.peer.port = 999;
+    begin(&m, 10, 0, 1);
+    set(&m, 256);
+    put(&m, 1, 4);
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->sets_held, 1);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->set_no_record, 0);
+    cr_expect_eq(b.vec.n, 0);
+    bench_end(&b);
+}
+
+/* IPFIX with the boot time, 60 days ago: the uptime of 32 bits has wrapped since, once. */
+Test(complaints, c12_an_uptime_that_wrapped_since_boot)
+{
+    const uint64_t up_ms = UINT64_C(60) * 86400 * 1000;
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 1);
+    TEMPLATE(&m, 256, FLOW_FIELDS, 160, 8, 22, 4, 21, 4);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 3, 25, 7);
+    put(&m, EXPORT_S * UINT64_C(1000) - up_ms, 8);
+    put(&m, (up_ms - 9000) & UINT32_MAX, 4);
+    put(&m, (up_ms - 5000) & UINT32_MAX, 4);
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    cr_expect_eq(b.vec.at[0].start_ns, SECONDS(EXPORT_S - 9));
+    cr_expect_eq(b.vec.at[0].end_ns, SECONDS(EXPORT_S - 5));
+    cr_expect_not(b.vec.at[0].flags & WR_FLOW_TIME_APPROX);
+    bench_end(&b);
+}
+
 static size_t template_bytes(const struct wr_flow_decoder *dec)
 {
     struct wr_buf out = {0};

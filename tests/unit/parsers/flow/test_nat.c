@@ -269,3 +269,31 @@ Test(nat, lengths_and_ranges_that_cannot_be)
             cr_expect(!nat.first && !nat.last);
     bench_end(&b);
 }
+
+/* natEvent's values as IANA has them (RFC 8158 4.3); 1 and 2 are its forerunners'. */
+Test(nat, every_event_begins_ends_or_says_that_nothing_was_left)
+{
+    static const uint8_t means[] = {
+        [1] = WR_NAT_CREATE,     [2] = WR_NAT_DELETE,  [3] = WR_NAT_EXHAUSTED,
+        [4] = WR_NAT_CREATE,     [5] = WR_NAT_DELETE,  [6] = WR_NAT_CREATE,
+        [7] = WR_NAT_DELETE,     [8] = WR_NAT_CREATE,  [9] = WR_NAT_DELETE,
+        [10] = WR_NAT_CREATE,    [11] = WR_NAT_DELETE, [12] = WR_NAT_EXHAUSTED,
+        [13] = WR_NAT_EXHAUSTED, [14] = WR_NAT_CREATE, [15] = WR_NAT_DELETE,
+        [16] = WR_NAT_CREATE,    [17] = WR_NAT_DELETE, [18] = WR_NAT_EXHAUSTED};
+    struct bench b = nat_bench();
+    static struct message m;
+    begin(&m, 9, 1, 0);
+    NEL;
+    set(&m, 259);
+    for (uint8_t event = 1; event < sizeof means; event++)
+        nel(&m, UINT64_C(1700000000123), 61000, 25, event);
+    set_end(&m);
+    give(&b, &m);
+    cr_assert_eq(b.vec.n, sizeof means - 1);
+    for (uint8_t event = 1; event < sizeof means; event++) {
+        struct wr_nat nat;
+        cr_assert(nat_of(&b, event - 1U, &nat));
+        cr_expect_eq(nat.event, means[event], "event %u", event);
+    }
+    bench_end(&b);
+}
