@@ -3,6 +3,7 @@
  * state */
 #include "rules/exec/decorate.h"
 #include "rules/exec/dispatch.h"
+#include "rules/exec/prefix.h"
 #include "rules/exec/scratch.h"
 #include "rules/exec/window.h"
 
@@ -30,6 +31,7 @@ struct wr_engine {
     struct runner *runner; /* one a rule */
     uint32_t n, nlegs;
     struct wr_dispatch *dispatch[WR_NTABLES]; /* made with a table's first batch */
+    struct wr_prefixes *prefixes[WR_NTABLES]; /* what legs have in common; made with it */
     struct wr_sel *sel;                       /* rows of the batch for each leg of each rule */
     bool arrival[WR_NTABLES];                 /* a rule reads ingestion_time() */
     int64_t now, due;                         /* due: no runner is before */
@@ -153,8 +155,10 @@ void wr_engine_free(struct wr_engine *engine)
         return;
     runners_free(engine->runner, engine->n);
     wr_scratch_free(engine->scratch);
-    for (int t = 0; t < WR_NTABLES; t++)
+    for (int t = 0; t < WR_NTABLES; t++) {
         wr_dispatch_free(engine->dispatch[t]);
+        wr_prefixes_free(engine->prefixes[t]);
+    }
     free(engine->sel);
     free(engine->rule_of);
     wr_ruleset_unref(engine->set);
@@ -166,22 +170,48 @@ static bool reads(const struct runner *r, enum wr_table table)
     return r->window ? wr_window_reads(r->window, table) : wr_stream_reads(r->stream, table);
 }
 
-static struct wr_dispatch *dispatch_of(struct wr_engine *e, enum wr_table table)
+/* What streams of one leg have in common. NULL when out of memory. */
+static struct wr_prefixes *prefixes_of(const struct wr_engine *e, enum wr_table table)
+{
+    struct wr_prefix_rule *legs = calloc(e->nlegs + 1u, sizeof *legs);
+    for (uint32_t i = 0; legs && i < e->n; i++) {
+        const struct runner *r = &e->runner[i];
+        if (!r->stream || wr_stream_legs(r->stream) != 1)
+            continue;
+        struct wr_prefix_rule *leg = &legs[r->first];
+        leg->top = wr_stream_leg(r->stream, 0, table);
+        leg->ops = wr_stream_prefix(r->stream, 0, &leg->nops);
+        leg->wanted = &wr_ruleset_rule(e->set, i)->plan->scans[table].wanted;
+    }
+    struct wr_prefixes *p = legs ? wr_prefixes_new(table, legs, e->nlegs) : NULL;
+    free(legs);
+    return p;
+}
+
+/* Readers of the table, what they share, and who is woken by which row. False when out of memory. */
+static bool make_dispatch(struct wr_engine *e, enum wr_table table)
 {
     struct wr_dispatch_rule *legs = calloc(e->nlegs + 1u, sizeof *legs);
+    struct wr_prefixes *shared = legs ? prefixes_of(e, table) : NULL;
     e->readers[table] = 0;
-    for (uint32_t i = 0; legs && i < e->n; i++) {
+    for (uint32_t i = 0; shared && i < e->n; i++) {
         const struct runner *r = &e->runner[i];
         const struct wr_plan *plan = wr_ruleset_rule(e->set, i)->plan;
         e->readers[table] += reads(r, table);
         for (uint32_t l = 0; r->stream && l < wr_stream_legs(r->stream); l++)
-            legs[r->first + l].root = wr_stream_leg(r->stream, l, table);
+            if (!wr_prefixes_follows(shared, r->first + l)) /* else it is woken with the first */
+                legs[r->first + l].root = wr_stream_leg(r->stream, l, table);
         if (r->window && reads(r, table))
             legs[r->first] = (struct wr_dispatch_rule){plan->root, plan->subs, plan->nsubs};
     }
-    struct wr_dispatch *d = legs ? wr_dispatch_new(table, legs, e->nlegs) : NULL;
+    e->dispatch[table] = shared ? wr_dispatch_new(table, legs, e->nlegs) : NULL;
     free(legs);
-    return d;
+    if (!e->dispatch[table]) {
+        wr_prefixes_free(shared);
+        return false;
+    }
+    e->prefixes[table] = shared;
+    return true;
 }
 
 /* When these rows came, unless they know. */
@@ -284,35 +314,82 @@ static inline void touch_ahead(const struct wr_engine *e, const uint32_t *legs, 
         wr_stream_prefetch(r->stream);
 }
 
+/* Rows of a batch for the rules of a leg. */
+struct wake {
+    enum wr_table table;
+    const struct wr_batch *batch;
+    uint64_t clock; /* when the last one was done */
+};
+
+static enum wr_err wake(struct wr_engine *e, struct wake *w, uint32_t rule, const struct wr_sel *sel)
+{
+    struct runner *r = &e->runner[rule];
+    bound(e, r);
+    enum wr_err err = r->window ? wr_window_consume_rows(r->window, w->table, w->batch, sel, e->now)
+                                : wr_stream_consume_rows(r->stream, w->table, w->batch, sel, e->now);
+    charge(e, r, &w->clock);
+    return err;
+}
+
+/* Rules that begin alike: what they share once, then each its own. */
+static enum wr_err wake_group(struct wr_engine *e, struct wake *w, const uint32_t *legs, uint32_t n)
+{
+    struct wr_prefixes *p = e->prefixes[w->table];
+    const struct wr_sel *sel = &e->sel[legs[0]];
+    struct wr_eval ev = {.arena = e->scratch->shared, .now = e->now};
+    bool each = !wr_prefixes_may(p, w->batch, sel); /* each goes the whole way */
+    enum wr_err err = WR_OK;
+    if (!each) {
+        wr_arena_reset(e->scratch->shared);
+        err = wr_prefixes_begin(p, legs[0], w->batch, sel, &ev) ? WR_OK : WR_ENOMEM;
+    }
+    for (uint32_t k = 0; k < n && !err; k++) {
+        uint32_t rule = e->rule_of[legs[k]];
+        struct runner *r = &e->runner[rule];
+        struct wr_prefix_rows rows;
+        r->rows += sel->n;
+        if (each) {
+            err = wake(e, w, rule, sel);
+            continue;
+        }
+        if (!wr_prefixes_rows(p, legs[k], &rows))
+            return WR_ENOMEM;
+        bound(e, r);
+        err = wr_stream_consume_rest(r->stream, &rows, e->now);
+        charge(e, r, &w->clock);
+    }
+    return err;
+}
+
 enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, struct wr_batch *batch,
                               int64_t now)
 {
     struct wr_engine *e = engine;
-    struct wr_dispatch **d = &e->dispatch[table];
     const uint32_t *legs;
     uint32_t n;
-    if (!*d)
-        *d = dispatch_of(e, table);
-    if (!*d || !wr_dispatch_rows(*d, batch, e->sel, &legs, &n))
+    if ((!e->dispatch[table] && !make_dispatch(e, table)) ||
+        !wr_dispatch_rows(e->dispatch[table], batch, e->sel, &legs, &n))
         return WR_ENOMEM;
     if (e->arrival[table])
         tell_arrival(table, batch, now);
     e->now = now > e->now ? now : e->now;
     e->rows_in += (uint64_t)batch->sel.n * e->readers[table];
     e->turn++;
-    uint64_t clock = e->opts.clock_ns && n ? e->opts.clock_ns() : 0;
+    struct wake w = {table, batch, e->opts.clock_ns && n ? e->opts.clock_ns() : 0};
     for (uint32_t k = 0; k < n; k++) {
-        struct runner *r = &e->runner[e->rule_of[legs[k]]];
+        uint32_t rule = e->rule_of[legs[k]], together;
+        struct runner *r = &e->runner[rule];
+        const uint32_t *group = wr_prefixes_group(e->prefixes[table], legs[k], &together);
+        enum wr_err err = WR_OK;
         touch_ahead(e, legs, k, n);
-        const struct wr_sel *sel = &e->sel[r->first];
-        r->rows += e->sel[legs[k]].n;
-        if (r->turn == e->turn) /* another leg of it */
-            continue;
-        r->turn = e->turn;
-        bound(e, r);
-        enum wr_err err = r->window ? wr_window_consume_rows(r->window, table, batch, sel, e->now)
-                                    : wr_stream_consume_rows(r->stream, table, batch, sel, e->now);
-        charge(e, r, &clock);
+        if (group) {
+            err = wake_group(e, &w, group, together);
+        } else {
+            r->rows += e->sel[legs[k]].n;
+            if (r->turn != e->turn) /* else another leg of it */
+                err = wake(e, &w, rule, &e->sel[r->first]);
+            r->turn = e->turn;
+        }
         if (err)
             return err;
     }

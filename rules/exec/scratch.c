@@ -18,7 +18,8 @@ struct wr_scratch *wr_scratch_new(void)
         return NULL;
     s->batch = wr_arena_new(BATCH_ARENA);
     s->row = wr_arena_new(ROW_ARENA);
-    if (s->batch && s->row)
+    s->shared = wr_arena_new(BATCH_ARENA);
+    if (s->batch && s->row && s->shared)
         return s;
     wr_scratch_free(s);
     return NULL;
@@ -35,6 +36,7 @@ void wr_scratch_free(struct wr_scratch *scratch)
         }
     wr_arena_free(scratch->batch);
     wr_arena_free(scratch->row);
+    wr_arena_free(scratch->shared);
     wr_keys_fini(&scratch->keys);
     free(scratch);
 }

@@ -12,6 +12,7 @@ enum wr_scratch_piece { WR_SCRATCH_BLOCK, WR_SCRATCH_FEW, WR_SCRATCH_CODED, WR_S
 
 struct wr_scratch {
     struct wr_arena *batch, *row; /* while a batch is at hand; while one group is */
+    struct wr_arena *shared;      /* while a batch is in the hands of several, one after the other */
     struct wr_packed_keys keys;   /* of a block of rows */
     struct wr_scratch_area *area[WR_SCRATCH_PIECES];
 };

@@ -1,5 +1,6 @@
 #include "rules/exec/best.h"
 #include "rules/exec/key.h"
+#include "rules/exec/prefix.h"
 #include "rules/exec/rows.h"
 #include "rules/exec/state.h"
 #include "rules/exec/summarize.h"
@@ -16,24 +17,6 @@ void wr_stream_incomplete(struct wr_stream *stream, int64_t now)
     int64_t until = stream->window ? now + stream->window : INT64_MAX;
     if (stream->summarize && until > stream->inexact_until)
         stream->inexact_until = until;
-}
-
-bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table)
-{
-    for (uint32_t i = 0; i < stream->nlegs; i++)
-        if (stream->legs[i].table == table)
-            return true;
-    return false;
-}
-
-uint32_t wr_stream_legs(const struct wr_stream *stream)
-{
-    return stream->nlegs;
-}
-
-const struct wr_op *wr_stream_leg(const struct wr_stream *stream, uint32_t leg, enum wr_table table)
-{
-    return stream->legs[leg].table == table ? stream->legs[leg].top : NULL;
 }
 
 /* What one look at a batch gives: the rows that passed, their keys and arguments. */
@@ -489,33 +472,55 @@ static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, c
     return err ? err : s->ev.err;
 }
 
+/* What the plan reads beside its rows, as it is now. *ret_lost: it is beyond the bounds, and nothing can be said of `n` rows. */
+static enum wr_err read_lists(struct wr_stream *s, uint32_t n, bool *ret_lost)
+{
+    enum wr_err err = s->lists ? wr_lists_now(s->lists, s->now, &s->ev.subs) : WR_OK;
+    *ret_lost = s->lists && !s->ev.subs;
+    if (*ret_lost && err != WR_ENOMEM)
+        s->stats.evicted += n;
+    return err == WR_ENOMEM ? err : WR_OK;
+}
+
 enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *given, int64_t now)
 {
     struct wr_stream *s = stream;
     enum wr_err err = wr_stream_advance(s, now);
     uint32_t n = 0;
+    bool lost = false;
     s->stats.rows_in += batch->sel.n;
     for (uint32_t i = 0; i < s->nlegs; i++)
         n += s->legs[i].table == table ? given[i].n : 0;
-    if (err || !n)
-        return err;
-    if (s->lists) {
-        err = wr_lists_now(s->lists, s->now, &s->ev.subs);
-        if (err == WR_ENOMEM)
-            return err;
-        if (!s->ev.subs) {
-            s->stats.evicted += n; /* a list beyond the bounds: nothing can be said of these rows */
-            return WR_OK;
-        }
-    }
-    err = WR_OK;
-    for (uint32_t i = 0; i < s->nlegs && !err; i++) {
+    if (!err && n)
+        err = read_lists(s, n, &lost);
+    for (uint32_t i = 0; i < s->nlegs && n && !err && !lost; i++) {
         s->leg = &s->legs[i];
         if (s->leg->table == table && given[i].n)
             err = leg_rows(s, batch, &given[i]);
     }
     return err;
+}
+
+enum wr_err wr_stream_consume_rest(struct wr_stream *stream, const struct wr_prefix_rows *rows, int64_t now)
+{
+    struct wr_stream *s = stream;
+    struct view v;
+    bool lost = false;
+    enum wr_err err = wr_stream_advance(s, now);
+    s->stats.rows_in += rows->sel.n;
+    if (!err && rows->sel.n)
+        err = read_lists(s, rows->sel.n, &lost);
+    if (err || !rows->sel.n || lost)
+        return err;
+    struct wr_sub_result *subs = s->ev.subs;
+    s->leg = s->legs;
+    wr_arena_reset(s->batch_arena);
+    s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = rows->batch->nrows, .subs = subs};
+    if (!look(s, rows->batch, rows->cols, rows->at, &rows->sel, &v))
+        return WR_ENOMEM;
+    err = new_rows(s, rows->batch, &v);
+    return err ? err : s->ev.err;
 }
 
 enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch, int64_t now)

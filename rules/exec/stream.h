@@ -36,6 +36,11 @@ enum wr_err wr_stream_consume(struct wr_stream *stream, enum wr_table table, con
 /* The same when only these rows of the batch can matter (dispatch.h), one selection a leg. */
 enum wr_err wr_stream_consume_rows(struct wr_stream *stream, enum wr_table table, const struct wr_batch *batch,
                                    const struct wr_sel *rows, int64_t now) WR_MUST_CHECK;
+/* The same for a stream of one leg, whose first operators are done (prefix.h). */
+struct wr_prefix_rows;
+enum wr_err wr_stream_consume_rest(struct wr_stream *stream, const struct wr_prefix_rows *rows, int64_t now) WR_MUST_CHECK;
+/* What the rows of a leg go through first, in order; of the stream. */
+const struct wr_op *const *wr_stream_prefix(const struct wr_stream *stream, uint32_t leg, uint32_t *ret_n);
 enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now) WR_MUST_CHECK;
 /* The bound of its state from here on. */
 void wr_stream_bound(struct wr_stream *stream, size_t memory_bytes);

@@ -382,3 +382,29 @@ void wr_stream_free(struct wr_stream *stream)
     free(stream->key_valid);
     free(stream);
 }
+
+/* ---- what it reads ---------------------------------------------------------------------------------------- */
+
+bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table)
+{
+    for (uint32_t i = 0; i < stream->nlegs; i++)
+        if (stream->legs[i].table == table)
+            return true;
+    return false;
+}
+
+uint32_t wr_stream_legs(const struct wr_stream *stream)
+{
+    return stream->nlegs;
+}
+
+const struct wr_op *wr_stream_leg(const struct wr_stream *stream, uint32_t leg, enum wr_table table)
+{
+    return stream->legs[leg].table == table ? stream->legs[leg].top : NULL;
+}
+
+const struct wr_op *const *wr_stream_prefix(const struct wr_stream *stream, uint32_t leg, uint32_t *ret_n)
+{
+    *ret_n = stream->legs[leg].nprefix;
+    return stream->legs[leg].prefix;
+}

@@ -2,6 +2,7 @@
  * build:
  *   bench_ruleset filter          rows/s through one rule with an integer and a text test
  *   bench_ruleset rules [N]       time of a row with N (500) rules over DeviceNetworkEvents, and with the first of them
+ *   bench_ruleset prefix [N]      time of a row with N (100) rules that begin with the same filter and columns, and with one
  *   bench_ruleset compile FILE..  time to compile each rule file
  *   bench_ruleset sample SECONDS RATE FILE..  time of an event with the rules of these files (.csv: a watchlist of the file's
  *                                 name) and with the first of them: RATE endpoint events and as many flows a second, half as
@@ -83,14 +84,26 @@ static void rule_text(uint32_t i, struct wr_buf *out)
     }
 }
 
-static struct wr_ruleset *rules_new(uint32_t n, struct wr_diags *diags)
+/* As detections that look at the same traffic do: what they begin with is the same, what they ask of it is not. */
+static void alike_text(uint32_t i, struct wr_buf *out)
+{
+    wr_buf_fmt(out,
+               "DeviceNetworkEvents | where Timestamp > ago(1h)\n"
+               "| where InitiatingProcessFileName =~ 'program0' and RemotePort in (443, 80, 53)\n"
+               "| extend Host = tostring(split(RemoteUrl, '/')[0]), Page = tolower(extract(@'/(\\d+)$', 1, RemoteUrl))\n"
+               "| where strlen(Page) > 0\n"
+               "| where Host == 'h%u' or Page == 'p%u' | summarize N = count() by DeviceName, Host | where N > %u",
+               i, i, i);
+}
+
+static struct wr_ruleset *rules_new(uint32_t n, void (*text_of)(uint32_t i, struct wr_buf *out), struct wr_diags *diags)
 {
     struct wr_ruleset *set = wr_ruleset_new();
     struct wr_buf text = {0}, name = {0};
     for (uint32_t i = 0; set && i < n; i++) {
         wr_buf_reset(&text);
         wr_buf_reset(&name);
-        rule_text(i, &text);
+        text_of(i, &text);
         wr_buf_fmt(&name, "rule%u.kql", i);
         if (wr_ruleset_add(set, name.data, text.data, text.len, diags) != WR_OK) {
             fprintf(stderr, "rule %u is refused\n", i);
@@ -127,10 +140,10 @@ static double time_rules(struct wr_ruleset *set)
     return ns[RUNS / 2];
 }
 
-static int many(uint32_t n, struct wr_diags *diags)
+static int many(uint32_t n, void (*text)(uint32_t i, struct wr_buf *out), struct wr_diags *diags)
 {
     double t = bench_seconds();
-    struct wr_ruleset *all = rules_new(n, diags), *one = rules_new(1, diags);
+    struct wr_ruleset *all = rules_new(n, text, diags), *one = rules_new(1, text, diags);
     double compiled = (bench_seconds() - t) * 1e3 / (n + 1);
     fill_all(wr_ruleset_scan(all, WR_TABLE_DEVICE_NETWORK_EVENTS));
     double a = time_rules(one), b = time_rules(all);
@@ -422,7 +435,8 @@ int main(int argc, char **argv)
     if (argc < 2 || !wr_diags_init(&diags))
         return 2;
     int rc = strcmp(argv[1], "filter") == 0  ? filter(&diags)
-             : strcmp(argv[1], "rules") == 0 ? many(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 500, &diags)
+             : strcmp(argv[1], "rules") == 0 ? many(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 500, rule_text, &diags)
+             : strcmp(argv[1], "prefix") == 0 ? many(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 100, alike_text, &diags)
              : strcmp(argv[1], "compile") == 0 ? compile(argc - 2, argv + 2, &diags)
              : strcmp(argv[1], "sample") == 0 && argc > 4
                  ? sample((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10), argc - 4, argv + 4,
