@@ -117,16 +117,53 @@ static void look_at(const struct wr_json_val *record, const struct wr_maps *maps
 }
 
 /* A key that every layout of Sysmon's events has one of. */
-static bool may_be_sysmon(const struct wr_json_val *record, const struct wr_envelope *e)
+static bool has_sysmon_key(const struct wr_json_val *record, const struct wr_envelope *e)
 {
     struct wr_json_iter it = wr_json_begin(record);
     const char *key;
     size_t len;
     uint32_t at;
-    bool may = e->at[WR_ENV_EVENT_ID] != 0;
-    while (!may && wr_json_iter_key(&it, &key, &len, &at))
-        may = begins(key, len, "winlog") || begins(key, len, "source") || wr_event_xml_at(it.doc, at);
-    return may;
+    bool has = e->at[WR_ENV_EVENT_ID] != 0;
+    while (!has && wr_json_iter_key(&it, &key, &len, &at))
+        has = begins(key, len, "winlog") || begins(key, len, "source");
+    return has;
+}
+
+static bool has_xml(const struct wr_json_val *record)
+{
+    struct wr_json_iter it = wr_json_begin(record);
+    const char *key;
+    size_t len;
+    uint32_t at;
+    bool has = false;
+    while (it.doc->tagged && !has && wr_json_iter_key(&it, &key, &len, &at))
+        has = wr_event_xml_at(it.doc, at);
+    return has;
+}
+
+/* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of
+ * these. */
+static bool looks_like_row(const struct wr_envelope *e)
+{
+    return e->at[WR_ENV_ACTION] && e->at[WR_ENV_PROTOCOL] && e->at[WR_ENV_LOCAL] && !e->at[WR_ENV_LOGON];
+}
+
+/* Which keys the record has, as far as they say what it is; known for texts of one shape. */
+static struct wr_layout *layout_of(const struct wr_maps *maps, const struct wr_json_val *record, struct wr_event *ev)
+{
+    const struct wr_json_doc *doc = record->node.doc;
+    struct wr_layout *layout = &ev->layout[doc->shape % WR_LAYOUTS];
+    struct wr_envelope *e = &layout->envelope;
+    if (layout->shape && layout->shape == doc->shape && layout->record == record->node.at)
+        return layout;
+    *e = (struct wr_envelope){0};
+    look_at(record, maps, &ev->envelope_order, e);
+    layout->shape = e->twice ? 0 : doc->shape;
+    layout->record = record->node.at;
+    layout->columns = false;
+    layout->sysmon = has_sysmon_key(record, e);
+    layout->none = !e->at[WR_ENV_CATEGORY] && !e->at[WR_ENV_TYPE] && !looks_like_row(e) && !layout->sysmon;
+    return layout;
 }
 
 /* The value of a key; null when it is not there. */
@@ -147,15 +184,10 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     if (record->len > WR_JSON_MAX_KEYS)
         return WR_MAP_LIMIT;
     const struct wr_json_doc *doc = record->node.doc;
-    struct wr_layout *layout = &ev->layout[doc->shape % WR_LAYOUTS];
+    struct wr_layout *layout = layout_of(maps, record, ev);
     const struct wr_envelope *e = &layout->envelope;
-    if (!layout->shape || layout->shape != doc->shape || layout->record != record->node.at) {
-        layout->envelope = (struct wr_envelope){0};
-        look_at(record, maps, &ev->envelope_order, &layout->envelope);
-        layout->shape = e->twice ? 0 : doc->shape;
-        layout->record = record->node.at;
-        layout->columns = false;
-    }
+    if (layout->none && !doc->tagged)
+        return WR_MAP_NONE;
     struct wr_json_val category = member(doc, e, WR_ENV_CATEGORY),
                        type = member(doc, e, WR_ENV_TYPE), time = member(doc, e, WR_ENV_TIME);
     bool of_network = wr_val_is(&category, "AdvancedHunting-DeviceNetworkEvents");
@@ -179,11 +211,7 @@ enum wr_map wr_map_json(const struct wr_maps *maps, const struct wr_json_val *re
     if (category.type == WR_JSON_STR && category.len > sizeof hunting &&
         !memcmp(category.s, hunting, sizeof hunting - 1))
         return WR_MAP_NONE;
-    /* A row of advanced hunting has no envelope. Other Device* tables share many names, not all of
-     * these. */
-    if (process || wr_val_is(&type, "DeviceNetworkEvents") ||
-        (e->at[WR_ENV_ACTION] && e->at[WR_ENV_PROTOCOL] && e->at[WR_ENV_LOCAL] &&
-         !e->at[WR_ENV_LOGON]))
+    if (process || wr_val_is(&type, "DeviceNetworkEvents") || looks_like_row(e))
         return defender(columns, record, &time, layout, ev);
-    return may_be_sysmon(record, e) ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
+    return layout->sysmon || has_xml(record) ? wr_map_sysmon_json(maps, record, ev) : WR_MAP_NONE;
 }

@@ -34,6 +34,8 @@ struct wr_layout {
     uint64_t shape;  /* 0: nothing is known */
     uint32_t record; /* mark of its bracket */
     struct wr_envelope envelope;
+    bool sysmon;         /* a key that every layout of Sysmon's events has one of is there */
+    bool none;           /* no record like it is Defender's, or Sysmon's unless a text of it is XML */
     bool columns;        /* what follows is known */
     uint32_t properties; /* mark of their bracket */
     enum wr_table table;
@@ -45,6 +47,8 @@ struct wr_layout {
 /* One record on its way to a row of a table: for each column the value as it stands in the
  * document, or only where it stands there; read and converted when a predicate or a wanted column
  * needs it. Borrows from the JSON document, the frame and `scratch`. */
+struct wr_rows;
+struct wr_filter;
 struct wr_event {
     enum wr_table table;
     struct wr_colset have; /* columns that have a value */
@@ -56,8 +60,9 @@ struct wr_event {
     struct wr_layout layout[WR_LAYOUTS];
     int64_t time; /* ticks: column WR_TIME_COL */
     uint32_t dup_keys;
-    const struct wr_colset *need; /* of each table, what somebody reads; NULL: everything.
-                                     DeviceNetworkEvents is filled whole */
+    const struct wr_rows *rows;   /* where rows go, with the filters before them: what nobody reads is not filled;
+                                     NULL: everything is. DeviceNetworkEvents is filled whole */
+    const struct wr_filter *filter;
     struct wr_json *json;
     struct wr_arena *scratch;
 };

@@ -173,24 +173,12 @@ static enum wr_err refused_row(struct frame *f, enum wr_map map, const char *tex
     }
 }
 
-/* What anybody reads of each table: nothing else is made of a record's values. */
-static void need_columns(struct frame *f)
-{
-    struct wr_log *log = f->log;
-    log->ev.need = log->need;
-    for (int t = 0; t < WR_NTABLES; t++) {
-        const struct wr_batch *b = f->rows->of[t];
-        log->need[t] = b ? b->wanted : (struct wr_colset){0};
-        for (size_t w = 0; b && w < sizeof log->need->bits / sizeof *log->need->bits; w++)
-            log->need[t].bits[w] |= log->filter[t].cols.bits[w];
-    }
-}
-
 /* Rows by the data files of what the fields hold: at most one a table. NONE, MISSING: no row. */
 enum wr_err wr_frame_rows(struct frame *f, enum wr_map *ret_map)
 {
     struct wr_log *log = f->log;
-    need_columns(f);
+    log->ev.rows = f->rows;
+    log->ev.filter = log->filter;
     *ret_map = WR_MAP_NONE;
     for (;;) {
         enum wr_map map = wr_mappings_next(log->mappings, log->fields, &log->ev, &log->layout);

@@ -36,7 +36,6 @@ struct wr_log {
     const char *known; /* the frame that comes next, when it is parsed already: `root` */
     size_t known_len;
     struct wr_json_val root;
-    struct wr_colset need[WR_NTABLES]; /* columns of the frame's batches, and of the filters */
     struct wr_event ev;
 };
 

@@ -3,6 +3,7 @@
  * first, and of each table the first that holds fills a row. What no mapping reads is never looked into. */
 #include "parsers/log/audit.h"
 #include "parsers/log/mapping_internal.h"
+#include "parsers/log/rows.h"
 #include "parsers/log/sysmon.h"
 
 #include <inttypes.h>
@@ -279,10 +280,9 @@ static void find_may(const struct wr_mappings *m, struct wr_fields *f, uint64_t 
         may[i / 64] |= (uint64_t)may_take(&m->one[i], f) << (i % 64);
 }
 
+/* A mapping whose conditions ask for fields that are there. */
 static bool takes(const struct map_one *one, struct wr_fields *f)
 {
-    if (!may_take(one, f))
-        return false;
     for (uint32_t i = 0; i < one->ntests; i++)
         if (!holds(f, &one->tests[i]))
             return false;
@@ -367,7 +367,31 @@ static bool is_needed(const struct map_pick *p, const struct wr_colset *need)
     return p->col == WR_TIME_COL || wr_colset_has(need, p->col) || (p->col2 != WR_NO_COL && wr_colset_has(need, p->col2));
 }
 
-static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr_event *ev)
+/* What is read of the event's table: by who takes the rows, and by the filter before them. */
+static struct wr_colset columns_read(const struct wr_event *ev)
+{
+    const struct wr_batch *b = ev->rows->of[ev->table];
+    struct wr_colset need = ev->filter[ev->table].cols;
+    for (size_t w = 0; b && w < sizeof need.bits / sizeof *need.bits; w++)
+        need.bits[w] |= b->wanted.bits[w];
+    return need;
+}
+
+/* Fills what somebody reads. */
+static void fill_needed(const struct map_one *one, struct wr_fields *f, struct map_needed *needed, struct wr_event *ev)
+{
+    const struct wr_colset need = columns_read(ev);
+    if (!needed->known || memcmp(&needed->need, &need, sizeof need) != 0) {
+        *needed = (struct map_needed){.known = true, .need = need};
+        for (uint32_t i = 0; i < one->npicks; i++)
+            needed->picks[i / 64] |= (uint64_t)is_needed(&one->picks[i], &need) << (i % 64);
+    }
+    for (uint32_t w = 0; w < MAP_PICKS / 64; w++)
+        for (uint64_t todo = needed->picks[w]; todo; todo &= todo - 1)
+            wr_map_fill(&one->picks[w * 64 + (unsigned)__builtin_ctzll(todo)], f, ev);
+}
+
+static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct map_needed *needed, struct wr_event *ev)
 {
     wr_event_start(ev, one->table);
     f->looked_up |= one->recall.id || one->remember.id;
@@ -378,9 +402,10 @@ static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct wr
     if (one->remember.id)
         wr_map_remember(f, &one->remember, ev);
     bool connection = one->table == WR_TABLE_DEVICE_NETWORK_EVENTS;
-    const struct wr_colset *need = ev->need && !connection ? &ev->need[one->table] : NULL;
-    for (uint32_t i = 0; i < one->npicks; i++)
-        if (!need || is_needed(&one->picks[i], need))
+    if (ev->rows && !connection && one->npicks <= MAP_PICKS)
+        fill_needed(one, f, needed, ev);
+    else
+        for (uint32_t i = 0; i < one->npicks; i++)
             wr_map_fill(&one->picks[i], f, ev);
     if (one->tuple != MAP_NO_FIELD)
         tuple(ev, wr_map_value(f, one->tuple));
@@ -463,7 +488,7 @@ static void known_fields(struct wr_fields *f, const struct map_layout *l)
 {
     for (uint32_t i = 0; i < l->nfields; i++)
         seen(f, l->field[i], l->mark[i]);
-    for (uint32_t i = 0; i < l->ntop; i++)
+    for (uint32_t i = 0; f->doc->tagged && i < l->ntop; i++)
         f->xml |= wr_event_xml_at(f->doc, l->top[i]);
     f->may = l->may;
 }
@@ -505,20 +530,33 @@ bool wr_mappings_begin(const struct wr_mappings *mappings, struct wr_fields *fie
     return true;
 }
 
+/* Of the mappings below `next`, the first to try that may take the record; it becomes `next`. False: there is none. */
+static bool next_may(const struct wr_mappings *m, struct wr_fields *f)
+{
+    while (f->next > 0 && f->may) {
+        uint32_t w = (f->next - 1) / 64, bits = (f->next - 1) % 64 + 1;
+        uint64_t left = f->may[w] << (64 - bits);
+        f->next = w * 64 + (left ? bits - 1 - (uint32_t)__builtin_clzll(left) : 0);
+        if (left)
+            return true;
+    }
+    while (!f->may && f->next > 0)
+        if (may_take(&m->one[--f->next], f))
+            return true;
+    return false;
+}
+
 enum wr_map wr_mappings_next(const struct wr_mappings *mappings, struct wr_fields *fields, struct wr_event *ev,
                              const char **ret_name)
 {
-    while (fields->next-- > 0) {
+    while (next_may(mappings, fields)) {
         const struct map_one *one = &mappings->one[fields->next];
-        if (fields->may && !(fields->may[fields->next / 64] >> (fields->next % 64) & 1))
-            continue;
         if (fields->tables >> one->table & 1 || !takes(one, fields))
             continue;
         fields->tables |= 1u << one->table;
         *ret_name = one->name;
-        return row(one, fields, ev);
+        return row(one, fields, &fields->needed[fields->next], ev);
     }
-    fields->next = 0;
     return WR_MAP_NONE;
 }
 

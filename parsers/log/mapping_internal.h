@@ -110,6 +110,14 @@ struct map_layout {
     uint64_t may[MAP_MAX / 64];   /* bit of a mapping: its conditions ask for fields that are there */
 };
 
+/* Which picks of a mapping fill what somebody reads: the same from record to record. */
+enum { MAP_PICKS = 256 };
+struct map_needed {
+    bool known;
+    struct wr_colset need; /* what is read of its table */
+    uint64_t picks[MAP_PICKS / 64];
+};
+
 /* mapping.c: one thread's view of the record at hand. */
 struct wr_fields {
     uint32_t now, dup_keys;
@@ -125,6 +133,7 @@ struct wr_fields {
     const struct wr_json_doc *doc;
     const uint64_t *may; /* mappings that may take the record; NULL: it is not known */
     struct map_layout layout[MAP_LAYOUTS], making;
+    struct map_needed needed[MAP_MAX];
 };
 const struct map_slot *wr_map_path_find(const struct wr_mappings *m, const char *path, size_t len);
 uint32_t wr_map_path_hash(const char *path, size_t len);

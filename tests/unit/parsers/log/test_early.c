@@ -322,3 +322,33 @@ Test(early, a_parser_that_has_seen_others_gives_the_rows_of_a_new_one)
     side_free(&old);
     wr_mappings_free(mappings);
 }
+
+/* What is read may change from one frame to the next: other batches, other columns. */
+Test(early, columns_are_those_of_the_batch_at_hand)
+{
+    static const uint16_t cols[] = {WR_DNS_DnsQuery, WR_DNS_SrcIpAddr, WR_DNS_SrcPortNumber, WR_DNS_DnsQueryTypeName};
+    struct wr_log *log = wr_log_new(&(struct wr_log_opts){.live = false});
+    const struct wr_schema *schema = wr_schema_of(WR_TABLE_ASIM_DNS_ACTIVITY_LOGS);
+    for (unsigned round = 0; round < 12; round++) {
+        struct wr_colset some = {0};
+        wr_colset_add(&some, WR_TIME_COL);
+        for (unsigned i = 0; i < 4; i++)
+            if ((round * 7 + 1) >> i & 1)
+                wr_colset_add(&some, cols[i]);
+        struct wr_rows rows = {{0}};
+        rows.of[WR_TABLE_ASIM_DNS_ACTIVITY_LOGS] = wr_batch_new(schema, &some, 4);
+        cr_assert_eq(wr_log_frame(log, "", sources[0], strlen(sources[0]), 0, &rows), WR_OK);
+        const struct wr_batch *b = rows.of[WR_TABLE_ASIM_DNS_ACTIVITY_LOGS];
+        cr_assert_eq(b->nrows, 1);
+        if (wr_colset_has(&some, cols[0]))
+            EXPECT_CELL(b, WR_DNS_DnsQuery, 0, "a.example");
+        if (wr_colset_has(&some, cols[1]))
+            EXPECT_CELL(b, WR_DNS_SrcIpAddr, 0, "10.1.0.1");
+        if (wr_colset_has(&some, cols[2]))
+            cr_expect_eq(b->col[cols[2]].i[0], 5353);
+        if (wr_colset_has(&some, cols[3]))
+            EXPECT_CELL(b, WR_DNS_DnsQueryTypeName, 0, "A");
+        wr_rows_free(&rows);
+    }
+    wr_log_free(log);
+}
