@@ -239,25 +239,10 @@ static bool to_real(const char *p, const char *end, double *ret)
     return r.ec == std::errc();
 }
 
-/* Digits, with a point among them or not, that fit in 64 bits. */
-static uint64_t digits_value(const char *p, const char *end)
+/* Integers of more digits than 64 bits surely hold. */
+static bool to_integer(const char *p, const char *end, struct wr_json_val *v)
 {
-    uint64_t v = 0;
-    for (; p < end; p++)
-        if (*p != '.')
-            v = v * 10 + static_cast<uint64_t>(*p - '0');
-    return v;
-}
-
-static bool to_integer(const char *p, const number &n, struct wr_json_val *v)
-{
-    const char *end = n.end;
     v->type = WR_JSON_INT;
-    if (n.digits <= 18) {
-        v->i = static_cast<int64_t>(digits_value(p + (*p == '-'), end));
-        v->i = *p == '-' ? -v->i : v->i;
-        return true;
-    }
     auto r = std::from_chars(p, end, v->i);
     if (r.ec == std::errc::result_out_of_range && *p != '-') {
         r = std::from_chars(p, end, v->u);
@@ -266,24 +251,39 @@ static bool to_integer(const char *p, const number &n, struct wr_json_val *v)
     return r.ec == std::errc();
 }
 
-static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
-                              1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
-
 static bool to_number(const char *p, const number &n, struct wr_json_val *v)
 {
     if (!n.real)
-        return to_integer(p, n, v);
+        return to_integer(p, n.end, v);
     v->type = WR_JSON_REAL;
-    if (n.exponent || n.digits > 19)
-        return to_real(p, n.end, &v->r);
-    /* A whole number below 2^53 by a power of ten up to 10^22, both exact: the quotient is rounded once, as it should be. */
+    return to_real(p, n.end, &v->r);
+}
+
+/* A well-formed number of at most 18 digits and no exponent, in one go. A real is a whole number below 2^53 by a power of ten, both
+ * exact: the quotient is rounded once, as it should be. False: it is another. */
+static bool short_number(const char *p, struct wr_json_val *v)
+{
+    static const double tens[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     const bool minus = *p == '-';
-    const size_t point = static_cast<size_t>(static_cast<const char *>(std::memchr(p, '.', n.end - p)) - p);
-    const size_t part = static_cast<size_t>(n.end - p) - point - 1;
-    const uint64_t whole = digits_value(p + minus, n.end);
-    if (whole > UINT64_C(1) << 53)
-        return to_real(p, n.end, &v->r);
-    v->r = static_cast<double>(whole) / tens[part];
+    const char *from = p += minus, *point = nullptr;
+    uint64_t n = 0;
+    for (; digit(*p); p++)
+        n = n * 10 + static_cast<uint64_t>(*p - '0');
+    if (*p == '.')
+        for (point = p++; digit(*p); p++)
+            n = n * 10 + static_cast<uint64_t>(*p - '0');
+    if (p - from > 18 || (*p | 0x20) == 'e')
+        return false;
+    if (!point) {
+        v->type = WR_JSON_INT;
+        v->i = minus ? -static_cast<int64_t>(n) : static_cast<int64_t>(n);
+        return true;
+    }
+    if (n > UINT64_C(1) << 53)
+        return false;
+    v->type = WR_JSON_REAL;
+    v->r = static_cast<double>(n) / tens[p - point - 1];
     v->r = minus ? -v->r : v->r;
     return true;
 }
@@ -530,7 +530,8 @@ extern "C" void wr_json_value_at(const struct wr_json_doc *doc, uint32_t at, str
         v->type = WR_JSON_NULL;
         break;
     default:
-        to_number(p, scan_number(p), v);
+        if (!short_number(p, v))
+            to_number(p, scan_number(p), v);
     }
 }
 

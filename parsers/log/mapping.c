@@ -181,20 +181,55 @@ static bool flatten(const struct wr_mappings *m, struct wr_fields *f, const stru
     return true;
 }
 
+/* Is the field in this record, with whatever value? */
+static bool is_there(const struct wr_fields *f, uint16_t field)
+{
+    return field != MAP_NO_FIELD && (f->seen[field] == f->now || (f->known && f->known->of[field]));
+}
+
+/* One of the words that sources write for "none". */
+static bool is_none(const struct wr_json_val *v)
+{
+    switch (v->type == WR_JSON_STR ? v->len : v->type == WR_JSON_NULL ? 0 : UINT32_MAX) {
+    case 0:
+        return true;
+    case 1:
+        return *v->s == '-';
+    case 3:
+        return wr_val_is(v, "n/a");
+    case 4:
+        return wr_val_is(v, "<NA>");
+    case 7:
+        return wr_val_is(v, "(empty)");
+    default:
+        return false;
+    }
+}
+
 const struct wr_json_val *wr_map_value(struct wr_fields *f, uint16_t field)
 {
-    if (field == MAP_NO_FIELD || f->seen[field] != f->now)
+    if (!is_there(f, field))
         return NULL;
+    if (f->seen[field] != f->now) {
+        f->seen[field] = f->now;
+        f->mark[field] = f->known->of[field];
+    }
     struct wr_json_val *v = &f->val[field];
     if (f->mark[field])
         wr_json_value_at(f->doc, f->mark[field], v);
     f->mark[field] = 0;
-    if (v->type == WR_JSON_NULL)
-        return NULL;
-    if (v->type != WR_JSON_STR || v->len > 7)
-        return v;
-    bool none = v->len == 0 || wr_val_is(v, "-") || wr_val_is(v, "<NA>") || wr_val_is(v, "(empty)") || wr_val_is(v, "n/a");
-    return none ? NULL : v;
+    return is_none(v) ? NULL : v;
+}
+
+/* The field has a value, which is read only when it is a text. */
+static bool has_value(struct wr_fields *f, uint16_t field)
+{
+    if (f->known && field != MAP_NO_FIELD && f->seen[field] != f->now && f->known->of[field]) {
+        char c = f->doc->text[f->doc->mark[f->known->of[field]]];
+        if (c != '"')
+            return c != 'n';
+    }
+    return wr_map_value(f, field) != NULL;
 }
 
 bool wr_map_same(const struct wr_json_val *v, const struct map_text *t)
@@ -244,10 +279,13 @@ static bool is_one_of(const struct wr_json_val *v, const struct map_test *t)
 static bool holds(struct wr_fields *f, const struct map_test *t)
 {
     const struct wr_json_val *v = NULL;
-    for (uint32_t i = 0; i < t->nfields && !v; i++)
+    for (uint32_t i = 0; i < t->nfields && t->nvalues == 0; i++)
+        if (has_value(f, t->fields[i]))
+            return true;
+    for (uint32_t i = 0; i < t->nfields && t->nvalues && !v; i++)
         v = wr_map_value(f, t->fields[i]);
-    if (!v || t->nvalues == 0 || v->type != WR_JSON_ARRAY)
-        return v && (t->nvalues == 0 || is_one_of(v, t));
+    if (!v || v->type != WR_JSON_ARRAY)
+        return v && is_one_of(v, t);
     struct wr_json_iter it = wr_json_begin(v);
     struct wr_json_val e;
     const char *key;
@@ -265,7 +303,7 @@ static bool may_take(const struct map_one *one, struct wr_fields *f)
         const struct map_test *t = &one->tests[i];
         bool any = false;
         for (uint32_t k = 0; k < t->nfields && !any; k++)
-            any = t->fields[k] != MAP_NO_FIELD && f->seen[t->fields[k]] == f->now;
+            any = is_there(f, t->fields[k]);
         if (!any)
             return false;
     }
@@ -391,13 +429,25 @@ static void fill_needed(const struct map_one *one, struct wr_fields *f, struct m
             wr_map_fill(&one->picks[w * 64 + (unsigned)__builtin_ctzll(todo)], f, ev);
 }
 
+/* Fields of elsewhere come to those of the record: these are noted before. */
+static void more_fields(struct wr_fields *f)
+{
+    for (uint32_t i = 0; f->known && i < f->known->nfields; i++)
+        if (f->seen[f->known->field[i]] != f->now) {
+            f->seen[f->known->field[i]] = f->now;
+            f->mark[f->known->field[i]] = f->known->of[f->known->field[i]];
+        }
+    f->known = NULL;
+    f->may = NULL;
+}
+
 static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct map_needed *needed, struct wr_event *ev)
 {
     wr_event_start(ev, one->table);
     f->looked_up |= one->recall.id || one->remember.id;
     if (one->recall.id) {
+        more_fields(f);
         wr_map_recall(f, &one->recall, ev);
-        f->may = NULL; /* there may be more fields now */
     }
     if (one->remember.id)
         wr_map_remember(f, &one->remember, ev);
@@ -434,6 +484,7 @@ static void begin(const struct wr_mappings *m, struct wr_fields *f)
     f->dup_keys = 0;
     f->xml = false;
     f->may = NULL;
+    f->known = NULL;
     f->tables = 0;
     f->next = m->n;
 }
@@ -483,14 +534,14 @@ static void inner_xml(const struct wr_mappings *m, struct wr_fields *f, const st
     }
 }
 
-/* The fields of a record whose text has a shape that is known. */
+/* The fields of a record whose text has a shape that is known: looked up when they are asked for. */
 static void known_fields(struct wr_fields *f, const struct map_layout *l)
 {
-    for (uint32_t i = 0; i < l->nfields; i++)
-        seen(f, l->field[i], l->mark[i]);
     for (uint32_t i = 0; f->doc->tagged && i < l->ntop; i++)
         f->xml |= wr_event_xml_at(f->doc, l->top[i]);
     f->may = l->may;
+    f->known = l;
+    f->dup_keys = l->dup_keys;
 }
 
 /* The fields of any other. False: too many keys. */
@@ -505,6 +556,10 @@ static bool find_fields(const struct wr_mappings *m, struct wr_fields *f, const 
         return false;
     if (f->making.shape) {
         find_may(m, f, f->making.may);
+        memset(f->making.of, 0, sizeof f->making.of);
+        for (uint32_t i = 0; i < f->making.nfields; i++)
+            f->making.of[f->making.field[i]] = (uint16_t)f->making.mark[i];
+        f->making.dup_keys = f->dup_keys;
         *ret_layout = f->making;
         f->may = ret_layout->may;
     }
@@ -524,8 +579,8 @@ bool wr_mappings_begin(const struct wr_mappings *mappings, struct wr_fields *fie
     else if (!find_fields(mappings, fields, record, layout))
         return false;
     if (fields->xml) {
+        more_fields(fields);
         inner_xml(mappings, fields, record, scratch);
-        fields->may = NULL;
     }
     return true;
 }

@@ -108,6 +108,8 @@ struct map_layout {
     uint32_t mark[MAP_LAYOUT_FIELDS];
     uint32_t top[MAP_LAYOUT_TOP]; /* marks of the outermost values */
     uint64_t may[MAP_MAX / 64];   /* bit of a mapping: its conditions ask for fields that are there */
+    uint32_t dup_keys;
+    uint16_t of[MAP_FIELDS];      /* mark of a field's last value; 0: it is not there. Shapes have few marks (shape.h) */
 };
 
 /* Which picks of a mapping fill what somebody reads: the same from record to record. */
@@ -127,11 +129,12 @@ struct wr_fields {
     bool looked_up;     /* some record asked for, or left, something of another */
     uint64_t lookups_missed;
     struct wr_lookups *lookups; /* NULL: none */
-    uint32_t seen[MAP_FIELDS]; /* == now: the field is in this record */
+    uint32_t seen[MAP_FIELDS]; /* == now: the field is in this record; see `known` */
     uint32_t mark[MAP_FIELDS]; /* where its value stands in `doc`; 0: it is in val */
     struct wr_json_val val[MAP_FIELDS];
     const struct wr_json_doc *doc;
     const uint64_t *may; /* mappings that may take the record; NULL: it is not known */
+    const struct map_layout *known; /* fields that are not `seen` are in the record where this says so; NULL: they are not */
     struct map_layout layout[MAP_LAYOUTS], making;
     struct map_needed needed[MAP_MAX];
 };

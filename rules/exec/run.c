@@ -396,15 +396,19 @@ static void prepare(struct wr_run *run, struct node *n)
         wr_run_fail(run, n, WR_ELIMIT, "too many aggregates in one summarize");
 }
 
+static enum wr_err push_groups(void *arg, struct wr_chunk *chunk)
+{
+    struct joined *to = arg;
+    push(to->run, to->node->out, chunk);
+    return to->run->err;
+}
+
 static void summarize_flush(struct wr_run *run, struct node *n)
 {
-    struct wr_rows rows;
-    wr_rows_init(&rows, n->op->schema, run->batch_rows);
-    enum wr_err err = wr_groups_result(n->groups, &run->ev, &rows);
+    struct joined to = {run, n};
+    enum wr_err err = wr_groups_each(n->groups, &run->ev, run->batch_rows, push_groups, &to);
     if (err)
         wr_run_fail(run, n, err, wr_strerror(err));
-    wr_run_push_rows(run, n->out, &rows);
-    wr_rows_fini(&rows);
 }
 
 /* All rows have come: what a leaf has, what the others held back. */

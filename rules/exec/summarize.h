@@ -12,7 +12,10 @@ void wr_groups_free(struct wr_groups *groups);
 /* Adds the chunk's rows; ev->err. */
 void wr_groups_add(struct wr_groups *groups, struct wr_eval *ev, const struct wr_chunk *chunk);
 size_t wr_groups_bytes(const struct wr_groups *groups);
-/* One row a group; without keys always one. */
+/* One row a group, without keys always one, in chunks of at most `most` rows: in ev's arena, which is emptied after each. Ends with
+ * the first error that `out` returns. */
+enum wr_err wr_groups_each(struct wr_groups *groups, struct wr_eval *ev, uint32_t most,
+                           enum wr_err (*out)(void *arg, struct wr_chunk *chunk), void *arg) WR_MUST_CHECK;
 enum wr_err wr_groups_result(struct wr_groups *groups, struct wr_eval *ev,
                              struct wr_rows *rows) WR_MUST_CHECK;
 

@@ -94,6 +94,15 @@ Test(ops, mv_expand)
     expect("print d = dynamic({\"k\": [1, 2, 3]}) | mv-expand x = d.k limit 2 | project x", "x;1;2");
 }
 
+/* More groups than are at hand at once, with short and long keys; none is lost or met twice, and they come in the order in which they were seen. */
+Test(ops, many_groups)
+{
+    expect("range x from 1 to 60000 step 1 | extend k = x % 9001, s = strcat(\"key-\", iff(x % 2 == 0, \"\", \"with a long tail behind it-\"), x % 9001)"
+           " | summarize c = count(), t = sum(x), o = min(x) by k, s"
+           " | serialize | extend late = o < prev(o) | summarize n = count(), c = sum(c), t = sum(t), late = countif(late), most = max(c)",
+           "n|c|t|late|most;18002|60000|1800030000|0|4");
+}
+
 #define MANY "range x from 1 to 20000 step 1 | extend k = iff(x % 2 == 0, long(null), x % 7)"
 
 Test(ops, a_sort_keeps_what_a_take_behind_it_wants)
