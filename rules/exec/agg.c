@@ -3,6 +3,7 @@
 #include "rules/exec/agg_decimal.h"
 #include "rules/exec/agg_list.h"
 #include "rules/exec/best.h"
+#include "rules/exec/eval.h"
 #include "rules/fn/json.h"
 #include "rules/fn/kernel.h"
 
@@ -257,6 +258,13 @@ static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union 
 {
     uint32_t first = layout->agg[a].first;
     bool extreme = layout->agg[a].kind == WR_AGG_MIN || layout->agg[a].kind == WR_AGG_MAX;
+    if (wr_vec_full(v, sel)) {
+        for (uint32_t k = 0; k < sel->n; k++)
+            slots[(size_t)k * stride + first].i = v->i[sel->row[k]];
+        for (uint32_t k = 0; extreme && k < sel->n; k++)
+            slots[(size_t)k * stride].u |= UINT64_C(1) << a;
+        return;
+    }
     for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
         uint32_t row = sel->row[k];
         bool valid = wr_vec_valid(v, row);

@@ -30,6 +30,22 @@ void wr_op_apply(struct wr_eval *ev, const struct wr_op *op, struct wr_chunk *ch
  * schema and null ones where none is wanted. False: out of memory. */
 bool wr_gather(struct wr_eval *ev, const struct wr_batch *batch, const struct wr_colset *wanted,
                const struct wr_sel *given, struct wr_vec *cols, struct wr_batch *to) WR_MUST_CHECK;
+/* True when every row between the first and the last selected one has a value: whoever asks once need not ask for each. False
+ * when rows are not in order. */
+static inline bool wr_vec_full(const struct wr_vec *vec, const struct wr_sel *sel)
+{
+    if (!vec->valid || !sel->n)
+        return true;
+    uint32_t first = sel->row[0], last = sel->row[sel->n - 1];
+    uint64_t missing = first > last;
+    for (uint32_t w = first / 64; w <= last / 64; w++) {
+        uint64_t bits = ~vec->valid[w];
+        bits &= w == first / 64 ? UINT64_MAX << (first % 64) : UINT64_MAX;
+        missing |= bits & (w == last / 64 ? UINT64_MAX >> (63 - last % 64) : UINT64_MAX);
+    }
+    return missing == 0;
+}
+
 /* One cell. `row` must be valid. */
 struct wr_value wr_value_at(const struct wr_vec *vec, uint32_t row);
 

@@ -8,39 +8,38 @@
 static inline uint32_t width(uint64_t v)
 {
     uint64_t x = v ^ (uint64_t)((int64_t)v >> 63);
-    return !v ? 0 : !x ? 1 : (64 - (uint32_t)__builtin_clzll(x)) / 8 + 1;
-}
-
-/* Eight bytes behind it may be read (statepool.h). */
-static inline uint64_t number(const uint8_t *p, uint32_t w)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return w ? (uint64_t)((int64_t)(v << (64 - 8 * w)) >> (64 - 8 * w)) : 0;
+    return (64 - (uint32_t)__builtin_clzll(x | 1)) / 8 + (v != 0);
 }
 
 /* Its end; up to eight bytes behind are written, too. */
-static uint8_t *code(const struct wr_stream *s, const uint64_t *row, uint8_t *to)
+static inline uint8_t *code(const struct wr_stream *s, const uint64_t *row, uint8_t *to)
 {
     uint8_t *widths = to;
-    to += (s->raw_words + 1) / 2;
-    for (uint32_t i = 0; i < s->raw_words; i++) {
-        uint64_t v = i ? row[i] : row[0] - (uint64_t)s->epoch;
-        uint32_t w = width(v);
+    uint32_t n = s->raw_words;
+    uint64_t v = row[0] - (uint64_t)s->epoch;
+    to += s->few_head;
+    for (uint32_t i = 0;; v = row[i]) {
+        uint32_t low = width(v), high = 0;
         memcpy(to, &v, sizeof v);
-        to += w;
-        widths[i / 2] = (uint8_t)(i % 2 ? widths[i / 2] | w << 4 : w);
+        to += low;
+        if (++i < n) {
+            high = width(row[i]);
+            memcpy(to, &row[i], sizeof v);
+            to += high;
+        }
+        *widths++ = (uint8_t)(low | high << 4);
+        if (++i >= n)
+            return to;
     }
-    return to;
 }
 
 static inline const uint8_t *decode(const struct wr_stream *s, const uint8_t *p, uint64_t *row)
 {
     const uint8_t *widths = p;
-    p += (s->raw_words + 1) / 2;
+    p += s->few_head;
     for (uint32_t i = 0; i < s->raw_words; i++) {
         uint32_t w = widths[i / 2] >> (i % 2 * 4) & 15;
-        row[i] = number(p, w);
+        row[i] = few_number(p, w);
         p += w;
     }
     row[0] += (uint64_t)s->epoch;
@@ -49,33 +48,27 @@ static inline const uint8_t *decode(const struct wr_stream *s, const uint8_t *p,
 
 static inline const uint8_t *skip(const struct wr_stream *s, const uint8_t *p)
 {
-    uint32_t n = (s->raw_words + 1) / 2, sum = n;
+    uint32_t n = s->few_head, sum = n;
+    if (n <= 8) { /* all widths at once */
+        const uint64_t low = UINT64_C(0x0f0f0f0f0f0f0f0f);
+        uint64_t w;
+        memcpy(&w, p, sizeof w);
+        w &= s->few_mask;
+        return p + n + (((w & low) + (w >> 4 & low)) * UINT64_C(0x0101010101010101) >> 56);
+    }
     for (uint32_t i = 0; i < n; i++)
         sum += (p[i] & 15u) + (p[i] >> 4);
     return p + sum;
 }
 
-static inline int64_t time_of(const struct wr_stream *s, const uint8_t *p)
-{
-    return (int64_t)(number(p + (s->raw_words + 1) / 2, p[0] & 15) + (uint64_t)s->epoch);
-}
-
-size_t wr_few_size(const struct wr_stream *s, const uint64_t *row)
-{
-    size_t sum = (s->raw_words + 1) / 2 + width(row[0] - (uint64_t)s->epoch);
-    for (uint32_t i = 1; i < s->raw_words; i++)
-        sum += width(row[i]);
-    return sum;
-}
-
 size_t wr_few_size_most(const struct wr_stream *s)
 {
-    return (s->raw_words + 1) / 2 + (size_t)s->raw_words * 8;
+    return s->few_head + (size_t)s->raw_words * 8;
 }
 
 int64_t wr_few_oldest(const struct wr_stream *s, const struct group *g)
 {
-    return g->nraw ? time_of(s, g->tail + g->key_len) : INT64_MAX;
+    return g->nraw ? few_time(s, g->tail + g->key_len) : INT64_MAX;
 }
 
 int64_t wr_few_newest(const struct wr_stream *s, const struct group *g)
@@ -83,7 +76,7 @@ int64_t wr_few_newest(const struct wr_stream *s, const struct group *g)
     const uint8_t *p = g->tail + g->key_len;
     for (uint32_t i = 1; i < g->nraw; i++)
         p = skip(s, p);
-    return g->nraw ? time_of(s, p) : INT64_MIN;
+    return g->nraw ? few_time(s, p) : INT64_MIN;
 }
 
 void wr_few_read(struct wr_stream *s, const struct group *g)
@@ -93,12 +86,26 @@ void wr_few_read(struct wr_stream *s, const struct group *g)
         p = decode(s, p, s->few + (size_t)i * s->raw_words);
 }
 
+/* memcpy without a call for what a row takes. */
+static inline void copy_coded(uint8_t *restrict to, const uint8_t *restrict from, size_t len)
+{
+    if (len >= 8 && len <= 16) {
+        memcpy(to, from, 8);
+        memcpy(to + len - 8, from + len - 8, 8);
+    } else if (len > 16 && len <= 32) {
+        memcpy(to, from, 16);
+        memcpy(to + len - 16, from + len - 16, 16);
+    } else {
+        memcpy(to, from, len);
+    }
+}
+
 /* `len` bytes at `at` of the cell. */
-static struct group *put(struct wr_stream *s, struct group *g, size_t at, const uint8_t *coded, size_t len)
+static inline struct group *put(struct wr_stream *s, struct group *g, size_t at, const uint8_t *coded, size_t len)
 {
     if (at + len > (size_t)g->room * 8 && !(g = wr_group_resize(s, g, at + len)))
         return NULL;
-    memcpy((char *)g + at, coded, len);
+    copy_coded((uint8_t *)g + at, coded, len);
     return g;
 }
 
@@ -113,6 +120,17 @@ struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n)
     return g;
 }
 
+struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, enum wr_err *ret_err)
+{
+    size_t len = (size_t)(code(s, row, s->coded) - s->coded);
+    struct group *g = wr_group_new(s, at, len, ret_err);
+    if (!g)
+        return NULL;
+    copy_coded(g->tail + g->key_len, s->coded, len);
+    g->nraw = 1;
+    return g;
+}
+
 struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t *row)
 {
     const uint8_t *p = g->tail + g->key_len, *last = p;
@@ -120,7 +138,7 @@ struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t
         last = p;
         p = skip(s, p);
     }
-    if (!g->nraw || time_of(s, last) <= (int64_t)row[0]) {
+    if (!g->nraw || few_time(s, last) <= (int64_t)row[0]) {
         const uint8_t *end = code(s, row, s->coded);
         g = put(s, g, (size_t)(p - (const uint8_t *)g), s->coded, (size_t)(end - s->coded));
         if (g)
@@ -144,7 +162,7 @@ static size_t many_size(const struct wr_stream *s, uint32_t key_len, uint32_t ro
 
 struct group *wr_few_to_many(struct wr_stream *s, struct group *g)
 {
-    uint32_t rows = RAW_MIN < s->raw_max ? RAW_MIN : s->raw_max;
+    uint32_t rows = RAW_MIN;
     wr_few_read(s, g);
     g = wr_group_resize(s, g, many_size(s, g->key_len, rows));
     if (!g)
@@ -156,9 +174,26 @@ struct group *wr_few_to_many(struct wr_stream *s, struct group *g)
     return g;
 }
 
+/* Rows before which to fold or to grow, after `rows` of them: which it is depends on how many rows there are and on nothing
+ * that was, so that state that was saved and read goes on as it would have. */
+static uint32_t room_after(const struct wr_stream *s, uint32_t rows)
+{
+    uint32_t most = rows < s->raw_max ? s->raw_max : s->raw_most;
+    return 2 * rows < most ? 2 * rows : most;
+}
+
+void wr_many_rows(const struct wr_stream *s, struct group *g, uint32_t n)
+{
+    uint32_t room = RAW_MIN;
+    while (room < n)
+        room = room_after(s, room);
+    g->nraw = (uint8_t)(n & 127);
+    g->room = (uint8_t)room;
+}
+
 struct group *wr_many_grow(struct wr_stream *s, struct group *g)
 {
-    uint32_t rows = 2u * g->room > s->raw_max ? s->raw_max : 2u * g->room;
+    uint32_t rows = room_after(s, g->room);
     g = wr_group_resize(s, g, many_size(s, g->key_len, rows));
     if (g)
         g->room = (uint8_t)rows;

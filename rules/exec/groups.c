@@ -2,9 +2,6 @@
 #include "rules/exec/state.h"
 
 #include <stdlib.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 /* What an allocation costs: glibc adds a word and rounds to 16; the same everywhere, so that evictions are
  * too. */
@@ -59,7 +56,7 @@ static inline uint32_t next_line(const struct wr_stream *s, uint32_t i)
     return i + 1 == s->nlines ? 0 : i + 1;
 }
 
-static void index_put(struct wr_stream *s, uint32_t hash, uint32_t ref)
+static uint32_t *index_put(struct wr_stream *s, uint32_t hash, uint32_t ref)
 {
     uint32_t i = home_of(s, hash), free = 0;
     while (!(free = places(&s->index[i], 0))) {
@@ -69,6 +66,7 @@ static void index_put(struct wr_stream *s, uint32_t hash, uint32_t ref)
     uint32_t k = (uint32_t)__builtin_ctz(free); /* the first is never wrong */
     s->index[i].tag[k] = tag_of(hash);
     s->index[i].ref[k] = ref;
+    return &s->index[i].ref[k];
 }
 
 /* Where the group stands: its line and the place in it. */
@@ -94,16 +92,11 @@ static void index_remove(struct wr_stream *s, const struct group *g)
     *ref = 0;
 }
 
-struct group *wr_group_next(const struct wr_stream *s, uint64_t *cursor)
+struct group *wr_group_next(struct wr_stream *s, uint64_t *cursor)
 {
+    wr_statepool_settle(&s->groups);
     uint32_t ref = wr_statepool_next(&s->groups, cursor);
     return ref ? group_at(s, ref) : NULL;
-}
-
-void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash)
-{
-    if (s->nlines)
-        __builtin_prefetch(&s->index[home_of(s, hash)]);
 }
 
 /* Room for one more: at most ten of twelve places are taken. */
@@ -118,11 +111,13 @@ static bool index_room(struct wr_stream *s)
     memset(index, 0, n * sizeof *index);
     free(s->index);
     s->moved++;
+    s->found = NULL;
     s->bytes += (n - s->nlines) * sizeof *index;
     s->index = index;
     s->nlines = n;
     /* Groups come as they lie, lines at random: these are touched some groups ahead. */
     enum { AHEAD = 16 };
+    wr_statepool_settle(&s->groups);
     uint32_t hash[AHEAD], ref[AHEAD], i = 0;
     uint64_t cursor = 0;
     for (uint32_t next; (next = wr_statepool_next(&s->groups, &cursor)) != 0; i++) {
@@ -130,80 +125,70 @@ static bool index_room(struct wr_stream *s)
             index_put(s, hash[i % AHEAD], ref[i % AHEAD]);
         ref[i % AHEAD] = next;
         hash[i % AHEAD] = group_at(s, next)->hash;
-        wr_group_prefetch_line(s, hash[i % AHEAD]);
+        __builtin_prefetch(&index[home_of(s, hash[i % AHEAD])]);
     }
     for (uint32_t k = i < AHEAD ? 0 : i - AHEAD; k < i; k++)
         index_put(s, hash[k % AHEAD], ref[k % AHEAD]);
     return true;
 }
 
-const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash)
+/* Where the group of the hash most likely stands; touches it. */
+static inline uint32_t *reach(const struct wr_stream *s, uint32_t hash)
 {
-    static const uint32_t none;
-    if (!s->nlines)
-        return &none;
-    const struct line *l = &s->index[home_of(s, hash)];
+    struct line *l = &s->index[home_of(s, hash)];
     uint32_t m = places(l, tag_of(hash));
     if (!m)
-        return &none;
-    const uint32_t *place = &l->ref[__builtin_ctz(m)];
-    const char *g = wr_statepool_at(&s->groups, *place);
+        return NULL;
+    uint32_t *place = &l->ref[__builtin_ctz(m)];
+    const char *g = wr_statepool_at(&s->groups, *place); /* of no group: chunk 0, which is nowhere */
     __builtin_prefetch(g);
     __builtin_prefetch(g + 64);
     __builtin_prefetch(g + 128);
     return place;
 }
 
-/* memcmp without a call: keys are short, and there is room to read behind both (statepool.h, key.h). */
-static inline bool is_key(const struct group *g, uint32_t hash, const uint8_t *key, uint32_t len)
+void wr_groups_prefetch(const struct wr_stream *s, uint32_t n, uint32_t **ret_place)
 {
-    if (g->hash != hash || g->key_len != len)
-        return false;
-    uint64_t x[2], y[2], differ = 0;
-    if (len < 8) {
-        memcpy(x, g->tail, 8);
-        memcpy(y, key, 8);
-        return ((x[0] ^ y[0]) & ~(UINT64_MAX << (len * 8))) == 0;
+    const uint32_t *hash = s->keys->hash;
+    for (uint32_t k = 0; k < n && s->nlines; k++)
+        __builtin_prefetch(&s->index[home_of(s, hash[k])]);
+    for (uint32_t k = 0; k < n; k++)
+        ret_place[k] = s->nlines ? reach(s, hash[k]) : NULL;
+    for (uint32_t k = 0; k < n; k++) { /* the newest row: of many that may be lines away */
+        const struct group *g = ret_place[k] ? group_at(s, *ret_place[k]) : NULL;
+        if (g && g->many)
+            __builtin_prefetch((const char *)g + many_from(g->key_len) +
+                               ((g->nraw - 1) * (ptrdiff_t)s->raw_words + MANY_WORDS) * 8);
     }
-    uint32_t i = 0;
-    for (; i + 16 <= len; i += 16) {
-        memcpy(x, g->tail + i, 16);
-        memcpy(y, key + i, 16);
-        differ |= (x[0] ^ y[0]) | (x[1] ^ y[1]);
-    }
-    if (i + 8 <= len) {
-        memcpy(x, g->tail + i, 8);
-        memcpy(y, key + i, 8);
-        differ |= x[0] ^ y[0];
-    }
-    memcpy(x, g->tail + len - 8, 8); /* the rest, with some that was seen */
-    memcpy(y, key + len - 8, 8);
-    return (differ | (x[0] ^ y[0])) == 0;
 }
 
-static struct group *find(const struct wr_stream *s, uint32_t hash, const uint8_t *key, uint32_t len)
+static struct group *find(struct wr_stream *s, uint32_t hash, const uint8_t *key, uint32_t len)
 {
     uint8_t tag = tag_of(hash);
     for (uint32_t i = home_of(s, hash);; i = next_line(s, i)) {
-        const struct line *l = &s->index[i];
+        struct line *l = &s->index[i];
         for (uint32_t m = places(l, tag); m; m &= m - 1) {
             uint32_t k = (uint32_t)__builtin_ctz(m);
             struct group *g = l->tag[k] == tag ? group_at(s, l->ref[k]) : NULL;
-            if (g && is_key(g, hash, key, len))
+            if (g && group_is(g, hash, key, len)) {
+                s->found = &l->ref[k];
                 return g;
+            }
         }
         if (!l->over)
             return NULL;
     }
 }
 
-struct group *wr_group_find(const struct wr_stream *s, uint32_t at, const uint32_t *place)
+struct group *wr_group_find(struct wr_stream *s, uint32_t at, uint32_t *place)
 {
     uint32_t hash = s->keys->hash[at], len = s->keys->len[at], ref = place ? *place : 0;
     const uint8_t *key = s->keys->data + s->keys->at[at];
     struct group *g = ref ? group_at(s, ref) : NULL;
-    if (g && is_key(g, hash, key, len))
+    if (g && group_is(g, hash, key, len)) {
+        s->found = place;
         return g;
+    }
     return s->nlines ? find(s, hash, key, len) : NULL;
 }
 
@@ -231,7 +216,7 @@ struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, 
     set_room(s, g, ref);
     memcpy(g->tail, s->keys->data + s->keys->at[at], len);
     s->bytes += wr_statepool_room(&s->groups, ref);
-    index_put(s, g->hash, ref);
+    s->found = index_put(s, g->hash, ref);
     s->ngroups++;
     s->created++;
     *ret_err = WR_OK;
@@ -246,7 +231,10 @@ void wr_group_key(struct wr_stream *s, const uint8_t *key)
 
 struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
 {
-    uint32_t line, *place = index_find(s, g, &line), old = *place;
+    uint32_t line, *place = s->found;
+    if (!place || group_at(s, *place) != g)
+        place = index_find(s, g, &line);
+    uint32_t old = *place;
     size_t room = wr_statepool_room(&s->groups, old);
     if (size <= room)
         return g;
@@ -261,7 +249,7 @@ struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
     if (new->ext && ext_of(s, new)->heap)
         s->heap[ext_of(s, new)->heap - 1].ref = ref;
     s->bytes += wr_statepool_room(&s->groups, ref) - room;
-    wr_statepool_free(&s->groups, old);
+    wr_statepool_free_later(&s->groups, old);
     return new;
 }
 
@@ -408,11 +396,14 @@ static struct group *under_hand(struct wr_stream *s)
 
 void wr_groups_sweep(struct wr_stream *s, uint32_t n)
 {
+    int64_t bound = edge(s, s->now);
     n = n < s->ngroups ? n : s->ngroups;
     for (uint32_t i = 0; i < n && s->window; i++) {
         struct group *g = under_hand(s);
+        if (group_newer(s, g, bound))
+            continue;
         const struct ext *x = ext_of(s, g);
-        if (wr_rows_newest(s, g) <= edge(s, s->now) && !(x && (x->firing || x->heap)))
+        if (wr_rows_newest(s, g) <= bound && !(x && (x->firing || x->heap)))
             wr_group_free(s, g);
     }
 }

@@ -1,9 +1,13 @@
 #include "rules/exec/key.h"
 
 #include "base/buf.h"
+#include "rules/exec/eval.h"
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -131,7 +135,7 @@ void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct
 
 /* ---- a block of rows ---------------------------------------------------------------------------- */
 
-enum { ALIGN = 16, ANY_MOST = 16 }; /* bytes of a number, or of a short text whose length is not looked at */
+enum { ALIGN = 16, PAD = 32, ANY_MOST = 16 }; /* bytes of a number, or of a short text whose length is not looked at */
 
 static inline uint8_t *varint_at(uint8_t *p, uint64_t v)
 {
@@ -155,18 +159,37 @@ static bool room_at(struct wr_packed_keys *keys, size_t at, size_t more)
     return true;
 }
 
+/* Ports, protocols and the like without a branch on their size: three bytes are written whatever it is. */
+static inline uint8_t *whole_at(uint8_t *p, int64_t i)
+{
+    uint64_t v = zigzag(i);
+    if (v >> 21)
+        return varint_at(p, v);
+    uint32_t two = v >= 1u << 7, three = v >= 1u << 14;
+    p[0] = (uint8_t)(v & 0x7f) | (uint8_t)(two << 7);
+    p[1] = (uint8_t)(v >> 7 & 0x7f) | (uint8_t)(three << 7);
+    p[2] = (uint8_t)(v >> 14);
+    return p + 1 + two + three;
+}
+
 static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t row)
 {
     if (!v->r)
-        return varint_at(p, zigzag(v->i[row]));
+        return whole_at(p, v->i[row]);
     uint64_t bits = real_bits(v->r[row]);
     memcpy(p, &bits, 8);
     return p + 8;
 }
 
-/* 12 bytes are written whatever the length is. */
+/* 12 bytes and up to three zeros are written whatever the length is. */
 static inline uint8_t *short_text(uint8_t *p, const struct wr_str *s, uint32_t len)
 {
+#ifdef __SSE2__
+    /* The cell without three of its length's four bytes. */
+    _mm_storeu_si128((__m128i *)p, _mm_srli_si128(_mm_loadu_si128((const __m128i *)s), 3));
+    *p = (uint8_t)len;
+    return p + 1 + len;
+#else
     uint64_t low;
     uint32_t high;
     memcpy(&low, s->inl, sizeof low);
@@ -175,6 +198,7 @@ static inline uint8_t *short_text(uint8_t *p, const struct wr_str *s, uint32_t l
     memcpy(p + 1, &low, sizeof low);
     memcpy(p + 9, &high, sizeof high);
     return p + 1 + len;
+#endif
 }
 
 /* Of more than WR_STR_INLINE bytes: twice 8 from both ends when that is all of it. */
@@ -195,32 +219,67 @@ static inline uint8_t *long_text(uint8_t *p, const struct wr_str *s)
     return p + len;
 }
 
-/* Zeros stand behind `p` up to a multiple of 16. */
+/* Zeros stand behind `p` up to a multiple of 32. Two halves beside each other: one does not wait for the other. */
 static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8_t *p, size_t len)
 {
-    uint64_t h = secret->k1, w[2];
-    for (size_t i = 0; i < len; i += ALIGN) {
+    const uint64_t c = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t x = secret->k1, y = secret->k1 ^ c, w[4];
+    for (size_t i = 0; i < len; i += PAD) {
         memcpy(w, p + i, sizeof w);
-        h = fold(w[0] ^ secret->k0, w[1] ^ h);
+        x = fold(w[0] ^ secret->k0, w[1] ^ x);
+        y = fold(w[2] ^ secret->k0 ^ c, w[3] ^ y);
     }
-    return (uint32_t)(h >> 32);
+    return (uint32_t)(fold(x ^ secret->k0, y ^ c) >> 32);
 }
 
-/* Texts of a column that has no nulls; none is longer than `most`. The highest bit is set when they were to be short and some is not. */
-static uint32_t pack_texts(const struct wr_str *text, uint32_t most, const uint16_t *restrict row, uint32_t n,
-                           uint8_t **restrict end)
+/* Texts without nulls of `ncols` columns, up to three; one copy of the loop for each number. */
+static inline __attribute__((always_inline)) uint32_t pack_some(const struct wr_vec *cols, uint32_t ncols, const struct wr_sel *sel,
+                                                                uint8_t **restrict end)
 {
+    const struct wr_str *a = cols[0].s, *b = ncols > 1 ? cols[1].s : NULL, *c = ncols > 2 ? cols[2].s : NULL;
+    const uint16_t *restrict row = sel->row;
     uint32_t any = 0;
-    for (uint32_t k = 0; k < n && most <= WR_STR_INLINE; k++) {
-        const struct wr_str *s = &text[row[k]];
-        any |= WR_STR_INLINE - s->len;
-        end[k] = short_text(end[k], s, s->len & 15);
-    }
-    for (uint32_t k = 0; k < n && most > WR_STR_INLINE; k++) {
-        const struct wr_str *s = &text[row[k]];
-        end[k] = s->len <= WR_STR_INLINE ? short_text(end[k], s, s->len) : long_text(end[k], s);
+    for (uint32_t k = 0, n = sel->n; k < n; k++) {
+        uint32_t r = row[k], x = a[r].len;
+        uint8_t *p = short_text(end[k], &a[r], x & 15);
+        any |= WR_STR_INLINE - x;
+        if (ncols > 1) {
+            x = b[r].len;
+            p = short_text(p, &b[r], x & 15);
+            any |= WR_STR_INLINE - x;
+        }
+        if (ncols > 2) {
+            x = c[r].len;
+            p = short_text(p, &c[r], x & 15);
+            any |= WR_STR_INLINE - x;
+        }
+        end[k] = p;
     }
     return any;
+}
+
+/* Texts that are to lie in their cells. The highest bit is set when some do not. */
+static uint32_t pack_short(const struct wr_vec *cols, uint32_t ncols, const struct wr_sel *sel, uint8_t **end)
+{
+    if (ncols == 3)
+        return pack_some(cols, 3, sel, end);
+    return ncols == 2 ? pack_some(cols, 2, sel, end) : pack_some(cols, 1, sel, end);
+}
+
+/* Texts of a column that has no nulls; some are long. */
+static void pack_texts(const struct wr_str *text, const struct wr_sel *sel, uint8_t **restrict end)
+{
+    for (uint32_t k = 0; k < sel->n; k++) {
+        const struct wr_str *s = &text[sel->row[k]];
+        end[k] = s->len <= WR_STR_INLINE ? short_text(end[k], s, s->len) : long_text(end[k], s);
+    }
+}
+
+/* Whole numbers without nulls. */
+static void pack_whole(const int64_t *restrict i, const struct wr_sel *sel, uint8_t **restrict end)
+{
+    for (uint32_t k = 0; k < sel->n; k++)
+        end[k] = whole_at(end[k], i[sel->row[k]]);
 }
 
 /* Any column: key `k`. `nulls`: where each row's null bits stand. */
@@ -266,38 +325,53 @@ static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct w
 {
     uint32_t bytes = (nkeys + 7) / 8;
     size_t from[WR_KEY_BLOCK];
-    for (uint32_t i = 0; i < sel->n; i++) {
+    for (uint32_t i = 0; each <= LONG && i < sel->n; i++, at += each)
         from[i] = at;
-        size_t len = each;
-        for (uint32_t k = 0; each > LONG && k < nkeys; k++)
-            len = (k ? len : bytes + 3 * ALIGN) + (keys[k].s ? keys[k].s[sel->row[i]].len : 0) + ANY_MOST;
+    for (uint32_t i = 0; each > LONG && i < sel->n; i++) {
+        from[i] = at;
+        size_t len = 0;
+        for (uint32_t k = 0; k < nkeys; k++)
+            len = (k ? len : bytes + 2 * ALIGN + PAD) + (keys[k].s ? keys[k].s[sel->row[i]].len : 0) + ANY_MOST;
         at = (at + len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     }
-    if (!room_at(out, 0, at + 2 * ALIGN))
+    if (!room_at(out, 0, at + ALIGN + PAD))
         return false;
     for (uint32_t i = 0; i < sel->n; i++) {
         nulls[i] = out->data + from[i];
-        if (bytes == 1)
-            *nulls[i] = 0;
-        else
-            memset(nulls[i], 0, bytes);
+        nulls[i][0] = 0;
         end[i] = nulls[i] + bytes;
     }
+    for (uint32_t i = 0; bytes > 1 && i < sel->n; i++)
+        memset(nulls[i], 0, bytes);
     return true;
+}
+
+static bool is_short(const struct wr_vec *v, uint32_t most)
+{
+    return v->s && !v->valid && most <= WR_STR_INLINE;
 }
 
 /* The columns, one after the other. False: a text that `most` does not tell of is long. */
 static bool pack_columns(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, const uint32_t *most,
                          uint8_t *const *begin, uint8_t **end)
 {
-    bool fits = true;
-    for (uint32_t k = 0; k < nkeys; k++) {
-        uint32_t text = k < SOME_KEYS ? most[k] : most[SOME_KEYS];
-        uint32_t any = keys[k].s && !keys[k].valid ? pack_texts(keys[k].s, text, sel->row, sel->n, end)
-                                                   : pack_any(&keys[k], text, sel, k, begin, end);
-        fits &= any >> 31 == 0;
+    uint32_t any = 0;
+    for (uint32_t k = 0, n = 1; k < nkeys; k += n, n = 1) {
+        const struct wr_vec *v = &keys[k];
+        uint32_t text = most[k < SOME_KEYS ? k : SOME_KEYS];
+        if (is_short(v, text)) {
+            while (n < 3 && k + n < nkeys && is_short(v + n, most[k + n < SOME_KEYS ? k + n : SOME_KEYS]))
+                n++;
+            any |= pack_short(v, n, sel, end);
+        } else if (v->s && !v->valid) {
+            pack_texts(v->s, sel, end);
+        } else if (v->i && wr_vec_full(v, sel)) {
+            pack_whole(v->i, sel, end);
+        } else {
+            any |= pack_any(v, text, sel, k, begin, end);
+        }
     }
-    return fits;
+    return any >> 31 == 0;
 }
 
 bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
@@ -307,9 +381,9 @@ bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, u
     uint32_t most[SOME_KEYS + 1]; /* the longest text of each column; of later ones: whether to look */
     size_t at = 0;
     if (first)
-        at = (out->at[first - 1] + out->len[first - 1] + 2 * ALIGN) & ~(size_t)(ALIGN - 1);
+        at = (out->at[first - 1] + out->len[first - 1] + ALIGN + PAD) & ~(size_t)(ALIGN - 1);
     for (bool packed = false; !packed;) {
-        size_t each = (nkeys + 7) / 8 + 2 * ALIGN;
+        size_t each = (nkeys + 7) / 8 + ALIGN + PAD;
         for (uint32_t k = 0; k < nkeys; k++)
             each += key_most(&keys[k], sel, out->long_texts, &most[k < SOME_KEYS ? k : SOME_KEYS]);
         most[SOME_KEYS] = out->long_texts ? UINT32_MAX : 0;
@@ -319,11 +393,13 @@ bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, u
         packed = pack_columns(keys, nkeys, sel, most, begin, end);
         out->long_texts |= !packed;
     }
-    for (uint32_t i = 0; i < sel->n; i++) {
-        memset(end[i], 0, ALIGN);
+    const struct wr_hash_key secret_now = *secret;
+    for (uint32_t i = 0, n = sel->n; i < n; i++) {
+        uint32_t len = (uint32_t)(end[i] - begin[i]);
+        memset(end[i], 0, PAD);
         out->at[first + i] = (size_t)(begin[i] - out->data);
-        out->len[first + i] = (uint32_t)(end[i] - begin[i]);
-        out->hash[first + i] = hash_padded(secret, begin[i], out->len[first + i]);
+        out->len[first + i] = len;
+        out->hash[first + i] = hash_padded(&secret_now, begin[i], len);
     }
     return true;
 }

@@ -141,8 +141,23 @@ static enum wr_err fold_half(struct wr_stream *s, struct group *g)
             return err;
     }
     memmove(rows, raw, (size_t)(g->nraw - n) * s->raw_words * 8);
-    g->nraw = (uint8_t)((g->nraw - n) & 127);
+    wr_many_rows(s, g, g->nraw - n);
     return WR_OK;
+}
+
+/* The older half of a full raw block would take less as panes. */
+static bool folds_well(const struct wr_stream *s, struct group *g)
+{
+    uint32_t n = g->nraw / 2u, panes = 0;
+    const uint64_t *raw = raw_at(s, g, 0);
+    int64_t upto = INT64_MIN;
+    for (uint32_t i = 0; i < n && panes * s->pane_words <= n * s->raw_words; i++, raw += s->raw_words) {
+        if ((int64_t)raw[0] <= upto)
+            continue;
+        upto = (pane_of(s, (int64_t)raw[0]) + 1) * s->pane;
+        panes++;
+    }
+    return panes * s->pane_words <= n * s->raw_words;
 }
 
 static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint64_t *row)
@@ -153,7 +168,7 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
     const union wr_slot *slots = (const union wr_slot *)(row + s->raw_slots);
     if (ts <= m->floor) /* late: to its pane */
         return fold(s, to, ts, slots);
-    if (to->nraw == to->room && to->room < s->raw_max) {
+    if (to->nraw == to->room && (to->room < s->raw_max || (to->room < s->raw_most && !folds_well(s, to)))) {
         to = wr_many_grow(s, to);
         if (!to)
             return WR_ENOMEM;
@@ -185,6 +200,8 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
 enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, const uint64_t *row)
 {
     struct group *to = *g;
+    if (many_append(s, to, row))
+        return WR_OK;
     if (to->many)
         return insert_many(s, g, row);
     to = to->nraw < FEW ? wr_few_insert(s, to, row) : wr_few_to_many(s, to);
@@ -252,7 +269,7 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
     if (!new)
         memmove(raw, raw + s->raw_words, (size_t)(--n - i) * s->raw_words * 8);
     if (in->many) {
-        in->nraw = (uint8_t)(n & 127);
+        wr_many_rows(s, in, n);
         return WR_OK;
     }
     in = wr_few_write(s, in, n);
@@ -286,7 +303,7 @@ static void prune_raw(struct wr_stream *s, struct group *g, int64_t bound)
     uint32_t left = g->nraw - n;
     memmove(rows, rows + (size_t)n * s->raw_words, (size_t)left * s->raw_words * 8);
     if (g->many)
-        g->nraw = (uint8_t)(left & 127);
+        wr_many_rows(s, g, left);
     else
         (void)wr_few_write(s, g, left); /* fewer: where they are */
 }

@@ -10,7 +10,8 @@
  * takes as many bytes as it needs; times count from the stream's first row.
  *
  * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact
- * at every instant. When the raw block is full its older half folds into panes of `pane` ticks: left-open
+ * at every instant. When the raw block is full its older half folds into panes of `pane` ticks, if they take less than the
+ * rows do; if not, as where each row has a pane of its own, the block grows, to RAW_MOST rows. Panes are left-open
  * intervals (p*g, (p+1)*g], because the window's bound is strict. A pane that the window's edge cuts (between
  * its first row and its last) is left out when asking whether a group begins to fire and kept when asking
  * whether it still does; elsewhere, so at every pane-aligned instant, both are exact. Nothing that shows depends
@@ -34,8 +35,13 @@
 
 #include "base/ticks.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum {
     RAW_MIN = 12,       /* rows; half of them stay after a fold: enough for the samples of an alert */
+    RAW_MOST = 96,      /* rows that stay where each has a pane of its own */
     NEED_MAX = 64,      /* thresholds up to here are exact at every instant */
     DISTINCT_MAX = WR_GROUP_VALUES /* values a group's set keeps */
 };
@@ -67,7 +73,7 @@ struct group {
     uint32_t ext; /* in s->exts; 0: none */
     uint16_t key_len;
     uint8_t nraw : 7, many : 1; /* few: coded; many: as words */
-    uint8_t room;               /* many: rows that there is room for; few: words of the cell, UINT8_MAX: or more */
+    uint8_t room;               /* many: rows before which to fold or to grow; few: words of the cell, UINT8_MAX: or more */
     uint8_t tail[];             /* the key; few: coded rows; many: from a multiple of 8 on struct many, then rows */
 };
 
@@ -140,11 +146,15 @@ struct wr_stream {
     uint64_t *block;             /* WR_KEY_BLOCK rows as words: time, row id, slots (row_at) */
     uint64_t *few;               /* rows of a group with few, as words */
     uint8_t *coded;              /* those of few, coded */
-    uint32_t raw_words, pane_words, raw_slots, raw_max; /* raw_slots 2: a row has its number, since rows change */
+    uint32_t raw_words, pane_words, raw_slots; /* raw_slots 2: a row has its number, since rows change */
+    uint32_t raw_max, raw_most; /* rows that stay as they are; ... where panes would take no less */
+    uint32_t few_head;          /* bytes of a coded row's widths */
+    uint64_t few_mask;          /* those of eight bytes */
     uint64_t sums;       /* aggregates of whole numbers that the predicate wants to be large: a bit each */
     uint64_t least_rows; /* a group of fewer cannot fire */
     struct line *index;
     uint32_t nlines, ngroups, moved; /* moved: how often the index was made anew */
+    uint32_t *found;                 /* where the group found last stands in the index; NULL: nowhere any more */
     size_t bytes;
     int64_t epoch; /* coded times count from here: the first row's */
     struct wr_statepool groups;
@@ -256,12 +266,11 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 
 /* groups.c: where groups lie */
 
-/* Touches the line of the index where the group of a hash would stand; later, the group itself. */
-void wr_group_prefetch_line(const struct wr_stream *s, uint32_t hash);
-/* ... and says where its ref most likely stands: good until s->moved changes. */
-const uint32_t *wr_group_prefetch(const struct wr_stream *s, uint32_t hash);
+/* Touches the lines of the index where the groups of the first `n` keys would stand; then the groups themselves, and says
+ * where each one's ref most likely stands: good until s->moved changes. Two rounds, so that misses overlap. */
+void wr_groups_prefetch(const struct wr_stream *s, uint32_t n, uint32_t **ret_place);
 /* The group of the key at place `at` of s->keys, or NULL. `place`: where to look first, or NULL. */
-struct group *wr_group_find(const struct wr_stream *s, uint32_t at, const uint32_t *place);
+struct group *wr_group_find(struct wr_stream *s, uint32_t at, uint32_t *place);
 /* A new group for it, with room for coded rows; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
 struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, enum wr_err *ret_err);
 /* Its key as a row: s->key_row. */
@@ -278,7 +287,7 @@ bool wr_group_schedule(struct wr_stream *s, struct group *g, int64_t t);
 void wr_groups_sweep(struct wr_stream *s, uint32_t n);
 enum wr_err wr_groups_make_room(struct wr_stream *s);
 /* The next group from *cursor on; NULL at the end. Start with 0. */
-struct group *wr_group_next(const struct wr_stream *s, uint64_t *cursor);
+struct group *wr_group_next(struct wr_stream *s, uint64_t *cursor);
 void wr_groups_fini(struct wr_stream *s);
 
 /* few.c: rows of a group with few */
@@ -291,12 +300,81 @@ struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t
 /* Time of the oldest row, INT64_MAX when there is none; of the newest, INT64_MIN. */
 int64_t wr_few_oldest(const struct wr_stream *s, const struct group *g);
 int64_t wr_few_newest(const struct wr_stream *s, const struct group *g);
+/* The first row of the key at place `at`, in a group of its own; NULL as wr_group_new. */
+struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, enum wr_err *ret_err);
 /* From few to many; room for more rows of many. The group may move. NULL when out of memory. */
 struct group *wr_few_to_many(struct wr_stream *s, struct group *g);
 struct group *wr_many_grow(struct wr_stream *s, struct group *g);
-/* Bytes of a row, coded; of any row at most. */
-size_t wr_few_size(const struct wr_stream *s, const uint64_t *row);
+/* So many raw rows are there now, of many: says when to fold, too. */
+void wr_many_rows(const struct wr_stream *s, struct group *g, uint32_t n);
+/* Bytes of any row at most, coded. */
 size_t wr_few_size_most(const struct wr_stream *s);
+
+/* A coded number of `w` bytes. Eight bytes behind it may be read (statepool.h). */
+static inline uint64_t few_number(const uint8_t *p, uint32_t w)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return w ? (uint64_t)((int64_t)(v << (64 - 8 * w)) >> (64 - 8 * w)) : 0;
+}
+
+/* Time of a coded row. */
+static inline int64_t few_time(const struct wr_stream *s, const uint8_t *p)
+{
+    return (int64_t)(few_number(p + s->few_head, p[0] & 15) + (uint64_t)s->epoch);
+}
+
+/* The group of that key? memcmp without a call: keys are short, and there is room to read behind both (statepool.h, key.h). */
+static inline bool group_is(const struct group *g, uint32_t hash, const uint8_t *key, uint32_t len)
+{
+    if (g->hash != hash || g->key_len != len)
+        return false;
+    uint64_t x[2], y[2], differ;
+    if (len < 16) {
+        memcpy(x, g->tail, 8);
+        memcpy(y, key, 8);
+        differ = (x[0] ^ y[0]) & (len < 8 ? ~(UINT64_MAX << (len * 8)) : UINT64_MAX);
+        memcpy(x, g->tail + (len < 8 ? 0 : len - 8), 8); /* the rest, with some that was seen */
+        memcpy(y, key + (len < 8 ? 0 : len - 8), 8);
+        return len < 8 ? differ == 0 : (differ | (x[0] ^ y[0])) == 0;
+    }
+#ifdef __SSE2__
+    const uint8_t *last = g->tail + len - 16;
+    __m128i any = _mm_xor_si128(_mm_loadu_si128((const __m128i *)last), _mm_loadu_si128((const __m128i *)(key + len - 16)));
+    for (const uint8_t *p = g->tail; p < last; p += 16, key += 16)
+        any = _mm_or_si128(any, _mm_xor_si128(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)key)));
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(any, _mm_setzero_si128())) == 0xffff;
+#else
+    return memcmp(g->tail, key, len) == 0;
+#endif
+}
+
+/* All that the group holds is newer than `bound`: quickly, and false when that is not known. */
+static inline bool group_newer(const struct wr_stream *s, struct group *g, int64_t bound)
+{
+    if (g->many)
+        return many_of(g)->stale > bound;
+    return !g->ext && g->nraw && few_time(s, g->tail + g->key_len) > bound;
+}
+
+/* A row behind all others, where there is room; false: look closer (wr_rows_insert). */
+static inline bool many_append(const struct wr_stream *s, struct group *g, const uint64_t *row)
+{
+    if (!g->many || g->nraw >= g->room)
+        return false;
+    struct many *m = many_of(g);
+    uint32_t each = s->raw_words;
+    uint64_t *raw = (uint64_t *)(m + 1) + (size_t)g->nraw * each;
+    int64_t ts = (int64_t)row[0];
+    if (ts <= m->floor || (g->nraw && (int64_t)raw[-(ptrdiff_t)each] > ts))
+        return false;
+    if (ts < m->stale)
+        m->stale = ts;
+    for (uint32_t k = 0; k < each; k++)
+        raw[k] = row[k];
+    g->nraw = (uint8_t)((g->nraw + 1u) & 127);
+    return true;
+}
 
 /* The group's raw rows as words: its own, or a copy until the next call. */
 static inline uint64_t *raw_rows(struct wr_stream *s, struct group *g)

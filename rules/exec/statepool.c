@@ -227,6 +227,25 @@ void wr_statepool_free(struct wr_statepool *pool, uint32_t ref)
         drop(pool, before);
 }
 
+void wr_statepool_settle(struct wr_statepool *pool)
+{
+    for (uint32_t i = 0; i < pool->nlate; i++) {
+        const struct wr_statechunk *k = &pool->chunk[pool->late[i] >> WR_STATEPOOL_SHIFT];
+        __builtin_prefetch(k->taken + (pool->late[i] & (WR_STATEPOOL_UNITS - 1)) / k->words / 64);
+    }
+    for (uint32_t i = 0; i < pool->nlate; i++)
+        wr_statepool_free(pool, pool->late[i]);
+    pool->nlate = 0;
+}
+
+void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref)
+{
+    if (pool->nlate == sizeof pool->late / sizeof *pool->late)
+        wr_statepool_settle(pool);
+    __builtin_prefetch(&pool->chunk[ref >> WR_STATEPOOL_SHIFT]);
+    pool->late[pool->nlate++] = ref;
+}
+
 uint32_t wr_statepool_next(const struct wr_statepool *pool, uint64_t *cursor)
 {
     uint32_t c = (uint32_t)(*cursor >> 32), cell = (uint32_t)*cursor;

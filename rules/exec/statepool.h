@@ -36,6 +36,7 @@ struct wr_statepool {
         uint64_t taken; /* a bit a chunk */
     } *slab;
     uint32_t nslabs, slab_hint; /* no slab before the hint has room */
+    uint32_t late[32], nlate;   /* cells to be freed */
     size_t bytes;               /* of all chunks */
 };
 
@@ -58,6 +59,10 @@ void *wr_state_memory(size_t size);
 /* A cell of at least `size` bytes with any content; 0 when out of memory. */
 uint32_t wr_statepool_alloc(struct wr_statepool *pool, size_t size);
 void wr_statepool_free(struct wr_statepool *pool, uint32_t ref);
+/* The same some calls later, many at once: what says which cells are taken lies all over memory, and so the misses overlap. */
+void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref);
+/* Frees what was to be freed later: before cells are gone through. */
+void wr_statepool_settle(struct wr_statepool *pool);
 /* The next cell from *cursor on, which it moves; 0 at the end. Start with 0. Cells that are taken meanwhile may come or
  * not. */
 uint32_t wr_statepool_next(const struct wr_statepool *pool, uint64_t *cursor);

@@ -153,26 +153,42 @@ uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t
     return rowid_of(s, b, row);
 }
 
+/* Times of rows whose column has one for each; false: some are not as they come. */
+static bool read_plain_times(struct wr_stream *s, const int64_t *ticks, const struct wr_sel *sel)
+{
+    int64_t high = s->now + FUTURE_MAX, low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0;
+    uint32_t each = s->raw_words, n = sel->n;
+    const uint16_t *row = sel->row;
+    uint64_t *to = s->block;
+    bool odd = false;
+    for (uint32_t k = 0; k < n; k++, to += each) {
+        int64_t ts = ticks[row[k]];
+        odd |= (ts <= low) | (ts > high);
+        to[0] = (uint64_t)ts;
+    }
+    return !odd;
+}
+
 /* Times and numbers of the rows whose keys and states are read. */
 static void read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel)
 {
     const struct wr_vec *time = s->plan->time_col == WR_NO_COL ? NULL : &b->col[s->plan->time_col];
-    const int64_t *ticks = time ? time->i : NULL, high = s->now + FUTURE_MAX;
-    int64_t low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0;
-    const uint64_t *valid = time ? time->valid : NULL;
     uint32_t each = s->raw_words, n = sel->n;
-    uint64_t *to = s->block;
-    for (uint32_t k = 0; k < n; k++, to += each) {
-        uint32_t row = sel->row[k];
-        int64_t ts = ticks ? ticks[row] : GONE;
-        bool there = !valid || valid[row / 64] >> (row % 64) & 1;
-        if ((!there || ts <= low || ts > high) && !row_time(s, b, row, &ts))
-            ts = GONE;
-        to[0] = (uint64_t)ts;
-    }
-    to = s->block + 1;
-    for (uint32_t k = 0; s->raw_slots > 1 && k < n; k++, to += each)
-        *to = rowid_of(s, b, sel->row[k]);
+    if (!(time && time->i && wr_vec_full(time, sel) && read_plain_times(s, time->i, sel)))
+        for (uint32_t k = 0; k < n; k++) {
+            int64_t ts;
+            s->block[(size_t)k * each] = (uint64_t)(row_time(s, b, sel->row[k], &ts) ? ts : GONE);
+        }
+    const struct wr_vec *id = s->leg->amends ? &b->col[s->leg->amends->row_id] : NULL;
+    uint64_t *to = s->block + 1, leg = (uint64_t)(s->leg - s->legs) << ROW_LEG_SHIFT;
+    if (s->raw_slots > 1 && id && id->i && wr_vec_full(id, sel))
+        for (uint32_t k = 0; k < n; k++, to += each) {
+            uint64_t v = (uint64_t)id->i[sel->row[k]];
+            *to = v ? v ^ leg : 0;
+        }
+    else if (s->raw_slots > 1)
+        for (uint32_t k = 0; k < n; k++, to += each)
+            *to = rowid_of(s, b, sel->row[k]);
     if (!s->epoch && n)
         s->epoch = s->now;
 }
@@ -218,7 +234,7 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
 }
 
 /* A row that was read to place `at`. */
-static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, const uint32_t *place)
+static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, uint32_t *place)
 {
     const uint64_t *words = row_at(s, at);
     int64_t ts = (int64_t)words[0];
@@ -228,16 +244,21 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
     if (err)
         return err;
     struct group *g = wr_group_find(s, at, place);
-    if (!g && !(g = wr_group_new(s, at, wr_few_size(s, words), &err))) {
-        if (err != WR_ELIMIT)
+    if (!g) {
+        g = wr_few_begin(s, at, words, &err);
+        if (!g && err != WR_ELIMIT)
             return err;
-        s->stats.evicted++; /* a key this long is not kept */
-        s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
-        return WR_OK;
+        if (!g) {
+            s->stats.evicted++; /* a key this long is not kept */
+            s->inexact_until = s->window ? s->now + s->window : INT64_MAX;
+            return WR_OK;
+        }
+    } else {
+        if (!group_newer(s, g, edge(s, s->now)))
+            wr_rows_prune(s, g, s->now);
+        if (!many_append(s, g, words))
+            err = wr_rows_insert(s, &g, words);
     }
-    if (!g->many || many_of(g)->stale <= edge(s, s->now))
-        wr_rows_prune(s, g, s->now);
-    err = wr_rows_insert(s, &g, words);
     if (!err && s->sets_by_row)
         err = add_distinct(s, g, v, row, ts);
     if (!err && s->sums && !wr_group_count(s, g, slots_at(s, at), NULL))
@@ -295,33 +316,46 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
     return g ? amend_group(s, g, b, new, row) : WR_OK;
 }
 
-/* Lines of the index are touched LINES rows ahead, groups GROUPS rows ahead: two cache misses in the dark instead of two
- * in a row. */
-enum { GROUPS = 8, LINES = 16 };
+/* A row as most are: of a group that stands where it was looked for, from which nothing has to leave, and which has too
+ * few rows to fire with this one. False: nothing was done. */
+static inline bool insert_quickly(struct wr_stream *s, uint32_t at, uint32_t *place, int64_t bound)
+{
+    struct group *g = group_at(s, *place);
+    const uint64_t *words = row_at(s, at);
+    if (!*place || (int64_t)words[0] == GONE)
+        return false;
+    if (!group_is(g, s->keys->hash[at], s->keys->data + s->keys->at[at], s->keys->len[at]) || !group_newer(s, g, bound) ||
+        group_rows(g) + 1 >= s->least_rows)
+        return false;
+    if (!many_append(s, g, words)) {
+        if (g->many || g->nraw == FEW)
+            return false;
+        s->found = place;
+        return wr_few_insert(s, g, words) != NULL;
+    }
+    return true;
+}
 
 static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, const struct view *v,
                                 const struct wr_sel *sel)
 {
     enum wr_err err = read_rows(s, v, sel, 0) ? WR_OK : WR_ENOMEM;
-    const uint32_t *place[GROUPS] = {0};
-    uint32_t n = sel->n, moved = s->moved;
+    if (err)
+        return err;
+    uint32_t *place[WR_KEY_BLOCK], n = sel->n, moved = s->moved, quick = 0;
+    bool plain = !s->sets_by_row && !s->sums;
+    int64_t bound = edge(s, s->now);
     read_times(s, b, sel);
-    for (uint32_t k = 0; k < LINES && k < n && !err; k++)
-        wr_group_prefetch_line(s, s->keys->hash[k]);
-    for (uint32_t k = 0; k < GROUPS && k < n && !err; k++)
-        place[k] = wr_group_prefetch(s, s->keys->hash[k]);
+    wr_groups_prefetch(s, n, place);
     for (uint32_t k = 0; k < n && !err; k++) {
-        if (s->moved != moved) {
-            memset(place, 0, sizeof place);
-            moved = s->moved;
-        }
-        const uint32_t *at = place[k % GROUPS];
-        if (k + LINES < n)
-            wr_group_prefetch_line(s, s->keys->hash[k + LINES]);
-        if (k + GROUPS < n)
-            place[k % GROUPS] = wr_group_prefetch(s, s->keys->hash[k + GROUPS]);
-        err = insert(s, v, k, sel->row[k], at);
+        uint32_t *at = s->moved == moved ? place[k] : NULL;
+        if (plain && at && s->bytes <= s->opts.memory_bytes && insert_quickly(s, k, at, bound))
+            quick++;
+        else
+            err = insert(s, v, k, sel->row[k], at);
     }
+    s->stats.rows_aggregated += quick;
+    wr_statepool_settle(&s->groups);
     return err;
 }
 

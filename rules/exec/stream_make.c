@@ -292,6 +292,10 @@ static bool set_up(struct wr_stream *s)
     s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
+    s->few_head = (s->raw_words + 1) / 2;
+    s->few_mask = UINT64_MAX >> (64 - 8 * (s->few_head < 8 ? s->few_head : 8));
+    /* Values of distinct sets are told apart row by row as long as the rows are there: few rows, then. */
+    s->raw_most = s->layout.nrow > s->layout.nslots || s->raw_max > RAW_MOST ? s->raw_max : RAW_MOST;
     size_t row = s->raw_words * sizeof *s->block;
     s->block = wr_scratch_take(s->scratch, WR_SCRATCH_BLOCK, WR_KEY_BLOCK * row);
     s->few = wr_scratch_take(s->scratch, WR_SCRATCH_FEW, FEW * row);

@@ -288,7 +288,7 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     if (!load_key(s, rd, types))
         return WR_ECORRUPT;
     uint32_t nraw = wr_rd_u32(rd);
-    if (rd->err || nraw > s->raw_max || wr_group_find(s, 0, NULL))
+    if (rd->err || nraw > s->raw_most || wr_group_find(s, 0, NULL))
         return WR_ECORRUPT;
     enum wr_err err;
     struct group *g = wr_group_new(s, 0, 0, &err);

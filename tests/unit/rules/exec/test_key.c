@@ -73,7 +73,7 @@ static void block(uint64_t seed, uint32_t text_most, struct wr_packed_keys *keys
     for (uint32_t c = 0; c < n; c++)
         cols[c] = column(a, text_most);
     for (uint32_t r = 0; r < rows; r++)
-        row[r] = (uint16_t)(ROWS - 1 - r);
+        row[r] = (uint16_t)(seed % 2 ? r : ROWS - 1 - r);
     struct wr_sel all = {row, rows}, one = {&row[rows - 1], 1};
     cr_assert(wr_keys_pack(&secret, cols, n, &all, 0, keys));
     for (uint32_t r = 0; r < rows; r++)

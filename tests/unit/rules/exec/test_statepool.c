@@ -80,21 +80,27 @@ static void churn(uint32_t cells, uint32_t steps, uint32_t size_most, uint32_t *
         struct cell *c = &cell[roll(i < steps / 2 ? cells : cells / 10)];
         if (c->ref) {
             check_cell(&pool, c);
-            wr_statepool_free(&pool, c->ref);
+            if (roll(2))
+                wr_statepool_free(&pool, c->ref);
+            else
+                wr_statepool_free_later(&pool, c->ref);
             c->ref = 0;
         } else {
             write_cell(&pool, c, size_most);
         }
         most = pool.bytes > most ? pool.bytes : most;
         *ret_slabs = pool.nslabs > *ret_slabs ? pool.nslabs : *ret_slabs;
-        if (i % (steps / 6) == 0)
+        if (i % (steps / 6) == 0) {
+            wr_statepool_settle(&pool);
             check_walk(&pool, cell);
+        }
     }
     for (uint32_t i = 0; i < cells; i++)
         if (cell[i].ref) {
             check_cell(&pool, &cell[i]);
             wr_statepool_free(&pool, cell[i].ref);
         }
+    wr_statepool_settle(&pool);
     cr_expect_lt(pool.bytes, most / 4, "%zu of %zu bytes are kept for nothing", pool.bytes, most);
     uint64_t cursor = 0;
     cr_expect_eq(wr_statepool_next(&pool, &cursor), 0);
