@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_PATHS = 16, MAX_FILES = 1024 };
+enum { MAX_PATHS = 16, MAX_FILES = 1024, MAX_PRODUCTS = 256 };
 
 static const struct wr_opt options[] = {
     {"rules", "PATH", "say of each column which rule files here read it; again for more", 'r'},
@@ -25,8 +25,18 @@ struct reader {
     struct wr_ruleset *set;
 };
 
+/* Mappings of one table whose names are the same up to their first `-`: zeek-conn, zeek-http. */
+struct product {
+    const char *name; /* of one of them; `len` bytes of it are all that they share */
+    size_t len;
+    unsigned kinds;
+    struct wr_colset cols;
+};
+
 struct tables {
     struct wr_mappings *mappings;
+    struct product products[MAX_PRODUCTS];
+    uint32_t nproducts;
     struct reader readers[MAX_FILES];
     uint32_t nreaders;
     unsigned failed;
@@ -38,7 +48,8 @@ static const struct wr_args_spec spec = {
     "[NAME]...",
     "Lists the tables that rules and queries can read, or the columns of the named ones: name\n"
     "and type, what an alias stands for, which columns Microsoft's table does not have (weir's\n"
-    "own), which mappings of log records fill it and, with --rules, which rule files read it.\n"
+    "own) and, with --rules, which rule files read it. Behind them the products whose records\n"
+    "fill the table by mappings, a line each: how many kinds of record and which columns.\n"
     "Flows, connections and the layouts in code (Defender, Sysmon 3, CEF, LEEF, plain lines)\n"
     "are told of beside the table's name.",
     options,
@@ -90,19 +101,9 @@ static void add_name(struct wr_buf *out, const char *before, const char *name)
     wr_buf_fmt(out, "%s%s", out->len ? ", " : before, name);
 }
 
-/* Who fills the column, and who reads it. */
-static void sources(struct tables *t, enum wr_table table, uint16_t col, struct wr_buf *out)
+/* Who reads the column. */
+static void readers(struct tables *t, enum wr_table table, uint16_t col, struct wr_buf *out)
 {
-    struct wr_colset cols;
-    enum wr_table of;
-    wr_buf_reset(&t->line);
-    for (uint32_t i = 0; i < wr_mappings_count(t->mappings); i++) {
-        const char *name = wr_mappings_fills(t->mappings, i, &of, &cols);
-        if (of == table && wr_colset_has(&cols, col))
-            add_name(&t->line, "", name);
-    }
-    wr_buf_add(out, t->line.len ? "  " : "", t->line.len ? 2 : 0);
-    wr_buf_add(out, t->line.data, t->line.len);
     wr_buf_reset(&t->line);
     for (uint32_t i = 0; i < t->nreaders; i++) {
         const struct wr_scan *scan = wr_ruleset_scan(t->readers[i].set, table);
@@ -110,6 +111,61 @@ static void sources(struct tables *t, enum wr_table table, uint16_t col, struct 
             add_name(&t->line, "  read by ", t->readers[i].path);
     }
     wr_buf_add(out, t->line.data, t->line.len);
+}
+
+static size_t product_len(const char *name)
+{
+    return strcspn(name, "-");
+}
+
+static void add_product(struct tables *t, const char *name, const struct wr_colset *cols)
+{
+    size_t len = product_len(name);
+    struct product *p = t->products, *end = p + t->nproducts;
+    while (p < end && (product_len(p->name) != len || memcmp(p->name, name, len) != 0))
+        p++;
+    if (p == end && t->nproducts == MAX_PRODUCTS)
+        return;
+    if (p == end) {
+        t->nproducts++;
+        *p = (struct product){.name = name, .len = strlen(name)};
+    } else if (strcmp(p->name, name) != 0) {
+        p->len = len;
+    }
+    p->kinds++;
+    for (size_t w = 0; w < sizeof cols->bits / sizeof *cols->bits; w++)
+        p->cols.bits[w] |= cols->bits[w];
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct product *)a)->name, ((const struct product *)b)->name);
+}
+
+/* The products whose mappings fill the table, and with which columns. */
+static void products(struct tables *t, struct wr_buf *out, enum wr_table table)
+{
+    const struct wr_schema *s = wr_schema_of(table);
+    t->nproducts = 0;
+    for (uint32_t i = 0; i < wr_mappings_count(t->mappings); i++) {
+        struct wr_colset cols;
+        enum wr_table of;
+        const char *name = wr_mappings_fills(t->mappings, i, &of, &cols);
+        if (of == table)
+            add_product(t, name, &cols);
+    }
+    qsort(t->products, t->nproducts, sizeof *t->products, by_name);
+    wr_buf_str(out, t->nproducts ? "filled by mappings:\n" : "");
+    for (const struct product *p = t->products; p < t->products + t->nproducts; p++) {
+        wr_buf_reset(&t->line);
+        for (uint16_t c = 0; c < s->ncols; c++)
+            if (wr_colset_has(&p->cols, c) && !s->cols[c].hidden)
+                add_name(&t->line, "", s->cols[c].name);
+        wr_buf_fmt(out, "  %.*s", (int)p->len, p->name);
+        if (p->kinds > 1)
+            wr_buf_fmt(out, " (%u kinds)", p->kinds);
+        wr_buf_fmt(out, ": %.*s\n", (int)t->line.len, t->line.data ? t->line.data : "");
+    }
 }
 
 static void columns(struct tables *t, struct wr_buf *out, enum wr_table table)
@@ -126,9 +182,10 @@ static void columns(struct tables *t, struct wr_buf *out, enum wr_table table)
         if (alias || col->own)
             wr_buf_fmt(out, "%*s %s%s%s%s", (int)(9 - strlen(wr_type_name(col->type))), "", col->own ? "own" : "",
                        alias && col->own ? ", " : "", alias ? "is " : "", alias ? s->cols[col->store].name : "");
-        sources(t, table, c, out);
+        readers(t, table, c, out);
         wr_buf_char(out, '\n');
     }
+    products(t, out, table);
 }
 
 static void add_reader(void *arg, const char *path, const char *text, size_t len)

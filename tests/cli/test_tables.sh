@@ -25,4 +25,22 @@ run 0 "$WEIR" replay --rules "$TMP/shells.kql" "$TMP/processes.jsonl"
 has out '"Shells":3'
 run 0 "$WEIR" probe "$TMP/processes.jsonl"
 has out "1: defender, a row of DeviceProcessEvents"
+
+# Who fills a table: a line a product, however many kinds of record it has, with all columns that they fill together.
+run 0 "$WEIR" tables DeviceNetworkEvents
+[ "$(grep -c '^  falco' "$TMP/out")" = 1 ] || fail "falco's three mappings are not one line"
+grep -q '^  falco (3 kinds): Timestamp, DeviceName, ' "$TMP/out" || fail "falco's columns"
+grep -q '^  osquery (3 kinds): .*InitiatingProcessAccountName' "$TMP/out" || fail "a column that one of osquery's kinds fills"
+grep -q '^  SentBytes  *long  *own$' "$TMP/out" || fail "a column's line says what it is, and nothing else"
+grep -q '^  \(auditd-accept\|ecs-denied\)' "$TMP/out" && fail "a kind has a line of its own"
+grep -q '^  suricata-flow: .*SentBytes' "$TMP/out" || fail "a product of one kind has its mapping's name"
+cat >"$TMP/mine.yaml" <<'EOF'
+name: zeek-mine
+when: {mine: "*"}
+columns: {Timestamp: t, ActionType: state, DeviceName: host}
+EOF
+run 0 "$WEIR" tables --mappings "$TMP/mine.yaml" DeviceNetworkEvents
+grep -q '^  zeek (2 kinds): .*DeviceName' "$TMP/out" || fail "a user's own mapping is told of with those of its product"
+run 0 "$WEIR" tables Flows
+grep -q 'filled by mappings' "$TMP/out" && fail "no mapping fills Flows"
 finish
