@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct wr_lookups;
+struct wr_flow_hosts;
 struct wr_mappings;
 struct wr_model;
 struct wr_hostnames;
@@ -137,6 +138,7 @@ struct wr_config {
     struct wr_model *model; /* set before workers start; NULL: weir's */
     const struct wr_mappings *mappings; /* set before workers start; NULL: weir's */
     struct wr_lookups *lookups;         /* of these mappings, shared by all workers, the owner's; NULL: one each */
+    struct wr_flow_hosts *hosts;       /* endpoints by device id, shared by all workers, the owner's; NULL: one each */
     const char *state_dir;             /* NULL until settled */
     uint32_t workers;                  /* 0 until settled */
     uint32_t batch_rows;               /* 1..65535 */

@@ -446,7 +446,8 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
     pthread_mutex_init(&worker->lock, NULL);
     init_handles(worker);
     struct wr_flow_decoder_opts flow = {.model = config->model, .memory_bytes = config->memory_bytes / 8 / config->workers,
-                                        .listed = config->exporters, .nlisted = config->nexporters};
+                                        .listed = config->exporters, .nlisted = config->nexporters,
+                                        .hosts = config->hosts};
     struct wr_log_opts log = {.live = true, .mappings = config->mappings, .lookups = config->lookups};
     worker->ring = wr_ring_new(RING_BYTES);
     worker->decoder = wr_flow_decoder_new(&flow);

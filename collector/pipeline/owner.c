@@ -317,6 +317,9 @@ static void fill_snapshot(void *arg, struct wr_buf *out)
         wr_lookups_save(o->config->lookups, out);
         wr_snapshot_close(out, section);
     }
+    section = wr_snapshot_open(out, WR_SECTION_TEMPLATES);
+    wr_flow_hosts_save(o->config->hosts, out); /* in the child its lock is free: it is taken under a worker's alone */
+    wr_snapshot_close(out, section);
     for (uint32_t i = 0; i < o->nworkers; i++) {
         section = wr_snapshot_open(out, WR_SECTION_TEMPLATES);
         if (!o->workers_held)

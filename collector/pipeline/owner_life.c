@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { SINK_FLUSH_MS = 5000, WORKER_STOP_MS = 5000, REPLAY_ALERTS = 1000 };
+enum { HOSTS_SHARE = 32 }; /* of the memory setting, for names of endpoints */
 
 struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
 {
@@ -335,6 +336,9 @@ enum wr_err wr_owner_start(struct wr_owner *owner, const struct wr_io *io, struc
         if (!config->lookups)
             return WR_ENOMEM;
     }
+    config->hosts = wr_flow_hosts_new(config->memory_bytes / HOSTS_SHARE);
+    if (!config->hosts)
+        return WR_ENOMEM;
     enum wr_err err = wr_state_open(&owner->state, io, config->state_dir, error);
     if (!err)
         err = open_store(owner, error);
@@ -442,7 +446,9 @@ void wr_owner_fini(struct wr_owner *o)
     }
     free(o->workers);
     wr_lookups_free(o->config->lookups);
+    wr_flow_hosts_free(o->config->hosts);
     o->config->lookups = NULL;
+    o->config->hosts = NULL;
     wr_tls_server_free(o->tls);
     for (uint32_t i = 0; i < o->nsinks; i++)
         wr_sink_free(o->sinks[i]);

@@ -24,9 +24,11 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->listed = calloc(dec->nlisted + 1u, sizeof *dec->listed);
     if (dec->listed && dec->nlisted)
         memcpy(dec->listed, opts->listed, dec->nlisted * sizeof *dec->listed);
+    dec->own_hosts = !opts || !opts->hosts;
+    dec->hosts = dec->own_hosts ? wr_flow_hosts_new(dec->memory_bytes / 4) : opts->hosts;
     dec->own_model = !opts || !opts->model;
     dec->model = dec->own_model ? wr_model_new() : opts->model;
-    bool ok = dec->exporters && dec->streams && dec->shared && dec->sets && dec->pend_of && dec->listed && dec->model;
+    bool ok = dec->exporters && dec->streams && dec->shared && dec->sets && dec->pend_of && dec->listed && dec->hosts && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
         ok = dec->fixed[i];
@@ -62,7 +64,8 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     wr_stream_pool_fini(&dec->pool);
     free(dec->listed);
     free(dec->ports);
-    wr_names_fini(&dec->hosts, &dec->bytes);
+    if (dec->own_hosts)
+        wr_flow_hosts_free(dec->hosts);
     wr_buf_fini(&dec->who_text);
     wr_batch_free(dec->mail);
     free(dec->port_filter);

@@ -65,6 +65,13 @@ struct wr_flow_prefix {
     uint8_t bits;
 };
 
+/* Endpoints' names by device id (9/12332): bounded by a million and by bytes, the oldest goes first. Decoders of several threads
+ * may share it. NULL: out of memory. */
+struct wr_flow_hosts *wr_flow_hosts_new(size_t memory_bytes);
+void wr_flow_hosts_free(struct wr_flow_hosts *hosts);
+/* As wr_flow_decoder_save, of what is in it; every decoder loads it, into what it uses. */
+void wr_flow_hosts_save(struct wr_flow_hosts *hosts, struct wr_buf *out);
+
 struct wr_flow_decoder_opts {
     size_t memory_bytes; /* for templates and held data; 0 = 64 MiB */
     uint32_t max_exporters; /* 0 = 16,384 */
@@ -73,6 +80,7 @@ struct wr_flow_decoder_opts {
      * None: all are equal. */
     const struct wr_flow_prefix *listed;
     uint32_t nlisted;
+    struct wr_flow_hosts *hosts; /* borrowed, others may share it, and save it; NULL: one of its own */
 };
 
 struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *opts);

@@ -66,4 +66,12 @@ static inline const char *wr_name_text(const struct wr_name *name)
 }
 void wr_names_fini(struct wr_names *names, size_t *used_bytes);
 
+/* Names of endpoints by their device ids. Endpoints move between addresses, and so between decoders: those may share a table, which
+ * locks by itself; whoever decodes holds no other lock that a holder of this one waits for. */
+struct wr_flow_hosts;
+/* Keeps a name; `key` is of WR_NAME_HOST and domain WR_NAME_ANY. False: no room. */
+bool wr_flow_hosts_put(struct wr_flow_hosts *hosts, const struct wr_name_key *key, const char *text, size_t len, int64_t now_ns);
+/* Copies the name that was told since `since_ns`; its length, 0: there is none. */
+size_t wr_flow_hosts_find(struct wr_flow_hosts *hosts, const struct wr_name_key *key, int64_t since_ns, char ret_text[WR_NAME_MAX_TEXT]);
+
 #endif

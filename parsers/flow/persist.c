@@ -39,7 +39,7 @@ static void save_stream(const struct wr_stream *s, struct wr_buf *out)
     wr_buf_u64(out, (uint64_t)s->init_ns);
 }
 
-static void save_names(const struct wr_names *names, const uint8_t *addr, struct wr_buf *out)
+void wr_names_items(const struct wr_names *names, const uint8_t *addr, struct wr_buf *out)
 {
     for (const struct wr_name *n = names->oldest; n; n = n->newer) {
         wr_buf_u8(out, 'N');
@@ -64,25 +64,38 @@ static void save_exporter(const struct wr_exporter *x, struct wr_buf *out)
         wr_buf_u64(out, x->samplers[i].id);
         wr_buf_u32(out, x->samplers[i].rate);
     }
-    save_names(&x->names, x->addr, out);
+    wr_names_items(&x->names, x->addr, out);
+}
+
+/* Takes the body. */
+static void close_items(struct wr_buf *body, struct wr_buf *out)
+{
+    if (!body->err) {
+        wr_buf_add(out, magic, sizeof magic);
+        wr_buf_u32(out, wr_crc32c(0, body->data ? body->data : "", body->len));
+        wr_buf_add(out, body->data, body->len);
+    } else {
+        out->err = WR_ENOMEM;
+    }
+    wr_buf_fini(body);
 }
 
 void wr_flow_decoder_save(const struct wr_flow_decoder *dec, struct wr_buf *out)
 {
-    static const uint8_t nobody[16];
     struct wr_buf body = {0};
     for (uint32_t i = 0; i < dec->nbuckets; i++)
         for (const struct wr_exporter *x = dec->exporters[i]; x; x = x->next_hash)
             save_exporter(x, &body);
-    save_names(&dec->hosts, nobody, &body);
-    if (!body.err) {
-        wr_buf_add(out, magic, sizeof magic);
-        wr_buf_u32(out, wr_crc32c(0, body.data ? body.data : "", body.len));
-        wr_buf_add(out, body.data, body.len);
-    } else {
-        out->err = WR_ENOMEM;
-    }
-    wr_buf_fini(&body);
+    if (dec->own_hosts)
+        wr_flow_hosts_items(dec->hosts, &body);
+    close_items(&body, out);
+}
+
+void wr_flow_hosts_save(struct wr_flow_hosts *hosts, struct wr_buf *out)
+{
+    struct wr_buf body = {0};
+    wr_flow_hosts_items(hosts, &body);
+    close_items(&body, out);
 }
 
 /* One item of any kind; what its kind does not have is 0. */

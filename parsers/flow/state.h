@@ -293,7 +293,10 @@ void wr_nat_compile(struct wr_tmpl *tmpl);
 bool wr_nat_read(const struct wr_tmpl *tmpl, const uint8_t *rec, const uint32_t *anchors, const struct wr_flow *flow,
                  struct wr_nat *ret_nat);
 void wr_names_compile(struct wr_tmpl *tmpl);
-/* `x`: whose they are; NULL: the decoder's own. */
+/* persist.c, hosts.c: what is saved of names. */
+void wr_names_items(const struct wr_names *names, const uint8_t *addr, struct wr_buf *out);
+void wr_flow_hosts_items(struct wr_flow_hosts *hosts, struct wr_buf *out);
+/* `x`: whose they are; NULL: of endpoints. */
 bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_exporter *x, const struct wr_name_key *key, const char *text,
                    uint32_t len, int64_t told_ns);
 void wr_names_learn(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);

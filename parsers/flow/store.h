@@ -290,7 +290,8 @@ struct wr_flow_decoder {
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */
-    struct wr_names hosts; /* endpoints move between addresses */
+    struct wr_flow_hosts *hosts; /* endpoints move between addresses */
+    bool own_hosts;
     uint32_t who_wanted;   /* kinds of who.h */
     struct wr_buf who_text;
     struct wr_batch *mail; /* one row of SmtpMessages; NULL: nobody reads them */

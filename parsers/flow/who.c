@@ -211,6 +211,15 @@ static void keep_name(struct gather *g, enum wr_who_kind kind, const struct wr_n
         keep(g, kind, wr_name_text(name), name->text_len);
 }
 
+static void keep_host(struct gather *g, enum wr_who_kind kind, const uint8_t *id, uint32_t len)
+{
+    struct wr_name_key key = wr_name_key_bytes(WR_NAME_HOST, id, len);
+    char text[WR_NAME_MAX_TEXT];
+    key.domain = WR_NAME_ANY;
+    if (g->wanted >> kind & 1)
+        keep(g, kind, text, wr_flow_hosts_find(g->msg->dec->hosts, &key, g->msg->now_ns - WR_FLOW_NAME_NS, text));
+}
+
 static void keep_number(struct gather *g, enum wr_who_kind kind, const uint8_t *p, uint32_t len)
 {
     char text[24];
@@ -320,8 +329,7 @@ static void take(struct gather *g, const struct wr_who_step *s, const uint8_t *p
         keep_app(g, p, len);
         return;
     case JOIN_HOST:
-        key = wr_name_key_bytes(WR_NAME_HOST, p, len);
-        keep_name(g, s->kind, &msg->dec->hosts, &key);
+        keep_host(g, s->kind, p, len);
         return;
     case JOIN_INTERFACE:
         key = wr_name_key_int(WR_NAME_INTERFACE, msg->domain, n);
@@ -517,14 +525,15 @@ bool wr_names_keep(struct wr_flow_decoder *dec, struct wr_exporter *x, const str
     /* The last quarter of the memory is for templates: names, which strangers can make up, never crowd them out; the
      * quarter before it for names of listed exporters. */
     const size_t quarter = dec->memory_bytes / 4;
-    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes - (x && !x->listed ? 2 : 1) * quarter};
-    struct wr_names *names = x ? &x->names : &dec->hosts;
+    struct wr_budget budget = {.used = &dec->bytes, .limit = dec->memory_bytes - (x && x->listed ? 1 : 2) * quarter};
+    if (!x)
+        return wr_flow_hosts_put(dec->hosts, key, text, len, told_ns);
+    struct wr_names *names = &x->names;
     if (!names->max) { /* first use */
-        bool hosts = !x;
-        size_t share = dec->memory_bytes / (hosts ? 4 : 16), most = hosts ? WR_FLOW_HOSTS_BYTES : WR_FLOW_NAMES_BYTES;
+        size_t share = dec->memory_bytes / 16;
         names->hash_key = dec->hash_key;
-        names->max = hosts ? WR_FLOW_HOSTS : WR_FLOW_NAMES;
-        names->max_bytes = share < most ? share : most;
+        names->max = WR_FLOW_NAMES;
+        names->max_bytes = share < WR_FLOW_NAMES_BYTES ? share : WR_FLOW_NAMES_BYTES;
     }
     return wr_names_put(names, key, text, len, told_ns, &budget);
 }

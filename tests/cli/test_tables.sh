@@ -37,7 +37,7 @@ grep -q '^  suricata-flow: .*SentBytes' "$TMP/out" || fail "a product of one kin
 cat >"$TMP/mine.yaml" <<'EOF'
 name: zeek-mine
 when: {mine: "*"}
-columns: {Timestamp: t, ActionType: state, DeviceName: host}
+columns: {Timestamp: t, ActionType: state, RemoteIP: to, DeviceName: host}
 EOF
 run 0 "$WEIR" tables --mappings "$TMP/mine.yaml" DeviceNetworkEvents
 grep -q '^  zeek (2 kinds): .*DeviceName' "$TMP/out" || fail "a user's own mapping is told of with those of its product"

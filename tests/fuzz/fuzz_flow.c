@@ -84,11 +84,12 @@ static void empty(struct wr_flow_decoder *dec, bool look)
     for (uint32_t i = 0; dec->nexporters && i < dec->nbuckets; i++)
         while (dec->exporters[i])
             wr_exporter_drop(dec, dec->exporters[i]);
-    wr_names_fini(&dec->hosts, &dec->bytes);
+    wr_flow_hosts_free(dec->hosts);
+    dec->hosts = wr_flow_hosts_new(dec->memory_bytes / 4);
+    WR_ASSERT(dec->hosts);
     WR_ASSERT(dec->bytes == 0 && dec->held_bytes == 0 && dec->nexporters == 0 && dec->npends == 0);
     for (uint32_t i = 0; look && i < dec->nbuckets; i++)
         WR_ASSERT(!dec->exporters[i] && !dec->streams[i] && !dec->shared[i]);
-    dec->hosts = (struct wr_names){0};
     dec->stats = dec->others = (struct wr_flow_stats){0};
     dec->nstrangers = 0;
     dec->last = NULL;

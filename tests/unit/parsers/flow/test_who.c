@@ -92,6 +92,49 @@ Test(who, an_endpoint_that_moved_keeps_its_name_and_one_unknown_has_none)
     bench_end(&b);
 }
 
+static struct bench bench_with(struct wr_flow_hosts *hosts)
+{
+    struct bench b = who_bench();
+    wr_flow_decoder_free(b.dec);
+    b.dec = wr_flow_decoder_new(&(struct wr_flow_decoder_opts){.hosts = hosts});
+    cr_assert(b.dec);
+    wr_flow_decoder_who(b.dec, UINT32_MAX);
+    return b;
+}
+
+static const char *name_of_flow(struct bench *b)
+{
+    send_file(b, NVM "template_message.ipfix");
+    send_file(b, NVM "data_message_267.ipfix");
+    return said(b, 0, WR_WHO_DEVICE_NAME);
+}
+
+/* Two workers: the endpoint's own record came to one, its flows come to the other. */
+Test(who, an_endpoint_told_to_one_decoder_names_the_flows_of_another)
+{
+    struct wr_flow_hosts *hosts = wr_flow_hosts_new(1 << 20);
+    cr_assert(hosts);
+    struct bench told = bench_with(hosts), flows = bench_with(hosts), loaded = bench_with(NULL), other = bench_with(NULL);
+    send_file(&told, NVM "template_message.ipfix");
+    send_file(&told, NVM "data_message_262.ipfix");
+    cr_expect_str_eq(name_of_flow(&flows), "STATION-102010");
+
+    struct wr_buf saved = {0}, own = {0};
+    wr_flow_hosts_save(hosts, &saved);
+    wr_flow_decoder_save(told.dec, &own);
+    cr_assert_eq(wr_flow_decoder_load(loaded.dec, saved.data, saved.len), WR_OK);
+    cr_assert_eq(wr_flow_decoder_load(other.dec, own.data, own.len), WR_OK);
+    cr_expect_str_eq(name_of_flow(&loaded), "STATION-102010", "what was shared is known after a restart");
+    cr_expect_str_eq(name_of_flow(&other), "", "it is saved once, not by each decoder");
+    wr_buf_fini(&saved);
+    wr_buf_fini(&own);
+    bench_end(&told);
+    bench_end(&flows);
+    bench_end(&loaded);
+    bench_end(&other);
+    wr_flow_hosts_free(hosts);
+}
+
 Test(who, only_what_a_rule_can_see_is_gathered)
 {
     struct bench b = bench_new();
