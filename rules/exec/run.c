@@ -320,6 +320,14 @@ void wr_run_push_rows(struct wr_run *run, struct node *to, const struct wr_rows 
         push_batch(run, to, rows->batch[i], NULL);
 }
 
+/* Rows of a table: those that were fed, or the selected ones of batches that are another's. */
+static void scan(struct wr_run *run, struct node *n)
+{
+    const struct wr_rows *rows = &run->tables[n->op->table];
+    for (uint32_t i = 0; i < rows->nbatches && !run->err; i++)
+        push_batch(run, n->out, rows->batch[i], rows->batch[i]->sealed ? &rows->batch[i]->sel : NULL);
+}
+
 enum wr_err wr_run_feed(struct wr_run *run, enum wr_table table, const struct wr_batch *batch)
 {
     size_t bytes = 0;
@@ -415,7 +423,7 @@ static void summarize_flush(struct wr_run *run, struct node *n)
 static void flush(struct wr_run *run, struct node *n)
 {
     if (n->op->kind == WR_OP_SCAN)
-        wr_run_push_rows(run, n->out, &run->tables[n->op->table]);
+        scan(run, n);
     else if (n->op->kind == WR_OP_GIVEN)
         wr_run_push_rows(run, n->out, run->given);
     else if (is_partition(n->op))

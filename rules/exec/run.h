@@ -11,7 +11,7 @@ struct wr_run_opts {
     uint32_t batch_rows; /* 0: WR_BATCH_ROWS */
     const struct wr_scan
         *scans;          /* WR_NTABLES: columns of the tables that the plan reads; NULL: all of them */
-    const struct wr_rows *tables; /* WR_NTABLES, in the place of what is fed: of the run around a piece; or NULL */
+    const struct wr_rows *tables; /* WR_NTABLES, in the place of what is fed (of sealed batches the selected rows): of the run around a piece, or kept rows; or NULL */
     const struct wr_sub *subs; /* of the plan */
     uint32_t nsubs;
     uint64_t work_rows;  /* rows that go into operators, all together; 0: any number */

@@ -190,6 +190,7 @@ void wr_window_free(struct wr_window *window)
         free(window->few_cols[t]);
     wr_scratch_free(window->own);
     wr_buf_fini(&window->pack);
+    wr_buf_fini(&window->moved);
     wr_buf_fini(&window->key);
     wr_buf_fini(&window->cells);
     free(window);

@@ -53,7 +53,7 @@ struct wr_alert *wr_window_firing(struct wr_window *window);
 /* Memory of its kept rows. */
 size_t wr_window_bytes(const struct wr_window *window);
 void wr_window_stats(const struct wr_window *window, struct wr_engine_stats *sum);
-void wr_window_save(const struct wr_window *window, struct wr_buf *out);
+void wr_window_save(struct wr_window *window, struct wr_buf *out);
 /* Into a new window only. WR_ECORRUPT: free it. */
 enum wr_err wr_window_load(struct wr_window *window, const void *bytes, size_t len) WR_MUST_CHECK;
 

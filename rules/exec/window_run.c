@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_FIRING = 10000, PER_RUN_MAX = 150, BATCH = 1024, BATCH_MIN = 16 };
+enum { MAX_FIRING = 10000, PER_RUN_MAX = 150 };
 
 /* Every key of the summarize under maps and filters, as columns of the result. */
 static bool by_groups(const struct wr_op *op, uint16_t *at, uint16_t n, struct wr_colset *ret)
@@ -281,60 +281,73 @@ static enum wr_err judge(struct wr_window *w, const struct wr_rows *rows, int64_
     return err;
 }
 
-/* Rows of a batch: room that is not used costs as much as room that is. */
-static uint32_t batch_rows(const struct wr_window *w)
+/* Whether the run that ends at `end` sees the row. */
+static inline bool seen(const struct kept *k, int table, int64_t end)
 {
-    return w->live > BATCH ? BATCH : w->live < BATCH_MIN ? BATCH_MIN : w->live;
+    return k->in && k->table == table && k->ts < end;
 }
 
-/* Rows of one table as the run at `t` sees them: by schedule, of a clock that is ahead only the next one. */
-static enum wr_err feed(struct wr_window *w, struct wr_run *run, enum wr_table table, int64_t t)
+/* Rows of one table as the run at `t` sees them, where they are kept: by schedule, of a clock that is ahead only the next
+ * one. False when out of memory. */
+static bool lay_out(struct wr_window *w, int table, int64_t t, struct wr_rows *ret)
 {
+    struct wr_arena *arena = w->scratch->batch;
     int64_t end = w->opts.schedule.frequency ? t : INT64_MAX;
-    if (!w->plan->scans[table].nbranches || !w->live)
-        return WR_OK;
-    struct wr_batch *b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, batch_rows(w));
-    enum wr_err err = b ? WR_OK : WR_ENOMEM;
-    for (uint32_t i = w->head; i < w->nrows && !err; i++) {
-        const struct kept *k = w->row[i];
-        if (!k || k->table != table || k->ts >= end)
-            continue;
-        err = wr_row_unpack(b, k->bytes, k->len);
-        if (!err && b->nrows == b->cap) {
-            wr_batch_seal(b);
-            err = wr_run_feed(run, table, b);
-            if (!err && !wr_batch_reset(b))
-                err = WR_ENOMEM;
+    const struct kept_batch *last = NULL;
+    uint32_t n = 0;
+    *ret = (struct wr_rows){.schema = wr_schema_of((enum wr_table)table), .wanted = w->scans[table].wanted};
+    if (!w->plan->scans[table].nbranches)
+        return true;
+    for (uint32_t i = w->head; i < w->nrows; i++)
+        if (seen(&w->row[i], table, end)) {
+            n += w->row[i].in != last;
+            last = w->row[i].in;
         }
+    struct wr_batch *b = wr_arena_alloc(arena, (n + 1u) * sizeof *b);
+    ret->batch = wr_arena_alloc(arena, (n + 1u) * sizeof(struct wr_batch *));
+    last = NULL;
+    for (uint32_t i = w->head; i < w->nrows && b && ret->batch; i++) {
+        const struct kept *k = &w->row[i];
+        if (!seen(k, table, end))
+            continue;
+        if (k->in != last) { /* its columns, and a selection of its own */
+            last = k->in;
+            b[ret->nbatches] = *k->in->b;
+            b[ret->nbatches].sealed = true;
+            b[ret->nbatches].sel = (struct wr_sel){wr_arena_alloc(arena, k->in->b->nrows * sizeof(uint16_t)), 0};
+            ret->batch[ret->nbatches] = &b[ret->nbatches];
+            if (!b[ret->nbatches++].sel.row)
+                return false;
+        }
+        struct wr_sel *sel = &b[ret->nbatches - 1].sel;
+        sel->row[sel->n++] = k->row;
+        ret->nrows++;
     }
-    if (!err && b->nrows) {
-        wr_batch_seal(b);
-        err = wr_run_feed(run, table, b);
-    }
-    wr_batch_free(b);
-    return err;
+    return b && ret->batch;
 }
 
 enum wr_err wr_window_run(struct wr_window *w, int64_t t)
 {
     enum wr_err err = wr_kept_prune(w, t);
+    struct wr_rows table[WR_NTABLES];
     struct wr_run_opts opts = {.batch_rows = batch_rows(w),
                                .scans = w->scans,
+                               .tables = table,
                                .subs = w->plan->subs,
                                .nsubs = w->plan->nsubs,
                                .memory_bytes = w->opts.run_bytes};
-    struct wr_run *run = err ? NULL : wr_run_new(w->plan->root, &opts);
     const struct wr_rows *rows;
     const char *why;
     struct wr_span span;
+    wr_arena_reset(w->scratch->batch);
+    for (int i = 0; i < WR_NTABLES && !err; i++)
+        err = lay_out(w, i, t, &table[i]) ? WR_OK : WR_ENOMEM;
+    struct wr_run *run = err ? NULL : wr_run_new(w->plan->root, &opts);
     if (!run)
         return err ? err : WR_ENOMEM;
-    for (int table = 0; table < WR_NTABLES && !err; table++)
-        err = feed(w, run, (enum wr_table)table, t);
-    if (!err)
-        err = wr_run_go(run, t, &rows, &why, &span);
+    err = wr_run_go(run, t, &rows, &why, &span);
     w->stats.runs++;
-    w->work = wr_run_work(run) + 2 * (uint64_t)w->live; /* each is unpacked and copied */
+    w->work = wr_run_work(run) + w->live;
     if (!err)
         err = judge(w, rows, t);
     else if (err == WR_ELIMIT) { /* the next run shall fit */

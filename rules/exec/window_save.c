@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-void wr_window_save(const struct wr_window *window, struct wr_buf *out)
+void wr_window_save(struct wr_window *window, struct wr_buf *out)
 {
-    const struct wr_window *w = window;
+    struct wr_window *w = window;
     wr_buf_u64(out, (uint64_t)w->now);
     wr_buf_u64(out, (uint64_t)w->next);
     wr_buf_u64(out, (uint64_t)w->last_run);
@@ -19,13 +19,17 @@ void wr_window_save(const struct wr_window *window, struct wr_buf *out)
     wr_buf_u8(out, w->dirty);
     wr_buf_u32(out, w->live);
     for (uint32_t i = w->head; i < w->nrows; i++) {
-        const struct kept *k = w->row[i];
-        if (!k)
+        const struct kept *k = &w->row[i];
+        if (!k->in)
             continue;
+        wr_buf_reset(&w->pack);
+        wr_row_pack(k->in->b, k->row, &w->pack);
+        if (w->pack.err)
+            out->err = WR_ENOMEM;
         wr_buf_u8(out, k->table);
         wr_buf_u64(out, (uint64_t)k->ts);
         wr_buf_u64(out, k->id);
-        wr_buf_blob(out, k->bytes, k->len);
+        wr_buf_blob(out, w->pack.data, (uint32_t)w->pack.len);
     }
     wr_buf_u32(out, w->nfires);
     for (uint32_t i = 0; i < w->nfires; i++) {
@@ -45,7 +49,7 @@ static bool is_time(int64_t t)
     return t >= 0 && t <= WR_TICKS_MAX + WR_TICKS_HOUR;
 }
 
-static enum wr_err load_row(struct wr_window *w, struct wr_rd *rd, struct wr_batch **scratch)
+static enum wr_err load_row(struct wr_window *w, struct wr_rd *rd)
 {
     uint32_t len;
     uint8_t table = wr_rd_u8(rd);
@@ -54,13 +58,7 @@ static enum wr_err load_row(struct wr_window *w, struct wr_rd *rd, struct wr_bat
     const uint8_t *bytes = wr_rd_blob(rd, &len);
     if (rd->err || table >= WR_NTABLES || !w->plan->scans[table].nbranches || !is_time(ts))
         return WR_ECORRUPT;
-    struct wr_batch **b = &scratch[table];
-    if (!*b && !(*b = wr_batch_new(wr_schema_of((enum wr_table)table), &w->scans[table].wanted, 1)))
-        return WR_ENOMEM;
-    enum wr_err err = wr_row_unpack(*b, bytes, len); /* as it will be read at each run */
-    if (!err && !wr_batch_reset(*b))
-        err = WR_ENOMEM;
-    return err ? err : wr_kept_add(w, (enum wr_table)table, ts, id, bytes, len);
+    return wr_kept_add(w, (enum wr_table)table, ts, id, bytes, len);
 }
 
 static bool load_blob(struct wr_rd *rd, struct wr_buf *to)
@@ -97,7 +95,6 @@ enum wr_err wr_window_load(struct wr_window *window, const void *bytes, size_t l
 {
     struct wr_window *w = window;
     struct wr_rd rd = wr_rd_init(bytes, len);
-    struct wr_batch *scratch[WR_NTABLES] = {0};
     w->now = (int64_t)wr_rd_u64(&rd);
     w->next = (int64_t)wr_rd_u64(&rd);
     w->last_run = (int64_t)wr_rd_u64(&rd);
@@ -110,9 +107,7 @@ enum wr_err wr_window_load(struct wr_window *window, const void *bytes, size_t l
               (w->next == INT64_MAX || (is_time(w->next) && w->next % w->grid == 0));
     enum wr_err err = ok ? WR_OK : WR_ECORRUPT;
     for (uint32_t i = 0; i < n && !err; i++)
-        err = load_row(w, &rd, scratch);
-    for (int t = 0; t < WR_NTABLES; t++)
-        wr_batch_free(scratch[t]);
+        err = load_row(w, &rd);
     n = wr_rd_u32(&rd);
     for (uint32_t i = 0; i < n && !err; i++)
         err = load_fire(w, &rd);

@@ -7,13 +7,20 @@
 #include "rules/exec/scratch.h"
 #include "rules/exec/window.h"
 
-/* A kept row, packed (base/batch.h) with the columns that the plan wants. */
+/* Kept rows of one table, as columns that the plan wants: a run reads them where they lie. */
+struct kept_batch {
+    struct wr_batch *b; /* never sealed: its selection is made for each run */
+    uint32_t live;
+};
+
+/* A kept row. */
 struct kept {
-    int64_t ts;  /* what the window is about */
-    uint64_t id; /* _RowId; 0: none */
-    uint32_t len;
+    int64_t ts;            /* what the window is about */
+    uint64_t id;           /* _RowId; 0: none */
+    struct kept_batch *in; /* NULL: gone */
+    uint32_t cost;         /* bytes that it is reckoned with */
+    uint16_t row;
     uint8_t table;
-    uint8_t bytes[];
 };
 
 /* One alert that fires. */
@@ -46,8 +53,10 @@ struct wr_window {
     struct wr_colset key_cols;
 
     int64_t now, next, last_run, quiet_until, inexact_until;
-    struct kept **row; /* in order of arrival of each row's last version; NULL: gone */
+    struct kept *row; /* in order of arrival of each row's last version; of one table in order of batches, too */
     uint32_t nrows, crows, head, live;
+    struct kept_batch *open[WR_NTABLES]; /* where the next row goes; NULL: into a new one */
+    uint32_t slots;                      /* rows of all batches, gone or not */
     uint32_t *index; /* id -> place + 1 */
     uint32_t nindex, used;
     struct fire **fire; /* ascending by key */
@@ -58,7 +67,7 @@ struct wr_window {
 
     struct wr_scratch *scratch, *own; /* own: NULL when it is the engine's */
     struct wr_vec *few_cols[WR_NTABLES]; /* of rows of a batch that lie side by side */
-    struct wr_buf pack, key, cells;
+    struct wr_buf pack, moved, key, cells;
     struct wr_alert *alerts, **alerts_end;
     struct wr_engine_stats stats;
 };
@@ -71,7 +80,15 @@ static inline bool is_before(const struct wr_window *w, int64_t ts, int64_t t)
     return w->span && (w->opts.schedule.frequency ? ts < t - w->span : ts <= t - w->span);
 }
 
+/* Rows of a batch: room that is not used costs as much as room that is. */
+static inline uint32_t batch_rows(const struct wr_window *w)
+{
+    enum { MOST = 1024, LEAST = 16 };
+    return w->live > MOST ? MOST : w->live < LEAST ? LEAST : w->live;
+}
+
 /* window_rows.c */
+/* A packed row (base/batch.h). WR_ENOMEM, WR_ECORRUPT. */
 enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, uint64_t id, const void *bytes,
                         size_t len);
 /* Takes back the version that is there. */
