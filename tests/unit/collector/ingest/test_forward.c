@@ -124,6 +124,39 @@ Test(forward, the_golden_vectors_in_every_split_give_their_entries_and_chunks)
     }
 }
 
+/* The two modes that both have an array behind the tag: one record whose time has metadata (v1.5),
+ * and entries, of which there are just two here. */
+Test(forward, a_time_with_metadata_and_two_entries_are_told_apart)
+{
+    static const uint8_t tag[] = "\xaaweir.alert";
+    enum { TAG = 11, TIME = 10 }; /* octets; an entry is 0x92, time, record */
+    uint8_t entry[64], whole[64], bytes[256];
+    size_t nentry = vector("entry", entry), nwhole = vector("entry_int_time", whole), n = 0;
+    const size_t nrecord = nentry - 1 - TIME;
+    bytes[n++] = 0x93;
+    memcpy(bytes + n, tag, TAG), n += TAG;
+    bytes[n++] = 0x92;
+    memcpy(bytes + n, entry + 1, TIME), n += TIME;
+    bytes[n++] = 0x80;
+    memcpy(bytes + n, entry + 1 + TIME, nrecord), n += nrecord;
+    const size_t single = n;
+    bytes[n++] = 0x92;
+    memcpy(bytes + n, tag, TAG), n += TAG;
+    bytes[n++] = 0x92;
+    memcpy(bytes + n, entry, nentry), n += nentry;
+    memcpy(bytes + n, whole, nwhole), n += nwhole;
+    for (size_t piece = 1; piece <= n; piece = piece < 8 ? piece + 1 : piece * 2) {
+        struct kit k = open_kit(NULL);
+        start(&k);
+        cr_assert_neq(feed(&k, bytes, single, piece), WR_FORWARD_BROKEN);
+        cr_assert_neq(feed(&k, bytes + single, n - single, piece), WR_FORWARD_BROKEN);
+        wr_buf_char(&k.frames, '\0');
+        cr_expect_str_eq(k.frames.data, RECORD RECORD WHOLE, "by %zu: %s", piece, k.frames.data);
+        cr_expect_eq(k.bad, 0);
+        close_kit(&k);
+    }
+}
+
 Test(forward, a_chunk_is_acknowledged_byte_for_byte_once_its_rows_are_safe_and_not_before)
 {
     uint8_t bytes[2048], ack[64], odd[64];
@@ -235,8 +268,10 @@ Test(forward, what_is_no_message_ends_the_connection_and_a_bad_entry_is_passed_o
         {B("\x92\xa1t\xc4\x03\x92\x00\x81"), 0, 1, true},               /* an entry that is cut */
         {B("\x92\xa1t\xc4\x07\x01\x92\x00\x81\xa1k\x05"), 1, 1, false}, /* a number, then an entry */
         {B("\x92\xa1t\x92\x92\x00\x80\x92\xc0\x80"), 1, 1, false},      /* the second has no time */
+        {B("\x92\xa1t\x91\x92\xcb\x41\xd9\x54\xfc\x40\x00\x00\x00\x81\xa1k\x05"), 1, 0, false}, /* seconds as a real number */
         {B("\x93\xa1t\x00\x05"), 0, 1, true},                           /* the record is no map */
         {B("\x93\xa1t\xc4\x03" "abc\x81\xaa" "compressed\xa4gzip"), 0, 1, true},
+        {B("\x93\xa1t\x91\x92\x00\x80\x81\xaa" "compressed\xa4gzip"), 0, 1, true}, /* only packed entries are */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct kit k = open_kit(NULL);
@@ -245,6 +280,26 @@ Test(forward, what_is_no_message_ends_the_connection_and_a_bad_entry_is_passed_o
         cr_expect_eq(step == WR_FORWARD_BROKEN, cases[i].broken, "case %zu", i);
         cr_expect_eq(k.nframes, cases[i].frames, "case %zu: %u", i, k.nframes);
         cr_expect_eq(k.bad, cases[i].bad, "case %zu: %u", i, k.bad);
+        close_kit(&k);
+    }
+}
+
+/* The id goes back byte for byte with its own head, so there is room for just so many. */
+Test(forward, an_id_of_256_octets_is_acknowledged_and_a_longer_one_is_refused)
+{
+    for (unsigned len = 250; len <= 300; len++) {
+        uint8_t bytes[400] = "\x93\xa1t\xc4\x00\x81\xa5" "chunk\xc5";
+        size_t head = 13, n = head;
+        bytes[n++] = (uint8_t)(len >> 8), bytes[n++] = (uint8_t)len;
+        memset(bytes + n, 'i', len), n += len;
+        struct kit k = open_kit(NULL);
+        start(&k);
+        const bool fits = 3 + len <= 256;
+        cr_expect_eq(feed(&k, bytes, n, 7) == WR_FORWARD_BROKEN, !fits, "%u octets", len);
+        cr_expect_eq(k.chunks, fits);
+        cr_expect_eq(k.bad, !fits);
+        wr_forward_conn_safe(k.conn, UINT64_MAX, &k.out);
+        cr_expect(!fits || (k.out.len == 5 + 3 + len && memcmp(k.out.data + 5, bytes + head - 1, 3 + len) == 0));
         close_kit(&k);
     }
 }

@@ -1,51 +1,8 @@
 /* What users of other collectors complained about, those that no other test covers; numbers are of
  * the table in tests/conformance.tsv. */
-#include "message.h"
+#include "complaints.h"
 
 #include <malloc.h>
-#include <time.h>
-
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { SLOWER = 10 };
-#else
-enum { SLOWER = 1 };
-#endif
-
-static struct message m;
-#define SECONDS(n) ((n)*INT64_C(1000000000))
-
-static void told(struct bench *b, uint32_t seq)
-{
-    begin(&m, 10, seq, 1);
-    TEMPLATE(&m, 256, FLOW_FIELDS);
-    cr_assert(bench_send(b, &m));
-}
-
-static uint32_t rows(struct bench *b, uint32_t seq)
-{
-    uint32_t before = b->vec.n;
-    begin(&m, 10, seq, 1);
-    set(&m, 256);
-    add_flow(&m, 1, 2, 3, 25, 7);
-    set_end(&m);
-    cr_assert(bench_send(b, &m));
-    return b->vec.n - before;
-}
-
-static bool exporter_has(struct bench *b, const char *address, const char *text)
-{
-    struct wr_buf out = {0};
-    char key[64];
-    (void)snprintf(key, sizeof key, "\"exporter\":\"%s\"", address);
-    wr_flow_decoder_exporters(b->dec, b->now_ns, &out);
-    wr_buf_char(&out, 0);
-    const char *line = strstr(out.data, key), *end = line ? strchr(line, '\n') : NULL;
-    const char *at = line ? strstr(line, text) : NULL;
-    bool has = at && at < end;
-    cr_expect(has, "%s of %s in %s", text, address, out.data);
-    wr_buf_fini(&out);
-    return has;
-}
 
 Test(complaints, c07_restart_and_expiry_of_one_exporter_touch_no_other)
 {
@@ -219,17 +176,6 @@ Test(complaints, c12_an_uptime_that_wrapped_since_boot)
     bench_end(&b);
 }
 
-static size_t template_bytes(const struct wr_flow_decoder *dec)
-{
-    struct wr_buf out = {0};
-    wr_flow_decoder_metrics(dec, &out);
-    wr_buf_char(&out, 0);
-    const char *at = strstr(out.data, "\nweir_flow_template_bytes ");
-    size_t bytes = at ? strtoul(at + 26, NULL, 10) : 0;
-    wr_buf_fini(&out);
-    return bytes;
-}
-
 /* A day of 10,000 exporters with 20 templates each, told anew every two hours, in virtual time. */
 Test(complaints, c15_memory_is_flat_over_a_day_of_ten_thousand_exporters)
 {
@@ -260,243 +206,49 @@ Test(complaints, c15_memory_is_flat_over_a_day_of_ten_thousand_exporters)
     bench_end(&b);
 }
 
-/* ---- 17: what a datagram costs, whatever is in it ---- */
-
-static int64_t cpu_ns(void)
+/* Ten thousand definitions of one template, no two alike, and of one that is withdrawn. */
+Test(complaints, c15_what_is_replaced_or_withdrawn_is_freed)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return SECONDS(t.tv_sec) + t.tv_nsec;
-}
-
-/* The best of a few tries: what else the machine does must not count. */
-static int64_t cost(struct bench *b)
-{
-    int64_t best = INT64_MAX;
-    for (int i = 0; i < 5; i++) {
-        int64_t t = cpu_ns();
-        (void)bench_send(b, &m);
-        t = cpu_ns() - t;
-        best = t < best ? t : best;
-        wr_flow_vec_reset(&b->vec);
-    }
-    return best;
-}
-
-enum { MTU = 1472 };
-
-static void bomb_lists(void) /* basicLists in basicLists, as deep as fits */
-{
-    begin(&m, 10, 0, 1);
-    TEMPLATE(&m, 256, 8, 4, 12, 4, 291, 65535);
-    set(&m, 256);
-    put(&m, 1, 4), put(&m, 2, 4);
-    uint32_t left = (uint32_t)(MTU - m.len - 3);
-    put(&m, 255, 1), put(&m, left, 2);
-    for (; left >= 8; left -= 8)
-        put(&m, 3, 1), put(&m, 291, 2), put(&m, 65535, 2), put(&m, 255, 1), put(&m, left - 8, 2);
-    put(&m, 0, left);
-    set_end(&m);
-}
-
-static void bomb_items(void) /* a list of items without octets */
-{
-    begin(&m, 10, 0, 1);
-    TEMPLATE(&m, 256, 8, 4, 12, 4, 291, 65535);
-    set(&m, 256);
-    put(&m, 1, 4), put(&m, 2, 4);
-    uint32_t left = (uint32_t)(MTU - m.len - 3);
-    put(&m, 255, 1), put(&m, left, 2);
-    put(&m, 3, 1), put(&m, 371, 2), put(&m, 65535, 2);
-    for (left -= 5; left; left--)
-        put(&m, 0, 1);
-    set_end(&m);
-}
-
-static void bomb_templates(void)
-{
-    begin(&m, 10, 0, 1);
-    set(&m, 2);
-    for (uint32_t id = 256; m.len + 8 <= MTU; id++)
-        put(&m, id, 2), put(&m, 1, 2), put(&m, 8, 2), put(&m, 4, 2);
-    set_end(&m);
-}
-
-static void bomb_fields(void) /* one template of as many fields as fit, all one element */
-{
-    begin(&m, 10, 0, 1);
-    set(&m, 2);
-    uint32_t n = (uint32_t)(MTU - m.len - 4) / 4;
-    put(&m, 256, 2), put(&m, n, 2);
-    for (uint32_t i = 0; i < n; i++)
-        put(&m, 1, 2), put(&m, 1, 2);
-    set_end(&m);
-}
-
-static void bomb_records(void) /* a flow of four octets */
-{
-    begin(&m, 10, 0, 1);
-    TEMPLATE(&m, 256, 8, 4);
-    set(&m, 256);
-    while (m.len + 4 <= MTU)
-        put(&m, 6, 4);
-    set_end(&m);
-}
-
-static void bomb_sets(void) /* sets without template, one octet each */
-{
-    begin(&m, 10, 0, 1);
-    for (uint32_t id = 1000; m.len + 5 <= MTU; id++) {
-        set(&m, (uint16_t)id);
-        put(&m, 0, 1);
-        set_end(&m);
-    }
-}
-
-static void bomb_sflow(void) /* samples and records without octets */
-{
-    m.len = 0;
-    put(&m, 5, 4), put(&m, 1, 4), put(&m, 1, 4), put(&m, 0, 4), put(&m, 0, 4), put(&m, 0, 4);
-    put(&m, (MTU - 28) / 8, 4);
-    while (m.len + 8 <= MTU)
-        put(&m, 99, 4), put(&m, 0, 4);
-}
-
-Test(complaints, c17_a_datagram_costs_less_than_a_millisecond_whatever_it_holds)
-{
-    static const struct {
-        const char *name;
-        void (*make)(void);
-    } bombs[] = {{"nested lists", bomb_lists},  {"items", bomb_items},
-                 {"templates", bomb_templates}, {"fields", bomb_fields},
-                 {"records", bomb_records},     {"sets", bomb_sets},
-                 {"sFlow", bomb_sflow}};
-    for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
-        struct bench b = bench_new();
-        bombs[i].make();
-        cr_assert_leq(m.len, MTU);
-        int64_t few_ns = cost(&b);
-        struct wr_colset mail = wr_colset_all(wr_schema_of(WR_TABLE_SMTP_MESSAGES));
-        wr_flow_decoder_who(b.dec, UINT32_MAX); /* and with whole records, and mail */
-        cr_assert_eq(wr_flow_decoder_mail(b.dec, &mail), WR_OK);
-        int64_t all_ns = cost(&b);
-        cr_log_info("%s: %.3f ms, all read %.3f ms", bombs[i].name, (double)few_ns / 1e6,
-                    (double)all_ns / 1e6);
-        cr_expect_lt(few_ns, SLOWER * INT64_C(1000000), "%s: %.2f ms", bombs[i].name,
-                     (double)few_ns / 1e6);
-        cr_expect_lt(all_ns, SLOWER * INT64_C(1000000), "%s: %.2f ms", bombs[i].name,
-                     (double)all_ns / 1e6);
-        bench_end(&b);
-    }
-}
-
-/* The largest datagram there is, of sets that each search for their template. */
-Test(complaints, c17_a_message_of_64_kb_costs_in_proportion)
-{
+    enum { TIMES = 10000 };
     struct bench b = bench_new();
-    begin(&m, 10, 0, 1);
-    for (uint32_t id = 256; m.len + 5 <= 65500; id++) {
-        set(&m, (uint16_t)(256 + id % 60000));
-        put(&m, 0, 1);
+    b.peer.session = 1;
+    size_t bytes = 0, heap = 0;
+    for (uint32_t i = 0; i <= TIMES; i++) {
+        begin(&m, 10, 0, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS, 210, i % TIMES == 0 ? 1 : 2 + i);
+        cr_assert(bench_send(&b, &m));
+        begin(&m, 10, 0, 1);
+        TEMPLATE(&m, 257, FLOW_FIELDS, 210, 2 + i);
+        set(&m, 2); /* and withdrawn */
+        put(&m, 257, 2), put(&m, 0, 2);
         set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        if (i == 0) {
+            bytes = template_bytes(b.dec);
+            heap = mallinfo2().uordblks;
+        }
     }
-    int64_t ns = cost(&b);
-    cr_expect_lt(ns, SLOWER * INT64_C(20000000), "%.2f ms", (double)ns / 1e6);
+    cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, 2 * (TIMES + 1));
+    cr_expect_eq(template_bytes(b.dec), bytes);
+    cr_expect_leq(mallinfo2().uordblks, heap + 4096, "%zu octets more",
+                  mallinfo2().uordblks - heap);
     bench_end(&b);
 }
 
-/* ---- floods: exporters of the list keep decoding, and what they send anew finds room ---- */
+/* ---- 18: loss and refusals, exporter by exporter ---- */
 
-enum flood { EXPORTERS, TEMPLATES, REDEFINITIONS, HELD, NAMES, TYPES, NFLOODS };
-
-/* One datagram of an attack under the address of `x`. */
-static void attack(struct bench *b, enum flood flood, uint32_t x)
+Test(complaints, c18_the_listing_says_how_many_records_were_lost)
 {
-    b->peer = peer_of(1, (uint16_t)(1024 + x % 7));
-    b->peer.addr[12] = 10;
-    if (flood == EXPORTERS || x % 2) {
-        b->peer.addr[13] = (uint8_t)(x >> 8);
-        b->peer.addr[14] = (uint8_t)x;
-    }
-    begin(&m, 10, 0, x % 50);
-    if (flood == HELD) {
-        set(&m, (uint16_t)(1000 + x));
-        while (m.len < 1400)
-            put(&m, x, 4);
-        set_end(&m);
-    } else if (flood == NAMES) {
-        OPTIONS(&m, 300, 95, 4, 96, 60);
-        set(&m, 300);
-        for (uint32_t i = 0; m.len + 64 < 1400; i++) {
-            put(&m, x * 20 + i, 4);
-            for (int k = 0; k < 60; k++)
-                put(&m, 'a' + (x + i) % 26, 1);
-        }
-        set_end(&m);
-    } else if (flood == TYPES) {
-        OPTIONS(&m, 301, 346, 4, 303, 2, 339, 1, 341, 40);
-        set(&m, 301);
-        for (uint32_t i = 0; m.len + 47 < 1400; i++) {
-            put(&m, 4711, 4), put(&m, x * 20 + i, 2), put(&m, 3, 1);
-            for (int k = 0; k < 40; k++)
-                put(&m, 'a' + (x + i) % 26, 1);
-        }
-        set_end(&m);
-    } else {
-        for (uint32_t i = 0; m.len + 200 < 1400; i++) {
-            uint32_t fields[2 * 30];
-            for (uint32_t k = 0; k < 30; k++)
-                fields[2 * k] = k + 1, fields[2 * k + 1] = 1 + (x * 31 + i + k) % 200;
-            add_template(&m,
-                         (uint16_t)(flood == REDEFINITIONS ? 256 + i : 256 + (x * 8 + i) % 60000),
-                         fields, 30);
-        }
-    }
-    (void)bench_send(b, &m);
-}
-
-Test(complaints, c16_listed_exporters_keep_decoding_in_every_flood)
-{
-    static const struct wr_flow_prefix list[] = {
-        {.addr = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 0}, .bits = 120}};
-    for (enum flood flood = 0; flood < NFLOODS; flood++) {
-        struct wr_flow_decoder_opts opts = {
-            .memory_bytes = 4 << 20, .max_exporters = 800, .listed = list, .nlisted = 1};
-        struct bench b = {.dec = wr_flow_decoder_new(&opts), .now_ns = NOW_NS};
-        for (uint8_t i = 0; i < 50; i++) {
-            b.peer = peer_of(i, 2055);
-            told(&b, 0);
-        }
-        for (uint32_t x = 0; x < 3000; x++) {
-            attack(&b, flood, x);
-            b.now_ns += 1000000;
-            b.peer = peer_of((uint8_t)(x % 50), 2055);
-            cr_assert_eq(rows(&b, x / 50), 1, "flood %d after %u", (int)flood, x);
-            b.vec.n = 0;
-        }
-        const struct wr_flow_stats *st = wr_flow_decoder_stats(b.dec);
-        size_t bytes = template_bytes(b.dec);
-        uint64_t refused = rejected(&b, WR_FLOW_REJECT_exporter_cap) + st->sets_dropped +
-                           st->no_memory_names + st->type_records_ignored;
-        uint64_t templates = st->templates + 1000;
-        cr_expect_gt(refused, 100, "flood %d met no bound", (int)flood);
-        cr_expect_leq(bytes, 4 << 20, "flood %d: %zu octets", (int)flood, bytes);
-        for (uint8_t i = 50; i < 150;
-             i++) { /* new ones of the list, with ten templates each, and a known one anew */
-            b.peer = peer_of(i, 2055);
-            for (uint16_t id = 256; id < 266; id++) {
-                begin(&m, 10, 0, 1);
-                TEMPLATE(&m, id, FLOW_FIELDS, 210, i);
-                cr_assert(bench_send(&b, &m), "flood %d: exporter %u", (int)flood, i);
-            }
-        }
-        cr_expect_eq(st->templates, templates, "flood %d", (int)flood);
-        b.peer = peer_of(3, 2055);
-        begin(&m, 10, 0, 1);
-        TEMPLATE(&m, 256, 210, 2, FLOW_FIELDS);
-        cr_assert(bench_send(&b, &m));
-        cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, templates + 1, "flood %d",
-                     (int)flood);
-        bench_end(&b);
-    }
+    struct bench b = bench_new();
+    told(&b, 0);
+    for (uint32_t i = 0; i < 4; i++)
+        cr_expect_eq(rows(&b, i), 1);
+    b.peer = peer_of(2, 2055);
+    told(&b, 0);
+    cr_expect_eq(rows(&b, 0), 1);
+    b.peer = peer_of(1, 2055);
+    cr_expect_eq(rows(&b, 9), 1); /* 4 to 8 are missing */
+    cr_expect(exporter_has(&b, "192.0.2.1", "\"sequenceLost\":5,"));
+    cr_expect(exporter_has(&b, "192.0.2.2", "\"sequenceLost\":0,"));
+    bench_end(&b);
 }

@@ -156,6 +156,47 @@ Test(hostile, a_list_too_deep_or_broken_is_null_and_its_record_stays)
     bench_end(&b);
 }
 
+/* A record whose basicList holds a basicList ... holds `items` numbers, `depth` lists in all. */
+static void add_lists(unsigned depth, uint32_t items)
+{
+    uint32_t left = 5 + items + (depth - 1) * (5 + 3); /* of the outermost */
+    put(&m, 1, 4);
+    for (; depth > 1; depth--, left -= 8)
+        put(&m, 255, 1), put(&m, left, 2), put(&m, 3, 1), put(&m, 291, 2), put(&m, 65535, 2);
+    put(&m, 255, 1), put(&m, left, 2), put(&m, 3, 1), put(&m, 4, 2), put(&m, 1, 2);
+    while (items--)
+        put(&m, 7, 1);
+}
+
+static uint64_t lists_refused(unsigned records, unsigned depth, uint32_t items, const char *text)
+{
+    struct bench b = bench_new();
+    struct wr_buf out = {0};
+    begin(&m, 10, 0, 0);
+    TEMPLATE(&m, 256, 8, 4, 291, 65535);
+    set(&m, 256);
+    for (unsigned i = 0; i < records; i++)
+        add_lists(depth, items);
+    set_end(&m);
+    cr_assert(wr_flow_decode_json(b.dec, &b.peer, m.at, m.len, b.now_ns, &out));
+    wr_buf_char(&out, 0);
+    cr_expect(strstr(out.data, text), "no %s", text);
+    uint64_t n = rejected(&b, WR_FLOW_REJECT_list);
+    wr_buf_fini(&out);
+    bench_end(&b);
+    return n;
+}
+
+Test(hostile, lists_go_four_deep_and_hold_1024_items_8192_a_message)
+{
+    cr_expect_eq(lists_refused(1, 4, 1, "\"basicList\":[[[[7]]]]"), 0);
+    cr_expect_eq(lists_refused(1, 5, 1, "\"basicList\":null"), 1);
+    cr_expect_eq(lists_refused(1, 1, 1024, "7,7,7"), 0);
+    cr_expect_eq(lists_refused(1, 1, 1025, "\"basicList\":null"), 1);
+    cr_expect_eq(lists_refused(8, 1, 1024, "7,7,7"), 0);
+    cr_expect_eq(lists_refused(9, 1, 1024, "\"basicList\":null"), 1);
+}
+
 Test(hostile, exporters_are_capped_and_the_quiet_ones_make_room)
 {
     struct wr_flow_decoder_opts opts = {.max_exporters = 2};

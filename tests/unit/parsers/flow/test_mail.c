@@ -369,3 +369,41 @@ Test(mail, L01_depth_and_members_are_bounded)
     cr_expect_eq(b.vec.n, 2);
     end(&b);
 }
+
+/* `lists` records of a flow, each with a list of `messages` short messages: how many of them are rows. */
+static uint64_t rows_of(unsigned lists, unsigned messages)
+{
+    struct bench b = mail_bench();
+    begin(&m, 10, 0, 1);
+    tmpl_begin(257, 3);
+    field(8, 4, 0), field(12, 4, 0), field(336, 65535, 6871);
+    set_end(&m);
+    tmpl_begin(310, 2);
+    field(166, 65535, 6871), field(163, 65535, 6871);
+    set_end(&m);
+    set(&m, 257);
+    for (unsigned i = 0; i < lists; i++) {
+        put(&m, 0x0a000001, 4), put(&m, 0xc6336419, 4);
+        begin_list();
+        size_t at = list_at;
+        put(&m, 3, 1);
+        put(&m, 310, 2);
+        for (unsigned k = 0; k < messages; k++)
+            text("s"), text("a@b");
+        end_list(at);
+    }
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_expect_eq(b.vec.n, lists);
+    uint64_t n = wr_flow_decoder_stats(b.dec)->mail_rows;
+    end(&b);
+    return n;
+}
+
+Test(mail, L01_1024_members_of_a_list_and_8192_of_a_message_are_read)
+{
+    cr_expect_eq(rows_of(1, 1024), 1024);
+    cr_expect_eq(rows_of(1, 2000), 1024);
+    cr_expect_eq(rows_of(8, 1024), 8192);
+    cr_expect_eq(rows_of(9, 1024), 8192, "%lu", (unsigned long)rows_of(9, 1024));
+}

@@ -107,6 +107,35 @@ Test(framing, a_wrong_count_loses_no_byte_at_any_split)
     }
 }
 
+/* However slowly its line comes in, a wrong count is one, and wrong ones far from each other are
+ * forgiven. */
+Test(framing, a_wrong_count_counts_once_and_is_forgotten_after_64_frames)
+{
+    static const char slow[] = "5 <13>one and a half\n6 <14>ok\n";
+    for (size_t cut = 8; cut < sizeof slow; cut++) { /* with the octet behind what it counts: before, it is a frame */
+        struct wr_framing f = {0};
+        struct wr_buf out = {0};
+        frames(&f, slow, sizeof slow - 1, cut, 1, &out);
+        cr_expect_eq(f.stats.octet_count_wrong, 1, "split at %zu: %lu", cut,
+                     (unsigned long)f.stats.octet_count_wrong);
+        cr_expect_eq(f.stats.framed_octet, 1);
+        wr_buf_fini(&out);
+    }
+    struct wr_framing f = {0};
+    struct wr_buf bytes = {0}, out = {0};
+    for (int i = 0; i < 6; i++) {
+        wr_buf_str(&bytes, "5 <13>one and a half\n");
+        for (int k = 0; k < 64; k++)
+            wr_buf_str(&bytes, "6 <14>ok");
+    }
+    frames(&f, bytes.data, bytes.len, bytes.len, 1, &out);
+    cr_expect_eq(f.stats.octet_count_wrong, 6);
+    cr_expect_eq(f.stats.framed_octet, 6 * 64);
+    cr_expect_not(f.text_only);
+    wr_buf_fini(&bytes);
+    wr_buf_fini(&out);
+}
+
 Test(framing, an_oversize_frame_gives_its_beginning_and_the_next_frame_is_whole)
 {
     static const char *const big[] = {"<13>0123456789abcdef\n<14>ok\n", "20 <13>0123456789abcdef<14>ok\n",
