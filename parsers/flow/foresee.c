@@ -5,13 +5,16 @@
  *
  *   1  hash of the stream's key -> bucket    2  bucket -> stream    3  which stream of the bucket
  *
- * The streams that were found wait in `foreseen`, in order, so that decoding needs no second hash. Nothing depends on
- * them: what was not foreseen is looked up. */
+ * The streams that were found wait in `foreseen`, in order, so that decoding needs no second hash. So much state pushes
+ * the messages themselves out of the second cache: each is asked for two before its turn. Nothing depends on any of it:
+ * what was not foreseen is looked up. */
 #include "parsers/flow/state.h"
+
+enum { AHEAD = 2, DATAGRAM = 1472 };
 
 struct look {
     struct wr_stream_key key;
-    uint32_t bucket;
+    uint32_t bucket, of; /* which message it is of */
 };
 
 /* False: no message whose stream can be told. */
@@ -58,6 +61,7 @@ void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *c
         if (again || !read_key(&coming[i], &looks[m]))
             continue;
         looks[m].bucket = wr_stream_bucket(dec, &looks[m].key);
+        looks[m].of = i;
         __builtin_prefetch(&dec->streams[looks[m++].bucket]);
     }
     if (m < 2)
@@ -67,7 +71,19 @@ void wr_flow_foresee(struct wr_flow_decoder *dec, const struct wr_flow_coming *c
             fetch(dec->streams[looks[i].bucket], WR_FLOW_STREAM_HOT);
     for (uint32_t i = 0; i < m; i++) {
         struct wr_stream *s = find(dec->streams[looks[i].bucket], &looks[i].key);
+        const struct wr_flow_coming *c = &coming[looks[i].of];
+        const uint32_t len = c->len < DATAGRAM ? (uint32_t)c->len : DATAGRAM;
         if (s)
-            dec->foreseen[dec->nforeseen++] = s;
+            dec->foreseen[dec->nforeseen++] = (struct wr_foreseen){s, c->data, len};
     }
+    for (uint32_t i = 0; i < AHEAD && i < dec->nforeseen; i++)
+        fetch(dec->foreseen[i].data, dec->foreseen[i].len);
+}
+
+struct wr_stream *wr_foreseen_next(struct wr_flow_decoder *dec)
+{
+    const uint32_t at = dec->foreseen_at++;
+    if (at + AHEAD < dec->nforeseen)
+        fetch(dec->foreseen[at + AHEAD].data, dec->foreseen[at + AHEAD].len);
+    return dec->foreseen[at].stream;
 }

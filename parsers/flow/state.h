@@ -153,6 +153,8 @@ bool wr_stream_enter(struct wr_msg *msg);
 struct wr_exporter *wr_exporter_get(struct wr_flow_decoder *dec, const uint8_t *addr, int64_t now_ns);
 struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_stream_key *key, int64_t now_ns);
 void wr_stream_drop(struct wr_flow_decoder *dec, struct wr_stream *stream);
+/* foresee.c: the next that was foreseen, of which there is one. */
+struct wr_stream *wr_foreseen_next(struct wr_flow_decoder *dec);
 void wr_exporter_drop(struct wr_flow_decoder *dec, struct wr_exporter *exporter);
 /* shared.c */
 static inline uint32_t wr_slot_home(const struct wr_tmpls *set, uint16_t id)

@@ -286,7 +286,11 @@ struct wr_flow_decoder {
     struct wr_tmpls **sets;  /* nbuckets, by their templates */
     struct wr_stream_pool pool;     /* of streams */
     uint32_t nforeseen, foreseen_at; /* foresee.c */
-    struct wr_stream *foreseen[WR_FLOW_FORESEEN];
+    struct wr_foreseen {
+        struct wr_stream *stream;
+        const uint8_t *data; /* of its first message: asked for, never read */
+        uint32_t len;
+    } foreseen[WR_FLOW_FORESEEN];
     struct wr_stream *last; /* of the message before; NULL */
     struct wr_tmpl *fixed[WR_FLOW_NFIXED];
     uint32_t guesses; /* in the message in hand */

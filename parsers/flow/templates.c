@@ -47,7 +47,7 @@ struct wr_stream *wr_stream_look_up(struct wr_flow_decoder *dec, const struct wr
                                     uint16_t version)
 {
     while (dec->foreseen_at < dec->nforeseen) {
-        struct wr_stream *s = dec->foreseen[dec->foreseen_at++];
+        struct wr_stream *s = wr_foreseen_next(dec);
         if (wr_stream_is(s, peer, domain, version))
             return s;
     }
