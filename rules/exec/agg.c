@@ -456,6 +456,13 @@ bool wr_agg_once_a_pane(enum wr_agg_kind kind)
     return kind == WR_AGG_MAKE_BAG || kind == WR_AGG_BUILDSCHEMA;
 }
 
+int64_t wr_agg_accuracy(const struct wr_agg_call *call)
+{
+    uint32_t at = call->agg->kind == WR_AGG_DCOUNT ? 1 : 2;
+    bool given = call->nargs > at && call->args[at]->kind == WR_EX_CONST && !call->args[at]->value.null;
+    return given ? call->args[at]->value.i : 1;
+}
+
 bool wr_agg_thins(enum wr_agg_kind kind)
 {
     return kind == WR_AGG_PERCENTILE || kind == WR_AGG_PERCENTILES_ARRAY;
@@ -564,7 +571,7 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
         break;
     case WR_AGG_DCOUNT:
     case WR_AGG_DCOUNTIF:
-        wr_put_i(out, row, set->n);
+        wr_put_i(out, row, llround(wr_dset_distinct(set)));
         break;
     case WR_AGG_MAKE_SET:
     case WR_AGG_MAKE_LIST:

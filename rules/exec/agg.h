@@ -36,6 +36,7 @@ struct wr_agg_place {
     uint8_t by_key;  /* engine: dcount over the group's own key is 0 or 1: its number + 1, else 0 */
     uint8_t of_time; /* engine: min or max of the window's own time: taken from the rows' times */
     bool hashed;     /* engine: dcount; `first` is the slot of a row's hash */
+    uint32_t keeps;  /* engine: of a dcount, hashes until they become a sample */
     bool best;       /* engine: candidates are kept (best.h) */
     uint8_t follows; /* engine: they are those of this aggregate + 1; 0: its own */
 };
@@ -77,6 +78,8 @@ bool wr_agg_distinct_row(const struct wr_agg_layout *layout, uint32_t a, const s
 /* True for kinds whose result depends on the order of their distinct values: over a moving window a value is kept once a
  * pane, since its first sighting may leave before its last. */
 bool wr_agg_once_a_pane(enum wr_agg_kind kind);
+/* The accuracy that a dcount() or dcountif() asks for. */
+int64_t wr_agg_accuracy(const struct wr_agg_call *call);
 /* True for kinds whose values are numbers of which many may be thinned out (wr_dset_thin). */
 bool wr_agg_thins(enum wr_agg_kind kind);
 /* Adds the row to the set of aggregate `a`; make_set and make_list take the elements of arrays. */

@@ -68,11 +68,17 @@ static void put_index(struct wr_dset *set, uint32_t n)
     set->index[h & (set->nindex - 1)] = n + 1;
 }
 
-static enum wr_err reindex(struct wr_dset *set, uint32_t want)
+static uint32_t index_size(uint32_t want)
 {
     uint32_t n = 32;
-    while (n < 2 * want)
+    while (n < want + want / 2)
         n *= 2;
+    return n;
+}
+
+static enum wr_err reindex(struct wr_dset *set, uint32_t want)
+{
+    uint32_t n = index_size(want);
     if (n != set->nindex) {
         free(set->index);
         set->nindex = 0;
@@ -88,20 +94,157 @@ static enum wr_err reindex(struct wr_dset *set, uint32_t want)
     return WR_OK;
 }
 
-static void free_value(struct wr_dset *set, enum wr_type type, uint32_t n)
-{
-    if (!set->cell || !wr_type_is_str(type) || set->cell[n].s.len <= WR_STR_INLINE)
-        return;
-    set->text_bytes -= set->cell[n].s.len;
-    free((void *)(uintptr_t)wr_str_data(&set->cell[n].s));
-}
-
 /* Value `from` in the place of `to`. */
 static void move(struct wr_dset *set, uint32_t to, uint32_t from)
 {
     set->val[to] = set->val[from];
     if (set->cell)
         set->cell[to] = set->cell[from];
+}
+
+/* ---- samples ---- */
+
+enum { PLACE_BITS = 32, PLACE_SHIFT = 15 }; /* above the bits by which `index` finds a hash */
+#define PLACES (UINT64_C(1) << PLACE_BITS)
+
+static uint64_t place_of(uint64_t hash)
+{
+    return hash >> PLACE_SHIFT & (PLACES - 1);
+}
+
+/* Values that were last seen then stay below this place. */
+static uint64_t below_at(const struct wr_dset_sample *sample, int64_t seen)
+{
+    uint32_t k = sample->nsteps - 1;
+    while (k && sample->step[k].since > seen)
+        k--;
+    return sample->step[k].below;
+}
+
+static double weight_at(const struct wr_dset_sample *sample, int64_t seen)
+{
+    return (double)PLACES / (double)below_at(sample, seen);
+}
+
+uint32_t wr_dset_limit(int64_t accuracy)
+{
+    /* 1 / error^2 values are left when an eighth was just given up */
+    static const uint32_t limits[] = {4465, 17858, 71430, 145774, 285716};
+    return limits[accuracy < 0 ? 1 : accuracy > 4 ? 4 : accuracy];
+}
+
+double wr_dset_distinct(const struct wr_dset *set)
+{
+    return set->sample ? set->sample->stands_for : set->n;
+}
+
+double wr_dset_would_stand(const struct wr_dset *set, uint64_t hash, int64_t seen)
+{
+    if (!set->sample)
+        return 1;
+    return place_of(hash) < below_at(set->sample, seen) ? weight_at(set->sample, seen) : 0;
+}
+
+static void weigh(struct wr_dset *set)
+{
+    set->sample->stands_for = 0;
+    for (uint32_t i = 0; i < set->n; i++)
+        set->sample->stands_for += weight_at(set->sample, set->val[i].seen);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Makes room by giving up an eighth of the places that values have. */
+static enum wr_err narrow(struct wr_dset *set, uint32_t limit)
+{
+    struct wr_dset_sample *s = set->sample ? set->sample : calloc(1, sizeof *s);
+    uint64_t *places = malloc(set->n * sizeof *places);
+    if (!s || !places) {
+        free(places);
+        if (s != set->sample)
+            free(s);
+        return WR_ENOMEM;
+    }
+    if (!set->sample)
+        *s = (struct wr_dset_sample){.newest = INT64_MIN, .nsteps = 1, .step[0] = {INT64_MIN, PLACES}};
+    set->sample = s;
+    s->limit = limit;
+    for (uint32_t i = 0; i < set->n; i++) {
+        places[i] = place_of(set->val[i].hash);
+        s->newest = set->val[i].seen > s->newest ? set->val[i].seen : s->newest;
+    }
+    qsort(places, set->n, sizeof *places, by_place);
+    uint64_t below = places[set->n - (set->n / 8 + 1)];
+    below = below ? below : 1;
+    free(places);
+    uint32_t left = 0, n = 0;
+    for (uint32_t k = 0; k < s->nsteps; k++) {
+        struct wr_dset_step step = s->step[k];
+        step.below = step.below < below ? step.below : below;
+        if (!left || s->step[left - 1].below != step.below)
+            s->step[left++] = step;
+    }
+    s->nsteps = left;
+    for (uint32_t i = 0; i < set->n; i++)
+        if (place_of(set->val[i].hash) < below)
+            move(set, n++, i);
+    set->n = n;
+    set->lost = true;
+    weigh(set);
+    return set->index ? reindex(set, set->cap) : WR_OK;
+}
+
+/* After values left: steps that none is left of go; with few values those that come from now on are taken in more of. */
+static void widen(struct wr_dset *set, int64_t bound)
+{
+    struct wr_dset_sample *s = set->sample;
+    uint32_t gone = 0;
+    while (gone + 1 < s->nsteps && s->step[gone + 1].since <= bound + 1)
+        gone++;
+    s->nsteps -= gone;
+    memmove(s->step, s->step + gone, s->nsteps * sizeof *s->step);
+    s->step[0].since = INT64_MIN;
+    uint64_t below = s->step[s->nsteps - 1].below;
+    if (s->nsteps == 1 && below == PLACES) {
+        free(s);
+        set->sample = NULL;
+        set->lost = false;
+        return;
+    }
+    if (set->n < s->limit / 4 && below < PLACES && s->nsteps < WR_DSET_STEPS && s->newest < INT64_MAX) {
+        uint64_t times = s->limit / 2 / (set->n + 1);
+        uint64_t wider = times >= PLACES / below ? PLACES : below * times;
+        if (s->step[s->nsteps - 1].since == s->newest + 1)
+            s->nsteps--; /* nothing came since */
+        s->step[s->nsteps++] = (struct wr_dset_step){s->newest + 1, wider};
+    }
+    weigh(set);
+}
+
+bool wr_dset_resample(struct wr_dset *set, const struct wr_dset_sample *sample)
+{
+    bool ok = sample->nsteps && sample->nsteps <= WR_DSET_STEPS && sample->step[0].since == INT64_MIN;
+    for (uint32_t k = 0; ok && k < sample->nsteps; k++)
+        ok = sample->step[k].below && sample->step[k].below <= PLACES &&
+             (!k || (sample->step[k].since > sample->step[k - 1].since && sample->step[k].below > sample->step[k - 1].below &&
+                     sample->step[k].since <= sample->newest + 1));
+    if (!ok || sample->newest == INT64_MAX || !(set->sample = malloc(sizeof *set->sample)))
+        return false;
+    *set->sample = *sample;
+    set->sample->stands_for = 0;
+    return true;
+}
+
+static void free_value(struct wr_dset *set, enum wr_type type, uint32_t n)
+{
+    if (!set->cell || !wr_type_is_str(type) || set->cell[n].s.len <= WR_STR_INLINE)
+        return;
+    set->text_bytes -= set->cell[n].s.len;
+    free((void *)(uintptr_t)wr_str_data(&set->cell[n].s));
 }
 
 void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound)
@@ -122,7 +265,9 @@ void wr_dset_expire(struct wr_dset *set, enum wr_type type, int64_t bound)
     bool changed = n != set->n;
     set->n = n;
     if (changed && set->index)
-        (void)reindex(set, set->nindex / 2); /* same size: cannot fail */
+        (void)reindex(set, set->cap); /* same size: cannot fail */
+    if (set->sample)
+        widen(set, bound);
 }
 
 static int by_time(const void *a, const void *b)
@@ -154,13 +299,14 @@ static enum wr_err shed(struct wr_dset *set, enum wr_type type)
     }
     set->n = n;
     set->lost = true;
-    return set->index ? reindex(set, set->nindex / 2) : WR_OK;
+    return set->index ? reindex(set, set->cap) : WR_OK;
 }
 
 /* Room for one more. */
-static enum wr_err grow(struct wr_dset *set, bool distinct, bool cells)
+static enum wr_err grow(struct wr_dset *set, bool distinct, bool cells, uint32_t limit)
 {
     uint32_t cap = set->cap ? 2 * set->cap : 2;
+    cap = cap > limit && limit > set->n ? limit : cap;
     struct wr_dval *val = realloc(set->val, cap * sizeof *val);
     if (!val)
         return WR_ENOMEM;
@@ -183,30 +329,41 @@ static void append(struct wr_dset *set, uint64_t hash, int64_t seen)
     set->n++;
 }
 
-static bool seen_again(struct wr_dval *have, int64_t seen)
+static bool seen_again(struct wr_dset *set, struct wr_dval *have, int64_t seen)
 {
-    if (have && seen > have->seen)
-        have->seen = seen;
-    return have != NULL;
+    if (!have || seen <= have->seen)
+        return have != NULL;
+    if (set->sample)
+        set->sample->stands_for += weight_at(set->sample, seen) - weight_at(set->sample, have->seen);
+    have->seen = seen;
+    return true;
 }
 
 enum wr_err wr_dset_add_hash(struct wr_dset *set, uint64_t hash, int64_t seen, uint32_t limit)
 {
-    if (seen_again(find(set, hash, NULL, 0), seen))
+    if (set->sample && seen > set->sample->newest)
+        set->sample->newest = seen;
+    if (wr_dset_would_stand(set, hash, seen) == 0 || seen_again(set, find(set, hash, NULL, 0), seen))
         return WR_OK;
-    enum wr_err err = set->n >= limit ? shed(set, WR_LONG) : WR_OK;
-    if (!err && set->n == set->cap)
-        err = grow(set, true, false);
-    if (!err)
-        append(set, hash, seen);
-    return err;
+    enum wr_err err = set->n >= limit ? narrow(set, limit) : WR_OK;
+    if (!err && set->sample && seen > set->sample->newest)
+        set->sample->newest = seen;
+    double stands_for = wr_dset_would_stand(set, hash, seen);
+    if (err || stands_for == 0)
+        return err;
+    if (set->n == set->cap && (err = grow(set, true, false, limit)) != WR_OK)
+        return err;
+    append(set, hash, seen);
+    if (set->sample)
+        set->sample->stands_for += stands_for;
+    return WR_OK;
 }
 
 enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, const struct wr_vec *vec,
                         uint32_t row, int64_t seen, bool distinct, uint32_t limit)
 {
     uint64_t hash = wr_dset_hash(secret, vec, row);
-    if (distinct && seen_again(find(set, hash, vec, row), seen))
+    if (distinct && seen_again(set, find(set, hash, vec, row), seen))
         return WR_OK;
     enum wr_err err;
     size_t long_len = vec->s && vec->s[row].len > WR_STR_INLINE ? vec->s[row].len : 0;
@@ -217,7 +374,7 @@ enum wr_err wr_dset_add(struct wr_dset *set, const struct wr_hash_key *secret, c
     while (set->n && (set->n >= limit || set->text_bytes + long_len > WR_DSET_TEXT_MAX))
         if ((err = shed(set, vec->type)) != WR_OK)
             return err;
-    if (set->n == set->cap && (err = grow(set, distinct, true)) != WR_OK)
+    if (set->n == set->cap && (err = grow(set, distinct, true, limit)) != WR_OK)
         return err;
     union wr_dcell *v = &set->cell[set->n];
     if (long_len) {
@@ -322,12 +479,21 @@ void wr_dset_fini(struct wr_dset *set, enum wr_type type)
     free(set->val);
     free(set->cell);
     free(set->index);
+    free(set->sample);
     *set = (struct wr_dset){0};
 }
 
 size_t wr_dset_bytes(const struct wr_dset *set)
 {
-    return set->cap * (sizeof *set->val + (set->cell ? sizeof *set->cell : 0)) + set->nindex * sizeof *set->index + set->text_bytes;
+    return set->cap * (sizeof *set->val + (set->cell ? sizeof *set->cell : 0)) + set->nindex * sizeof *set->index + set->text_bytes +
+           (set->sample ? sizeof *set->sample : 0);
+}
+
+size_t wr_dset_most(uint32_t limit, bool cells, bool distinct, bool texts)
+{
+    size_t each = sizeof(struct wr_dval) + (cells ? sizeof(union wr_dcell) : 0);
+    size_t index = distinct && limit > FEW ? index_size(limit) * sizeof(uint32_t) : 0;
+    return limit * each + index + (texts ? WR_DSET_TEXT_MAX : 0) + (cells ? 0 : sizeof(struct wr_dset_sample));
 }
 
 struct wr_value wr_dset_value(const struct wr_dset *set, enum wr_type type, uint32_t n)

@@ -155,7 +155,7 @@ struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t
     return wr_few_write(s, g, g->nraw + 1u);
 }
 
-static size_t many_size(const struct wr_stream *s, uint32_t key_len, uint32_t rows)
+size_t wr_many_size(const struct wr_stream *s, uint32_t key_len, uint32_t rows)
 {
     return many_from(key_len) + (MANY_WORDS + (size_t)rows * s->raw_words) * 8;
 }
@@ -164,7 +164,7 @@ struct group *wr_few_to_many(struct wr_stream *s, struct group *g)
 {
     uint32_t rows = RAW_MIN;
     wr_few_read(s, g);
-    g = wr_group_resize(s, g, many_size(s, g->key_len, rows));
+    g = wr_group_resize(s, g, wr_many_size(s, g->key_len, rows));
     if (!g)
         return NULL;
     g->many = 1;
@@ -194,7 +194,7 @@ void wr_many_rows(const struct wr_stream *s, struct group *g, uint32_t n)
 struct group *wr_many_grow(struct wr_stream *s, struct group *g)
 {
     uint32_t rows = room_after(s, g->room);
-    g = wr_group_resize(s, g, many_size(s, g->key_len, rows));
+    g = wr_group_resize(s, g, wr_many_size(s, g->key_len, rows));
     if (g)
         g->room = (uint8_t)rows;
     return g;

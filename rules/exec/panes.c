@@ -82,7 +82,7 @@ static enum wr_err fold_hashes(struct wr_stream *s, struct group *g, int64_t ts,
             continue;
         struct wr_dset *set = &x->dsets[p->dset];
         size_t before = wr_dset_bytes(set);
-        enum wr_err err = wr_dset_add_hash(set, slots[p->first].u, ts, DISTINCT_MAX);
+        enum wr_err err = wr_dset_add_hash(set, slots[p->first].u, ts, p->keeps);
         s->bytes += wr_dset_bytes(set) - before;
         if (err)
             return err;
@@ -383,7 +383,7 @@ uint64_t wr_rows_distinct(struct wr_stream *s, struct group *g, uint32_t a, int6
     const struct ext *x = ext_of(s, g);
     const struct wr_dset *set = x ? &x->dsets[p->dset] : NULL;
     const uint64_t *raw = raw_rows(s, g);
-    uint64_t n = set ? set->n : 0;
+    double n = set ? wr_dset_distinct(set) : 0;
     uint32_t at = s->raw_slots + p->first, each = s->raw_words, gone = 0;
     while (s->window && gone < g->nraw && (int64_t)raw[gone * each] <= edge(s, t))
         gone++;
@@ -392,9 +392,10 @@ uint64_t wr_rows_distinct(struct wr_stream *s, struct group *g, uint32_t a, int6
         bool known = !hash || (set && wr_dset_has_hash(set, hash));
         for (uint32_t k = gone; k < i && !known; k++)
             known = raw[k * each + at] == hash;
-        n += !known;
+        if (!known)
+            n += set ? wr_dset_would_stand(set, hash, (int64_t)raw[i * each]) : 1;
     }
-    return n;
+    return (uint64_t)(n + 0.5);
 }
 
 static void sooner(int64_t *best, int64_t t, int64_t now)

@@ -55,6 +55,8 @@ bool wr_group_cannot_fire(struct wr_stream *s, struct group *g)
     for (uint32_t q = 0; q < s->nquick; q++) {
         uint8_t d = s->layout.agg[s->quick[q].agg].dset;
         uint64_t have = rows;
+        if (d != WR_NO_DSET && g->ext && ext_of(s, g)->dsets[d].sample)
+            continue;
         if (d != WR_NO_DSET && g->ext)
             have = ext_of(s, g)->dsets[d].n + (s->layout.agg[s->quick[q].agg].hashed ? g->nraw : 0u);
         if (s->quick[q].min > 0 && have < (uint64_t)s->quick[q].min)

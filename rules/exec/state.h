@@ -309,6 +309,8 @@ struct group *wr_many_grow(struct wr_stream *s, struct group *g);
 void wr_many_rows(const struct wr_stream *s, struct group *g, uint32_t n);
 /* Bytes of any row at most, coded. */
 size_t wr_few_size_most(const struct wr_stream *s);
+/* Bytes of a group with so many rows as words. */
+size_t wr_many_size(const struct wr_stream *s, uint32_t key_len, uint32_t rows);
 
 /* A coded number of `w` bytes. Eight bytes behind it may be read (statepool.h). */
 static inline uint64_t few_number(const uint8_t *p, uint32_t w)

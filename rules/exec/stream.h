@@ -51,6 +51,11 @@ struct wr_alert *wr_stream_alerts(struct wr_stream *stream);
 struct wr_alert *wr_stream_firing(struct wr_stream *stream);
 /* Memory of its state. */
 size_t wr_stream_bytes(const struct wr_stream *stream);
+/* The most that one group can hold whose packed key has `key_bytes`: rows, panes of a whole window and sets, all full; without
+ * the row of an alert that fires. 0: the rule has no groups. */
+size_t wr_stream_group_most(const struct wr_stream *stream, uint32_t key_bytes);
+/* The same of a group with one row, whose numbers take as many bytes as they can. */
+size_t wr_stream_group_least(const struct wr_stream *stream, uint32_t key_bytes);
 /* Asks the processor for what the next call of wr_stream_consume_rows touches first. */
 void wr_stream_prefetch(const struct wr_stream *stream);
 void wr_stream_stats(const struct wr_stream *stream, struct wr_engine_stats *sum);

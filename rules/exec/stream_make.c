@@ -1,4 +1,5 @@
 /* The making of a stream: what its plan asks of it, and room for its state. */
+#include "rules/exec/agg_list.h"
 #include "rules/exec/apply.h"
 #include "rules/exec/best.h"
 #include "rules/exec/state.h"
@@ -117,6 +118,7 @@ static void shorten(struct wr_stream *s)
         } else if (p->dset != WR_NO_DSET) {
             p->dset = sets++;
             p->hashed = p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF;
+            p->keeps = p->hashed ? wr_dset_limit(wr_agg_accuracy(&op->aggs[a])) : 0;
             s->sets_by_row += !p->hashed;
         }
     }
@@ -411,4 +413,30 @@ const struct wr_op *const *wr_stream_prefix(const struct wr_stream *stream, uint
 {
     *ret_n = stream->legs[leg].nprefix;
     return stream->legs[leg].prefix;
+}
+
+size_t wr_stream_group_most(const struct wr_stream *stream, uint32_t key_bytes)
+{
+    const struct wr_stream *s = stream;
+    if (!s->summarize)
+        return 0;
+    size_t n = wr_many_size(s, key_bytes, s->raw_most) + sizeof(struct ext);
+    int64_t panes = s->window ? (s->window + FUTURE_MAX) / s->pane + 2 : 1;
+    n += (size_t)(panes + panes / 2 + 1) * s->pane_words * 8;
+    n += s->layout.ndsets * sizeof(struct wr_dset) + 24;
+    for (uint32_t a = 0; a < s->layout.naggs; a++) {
+        const struct wr_agg_place *p = &s->layout.agg[a];
+        bool own = p->dset != WR_NO_DSET && !p->follows, distinct = !p->best && !wr_agg_keeps_all(p->kind);
+        if (own && p->hashed)
+            n += wr_dset_most(p->keeps, false, true, false);
+        else if (own)
+            n += wr_dset_most(DISTINCT_MAX, true, distinct, wr_type_is_str(p->in));
+    }
+    return n;
+}
+
+size_t wr_stream_group_least(const struct wr_stream *stream, uint32_t key_bytes)
+{
+    size_t n = stream->summarize ? sizeof(struct group) + key_bytes + wr_few_size_most(stream) + 7 : 0;
+    return n && stream->sets_by_row ? n + sizeof(struct ext) + stream->layout.ndsets * sizeof(struct wr_dset) : n;
 }

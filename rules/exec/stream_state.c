@@ -3,7 +3,9 @@
  *
  *   u64 now, inexact until, stateless rows, secret of hashes (2); u32 groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 flags; sets; u8 firing, alert]
- * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is */
+ * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is
+ * A set: u32 values, u8 flags (1 values were given up, 2 weights, 4 a sample), of a sample u64 newest, u8 steps of u64 since,
+ * u64 below; its values. */
 #include "rules/exec/agg_list.h"
 #include "rules/exec/best.h"
 #include "rules/exec/cells.h"
@@ -21,12 +23,24 @@ static void save_words(struct wr_buf *out, const uint64_t *words, size_t n)
         wr_buf_u64(out, words[i]);
 }
 
+static void save_sample(const struct wr_dset_sample *sample, struct wr_buf *out)
+{
+    wr_buf_u64(out, (uint64_t)sample->newest);
+    wr_buf_u8(out, (uint8_t)sample->nsteps);
+    for (uint32_t k = 0; k < sample->nsteps; k++) {
+        wr_buf_u64(out, (uint64_t)sample->step[k].since);
+        wr_buf_u64(out, sample->step[k].below);
+    }
+}
+
 static void save_set(const struct wr_dset *set, const struct wr_agg_place *p, struct wr_buf *out)
 {
     enum wr_type type = p->in;
     bool hashed = p->hashed;
     wr_buf_u32(out, set->n);
-    wr_buf_u8(out, (uint8_t)(set->lost | set->weighted << 1));
+    wr_buf_u8(out, (uint8_t)(set->lost | set->weighted << 1 | (set->sample != NULL) << 2));
+    if (set->sample)
+        save_sample(set->sample, out);
     if (p->best)
         wr_buf_u32(out, set->thin_at);
     for (uint32_t i = 0; i < set->n; i++) {
@@ -134,13 +148,22 @@ static enum wr_err load_value(struct wr_stream *s, struct wr_rd *rd, struct wr_d
     return err;
 }
 
+static bool load_sample(struct wr_rd *rd, struct wr_dset *set, uint32_t limit)
+{
+    struct wr_dset_sample sample = {.newest = (int64_t)wr_rd_u64(rd), .limit = limit, .nsteps = wr_rd_u8(rd)};
+    for (uint32_t k = 0; k < sample.nsteps && k < WR_DSET_STEPS; k++)
+        sample.step[k] = (struct wr_dset_step){(int64_t)wr_rd_u64(rd), wr_rd_u64(rd)};
+    return !rd->err && is_time(sample.newest) && wr_dset_resample(set, &sample);
+}
+
 static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dset *set, uint32_t a)
 {
     const struct wr_agg_place *p = &s->layout.agg[a];
     uint32_t n = wr_rd_u32(rd);
     uint8_t flags = wr_rd_u8(rd);
-    bool weighted = flags & 2;
-    if (rd->err || n > DISTINCT_MAX || flags > 3 || (weighted && !wr_agg_thins(p->kind)))
+    bool weighted = flags & 2, sampled = flags & 4;
+    if (rd->err || n > (p->hashed ? p->keeps : DISTINCT_MAX) || flags > 7 || (weighted && !wr_agg_thins(p->kind)) ||
+        (sampled && (!p->hashed || !load_sample(rd, set, p->keeps))))
         return WR_ECORRUPT;
     set->weighted = weighted;
     set->thin_at = p->best ? wr_rd_u32(rd) : 0;
@@ -151,7 +174,7 @@ static enum wr_err load_set(struct wr_stream *s, struct wr_rd *rd, struct wr_dse
         if (p->hashed) {
             int64_t seen = (int64_t)wr_rd_u64(rd);
             uint64_t hash = wr_rd_u64(rd);
-            err = rd->err || !is_time(seen) ? WR_ECORRUPT : wr_dset_add_hash(set, hash, seen, DISTINCT_MAX);
+            err = rd->err || !is_time(seen) ? WR_ECORRUPT : wr_dset_add_hash(set, hash, seen, p->keeps);
         } else {
             err = load_value(s, rd, set, a);
         }

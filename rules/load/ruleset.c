@@ -1,6 +1,7 @@
 #include "base/ticks.h"
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
+#include "rules/exec/stream.h"
 #include "rules/load/load.h"
 #include "rules/refdata/refdata.h"
 
@@ -371,6 +372,21 @@ static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
                     "exact: at each run, unless that bound was met; alerts say so\n");
 }
 
+static void explain_groups(const struct wr_rule *rule, struct wr_buf *out)
+{
+    enum { KEY = 64 }; /* packed: two addresses, a host's name and a number, say */
+    struct wr_stream_opts opts = {.rule_id = rule->id, .rule_version = "", .memory_bytes = 1 << 20};
+    struct wr_stream *s = wr_stream_new(rule->plan, &opts);
+    if (s)
+        wr_buf_fmt(out,
+                   "memory: a group with a key of %d bytes takes %zu bytes with one row, %zu KiB at most, when all that it keeps is full%s\n", KEY,
+                   wr_stream_group_least(s, KEY), (wr_stream_group_most(s, KEY) + 1023) / 1024,
+                   rule->plan->window ? "" : ", of 5 minutes");
+    wr_stream_free(s);
+    wr_buf_str(out, "        groups of all rules share one bound, `memory` of the configuration; past it the oldest go, and are counted\n"
+                    "exact: yes, unless that bound or a sampling exporter touched the group; alerts say so\n");
+}
+
 void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out)
 {
     for (uint32_t i = 0; i < set->n; i++) {
@@ -386,10 +402,7 @@ void wr_ruleset_explain(const struct wr_ruleset *set, struct wr_buf *out)
         if (rule->windowed)
             explain_windowed(rule, out);
         else if (rule->plan->mode == WR_MODE_INCREMENTAL)
-            wr_buf_str(out, "memory: groups of all rules share one bound; past it the oldest go, "
-                            "and are counted\n"
-                            "exact: yes, unless that bound or a sampling exporter touched the "
-                            "group; alerts say so\n");
+            explain_groups(rule, out);
         else
             wr_buf_str(out, "memory: none is kept between rows\nexact: yes\n");
     }

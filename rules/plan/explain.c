@@ -2,6 +2,7 @@
  * it. */
 #include "base/hash.h"
 #include "base/ticks.h"
+#include "rules/exec/agg.h"
 #include "rules/plan/bind.h"
 #include "rules/plan/apply.h"
 #include "rules/plan/external.h"
@@ -329,6 +330,15 @@ static bool joins(const struct wr_op *op)
     return false;
 }
 
+static void print_distinct(const struct wr_agg_call *call, struct wr_buf *out)
+{
+    static const char *const errors[] = {"1.6", "0.8", "0.4", "0.28", "0.2"};
+    int64_t accuracy = wr_agg_accuracy(call);
+    wr_buf_fmt(out, "kept in a group for %s(): %u values exactly; of more a sample, with a standard error of %s %% while they come steadily "
+                    "(alerts say: exact false)\n",
+               call->agg->name, wr_dset_limit(accuracy), errors[accuracy < 0 ? 1 : accuracy > 4 ? 4 : accuracy]);
+}
+
 /* What a group keeps of values, and when that is not all. */
 static void print_exact(const struct wr_op *sum, struct wr_buf *out)
 {
@@ -342,10 +352,12 @@ static void print_exact(const struct wr_op *sum, struct wr_buf *out)
                      sum->cols[k]->kind == WR_EX_COL && sum->cols[k]->col == sum->aggs[a].args[0]->col;
         if (again || kind < WR_AGG_DCOUNT || (kind >= WR_AGG_STDEV && kind <= WR_AGG_VARIANCEP))
             continue;
+        if (kind == WR_AGG_DCOUNT || kind == WR_AGG_DCOUNTIF) {
+            print_distinct(&sum->aggs[a], out);
+            continue;
+        }
         const char *more = kind == WR_AGG_PERCENTILE || kind == WR_AGG_PERCENTILES_ARRAY
                                ? "values exactly; more of them by rank, within about 1 %"
-                           : kind == WR_AGG_DCOUNT || kind == WR_AGG_DCOUNTIF
-                               ? "values exactly; of more a lower bound"
                            : kind == WR_AGG_TAKE_ANY || kind == WR_AGG_ARG_MAX || kind == WR_AGG_ARG_MIN
                                ? "rows that can still win, exact at the ends of panes; of more the latest"
                                : "values exactly; of more the latest";
