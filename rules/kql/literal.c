@@ -236,6 +236,7 @@ static const char *read_date(const char *p, int *year, int *month, int *day)
         return p + n;
     if (sscanf(p, "%4d%1[-/]%2d%*1[-/]%2d%n", year, sep, month, day, &n) == 4 && *year > 99)
         return p + n;
+    *day = 1; /* what was tried above may have written there */
     if (strspn(p, "0123456789") == 4 && sscanf(p, "%4d-%2d%n", year, month, &n) == 2)
         return p + n;
     *month = 1;

@@ -145,3 +145,10 @@ Test(values, reals_that_are_no_numbers)
 {
     expect("print real(nan), real(inf), real(+inf), double(-Inf)", "print_0|print_1|print_2|print_3;NaN|Infinity|Infinity|-Infinity");
 }
+
+Test(values, a_month_and_a_year_begin_with_their_first_day)
+{
+    expect("print a = datetime(2021-05), b = todatetime('2021'), c = todatetime('2021-12'), d = todatetime('20 Dec 2022'), e = todatetime('2021-13'), "
+           "f = todatetime('202105')",
+           "a|b|c|d|e|f;2021-05-01T00:00:00.0000000Z|2021-01-01T00:00:00.0000000Z|2021-12-01T00:00:00.0000000Z|2022-12-20T00:00:00.0000000Z|null|null");
+}
