@@ -256,19 +256,28 @@ static void next_text(struct wr_dispatch *d)
 
 enum { BLOCK = 256 };
 
+static inline bool take(struct found *f, const struct wr_valueset *c, const struct wr_vec *v,
+                        uint64_t hash, uint32_t row)
+{
+    uint32_t slot = wr_valueset_slot(c, hash);
+    return !c->slot[slot].n || !wr_vec_valid(v, row) || give(f, c, slot, row);
+}
+
 static bool values(struct found *f, const struct wr_valueset *c, const struct wr_vec *v,
                    const uint16_t *row, uint32_t n)
 {
     static const struct wr_str empty;
-    bool text = c->kind == WR_WANT_TEXT;
-    for (uint32_t k = 0; k < n; k++) {
-        uint64_t hash = !text ? wr_value_hash_int(v->i[row[k]])
-                              : wr_value_hash_text(v->s ? &v->s[row[k]] : &empty);
-        uint32_t slot = wr_valueset_slot(c, hash);
-        if (c->slot[slot].n && wr_vec_valid(v, row[k]) && !give(f, c, slot, row[k]))
-            return false;
-    }
-    return true;
+    bool ok = true;
+    if (c->kind == WR_WANT_NUMBER)
+        for (uint32_t k = 0; k < n && ok; k++)
+            ok = take(f, c, v, wr_value_hash_int(v->i[row[k]]), row[k]);
+    else if (v->s)
+        for (uint32_t k = 0; k < n && ok; k++)
+            ok = take(f, c, v, wr_value_hash_text(&v->s[row[k]]), row[k]);
+    else
+        for (uint32_t k = 0; k < n && ok; k++)
+            ok = take(f, c, v, wr_value_hash_text(&empty), row[k]);
+    return ok;
 }
 
 /* Of the rows those that may have one of the set's values: most are looked at no more. */

@@ -4,6 +4,9 @@
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { FEW = 8 /* values that are compared one after the other */ };
 
@@ -28,14 +31,40 @@ struct wr_sieve {
     struct test test[];
 };
 
-/* ASCII letters of eight bytes to lower case. */
-static inline uint64_t lower(uint64_t w)
+/* A cell, in lower case if asked: a length of at most 12 is no letter, one of a long text may
+ * become another long one. */
+#ifdef __SSE2__
+typedef __m128i cell;
+
+static inline cell cell_of(const struct wr_str *s, bool nocase)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), high = 0x80 * ones;
-    uint64_t low = w & ~high;
-    uint64_t from_a = low + (0x80 - 'A') * ones, past_z = low + (0x7f - 'Z') * ones;
-    return w | ((~w & (from_a ^ past_z) & high) >> 2);
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)s);
+    __m128i from_a = _mm_sub_epi8(v, _mm_set1_epi8('A'));
+    __m128i capital = _mm_cmpeq_epi8(_mm_min_epu8(from_a, _mm_set1_epi8(25)), from_a);
+    return _mm_or_si128(v, _mm_and_si128(capital, _mm_set1_epi8(nocase ? 0x20 : 0)));
 }
+
+static inline bool same_cell(cell a, const struct wr_str *s)
+{
+    return _mm_movemask_epi8(
+               _mm_cmpeq_epi8(a, _mm_loadu_si128((const __m128i *)(const void *)s))) == 0xffff;
+}
+#else
+typedef struct wr_str cell;
+
+static inline cell cell_of(const struct wr_str *s, bool nocase)
+{
+    cell c = *s;
+    for (uint32_t i = 0; nocase && s->len <= WR_STR_INLINE && i < s->len; i++)
+        c.inl[i] = wr_ascii_lower(c.inl[i]);
+    return c;
+}
+
+static inline bool same_cell(cell a, const struct wr_str *s)
+{
+    return memcmp(&a, s, sizeof a) == 0;
+}
+#endif
 
 static void put_text(const struct wr_test *t, bool cells, const struct wr_str *s, union value *to)
 {
@@ -120,19 +149,11 @@ static inline bool is_one_of(const struct wr_sieve *s, const struct test *t,
     const union value *v = s->value + t->first;
     if (t->members)
         return wr_members_text(t->members, have);
-    if (t->cells) { /* a length is no letter; one of a long text may become another long one */
-        uint64_t has[2], want[2], differ;
+    if (t->cells) {
+        cell c = cell_of(have, t->nocase);
         bool any = false;
-        memcpy(has, have, sizeof has);
-        if (t->nocase) {
-            has[0] = lower(has[0]);
-            has[1] = lower(has[1]);
-        }
-        for (uint32_t i = 0; i < t->n; i++) {
-            memcpy(want, &v[i].s, sizeof want);
-            differ = (has[0] ^ want[0]) | (has[1] ^ want[1]);
-            any |= !differ;
-        }
+        for (uint32_t i = 0; i < t->n; i++)
+            any |= same_cell(c, &v[i].s);
         return any;
     }
     for (uint32_t i = 0; i < t->n; i++)

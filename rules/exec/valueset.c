@@ -2,40 +2,19 @@
 
 #include <stdlib.h>
 
-static uint64_t fold(uint64_t a, uint64_t b)
+uint64_t wr_value_hash_long(const struct wr_str *s)
 {
-    __uint128_t r = (__uint128_t)a * b;
-    return (uint64_t)r ^ (uint64_t)(r >> 64);
-}
-
-static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), no_case = UINT64_C(0x2020202020202020);
-
-/* Values come from rules' authors; a stranger who finds texts of one hash makes a rule test a row
- * in vain. */
-uint64_t wr_value_hash_text(const struct wr_str *s)
-{
-    uint64_t h = s->len, w = 0;
-    if (s->len <= WR_STR_INLINE) { /* zeros stand behind it */
-        uint32_t tail;
-        memcpy(&w, s->inl, sizeof w);
-        memcpy(&tail, s->inl + sizeof w, sizeof tail);
-        return fold((w | no_case) ^ odd, (tail | no_case) ^ h * odd);
-    }
     const char *p = wr_str_data(s);
+    uint64_t h = s->len, w;
     uint32_t n = s->len;
     for (; n >= 8; p += 8, n -= 8) {
         memcpy(&w, p, 8);
-        h = fold((w | no_case) ^ odd, h ^ no_case);
+        h = wr_value_fold((w | WR_VALUE_NO_CASE) ^ WR_VALUE_ODD, h ^ WR_VALUE_NO_CASE);
     }
     w = 0;
     if (n)
         memcpy(&w, p, n);
-    return fold((w | no_case) ^ odd, h ^ odd);
-}
-
-uint64_t wr_value_hash_int(int64_t v)
-{
-    return fold((uint64_t)v ^ odd, odd);
+    return wr_value_fold((w | WR_VALUE_NO_CASE) ^ WR_VALUE_ODD, h ^ WR_VALUE_ODD);
 }
 
 bool wr_value_next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret_len,
@@ -50,7 +29,7 @@ bool wr_value_next_term(const char *p, uint32_t len, uint32_t *at, uint32_t *ret
         h = (h ^ c) * UINT64_C(0x100000001b3);
     *at = i;
     *ret_len = i - start;
-    *ret_hash = fold(h ^ odd, odd);
+    *ret_hash = wr_value_fold(h ^ WR_VALUE_ODD, WR_VALUE_ODD);
     return i > start;
 }
 
