@@ -484,7 +484,8 @@ static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, c
     uint32_t at = 0;
     wr_arena_reset(s->batch_arena);
     s->ev = (struct wr_eval){.arena = s->batch_arena, .now = s->now, .nrows = batch->nrows, .subs = subs};
-    if (s->leg->sieve && !any_amended(s, batch, given)) {
+    bool many = given->n >= batch->nrows / 4; /* whole columns are cheaper then */
+    if (s->leg->sieve && !many && !any_amended(s, batch, given)) {
         struct view v;
         left.row = wr_arena_alloc(s->ev.arena, given->n * sizeof *left.row);
         if (!left.row)
@@ -497,8 +498,8 @@ static enum wr_err leg_rows(struct wr_stream *s, const struct wr_batch *batch, c
             return new_rows(s, batch, &v);
     }
     enum wr_err err;
-    if (left.n >= batch->nrows / 4)
-        err = rows(s, batch, at, &left);
+    if (many)
+        err = rows(s, batch, 0, given);
     else
         err = wr_gather(&s->ev, batch, &s->plan->scans[s->leg->table].wanted, &left, s->leg->few_cols, &few)
                   ? rows(s, &few, at, &few.sel)
