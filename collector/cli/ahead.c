@@ -78,6 +78,18 @@ static enum wr_err parse_frame(const struct wr_ahead *a, struct slice *s, struct
     }
 }
 
+/* The line at data[at]: its bytes before the line end. One that is like those before is known by its bytes, and parsed with that. */
+static size_t line_at(const struct wr_ahead *a, const struct slice *s, size_t at, struct wr_log *log)
+{
+    const char *p = (const char *)a->opts.data + at;
+    bool room = a->opts.len - s->to >= WR_JSON_BEHIND;
+    size_t n = room ? wr_log_known(log, p, s->to - at) : 0;
+    if (n && p[n] == '\n')
+        return n;
+    const char *lf = memchr(p, '\n', s->to - at);
+    return lf ? (size_t)(lf - p) : s->to - at;
+}
+
 /* Lines that begin and end as an object does, without a framing's look at each byte. False: some line does not, or was no
  * valid JSON by itself: the slice is to be framed. */
 static bool whole_lines(const struct wr_ahead *a, struct slice *s, struct wr_log *log, enum wr_err *ret_err)
@@ -86,9 +98,9 @@ static bool whole_lines(const struct wr_ahead *a, struct slice *s, struct wr_log
     uint64_t odd = st->unparsed_json + st->unparsed_limit + st->trailing_bytes + st->oversize;
     size_t max = a->opts.framing.max_frame ? a->opts.framing.max_frame : 1 << 20;
     for (size_t at = s->from; at < s->to; s->lines++) {
-        const char *p = (const char *)a->opts.data + at, *lf = memchr(p, '\n', s->to - at);
-        size_t n = lf ? (size_t)(lf - p) : s->to - at;
-        at += n + (lf != NULL);
+        const char *p = (const char *)a->opts.data + at;
+        size_t n = line_at(a, s, at, log);
+        at += n + (n < s->to - at);
         if (n < 4 || n >= max || p[0] != '{' || p[1] != '"' || p[n - 1] != '}')
             return false;
         *ret_err = parse_frame(a, s, log, p, n);

@@ -28,7 +28,7 @@ enum wr_json_type {
     WR_JSON_OBJECT,
     WR_JSON_ARRAY
 };
-enum { WR_JSON_MAX_DEPTH = 64, WR_JSON_ZEROS = 64 };
+enum { WR_JSON_MAX_DEPTH = 64, WR_JSON_ZEROS = 64, WR_JSON_BEHIND = 8192 };
 
 /* UINT: only numbers above INT64_MAX. */
 struct wr_json_val {
@@ -81,7 +81,8 @@ enum wr_json_result wr_json_parse(struct wr_json *json, const char *data, size_t
 /* The object or array that begins at `data`, when but for its values it is byte for byte one of the
  * last that were parsed: its length, whatever follows, and the same as from wr_json_parse. 0: it is
  * not; wr_json_parse says what it is. Either way what was parsed before is gone. The input is
- * neither copied nor changed: values are borrowed from it. WR_JSON_ZEROS stand behind data + len. */
+ * neither copied nor changed: values are borrowed from it. WR_JSON_ZEROS stand behind data + len, or a line end is before it
+ * and WR_JSON_BEHIND bytes of whatever may be read there. */
 size_t wr_json_known(struct wr_json *json, const char *data, size_t len,
                      struct wr_json_val *ret_root);
 

@@ -452,7 +452,9 @@ static void strip(struct frame *f)
 
 static void no_header(struct frame *f)
 {
-    f->header = (struct wr_header){.facility = 1, .severity = 5, .message = {f->data, f->len}};
+    static const struct wr_header none = {.facility = 1, .severity = 5};
+    f->header = none;
+    f->header.message = (struct wr_slice){f->data, f->len};
 }
 
 static void read_header(struct frame *f)
@@ -565,12 +567,17 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
 {
     if (wr_rows_full(rows))
         return WR_EFULL;
-    struct frame f = {.log = log,
-                      .data = len ? data : "",
-                      .len = len,
-                      .peer = peer ? peer : "",
-                      .now = wr_ticks_of_unix_ns(now_ns),
-                      .rows = rows};
+    struct frame f; /* its header comes with its payload */
+    f.log = log;
+    f.data = len ? data : "";
+    f.len = len;
+    f.peer = peer ? peer : "";
+    f.now = wr_ticks_of_unix_ns(now_ns);
+    f.bad_time = false;
+    f.rows = rows;
+#define X(name) f.n.name = 0;
+    WR_LOG_COUNTERS(X)
+#undef X
     f.n.frames = 1;
     f.n.frame_bytes = len;
     bool oversize = len >= log->opts.max_frame;

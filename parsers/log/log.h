@@ -62,7 +62,7 @@ enum wr_err wr_log_scan(struct wr_log *log, enum wr_table table, const struct wr
 enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data, size_t len,
                          int64_t now_ns, struct wr_rows *rows) WR_MUST_CHECK;
 /* Bytes of the JSON object at `data` when it is like one of the last that came, 0 when that is not seen at a glance; len: all
- * that has come, and WR_JSON_ZEROS stand behind it. Called when a frame is looked for: it spares framing its search for the end, and wr_log_frame, when that
+ * that has come, with behind it what wr_json_known needs there. Called when a frame is looked for: it spares framing its search for the end, and wr_log_frame, when that
  * comes next with just these bytes, its parsing. */
 size_t wr_log_known(struct wr_log *log, const char *data, size_t len);
 /* Rows of events whose further lines did not come in time: call now and then, and at the end of the input with INT64_MAX.

@@ -221,15 +221,25 @@ const struct wr_json_val *wr_map_value(struct wr_fields *f, uint16_t field)
     return is_none(v) ? NULL : v;
 }
 
-/* The field has a value, which is read only when it is a text. */
+/* The field's mark, when it has a value that stands in the record; 0: it has none, or one from elsewhere. */
+static uint32_t mark_of_value(const struct wr_fields *f, uint16_t field)
+{
+    if (!f->known || field == MAP_NO_FIELD || f->seen[field] == f->now || !f->known->of[field])
+        return 0;
+    uint32_t mark = f->known->of[field];
+    char c = f->doc->text[f->doc->mark[mark]];
+    struct wr_json_val v = {.type = WR_JSON_STR};
+    size_t len;
+    if (c != '"')
+        return c == 'n' ? 0 : mark;
+    v.s = wr_json_str_at(f->doc, mark, &len);
+    v.len = (uint32_t)len;
+    return is_none(&v) ? 0 : mark;
+}
+
 static bool has_value(struct wr_fields *f, uint16_t field)
 {
-    if (f->known && field != MAP_NO_FIELD && f->seen[field] != f->now && f->known->of[field]) {
-        char c = f->doc->text[f->doc->mark[f->known->of[field]]];
-        if (c != '"')
-            return c != 'n';
-    }
-    return wr_map_value(f, field) != NULL;
+    return mark_of_value(f, field) || wr_map_value(f, field) != NULL;
 }
 
 bool wr_map_same(const struct wr_json_val *v, const struct map_text *t)
@@ -405,6 +415,23 @@ static bool is_needed(const struct map_pick *p, const struct wr_colset *need)
     return p->col == WR_TIME_COL || wr_colset_has(need, p->col) || (p->col2 != WR_NO_COL && wr_colset_has(need, p->col2));
 }
 
+/* The first value that is there, as it stands. */
+static bool is_plain(const struct map_pick *p)
+{
+    return p->as == AS_IS && !p->until && !p->pair.s && !p->split.s && !p->join.s && !p->nchoices && !p->other.s;
+}
+
+static void fill_plain(const struct map_pick *p, struct wr_fields *f, struct wr_event *ev)
+{
+    uint32_t i = 0, mark = 0;
+    while (i < p->nfrom && !(mark = mark_of_value(f, p->from[i])) && !wr_map_value(f, p->from[i]))
+        i++;
+    if (mark)
+        wr_event_set_mark(ev, p->col, mark);
+    else if (i < p->nfrom)
+        wr_event_set(ev, p->col, wr_map_value(f, p->from[i]));
+}
+
 /* What is read of the event's table: by who takes the rows, and by the filter before them. */
 static struct wr_colset columns_read(const struct wr_event *ev)
 {
@@ -421,12 +448,20 @@ static void fill_needed(const struct map_one *one, struct wr_fields *f, struct m
     const struct wr_colset need = columns_read(ev);
     if (!needed->known || memcmp(&needed->need, &need, sizeof need) != 0) {
         *needed = (struct map_needed){.known = true, .need = need};
-        for (uint32_t i = 0; i < one->npicks; i++)
+        for (uint32_t i = 0; i < one->npicks; i++) {
             needed->picks[i / 64] |= (uint64_t)is_needed(&one->picks[i], &need) << (i % 64);
+            needed->plain[i / 64] |= (uint64_t)is_plain(&one->picks[i]) << (i % 64);
+        }
     }
+    ev->doc = f->doc;
     for (uint32_t w = 0; w < MAP_PICKS / 64; w++)
-        for (uint64_t todo = needed->picks[w]; todo; todo &= todo - 1)
-            wr_map_fill(&one->picks[w * 64 + (unsigned)__builtin_ctzll(todo)], f, ev);
+        for (uint64_t todo = needed->picks[w]; todo; todo &= todo - 1) {
+            const struct map_pick *p = &one->picks[w * 64 + (unsigned)__builtin_ctzll(todo)];
+            if (needed->plain[w] & todo & -todo)
+                fill_plain(p, f, ev);
+            else
+                wr_map_fill(p, f, ev);
+        }
 }
 
 /* Fields of elsewhere come to those of the record: these are noted before. */
@@ -459,7 +494,7 @@ static enum wr_map row(const struct map_one *one, struct wr_fields *f, struct ma
             wr_map_fill(&one->picks[i], f, ev);
     if (one->tuple != MAP_NO_FIELD)
         tuple(ev, wr_map_value(f, one->tuple));
-    if (!wr_event_has(ev, WR_TIME_COL) || !wr_val_time(&ev->val[WR_TIME_COL], &ev->time) ||
+    if (!wr_event_has(ev, WR_TIME_COL) || !wr_val_time(wr_event_val(ev, WR_TIME_COL), &ev->time) ||
         (connection && (!wr_event_has(ev, WR_DNE_ActionType) || !wr_event_has(ev, WR_DNE_RemoteIP))))
         return WR_MAP_MISSING;
     if (swapped(one, f))

@@ -118,6 +118,7 @@ struct map_needed {
     bool known;
     struct wr_colset need; /* what is read of its table */
     uint64_t picks[MAP_PICKS / 64];
+    uint64_t plain[MAP_PICKS / 64]; /* of them, those that take a value as it stands */
 };
 
 /* mapping.c: one thread's view of the record at hand. */

@@ -159,6 +159,8 @@ static uint32_t meet(const struct wr_shape *s, uint32_t k, struct matching *m)
             k += !m->whole || p == text + m->len;
             break;
         }
+        if (p >= text + m->len) /* what stands behind is not of this text */
+            break;
         if (*p == '"') {
             char *stop = plain_end(p + 1, &high);
             tagged |= p[1] == '<' || p[1] == '\\';

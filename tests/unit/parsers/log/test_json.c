@@ -357,7 +357,7 @@ Test(json, shapes_that_begin_alike_are_told_apart)
     struct wr_buf b = {0};
     unsigned seed = 7, taken = 0, known = 0;
     uint64_t newest = 0;
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 10000; i++) {
         struct wr_json_val root;
         bool repaired;
         wr_buf_reset(&b);
@@ -372,7 +372,22 @@ if (root.node.doc->shape > newest || !root.node.doc->shape) fprintf(stderr, "%u 
         newest = root.node.doc->shape > newest ? root.node.doc->shape : newest;
         cr_expect(root.node.doc->tagged || !memmem(b.data, b.len, "\"<", 2));
     }
-    cr_expect(taken > 15000 && known + 20 > taken, "%u of %u", known, taken);
+    cr_expect(taken > 5000 && known + 20 > taken, "%u of %u", known, taken);
     wr_buf_fini(&b);
+    wr_json_free(json);
+}
+
+/* What stands behind the bytes that are there is not taken for theirs: a shape may hold line ends, and these end what is there. */
+Test(json, a_known_text_ends_within_its_bytes)
+{
+    static char text[WR_JSON_BEHIND + 256] = "{\"a\":\"x\",\n\"b\":1}\n{\"a\":\"yy\",\n\"b\":22}\n{\"a\":\"z\n";
+    struct wr_json *json = wr_json_new();
+    struct wr_json_val root;
+    bool repaired;
+    const char *second = strchr(text, '}') + 2, *third = strstr(text, "22}") + 4;
+    cr_assert_eq(wr_json_parse(json, text, (size_t)(second - text) - 1, &root, &repaired), WR_JSON_OK);
+    cr_expect_eq(wr_json_known(json, second, strlen(second), &root), (size_t)(third - second) - 1);
+    cr_expect_eq(wr_json_known(json, second, (size_t)(strchr(second, '\n') + 1 - second), &root), 0);
+    cr_expect_eq(wr_json_known(json, third, strlen(third), &root), 0);
     wr_json_free(json);
 }
