@@ -67,7 +67,7 @@ static bool is_config(const char *name, const char *text, size_t len)
     return config;
 }
 
-/* A mapping says how its records are told apart and what columns they fill; no other file has both. */
+/* A mapping says how its records are told apart and what columns they fill; no other file says either. */
 static bool is_mapping(const char *name, const char *text, size_t len)
 {
     const char *dot = strrchr(name, '.');
@@ -77,8 +77,8 @@ static bool is_mapping(const char *name, const char *text, size_t len)
         return false;
     struct wr_yaml *file = wr_yaml_new(name, text, len, &unused);
     if (file && file->ndocs)
-        mapping = wr_yaml_get(file->docs[0], "columns") && (wr_yaml_get(file->docs[0], "when") ||
-                                                            !wr_yaml_get(file->docs[0], "query"));
+        mapping = (wr_yaml_get(file->docs[0], "columns") || wr_yaml_get(file->docs[0], "when")) &&
+                  !wr_yaml_get(file->docs[0], "query");
     wr_yaml_free(file);
     wr_diags_fini(&unused);
     return mapping;

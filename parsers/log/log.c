@@ -54,6 +54,7 @@ void wr_log_free(struct wr_log *log)
     wr_audit_free(log->audit);
     wr_arena_free(log->scratch);
     wr_buf_fini(&log->repaired);
+    wr_buf_fini(&log->batch);
     free(log);
 }
 
@@ -239,7 +240,7 @@ static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, b
     return WR_EFULL;
 }
 
-static enum wr_err list_element(struct frame *f, const struct wr_json_val *v)
+enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *v)
 {
     struct wr_log *log = f->log;
     enum wr_map map;
@@ -268,7 +269,7 @@ static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
             break;
         if (wr_rows_full(f->rows))
             return stop_list(f, &before, true);
-        enum wr_err err = list_element(f, &v);
+        enum wr_err err = wr_frame_element(f, &v);
         if (err)
             return err;
     }
@@ -282,7 +283,10 @@ static enum wr_err list_start(struct frame *f, const struct wr_json_val *list, b
     struct wr_json_iter it = wr_json_begin(list);
     if (list->len > wr_rows_room(f->rows) && wr_rows_count(f->rows) && !again)
         return stop_list(f, &it, false);
-    return list_rows(f, it);
+    enum wr_err err = list_rows(f, it);
+    if (!err)
+        wr_frame_teach(f->log, list);
+    return err;
 }
 
 /* `{"records":[..]}` of an Event Hub, or the array itself. */
@@ -450,7 +454,7 @@ static void strip(struct frame *f)
     }
 }
 
-static void no_header(struct frame *f)
+void wr_frame_plain_header(struct frame *f)
 {
     static const struct wr_header none = {.facility = 1, .severity = 5};
     f->header = none;
@@ -461,7 +465,7 @@ static void read_header(struct frame *f)
 {
     struct wr_header *h = &f->header;
     if (json_at(f->data, f->len) < f->len || xml_start(f->data, f->len)) {
-        no_header(f);
+        wr_frame_plain_header(f);
         return;
     }
     wr_header_parse(f->data, f->len, f->now, h);
@@ -533,32 +537,22 @@ static enum wr_err payload(struct frame *f, bool again)
     return wr_frame_finish(f, wr_frame_text(f, m->p, m->len, ""));
 }
 
-size_t wr_log_known(struct wr_log *log, const char *data, size_t len)
-{
-    log->known = NULL;
-    if (!len || *data != '{' || log->unfinished.refused || log->unfinished.sliced)
-        return 0;
-    log->known_len = wr_json_known(log->json, data, len, &log->root);
-    log->known = log->known_len ? data : NULL;
-    return log->known_len;
-}
-
 /* A frame that is one JSON object, as most are: parsing sees for itself whether its bytes are valid UTF-8. What is none is looked
  * at from its begin, as if this had not been tried. */
-static bool object_first(struct frame *f, struct wr_json_val *ret_root)
+static bool object_first(struct frame *f, bool known, struct wr_json_val *ret_root)
 {
     struct wr_log *log = f->log;
     bool repaired = false;
-    if (log->known == f->data && log->known_len == f->len) {
+    if (known) {
         *ret_root = log->root;
-        no_header(f);
+        wr_frame_plain_header(f);
         return true;
     }
     if (f->len < 2 || f->data[0] != '{' || f->data[f->len - 1] != '}' || log->unfinished.refused || log->unfinished.sliced ||
         wr_json_parse(log->json, f->data, f->len, ret_root, &repaired) != WR_JSON_OK)
         return false;
     f->n.bad_utf8 |= repaired;
-    no_header(f);
+    wr_frame_plain_header(f);
     return true;
 }
 
@@ -587,8 +581,12 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     wr_arena_reset(log->scratch);
     log->layout = "";
     struct wr_json_val root;
-    bool object = !oversize && object_first(&f, &root);
+    enum wr_err err;
+    bool known = log->known == f.data && log->known_len == f.len;
     log->known = NULL;
+    if (!oversize && !known && wr_frame_batch(&f, &err))
+        return err;
+    bool object = !oversize && object_first(&f, known, &root);
     if (object)
         return root_rows(&f, &root, false);
     if (!repair(&f))

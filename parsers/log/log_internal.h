@@ -5,7 +5,7 @@
 #include "parsers/log/cef.h"
 #include "parsers/log/log.h"
 
-/* Shared by log.c and log_audit.c. */
+/* Shared by log.c, log_audit.c and log_batch.c. */
 
 /* A frame that did not go out whole: known again by its length and checksum. */
 struct unfinished {
@@ -31,7 +31,7 @@ struct wr_log {
     struct wr_json *json;
     struct wr_audit *audit; /* made with the first line of an audit daemon */
     struct wr_arena *scratch;
-    struct wr_buf repaired;
+    struct wr_buf repaired, batch; /* batch: the text of a list, zeros behind it */
     struct unfinished unfinished;
     const char *known; /* the frame that comes next, when it is parsed already: `root` */
     size_t known_len;
@@ -57,6 +57,15 @@ struct frame {
 enum wr_err wr_frame_text(struct frame *f, const char *text, size_t len, const char *error);
 enum wr_err wr_frame_rows(struct frame *f, enum wr_map *ret_map);
 enum wr_err wr_frame_finish(struct frame *f, enum wr_err err);
+
+/* log.c: rows of one record of a list, counted; a frame that begins with JSON has no header. */
+enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *record);
+void wr_frame_plain_header(struct frame *f);
+
+/* log_batch.c: rows of a list whose records all are like ones before: true, and *ret_err as wr_log_frame says. Keeps the shapes of
+ * the first records of a valid list, whose document is gone then. */
+bool wr_frame_batch(struct frame *f, enum wr_err *ret_err);
+void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list);
 
 /* log_audit.c: is the frame's message a line of the audit daemon (then it is the whole message)?
  * Its rows. */

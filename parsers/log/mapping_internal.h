@@ -89,10 +89,20 @@ struct map_slot {
     bool branch; /* leads to a field */
 };
 
+/* mapping_check.c: what is said of a mapping that is read and would be used, `one` at `root` of the file. */
+struct wr_yaml;
+struct wr_yaml_node;
+void wr_map_check_others(const struct wr_mappings *m, const struct map_one *one, const struct wr_yaml *file,
+                         const struct wr_yaml_node *root);
+/* A constant, at `node`, that the column cannot hold. */
+void wr_map_check_constant(const struct wr_coldef *col, const struct wr_yaml *file, const struct wr_yaml_node *node);
+/* A path that is written as in another language, or has a part without a name. False: it is an error. */
+bool wr_map_check_path(const struct wr_yaml *file, const struct wr_yaml_node *node, const char *text, size_t len);
+
 struct wr_mappings {
     struct wr_arena *arena;
     struct map_one one[MAP_MAX];
-    uint32_t n;
+    uint32_t n, nown; /* nown: of them come with weir */
     uint32_t nfields, nslots, nlookups;
     const char *lookup[MAP_LOOKUPS]; /* names; ids are places from 1 */
     struct map_slot slot[MAP_SLOTS];

@@ -56,6 +56,8 @@ static uint16_t field_at(struct load *l, const struct wr_yaml_node *node, const 
         wr_yaml_diag(l->file, node, WR_ERROR, "a path is expected here: 1 to %d bytes", MAP_PATH - 1);
         return MAP_NO_FIELD;
     }
+    if (!wr_map_check_path(l->file, node, text, len))
+        return MAP_NO_FIELD;
     struct map_slot *s = NULL;
     for (size_t i = 1; i <= len; i++) {
         if (i < len && text[i] != '.')
@@ -237,9 +239,12 @@ static bool as_fits(const struct load *l, const struct map_pick *p, enum map_as 
 {
     if (as == AS_IMAGE || as == AS_USER)
         return p->as == as;
-    if (as == AS_IP)
-        return l->schema->cols[p->col].type == WR_STRING;
-    return true;
+    enum wr_type type = l->schema->cols[p->col].type;
+    if (as == AS_IS)
+        return true;
+    if (as == AS_COUNT)
+        return type == WR_INT || type == WR_LONG || type == WR_REAL;
+    return as >= AS_SECONDS ? type == WR_DATETIME : type == WR_STRING;
 }
 
 static void transform(struct load *l, const struct wr_yaml_node *node, struct map_pick *p)
@@ -248,7 +253,8 @@ static void transform(struct load *l, const struct wr_yaml_node *node, struct ma
     for (int i = 0; node->text && i < NAS; i++) {
         if (strcmp(as_names[i], node->text) == 0) {
             if (!as_fits(l, p, (enum map_as)i))
-                wr_yaml_diag(l->file, node, WR_ERROR, "'%s' does not fit this column", as_names[i]);
+                wr_yaml_diag(l->file, node, WR_ERROR, "'%s' does not fit %s, which is of type %s", as_names[i],
+                             l->schema->cols[p->col].name, wr_type_name(l->schema->cols[p->col].type));
             else
                 p->as = (enum map_as)i;
             return;
@@ -264,9 +270,10 @@ static void choices(struct load *l, const struct wr_yaml_node *map, struct map_p
     struct map_choice *c = room(l, map->n, sizeof *c);
     for (uint32_t i = 0; c && i < map->n; i++) {
         c[i].when = keep(l, map->pairs[i].key);
-        if (map->pairs[i].value->kind == WR_YAML_SCALAR)
+        if (map->pairs[i].value->kind == WR_YAML_SCALAR) {
             c[i].then = keep(l, map->pairs[i].value);
-        else
+            wr_map_check_constant(&l->schema->cols[p->col], l->file, map->pairs[i].value);
+        } else
             wr_yaml_diag(l->file, map->pairs[i].value, WR_ERROR, "a value is expected here");
     }
     p->choices = c;
@@ -312,6 +319,7 @@ static void rich(struct load *l, const struct wr_yaml_node *v, struct map_pick *
     (void)wr_yaml_only(l->file, v, known, WR_ERROR);
     const struct wr_yaml_node *from = wr_yaml_get(v, "from"), *as = wr_yaml_get(v, "as");
     const struct wr_yaml_node *map = NULL, *constant = wr_yaml_get(v, from ? "else" : "value");
+    const struct wr_yaml_node *idle = wr_yaml_get(v, from ? "value" : "else");
     if (from)
         paths(l, from, p);
     if (as)
@@ -319,8 +327,17 @@ static void rich(struct load *l, const struct wr_yaml_node *v, struct map_pick *
     cuts(l, v, p);
     if (wr_yaml_map(l->file, v, "map", &map) && map)
         choices(l, map, p);
-    if (constant && constant->kind == WR_YAML_SCALAR)
+    if (idle)
+        wr_yaml_diag(l->file, idle, WR_ERROR, from ? "`value` is for a column without `from`; `else` stands where there is none of `from`"
+                                                   : "`else` is for a column with `from`; a constant is `value`");
+    if (constant && constant->kind == WR_YAML_SCALAR) {
         p->other = keep(l, constant);
+        if (!as)
+            wr_map_check_constant(&l->schema->cols[p->col], l->file, constant);
+    } else if (constant) {
+        wr_yaml_diag(l->file, constant, WR_ERROR, "`%s` is a text", from ? "else" : "value");
+        return;
+    }
     if (!from && !p->other.s)
         wr_yaml_diag(l->file, v, WR_ERROR, "a column needs `from` (a path) or `value` (a constant)");
 }
@@ -333,7 +350,14 @@ static void columns(struct load *l, const struct wr_yaml_node *root, struct map_
     struct map_pick *p = room(l, map->n, sizeof *p);
     for (uint32_t i = 0; p && i < map->n; i++) {
         const struct wr_yaml_node *v = map->pairs[i].value;
+        p[i].col = WR_NO_COL;
         column(l, map->pairs[i].key, &p[i]);
+        if (p[i].col == WR_NO_COL)
+            continue;
+        for (uint32_t k = 0; k < i; k++)
+            if (p[k].col == p[i].col)
+                wr_yaml_diag(l->file, map->pairs[i].key, WR_ERROR, "%s is filled twice: by `%s` on line %u, too",
+                             l->schema->cols[p[i].col].name, map->pairs[k].key->text, map->pairs[k].key->line);
         if (v->kind == WR_YAML_MAPPING)
             rich(l, v, &p[i]);
         else
@@ -453,6 +477,8 @@ static void mapping(struct load *l, const struct wr_yaml_node *root)
     check(l, root, &one);
     if (l->m->n == MAP_MAX)
         wr_yaml_diag(l->file, root, WR_ERROR, "more than %d mappings", MAP_MAX);
+    if (!l->nomem && l->file->diags->nerrors == errors && l->m->nown)
+        wr_map_check_others(l->m, &one, l->file, root);
     if (!l->nomem && l->file->diags->nerrors == errors)
         l->m->one[l->m->n++] = one;
 }
@@ -492,6 +518,7 @@ struct wr_mappings *wr_mappings_new(void)
         err = wr_mappings_add(m, wr_map_files[i].name, (const char *)wr_map_files[i].text,
                               wr_map_files[i].len, &diags);
     WR_ASSERT(err != WR_EINVAL || diags.nerrors == 0); /* ours are right: a test reads them */
+    m->nown = m->n;
     wr_diags_fini(&diags);
     if (!err)
         return m;

@@ -68,6 +68,47 @@ fi
 printf 'listen: [\n' >"$TMP/broken.yaml"
 run 1 "$WEIR" check "$TMP/broken.yaml"
 
+# A mapping of one's own: place, what is wrong, what to do; what lacks its columns is no rule for that.
+cat >"$TMP/mine.yaml" <<YAML
+name: mine
+when: {product: mine}
+columns:
+  Timestamp: t
+  ActionType: {value: ConnectionSuccess}
+  RemoteIP: dst..ip
+  RemotePort: {value: smtp}
+  DeviceNam: host
+YAML
+run 1 "$WEIR" check "$TMP/mine.yaml"
+has out "$TMP/mine.yaml:6:13: error: 'dst..ip' is no path"
+has out "$TMP/mine.yaml:7:23: error: RemotePort is of type int, which 'smtp' is not"
+has out "$TMP/mine.yaml:8:3: error: DeviceNetworkEvents has no column 'DeviceNam'"
+has out "did you mean 'DeviceName'?"
+has out "3 errors"
+printf 'name: mine\nwhen: {product: mine}\ncolums: {Timestamp: t}\n' >"$TMP/mine.yaml"
+run 1 "$WEIR" check "$TMP/mine.yaml"
+has out "$TMP/mine.yaml:3:1: error:"
+has out "did you mean 'columns'?"
+printf 'name: mine\nwhen: {product: mine}\n' >"$TMP/mine.yaml"
+run 1 "$WEIR" check "$TMP/mine.yaml"
+has out "no column Timestamp: a row needs a time"
+{
+    printf 'name: mine\nwhen: {product: mine}\ncolumns: {Timestamp: t, ActionType: a, RemoteIP: r}\n'
+    head -c 1100000 /dev/zero | tr '\0' '#'
+} >"$TMP/mine.yaml"
+run 1 "$WEIR" check "$TMP/mine.yaml"
+has out "$TMP/mine.yaml: error: the file is larger than 1 MiB"
+run 1 "$WEIR" probe -m "$TMP/mine.yaml" "$MAIL/lab-endpoint.jsonl"
+has err "$TMP/mine.yaml: error: the file is larger than 1 MiB"
+{
+    printf 'name: mine\nwhen: {product: mine}\ncolumns:\n  Timestamp: t\n  ActionType: a\n  RemoteIP: [r'
+    for i in $(seq 1100); do printf ', r%d' "$i"; done
+    printf ']\n'
+} >"$TMP/mine.yaml"
+run 1 "$WEIR" check "$TMP/mine.yaml"
+has out "$TMP/mine.yaml:6:"
+has out "all mappings together read more than 1024 paths"
+
 seed=$SRC/tests/data/rules/T1071.003.kql
 run 0 "$WEIR" explain "$seed"
 has out "RemotePort"

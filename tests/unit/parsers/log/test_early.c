@@ -260,6 +260,75 @@ Test(early, a_stream_whose_frames_are_known_gives_the_same_rows_and_counts)
     side_free(&asked);
 }
 
+/* Lists, most of whose records are like each other: as behind a blank, where none is met by its bytes. */
+Test(early, lists_of_records_of_known_shapes_give_the_rows_of_lists_read_as_a_whole)
+{
+    static const char *const odd[] = {"null", "{}", "{\"category\":1}", "[1]", "{\"a\":\"\xff\"}", "{\"a\":\"\\q\"}", "{\"a\":\"\\ud800\"}"};
+    struct side met = side_new(true), read = side_new(true);
+    struct wr_buf b = {0};
+    unsigned seed = 5, kept = 0;
+    for (int i = 0; i < 4000; i++) {
+        wr_buf_reset(&b);
+        wr_buf_char(&b, ' ');
+        bool bare = rand_r(&seed) % 4 == 0;
+        unsigned n = 1 + (unsigned)rand_r(&seed) % 12;
+        wr_buf_str(&b, bare ? "[" : rand_r(&seed) % 8 ? "{\"records\":[" : "{ \"records\" : [ ");
+        for (unsigned k = 0; k < n; k++) {
+            wr_buf_str(&b, k ? rand_r(&seed) % 8 ? "," : " ,\n" : "");
+            if (rand_r(&seed) % 40 == 0)
+                wr_buf_str(&b, odd[(unsigned)rand_r(&seed) % (sizeof odd / sizeof *odd)]);
+            else
+                wr_buf_fmt(&b, "{\"category\":\"AdvancedHunting-DeviceNetworkEvents\",\"properties\":{\"Timestamp\":\"2023-11-14T22:%02d:20Z\",\"ActionType\":"
+                               "\"ConnectionSuccess\",\"RemotePort\":%d,\"DeviceName\":\"ws-%u\\u0041\"}}", rand_r(&seed) % 60, rand_r(&seed) % 3 ? 443 : 587, k);
+        }
+        wr_buf_str(&b, bare ? "]" : rand_r(&seed) % 8 ? "]}" : "] }");
+        if (rand_r(&seed) % 8 == 0)
+            b.data[1 + (unsigned)rand_r(&seed) % (b.len - 1)] = "{}[]:,\"\\ 1e\x01\xff"[rand_r(&seed) % 13];
+        wr_buf_char(&b, '\0');
+        side_feed(&met, b.data + 1, b.len - 2);
+        side_feed(&read, b.data, b.len - 1);
+        const struct wr_batch *events = met.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS];
+        same_rows(events, read.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS], false, b.data);
+        cr_assert_eq(met.rows.of[WR_TABLE_SYSLOG]->nrows, read.rows.of[WR_TABLE_SYSLOG]->nrows); /* of a list, with the blank or without */
+        same_counts(&met, &read, (uint64_t)i + 1, b.data);
+        kept += events->nrows;
+    }
+    const struct wr_log_stats *n = wr_log_stats(met.log);
+    cr_expect(kept > 4000 && n->unparsed_json > 200 && n->unmapped > 100 && n->filtered_early > 4000, "%u %lu %lu %lu", kept, n->unparsed_json, n->unmapped, n->filtered_early);
+    wr_buf_fini(&b);
+    side_free(&met);
+    side_free(&read);
+}
+
+Test(early, a_list_teaches_its_shapes_and_waits_for_room)
+{
+    static const char one[] = "{\"Timestamp\":\"2023-11-14T22:13:20Z\",\"ActionType\":\"ConnectionSuccess\",\"Protocol\":\"Tcp\",\"LocalIP\":\"10.1.2.3\",\"RemotePort\":587}";
+    struct side s = side_new(true);
+    struct wr_buf list = {0}, text = {0};
+    struct wr_batch *events = s.rows.of[WR_TABLE_DEVICE_NETWORK_EVENTS];
+    for (int i = 0; i < 64; i++)
+        wr_buf_fmt(&list, "%s%s", i ? "," : "[", one);
+    wr_buf_char(&list, ']');
+    wr_buf_str(&text, one);
+    memset(wr_buf_room(&text, WR_JSON_ZEROS), 0, WR_JSON_ZEROS);
+    cr_expect_eq(wr_log_known(s.log, text.data, text.len), 0);
+    side_feed(&s, list.data, list.len);
+    cr_expect_eq(events->nrows, 64);
+    cr_expect_eq(wr_log_known(s.log, text.data, text.len), text.len, "the list left the shape of its records behind");
+    side_feed(&s, one, sizeof one - 1);
+    for (int again = 0; again < 2; again++) {
+        enum wr_err err = wr_log_frame(s.log, "192.0.2.9", list.data, list.len, INT64_C(1700000000000000000), &s.rows);
+        cr_expect_eq(err, again ? WR_OK : WR_EFULL);
+        cr_expect_eq(events->nrows, again ? 64 : 1);
+        if (err)
+            cr_assert(wr_rows_reset(&s.rows));
+    }
+    cr_expect_eq(wr_log_stats(s.log)->records, 64 + 1 + 64);
+    wr_buf_fini(&list);
+    wr_buf_fini(&text);
+    side_free(&s);
+}
+
 static const char *const sources[] = {
     "{\"ts\":1764000000.5,\"uid\":\"C1\",\"id.orig_h\":\"10.1.0.1\",\"id.orig_p\":5353,\"id.resp_"
     "h\":\"192.0.2.1\",\"id.resp_p\":53,\"proto\":\"udp\",\"query\":\"a.example\","

@@ -229,6 +229,109 @@ Test(mapping, faulty_ones_are_refused_with_place_and_hint)
     expect_error("- a\n", "a mapping of `name`, `when` and `columns` is expected");
 }
 
+static void expect_warning(const char *text, const char *message)
+{
+    struct wr_diags diags;
+    struct wr_buf out = {0};
+    struct wr_mappings *m = wr_mappings_new();
+    cr_assert(m && wr_diags_init(&diags));
+    cr_expect_eq(wr_mappings_add(m, "m.yaml", text, strlen(text), &diags), WR_OK);
+    cr_expect_eq(diags.nwarnings, message ? 1 : 0, "%s", text);
+    wr_diags_print(&diags, &out);
+    wr_buf_char(&out, '\0');
+    cr_expect(!message || strstr(out.data, message), "'%s' is not in:\n%s", message, out.data);
+    wr_buf_fini(&out);
+    wr_diags_fini(&diags);
+    wr_mappings_free(m);
+}
+
+#define HEAD "name: a\nwhen: {b: c}\ncolumns:\n  RemoteIP: r\n"
+
+/* Each mistake that can be made in a column: refused, with its line. */
+Test(mapping, what_a_column_cannot_be_is_refused)
+{
+    static const struct {
+        const char *line, *message;
+    } cases[] = {
+        {"  RemotePort: {value: smtp}\n", "m.yaml:7:23: error: RemotePort is of type int, which 'smtp' is not"},
+        {"  RemotePort: {from: p, else: 4294967296}\n", "m.yaml:7:31: error: RemotePort is of type int, which '4294967296' is not"},
+        {"  SentBytes: {from: p, map: {few: some}}\n", "m.yaml:7:35: error: SentBytes is of type long, which 'some' is not"},
+        {"  BytesEstimated: {value: perhaps}\n", "BytesEstimated is of type bool, which 'perhaps' is not"},
+        {"  InitiatingProcessCreationTime: {value: yesterday}\n", "InitiatingProcessCreationTime is of type datetime, which 'yesterday' is not"},
+        {"  RemotePort: {from: p, as: seconds}\n", "'seconds' does not fit RemotePort, which is of type int"},
+        {"  DeviceName: {from: p, as: milliseconds}\n", "'milliseconds' does not fit DeviceName, which is of type string"},
+        {"  RemotePort: {from: p, as: basename}\n", "'basename' does not fit RemotePort, which is of type int"},
+        {"  DeviceName: {from: p, as: count}\n", "'count' does not fit DeviceName, which is of type string"},
+        {"  DeviceName: {from: p, else: [x]}\n", "`else` is a text"},
+        {"  DeviceName: {value: {x: y}}\n", "`value` is a text"},
+        {"  DeviceName: {from: p, value: x}\n", "`value` is for a column without `from`"},
+        {"  DeviceName: {value: x, else: y}\n", "`else` is for a column with `from`"},
+        {"  DeviceName: {from: p, map: [x]}\n", "m.yaml:7:30: error:"},
+        {"  DeviceName: {from: p, map: {x: [y]}}\n", "a value is expected here"},
+        {"  DeviceName: {as: lower}\n", "a column needs `from` (a path) or `value` (a constant)"},
+        {"  DeviceName: {form: p}\n", "did you mean 'from'?"},
+        {"  DeviceName: {from: p, until: ab}\n", "`until` is one ASCII character"},
+        {"  DeviceName: {from: p, take: 1}\n", "`take` needs `split`"},
+        {"  DeviceName: {from: p, split: \",\", take: 1000}\n", "m.yaml:7:"},
+        {"  DeviceName: a..b\n", "m.yaml:7:15: error: 'a..b' is no path"},
+        {"  DeviceName: .a\n", "'.a' is no path"},
+        {"  DeviceName: [a, b.]\n", "'b.' is no path"},
+        {"  DeviceName: \n", "a path is expected here"},
+        {"  DeviceName: {from: {a: b}}\n", "a path is expected here"},
+        {"  DeviceName: [[a]]\n", "a path is expected here"},
+        {"  DeviceName: d\n  DeviceName: e\n", "m.yaml:8:3: error: key 'DeviceName' is given twice (first on line 7)"},
+        {"  TimeGenerated: t\n", "m.yaml:7:3: error: Timestamp is filled twice: by `Timestamp` on line 5, too"},
+        {"  AccountName: a\n  InitiatingProcessAccountName: b\n", "m.yaml:8:3: error: InitiatingProcessAccountName is filled twice: by `AccountName` on line 7, too"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct wr_buf text = {0};
+        wr_buf_str(&text, HEAD REST);
+        wr_buf_str(&text, cases[i].line);
+        wr_buf_char(&text, '\0');
+        expect_error(text.data, cases[i].message);
+        wr_buf_fini(&text);
+    }
+    expect_warning(HEAD REST "  RemotePort: {from: p, map: {smtp: 25}, else: 0}\n  BytesEstimated: {value: true}\n"
+                   "  InitiatingProcessCreationTime: {from: s, as: seconds}\n  SentBytes: {value: -1}\n", NULL);
+}
+
+Test(mapping, other_keys_of_the_wrong_kind_are_refused)
+{
+    expect_error("name: [a]\nwhen: {b: c}\ncolumns:\n  RemoteIP: r\n" REST, "m.yaml:1:7: error:");
+    expect_error("name: a\nwhen: b\ncolumns:\n  RemoteIP: r\n" REST, "m.yaml:2:7: error:");
+    expect_error("name: a\nwhen: {b: {c: d}}\ncolumns:\n  RemoteIP: r\n" REST, "a value, a list of values or \"*\" is expected here");
+    expect_error("name: a\nwhen: {b: c}\ncolumns: [RemoteIP]\n", "m.yaml:3:10: error:");
+    expect_error("name: a\nwhen: {b: c}\n", "no column Timestamp");
+    expect_error("name: a\nwhen: {b: c}\ntable: DeviceNetworkEvent\ncolumns:\n  RemoteIP: r\n" REST, "did you mean 'DeviceNetworkEvents'?");
+    expect_error("name: a\nwhen: {b: c}\ntable: Flows\ncolumns:\n  RemoteIP: r\n" REST, "a mapping cannot fill a table 'Flows'");
+    expect_error(HEAD REST "tuple: [a]\n", "a path is expected here");
+    expect_error(HEAD REST "swap: yes\n", "m.yaml:7:7: error:");
+    expect_error(HEAD REST "remember: {lookup: x, key: k}\n", "`remember` needs `lookup` (a name), `key` and `fields`");
+    expect_error(HEAD REST "recall: {lookup: x, key: k, fields: f}\n", "m.yaml:7:");
+    expect_error("name: a\nwhen: {b: c\n", "m.yaml:");
+    expect_warning("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIP: $.net.ip\n" REST, "m.yaml:4:13: warning: keys of a path are written with points between");
+    expect_warning("name: a\nwhen: {b: c}\ncolumns:\n  RemoteIP: net[0].ip\n" REST, "keys of a path are written with points between");
+}
+
+#define COLUMNS "columns: {RemoteIP: r, Timestamp: t, ActionType: {value: x}}\n"
+
+/* What is tried first takes everything: what stands before it is never asked. */
+Test(mapping, one_that_gets_no_record_is_told_of)
+{
+    static const char never[] = "mapping 'a' gets no record: 'b', which stands behind it and so is tried first, takes all that it would";
+    expect_warning("name: a\nwhen: {p: x}\n" COLUMNS "---\nname: b\nwhen: {p: x}\n" COLUMNS, never);
+    expect_warning("name: a\nwhen: {p: x, q: y}\n" COLUMNS "---\nname: b\nwhen: {p: [w, x]}\n" COLUMNS, never);
+    expect_warning("name: a\nwhen: {p: x}\n" COLUMNS "---\nname: b\nwhen: {p: \"*\"}\n" COLUMNS, never);
+    expect_warning("name: a\nwhen: {p: [fw-1, fw-2]}\n" COLUMNS "---\nname: b\nwhen: {p: \"fw-*\"}\n" COLUMNS, never);
+    expect_warning("name: a\nwhen: {p: x}\n" COLUMNS "---\nname: b\nwhen: {p: x, q: y}\n" COLUMNS, NULL);
+    expect_warning("name: a\nwhen: {p: \"*\"}\n" COLUMNS "---\nname: b\nwhen: {p: x}\n" COLUMNS, NULL);
+    expect_warning("name: a\nwhen: {p: [x, z]}\n" COLUMNS "---\nname: b\nwhen: {p: [x, y]}\n" COLUMNS, NULL);
+    expect_warning("name: a\nwhen: {p|q: x}\n" COLUMNS "---\nname: b\nwhen: {p: x}\n" COLUMNS, NULL);
+    expect_warning("name: a\nwhen: {p: x}\n" COLUMNS "---\nname: b\ntable: DeviceProcessEvents\nwhen: {p: x}\ncolumns: {Timestamp: t}\n", NULL);
+    expect_warning("name: a\nwhen: {p: x}\n" COLUMNS "---\nname: a\nwhen: {q: x}\n" COLUMNS, "another mapping to DeviceNetworkEvents is called 'a', too");
+    expect_warning("name: zeek-conn\nwhen: {id.orig_h: \"*\"}\n" COLUMNS, NULL); /* in place of weir's own */
+}
+
 Test(mapping, a_star_in_a_condition_stands_for_any_text_and_in_a_map_for_any_other_value)
 {
     static const struct {
