@@ -284,7 +284,7 @@ static enum wr_err list_start(struct frame *f, const struct wr_json_val *list, b
     if (list->len > wr_rows_room(f->rows) && wr_rows_count(f->rows) && !again)
         return stop_list(f, &it, false);
     enum wr_err err = list_rows(f, it);
-    if (!err)
+    if (!err && f->log->unmet)
         wr_frame_teach(f->log, list);
     return err;
 }
@@ -584,6 +584,7 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     enum wr_err err;
     bool known = log->known == f.data && log->known_len == f.len;
     log->known = NULL;
+    log->unmet = log->unfinished.refused ? log->unmet : 0;
     if (!oversize && !known && wr_frame_batch(&f, &err))
         return err;
     bool object = !oversize && object_first(&f, known, &root);

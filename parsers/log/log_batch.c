@@ -3,7 +3,7 @@
  * long way, where it is read as a whole or refused as a whole, and leaves the shapes of its records behind. */
 #include "parsers/log/log_internal.h"
 
-enum { TAUGHT_LOOKS = 64 };
+enum { LOOKS = 16 }; /* records whose shapes are taken from one list, at most */
 
 size_t wr_log_known(struct wr_log *log, const char *data, size_t len)
 {
@@ -95,8 +95,10 @@ bool wr_frame_batch(struct frame *f, enum wr_err *ret_err)
     const struct walk begin = w;
     uint32_t n = 0;
     for (; !w.over; n++)
-        if (!next_record(&w))
+        if (!next_record(&w)) {
+            log->unmet = n + 1;
             return false;
+        }
     if (n > wr_rows_room(f->rows)) { /* once the caller made room it fits, or goes in slices */
         *ret_err = WR_EFULL;
         return wr_rows_count(f->rows) > 0;
@@ -111,13 +113,13 @@ void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list)
     struct wr_json_iter it = wr_json_begin(list);
     struct wr_buf *text = &log->batch;
     const struct wr_json_doc *doc = it.doc;
-    uint32_t at[TAUGHT_LOOKS], len[TAUGHT_LOOKS], n = 0, mark, left = 1 + list->len / 4;
+    uint32_t at[LOOKS], len[LOOKS], n = 0, mark, left = 1 + list->len / 4;
     const char *key;
     size_t key_len;
     wr_buf_reset(text);
-    while (n < TAUGHT_LOOKS && wr_json_iter_key(&it, &key, &key_len, &mark)) {
+    for (uint32_t i = 1; n < LOOKS && wr_json_iter_key(&it, &key, &key_len, &mark); i++) {
         uint32_t from = doc->mark[mark];
-        if (doc->text[from] != '{')
+        if (i < log->unmet || doc->text[from] != '{')
             continue;
         at[n] = (uint32_t)text->len;
         len[n] = doc->mark[doc->link[mark].close] + 1 - from;

@@ -32,6 +32,7 @@ struct wr_log {
     struct wr_audit *audit; /* made with the first line of an audit daemon */
     struct wr_arena *scratch;
     struct wr_buf repaired, batch; /* batch: the text of a list, zeros behind it */
+    uint32_t unmet;                /* of the frame's list, 1 + the first record of no known shape; 0: there is none */
     struct unfinished unfinished;
     const char *known; /* the frame that comes next, when it is parsed already: `root` */
     size_t known_len;
@@ -63,7 +64,7 @@ enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *record);
 void wr_frame_plain_header(struct frame *f);
 
 /* log_batch.c: rows of a list whose records all are like ones before: true, and *ret_err as wr_log_frame says. Keeps the shapes of
- * the first records of a valid list, whose document is gone then. */
+ * records of a valid list, from the first that was not met on; its document is gone then. */
 bool wr_frame_batch(struct frame *f, enum wr_err *ret_err);
 void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list);
 
