@@ -327,6 +327,31 @@ Test(nat, from_one_family_to_the_other)
     kit_free(k);
 }
 
+/* Translators may leave the peer's IPv4 address out: in the well-known prefix it stands in the IPv6 one. */
+Test(nat, the_well_known_prefix_holds_the_peers_other_address)
+{
+    static const struct {
+        const char *peer;
+        bool one;
+    } cases[] = {{"64:ff9b::cb00:7101", true}, {"64:ff9b::cb00:7102", false}, {"64:ff9b:1::cb00:7101", false}, {"2001:db8::cb00:7101", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kit *k = kit_new(ENDPOINTS);
+        struct told t = {.src = "2001:db8::1", .dst = cases[i].peer, .post_src = "198.51.100.9", .sport = 40000, .dport = 25, .post_sport = 61000,
+                         .event = WR_NAT_CREATE};
+        tell(k, t);
+        struct event e = opened(0, "python.exe");
+        e.local = "2001:db8::1";
+        e.remote = cases[i].peer;
+        kit_event(k, e, 10);
+        kit_flow(k, outside(1, 900, 1200, 300));
+        cr_assert_eq(k->n, 1, "the event's row: %s", cases[i].peer);
+        cr_expect_str_eq(k->row[0].remote, cases[i].peer, "as its agent told it");
+        cr_expect_eq(k->row[0].sent == 1200 && k->row[0].received == 300, cases[i].one, "%s", cases[i].peer);
+        cr_expect_eq(strcmp(k->row[0].quality, "nat") == 0, cases[i].one, "%s", cases[i].peer);
+        kit_free(k);
+    }
+}
+
 Test(nat, a_row_that_rules_have_stays_as_it_is)
 {
     struct kit *k = kit_new((struct wr_conn_opts){.pair_ns = SEC});
