@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-listen() { # WANTED-CODE ARGUMENT...: with send.py beside it
+listen() { # WANTED-CODE ARGUMENT...: with send.py beside it, whose end is its end, too, where `end` is set
     want=$1
     shift
     "$WEIR" probe --listen "127.0.0.1:$port" "$@" >"$TMP/out" 2>"$TMP/err" &
@@ -13,6 +13,7 @@ listen() { # WANTED-CODE ARGUMENT...: with send.py beside it
         sleep 0.1
     done
     python3 "$TMP/send.py" "$port"
+    [ -z "${end:-}" ] || kill -INT "$pid"
     wait "$pid"
     got=$?
     [ "$got" = "$want" ] || fail "probe --listen $*: exit code $got, not $want: $(cat "$TMP/err")"
@@ -66,7 +67,8 @@ s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
 s.recv(1)
 P
-listen 1 --seconds 5
+end=yes listen 1 --seconds 120 # the sender waits until it is told and cut off
+end=
 has err "this is TLS"
 has out "---- 0 messages in"
 run 2 "$WEIR" probe --listen 5514 "$TMP/in"
