@@ -100,10 +100,10 @@ static inline void copy_coded(uint8_t *restrict to, const uint8_t *restrict from
     }
 }
 
-/* `len` bytes at `at` of the cell. */
-static inline struct group *put(struct wr_stream *s, struct group *g, size_t at, const uint8_t *coded, size_t len)
+/* `len` bytes at `at` of the cell; when it has to grow, `more` beyond them. */
+static inline struct group *put(struct wr_stream *s, struct group *g, size_t at, const uint8_t *coded, size_t len, size_t more)
 {
-    if (at + len > (size_t)g->room * 8 && !(g = wr_group_resize(s, g, at + len)))
+    if (at + len > (size_t)g->room * 8 && !(g = wr_group_resize(s, g, at + len + more)))
         return NULL;
     copy_coded((uint8_t *)g + at, coded, len);
     return g;
@@ -114,7 +114,7 @@ struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n)
     uint8_t *end = s->coded;
     for (uint32_t i = 0; i < n; i++)
         end = code(s, s->few + (size_t)i * s->raw_words, end);
-    g = put(s, g, sizeof *g + g->key_len, s->coded, (size_t)(end - s->coded));
+    g = put(s, g, sizeof *g + g->key_len, s->coded, (size_t)(end - s->coded), 0);
     if (g)
         g->nraw = (uint8_t)(n & 127);
     return g;
@@ -128,6 +128,9 @@ struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row
         return NULL;
     copy_coded(g->tail + g->key_len, s->coded, len);
     g->nraw = 1;
+    int64_t ts = (int64_t)row[0];
+    s->round_oldest = ts < s->round_oldest ? ts : s->round_oldest;
+    s->calm = ts < s->calm - s->window ? ts + s->window : s->calm;
     return g;
 }
 
@@ -139,8 +142,9 @@ struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t
         p = skip(s, p);
     }
     if (!g->nraw || few_time(s, last) <= (int64_t)row[0]) {
-        const uint8_t *end = code(s, row, s->coded);
-        g = put(s, g, (size_t)(p - (const uint8_t *)g), s->coded, (size_t)(end - s->coded));
+        /* The third row's cell has room for the fourth, the fifth's for the sixth: a third less moves, 4 bytes a group of 2.3 rows. */
+        size_t len = (size_t)(code(s, row, s->coded) - s->coded), more = g->nraw == 2 || g->nraw == 4 ? len : 0;
+        g = put(s, g, (size_t)(p - (const uint8_t *)g), s->coded, len, more);
         if (g)
             g->nraw = (uint8_t)((g->nraw + 1u) & 127);
         return g;

@@ -135,8 +135,13 @@ static bool index_room(struct wr_stream *s)
 /* Where the group of the hash most likely stands; touches it. */
 static inline uint32_t *reach(const struct wr_stream *s, uint32_t hash)
 {
-    struct line *l = &s->index[home_of(s, hash)];
+    uint32_t i = home_of(s, hash);
+    struct line *l = &s->index[i];
     uint32_t m = places(l, tag_of(hash));
+    if (!m && l->over) { /* of a nearly full index every fifth line is */
+        l = &s->index[next_line(s, i)];
+        m = places(l, tag_of(hash));
+    }
     if (!m)
         return NULL;
     uint32_t *place = &l->ref[__builtin_ctz(m)];
@@ -147,15 +152,29 @@ static inline uint32_t *reach(const struct wr_stream *s, uint32_t hash)
     return place;
 }
 
-void wr_groups_prefetch(const struct wr_stream *s, uint32_t n, uint32_t **ret_place)
+/* Part of the rows from `at` on, as many as are in a step and there. */
+static inline uint32_t from(int32_t at)
+{
+    return at < 0 ? 0 : (uint32_t)at;
+}
+
+static inline uint32_t upto(int32_t at, uint32_t n)
+{
+    return at < 0 ? 0 : (uint32_t)at < n ? (uint32_t)at : n;
+}
+
+void wr_groups_ahead(const struct wr_stream *s, int32_t at, uint32_t n, uint32_t **place)
 {
     const uint32_t *hash = s->keys->hash;
-    for (uint32_t k = 0; k < n && s->nlines; k++)
+    uint32_t end = upto(at + 3 * WR_STEP, n);
+    for (uint32_t k = from(at + 2 * WR_STEP); k < end && s->nlines; k++)
         __builtin_prefetch(&s->index[home_of(s, hash[k])]);
-    for (uint32_t k = 0; k < n; k++)
-        ret_place[k] = s->nlines ? reach(s, hash[k]) : NULL;
-    for (uint32_t k = 0; k < n; k++) { /* the newest row: of many that may be lines away */
-        const struct group *g = ret_place[k] ? group_at(s, *ret_place[k]) : NULL;
+    end = upto(at + 2 * WR_STEP, n);
+    for (uint32_t k = from(at + WR_STEP); k < end; k++)
+        place[k] = s->nlines ? reach(s, hash[k]) : NULL;
+    end = upto(at + WR_STEP, n);
+    for (uint32_t k = from(at); k < end; k++) { /* the newest row: of many that may be lines away */
+        const struct group *g = place[k] && *place[k] ? group_at(s, *place[k]) : NULL;
         if (g && g->many)
             __builtin_prefetch((const char *)g + many_from(g->key_len) +
                                ((g->nraw - 1) * (ptrdiff_t)s->raw_words + MANY_WORDS) * 8);
@@ -229,13 +248,21 @@ void wr_group_key(struct wr_stream *s, const uint8_t *key)
     wr_key_unpack(key, s->key_row, s->summarize->nkeys, 0);
 }
 
+/* For when the sweep has something to do again (state.h: calm). */
+static void seen(struct wr_stream *s, struct group *g)
+{
+    int64_t oldest = group_oldest(s, g);
+    s->round_oldest = oldest < s->round_oldest ? oldest : s->round_oldest;
+}
+
 struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
 {
     uint32_t line, *place = s->found;
     if (!place || group_at(s, *place) != g)
         place = index_find(s, g, &line);
     uint32_t old = *place;
-    size_t room = wr_statepool_room(&s->groups, old);
+    bool known = !g->many && g->room < UINT8_MAX; /* what the chunk says is a cache miss away */
+    size_t room = known ? g->room * 8u : wr_statepool_room(&s->groups, old);
     if (size <= room)
         return g;
     uint32_t ref = wr_statepool_alloc(&s->groups, size);
@@ -250,6 +277,7 @@ struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
         s->heap[ext_of(s, new)->heap - 1].ref = ref;
     s->bytes += wr_statepool_room(&s->groups, ref) - room;
     wr_statepool_free_later(&s->groups, old);
+    seen(s, new); /* the hand may have passed where it lies now */
     return new;
 }
 
@@ -389,18 +417,23 @@ static struct group *under_hand(struct wr_stream *s)
     struct group *g = wr_group_next(s, &s->hand);
     if (!g) {
         s->hand = 0;
+        s->calm = s->round_oldest > INT64_MAX - s->window ? INT64_MAX : s->round_oldest + s->window;
+        s->round_oldest = INT64_MAX;
         g = wr_group_next(s, &s->hand);
     }
+    seen(s, g);
     return g;
 }
 
 void wr_groups_sweep(struct wr_stream *s, uint32_t n)
 {
     int64_t bound = edge(s, s->now);
+    if (s->now < s->calm)
+        return;
     n = n < s->ngroups ? n : s->ngroups;
     for (uint32_t i = 0; i < n && s->window; i++) {
         struct group *g = under_hand(s);
-        if (group_newer(s, g, bound))
+        if (group_oldest(s, g) > bound)
             continue;
         const struct ext *x = ext_of(s, g);
         if (wr_rows_newest(s, g) <= bound && !(x && (x->firing || x->heap)))

@@ -325,6 +325,17 @@ static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct w
 {
     uint32_t bytes = (nkeys + 7) / 8;
     size_t from[WR_KEY_BLOCK];
+    if (each <= LONG && bytes == 1) {
+        if (!room_at(out, at, sel->n * each + ALIGN + PAD))
+            return false;
+        uint8_t *p = out->data + at;
+        for (uint32_t i = 0, n = sel->n; i < n; i++, p += each) {
+            nulls[i] = p;
+            end[i] = p + 1;
+            *p = 0;
+        }
+        return true;
+    }
     for (uint32_t i = 0; each <= LONG && i < sel->n; i++, at += each)
         from[i] = at;
     for (uint32_t i = 0; each > LONG && i < sel->n; i++) {

@@ -264,6 +264,8 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
         return WR_OK;
     }
     uint64_t *raw = rows + (size_t)i * s->raw_words;
+    if (!new) /* may be the last: gone before its time */
+        s->round_oldest = s->calm = 0;
     if (new && s->layout.nrow)
         memcpy(raw + s->raw_slots, new, s->layout.nrow * sizeof *new);
     if (!new)

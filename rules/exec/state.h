@@ -175,6 +175,8 @@ struct wr_stream {
     uint64_t stateless_rows;
     uint32_t cheap;
     uint64_t hand; /* where the sweep goes on */
+    int64_t round_oldest; /* no row is older of those that this round of the sweep saw, or that began a group or moved one */
+    int64_t calm;         /* what the last round found: before it all rows have left no group, and nothing is swept */
     uint64_t npanes;
     struct wr_scratch *scratch, *own; /* own: NULL when it is the engine's */
     struct wr_eval row_ev;
@@ -266,9 +268,11 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 
 /* groups.c: where groups lie */
 
-/* Touches the lines of the index where the groups of the first `n` keys would stand; then the groups themselves, and says
- * where each one's ref most likely stands: good until s->moved changes. Two rounds, so that misses overlap. */
-void wr_groups_prefetch(const struct wr_stream *s, uint32_t n, uint32_t **ret_place);
+/* Before rows `at` and on of a block of `n` are put into their groups, WR_STEP of them: touches what the next ones need, so
+ * that misses overlap. Lines of the index two steps ahead; one step ahead the groups, with where each one's ref most likely
+ * stands in `place` (good until s->moved changes; NULL: nowhere). Start at -2 * WR_STEP. */
+enum { WR_STEP = 16 };
+void wr_groups_ahead(const struct wr_stream *s, int32_t at, uint32_t n, uint32_t **place);
 /* The group of the key at place `at` of s->keys, or NULL. `place`: where to look first, or NULL. */
 struct group *wr_group_find(struct wr_stream *s, uint32_t at, uint32_t *place);
 /* A new group for it, with room for coded rows; NULL with *ret_err: WR_ENOMEM, WR_ELIMIT (the key is too long). */
@@ -351,12 +355,12 @@ static inline bool group_is(const struct group *g, uint32_t hash, const uint8_t 
 #endif
 }
 
-/* All that the group holds is newer than `bound`: quickly, and false when that is not known. */
-static inline bool group_newer(const struct wr_stream *s, struct group *g, int64_t bound)
+/* Nothing that the group holds is older: quickly, INT64_MIN where that is not known. */
+static inline int64_t group_oldest(const struct wr_stream *s, struct group *g)
 {
     if (g->many)
-        return many_of(g)->stale > bound;
-    return !g->ext && g->nraw && few_time(s, g->tail + g->key_len) > bound;
+        return many_of(g)->stale;
+    return !g->ext && g->nraw ? few_time(s, g->tail + g->key_len) : INT64_MIN;
 }
 
 /* A row behind all others, where there is room; false: look closer (wr_rows_insert). */

@@ -254,7 +254,7 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
             return WR_OK;
         }
     } else {
-        if (!group_newer(s, g, edge(s, s->now)))
+        if (group_oldest(s, g) <= edge(s, s->now))
             wr_rows_prune(s, g, s->now);
         if (!many_append(s, g, words))
             err = wr_rows_insert(s, &g, words);
@@ -324,7 +324,7 @@ static inline bool insert_quickly(struct wr_stream *s, uint32_t at, uint32_t *pl
     const uint64_t *words = row_at(s, at);
     if (!*place || (int64_t)words[0] == GONE)
         return false;
-    if (!group_is(g, s->keys->hash[at], s->keys->data + s->keys->at[at], s->keys->len[at]) || !group_newer(s, g, bound) ||
+    if (!group_is(g, s->keys->hash[at], s->keys->data + s->keys->at[at], s->keys->len[at]) || group_oldest(s, g) <= bound ||
         group_rows(g) + 1 >= s->least_rows)
         return false;
     if (!many_append(s, g, words)) {
@@ -346,13 +346,19 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
     bool plain = !s->sets_by_row && !s->sums;
     int64_t bound = edge(s, s->now);
     read_times(s, b, sel);
-    wr_groups_prefetch(s, n, place);
-    for (uint32_t k = 0; k < n && !err; k++) {
-        uint32_t *at = s->moved == moved ? place[k] : NULL;
-        if (plain && at && s->bytes <= s->opts.memory_bytes && insert_quickly(s, k, at, bound))
-            quick++;
-        else
-            err = insert(s, v, k, sel->row[k], at);
+    for (int32_t from = -2 * WR_STEP; from < (int32_t)n && !err; from += WR_STEP) {
+        if (s->moved != moved)
+            memset(place, 0, sizeof place);
+        moved = s->moved;
+        wr_groups_ahead(s, from, n, place);
+        uint32_t end = from + WR_STEP < (int32_t)n ? (uint32_t)(from + WR_STEP) : n;
+        for (uint32_t k = (uint32_t)from; from >= 0 && k < end && !err; k++) {
+            uint32_t *at = s->moved == moved ? place[k] : NULL;
+            if (plain && at && s->bytes <= s->opts.memory_bytes && insert_quickly(s, k, at, bound))
+                quick++;
+            else
+                err = insert(s, v, k, sel->row[k], at);
+        }
     }
     s->stats.rows_aggregated += quick;
     wr_statepool_settle(&s->groups);

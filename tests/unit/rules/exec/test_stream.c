@@ -7,6 +7,8 @@
 #include "rules/exec/stream.h"
 #include "rules/fn/kernel.h"
 
+#include "base/ticks.h"
+
 #include <stdlib.h>
 
 enum { WINDOW = 1600, PANE = 100, DEVICES = 3, MAX_ROWS = 400 };
@@ -296,6 +298,41 @@ Test(stream, rows_far_apart_stay_as_they_are)
     struct wr_engine_stats st = {0};
     wr_stream_stats(s, &st);
     cr_expect_eq(st.panes, 0);
+    wr_stream_free(s);
+    wr_arena_free(r.a);
+}
+
+static uint64_t groups_of(const struct wr_stream *s)
+{
+    struct wr_engine_stats st = {0};
+    wr_stream_stats(s, &st);
+    return st.groups;
+}
+
+/* The sweep rests while nothing can have left: not a row longer. */
+Test(stream, groups_go_when_their_rows_have_left)
+{
+    struct rule r = rule_new(false, 1000, true);
+    struct wr_stream *s = stream_new(&r, (size_t)1 << 24);
+    uint32_t id = 0;
+    for (uint32_t i = 0; i < 300; i++) { /* groups of 1 to 9 rows: some move, the sweep goes round */
+        for (uint32_t k = 0; k < 1 + i % 9; k++) {
+            struct event e = {.now = start + i, .ts = start + i, .id = ++id, .port = 1 + i};
+            feed(s, &e, 1);
+        }
+    }
+    cr_expect_eq(groups_of(s), 300);
+    struct event late = {.now = start + 400, .ts = start + 410 - WINDOW, .id = ++id, .port = 1000};
+    feed(s, &late, 1);
+    cr_expect_eq(groups_of(s), 301);
+    for (uint32_t i = 0; i < 2000; i++) { /* each looks at two groups */
+        struct event e = {.now = start + 420, .ts = start + 420, .id = ++id, .port = 2000 + i};
+        feed(s, &e, 1);
+    }
+    cr_expect_eq(groups_of(s), 2300, "the late one has gone, the others have not: %llu", (unsigned long long)groups_of(s));
+    for (uint32_t i = 1; i < 100; i++)
+        cr_assert_eq(wr_stream_advance(s, start + 500 + WINDOW + i * WR_TICKS_SECOND), WR_OK);
+    cr_expect_eq(groups_of(s), 0);
     wr_stream_free(s);
     wr_arena_free(r.a);
 }
