@@ -1,5 +1,7 @@
 #include "rules/exec/state.h"
 
+#include "base/err.h"
+
 #include <stdlib.h>
 
 static int64_t pane_of(const struct wr_stream *s, int64_t ts)
@@ -168,13 +170,15 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
     const union wr_slot *slots = (const union wr_slot *)(row + s->raw_slots);
     if (ts <= m->floor) /* late: to its pane */
         return fold(s, to, ts, slots);
-    if (to->nraw == to->room && (to->room < s->raw_max || (to->room < s->raw_most && !folds_well(s, to)))) {
-        to = wr_many_grow(s, to);
-        if (!to)
-            return WR_ENOMEM;
-        *g = to;
-        m = many_of(to);
-    } else if (to->nraw == to->room) {
+    while (to->nraw == to->room) { /* what a fold leaves may be as many as it takes to fold again, or to grow */
+        if (to->room < s->raw_max || (to->room < s->raw_most && !folds_well(s, to))) {
+            to = wr_many_grow(s, to);
+            if (!to)
+                return WR_ENOMEM;
+            *g = to;
+            m = many_of(to);
+            continue;
+        }
         if (ts < raw_ts(s, to, 0))
             return fold(s, to, ts, slots);
         enum wr_err err = fold_half(s, to);
@@ -183,6 +187,7 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
         if (ts <= m->floor)
             return fold(s, to, ts, slots);
     }
+    WR_ASSERT(to->nraw < to->room);
     uint32_t each = s->raw_words, n = to->nraw, back = 0;
     uint64_t *raw = (uint64_t *)(m + 1) + (size_t)n * each;
     for (; back < n && (int64_t)raw[-(ptrdiff_t)each] > ts; back++)

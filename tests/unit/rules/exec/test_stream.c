@@ -302,6 +302,24 @@ Test(stream, rows_far_apart_stay_as_they_are)
     wr_arena_free(r.a);
 }
 
+/* Rows that lie apart, then many that do not: what a fold leaves is as many as room was made for first. */
+Test(stream, rows_apart_and_then_together_are_all_counted)
+{
+    struct rule r = rule_new(false, 0, true);
+    struct wr_stream *s = stream_new(&r, (size_t)1 << 24);
+    for (uint32_t i = 0; i < 600; i++) {
+        int64_t ts = start + (i < 6 ? 70 * i : 420 + i / 4);
+        struct event e = {.now = ts, .ts = ts, .id = i + 1, .port = 25};
+        feed(s, &e, 1);
+        struct wr_alert *firing = wr_stream_firing(s);
+        cr_assert_not_null(firing);
+        cr_assert_eq(firing->cells[2].i, i + 1, "row %u: %lld", i, (long long)firing->cells[2].i);
+        wr_alerts_free(firing);
+    }
+    wr_stream_free(s);
+    wr_arena_free(r.a);
+}
+
 static uint64_t groups_of(const struct wr_stream *s)
 {
     struct wr_engine_stats st = {0};
