@@ -1,5 +1,5 @@
-/* A candidate is one text: whether its measure is there; then of each aggregate that shares it,
- * whether the value is there, and 8 bytes of it or 4 of its length and the text. A measure of
+/* A candidate is one text: whether its measure is there; of arg_max and arg_min by a text that text, as a value; then of
+ * each aggregate that shares it, whether the value is there, and 8 bytes of it or 4 of its length and the text. A measure of
  * numbers or times stands in the set's hash. */
 #include "rules/exec/best.h"
 
@@ -75,6 +75,22 @@ static bool read_value(const char **at, bool text, struct wr_slice *ret)
     return valid;
 }
 
+/* Its measure stands in a candidate before the values. */
+static bool by_text(const struct wr_agg_place *p)
+{
+    return is_arg(p) && wr_type_is_str(p->call->args[0]->type);
+}
+
+/* Where a candidate's values begin. */
+static const char *values_of(const struct wr_agg_place *p, struct wr_slice blob)
+{
+    struct wr_slice measure;
+    const char *at = blob.p + 1;
+    if (by_text(p))
+        (void)read_value(&at, true, &measure);
+    return at;
+}
+
 /* Of a minimum or maximum of texts the value itself. */
 static struct measure measure_of(const struct wr_agg_place *p, const struct wr_dset *set,
                                  uint32_t i)
@@ -82,7 +98,7 @@ static struct measure measure_of(const struct wr_agg_place *p, const struct wr_d
     struct wr_slice blob = blob_of(set, i);
     struct measure m = {.valid = *blob.p != 0, .bits = set->val[i].hash};
     const char *at = blob.p + 1;
-    if (p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX)
+    if (by_text(p) || p->kind == WR_AGG_MIN || p->kind == WR_AGG_MAX)
         (void)read_value(&at, true, &m.text);
     return m;
 }
@@ -257,6 +273,8 @@ enum wr_err wr_best_add(const struct wr_agg_layout *layout, uint32_t a,
     }
     struct wr_buf blob = {0};
     wr_buf_u8(&blob, m.valid);
+    if (by_text(p))
+        put_value(&blob, &args->arg[a][0], row);
     for (uint32_t k = 0, n = members(layout, a); k < n; k++)
         put_value(&blob, &args->arg[a + k][is_arg(p)], row);
     if (!is_arg(p))
@@ -294,7 +312,7 @@ void wr_best_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint3
         }
     }
     struct wr_slice v;
-    const char *at = blob_of(set, best).p + 1;
+    const char *at = values_of(p, blob_of(set, best));
     bool valid = false;
     for (uint32_t k = first; k <= a; k++)
         valid = read_value(&at, wr_type_is_str(value_type(&layout->agg[k])), &v);
@@ -313,26 +331,33 @@ void wr_best_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint3
     }
 }
 
+/* Steps over a value; false: there is none. */
+static bool skip_value(const char **at, const char *end, bool text)
+{
+    uint32_t size = 8;
+    if (*at == end || (uint8_t) **at > 1)
+        return false;
+    if (!*(*at)++)
+        return true;
+    if (text && (size_t)(end - *at) < sizeof size)
+        return false;
+    if (text) {
+        memcpy(&size, *at, sizeof size);
+        *at += sizeof size;
+    }
+    if ((size_t)(end - *at) < size)
+        return false;
+    *at += size;
+    return true;
+}
+
 bool wr_best_check(const struct wr_agg_layout *layout, uint32_t a, const char *bytes, size_t len)
 {
     const char *at = bytes, *end = bytes + len;
-    if (!len || (uint8_t)*at++ > 1)
+    if (!len || (uint8_t)*at++ > 1 || (by_text(&layout->agg[a]) && !skip_value(&at, end, true)))
         return false;
-    for (uint32_t k = a, n = a + members(layout, a); k < n; k++) {
-        if (at == end || (uint8_t)*at > 1)
+    for (uint32_t k = a, n = a + members(layout, a); k < n; k++)
+        if (!skip_value(&at, end, wr_type_is_str(value_type(&layout->agg[k]))))
             return false;
-        uint32_t size = 8;
-        if (!*at++)
-            continue;
-        if (wr_type_is_str(value_type(&layout->agg[k]))) {
-            if ((size_t)(end - at) < sizeof size)
-                return false;
-            memcpy(&size, at, sizeof size);
-            at += sizeof size;
-        }
-        if ((size_t)(end - at) < size)
-            return false;
-        at += size;
-    }
     return at == end;
 }

@@ -358,10 +358,6 @@ static bool aggregates_fit(struct stream *s, const struct wr_op *op)
             return in_the_way(s, "%s() of a %s cannot be kept over a moving window yet",
                               agg->agg->name,
                               agg->nargs ? wr_type_name(agg->args[0]->type) : "row");
-        if ((agg->agg->kind == WR_AGG_ARG_MAX || agg->agg->kind == WR_AGG_ARG_MIN) &&
-            wr_type_is_str(agg->args[0]->type))
-            return in_the_way(s, "%s() by a %s cannot be kept over a moving window yet", agg->agg->name,
-                              wr_type_name(agg->args[0]->type));
         for (uint32_t a = 0; a < agg->nargs; a++) {
             s->uses_now |= names_now(agg->args[a]);
             if (!direct && names_mutable(s, agg->args[a]))

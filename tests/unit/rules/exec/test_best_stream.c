@@ -215,6 +215,7 @@ static const char *const queries[] = {
     "take_any(RemoteIP), take_any(RemotePort), take_anyif(LocalPort, RemotePort == 25) by "
     "DeviceName",
     "take_any(RemoteIP, RemotePort, LocalPort), any(LocalPort, RemoteIP), n = count() by DeviceName",
+    "arg_max(RemoteIP, LocalPort, RemotePort), arg_min(iff(LocalPort > 30, RemoteIP, ''), LocalPort, RemoteIP) by DeviceName",
     "min(RemoteIP), max(RemoteIP), m = max(iff(LocalPort > 30, RemoteIP, '')) by DeviceName",
     "b = make_bag(bag_pack(RemoteIP, LocalPort)), c = make_bag_if(bag_pack('p', RemotePort), "
     "LocalPort > 20) by DeviceName",
@@ -223,6 +224,7 @@ static const char *const queries[] = {
     "sum(todecimal(LocalPort) / 8), avg(todecimal(LocalPort)), min(todecimal(LocalPort)), "
     "maxif(todecimal(LocalPort), "
     "RemotePort == 25), sumif(todecimal(LocalPort), RemotePort == 50) by DeviceName",
+    "arg_max(todecimal(LocalPort) / 8, RemoteIP), arg_min(strcat(RemotePort, RemoteIP), LocalPort, DeviceName) by bin(RemotePort, 50)",
     "buildschema(bag_pack(RemoteIP, iff(LocalPort > 10, dynamic('x'), dynamic(1)))) by DeviceName",
     "binary_all_or(LocalPort), binary_all_and(LocalPort), make_list_with_nulls(LocalPort) by "
     "DeviceName",
@@ -245,7 +247,7 @@ Test(best_stream, equals_batch_at_aligned_times_in_any_order_of_arrival)
 /* Few candidates: exact between panes, too. */
 Test(best_stream, few_are_exact_at_every_instant)
 {
-    for (size_t q = 0; q < 7; q++)
+    for (size_t q = 0; q < 8; q++)
         for (uint64_t seed = 1; seed <= 6; seed++)
             check(seed, queries[q], 12, 60, true);
 }

@@ -416,7 +416,7 @@ static const struct {
     {"DeviceNetworkEvents | summarize arg_max(Timestamp, *) by DeviceName", WR_MODE_WINDOWED, 0,
      "arg_max() reads bytes that still grow"},
     {"Syslog | summarize arg_max(TimeGenerated, *), take_any(HostIP) by HostName", WR_MODE_INCREMENTAL, 0, NULL},
-    {"Syslog | summarize arg_max(HostIP, SyslogMessage) by HostName", WR_MODE_WINDOWED, 0, "arg_max() by a string"},
+    {"Syslog | summarize arg_max(HostIP, SyslogMessage) by HostName", WR_MODE_INCREMENTAL, 0, NULL},
     {"Syslog | summarize hll(HostIP) by HostName", WR_MODE_WINDOWED, 0, "hll() of a string"},
     {"union DeviceNetworkEvents, FlowOrphans | count", WR_MODE_INCREMENTAL, 0, NULL},
     {"union (DeviceNetworkEvents | where Timestamp > ago(1h)), FlowOrphans | project Timestamp", WR_MODE_STATELESS, 0, NULL},
