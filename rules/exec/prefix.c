@@ -1,6 +1,6 @@
 #include "rules/exec/prefix.h"
 
-#include "rules/exec/wants.h"
+#include "rules/exec/valueset.h"
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
@@ -121,6 +121,32 @@ static bool same_ways(const struct wr_way *a, const struct wr_way *b)
         if (!same_way(a, b))
             return false;
     return !a && !b;
+}
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 29;
+}
+
+/* Equal for what is the same: so that few of thousands of rules are compared. */
+static uint64_t hash_ways(const struct wr_way *way)
+{
+    uint64_t h = 0;
+    for (; way; way = way->next) {
+        h = mix(h, way->n);
+        for (uint32_t k = 0; k < way->n; k++)
+            for (uint32_t i = 0; i < way->must[k].n; i++) {
+                const struct wr_want *want = &way->must[k].any[i];
+                h = mix(h, (uint64_t)want->col << 32 | (uint64_t)want->kind << 24 | want->n);
+                for (uint32_t v = 0; v < want->n; v++) {
+                    const struct wr_value *value = &want->values[v]->value;
+                    h = mix(h, (uint64_t)value->i);
+                    h = mix(h, wr_value_hash_text(&value->s));
+                }
+            }
+    }
+    return h;
 }
 
 /* ---- the tree of a group
@@ -354,19 +380,22 @@ static bool make_group(struct wr_prefixes *p, const struct wr_prefix_rule *rules
 
 /* Rules that are woken by the same rows, each set of them once. */
 static bool make_groups(struct wr_prefixes *p, const struct wr_prefix_rule *rules,
-                        struct wr_way **way, uint32_t *same)
+                        struct wr_way **way, uint32_t *same, uint64_t *hash)
 {
-    bool *taken = calloc(p->n + 1u, sizeof *taken), ok = taken != NULL;
+    enum { TAKEN = 0 }; /* no hash is this one */
+    bool ok = true;
+    for (uint32_t i = 0; i < p->n; i++)
+        hash[i] = rules[i].top ? hash_ways(way[i]) | 1 : TAKEN;
     for (uint32_t i = 0; i < p->n && ok; i++) {
+        uint64_t h = hash[i];
         uint32_t n = 0;
-        for (uint32_t k = i; k < p->n && rules[i].top && !taken[i]; k++)
-            if (rules[k].top && !taken[k] && (k == i || same_ways(way[i], way[k])))
+        for (uint32_t k = i; k < p->n && h != TAKEN; k++)
+            if (hash[k] == h && (k == i || same_ways(way[i], way[k])))
                 same[n++] = k;
         for (uint32_t k = 0; k < n; k++)
-            taken[same[k]] = true;
+            hash[same[k]] = TAKEN;
         ok = n < 2 || make_group(p, rules, same, n);
     }
-    free(taken);
     return ok;
 }
 
@@ -381,11 +410,13 @@ struct wr_prefixes *wr_prefixes_new(enum wr_table table, const struct wr_prefix_
     struct wr_arena *ways = wr_arena_new(ARENA);
     struct wr_way **way = calloc(n + 1u, sizeof(struct wr_way *));
     uint32_t *same = calloc(n + 1u, sizeof *same);
-    bool ok = p->arena && p->member && ways && way && same;
+    uint64_t *hash = calloc(n + 1u, sizeof *hash);
+    bool ok = p->arena && p->member && ways && way && same && hash;
     for (uint32_t i = 0; i < n && ok; i++)
         ok = !rules[i].top || wr_ways_of(ways, table, rules[i].top, NULL, 0, &way[i]);
-    ok = ok && make_groups(p, rules, way, same);
+    ok = ok && make_groups(p, rules, way, same, hash);
     wr_arena_free(ways);
+    free(hash);
     free(way);
     free(same);
     if (ok)
