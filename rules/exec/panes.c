@@ -186,13 +186,6 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
             return err;
         if (ts <= m->floor)
             return fold(s, to, ts, slots);
-        if (to->nraw == to->room) { /* half of 24 is as many as there is room for, now that they are 12 */
-            to = wr_many_grow(s, to);
-            if (!to)
-                return WR_ENOMEM;
-            *g = to;
-            m = many_of(to);
-        }
     }
     WR_ASSERT(to->nraw < to->room);
     uint32_t each = s->raw_words, n = to->nraw, back = 0;
