@@ -138,6 +138,12 @@ struct wr_hash_key wr_hash_key_random(void)
     return key;
 }
 
+struct wr_pair_key wr_pair_key_random(void)
+{
+    struct wr_hash_key a = wr_hash_key_random(), b = wr_hash_key_random();
+    return (struct wr_pair_key){{a.k0, a.k1, b.k0, b.k1}};
+}
+
 uint32_t wr_crc32c(uint32_t crc, const void *data, size_t len)
 {
 #if defined(__x86_64__)

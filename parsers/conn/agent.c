@@ -30,7 +30,9 @@ static struct wr_agent *agent_at(const struct wr_conn *c, uint32_t i)
 
 uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 {
-    return (uint32_t)wr_hash(&c->hash_key, addr, v6 ? 16 : 4);
+    uint64_t word[2];
+    memcpy(word, addr, sizeof word);
+    return wr_hash_pair(&c->pair_key, word[0], v6 ? ~word[1] : 0);
 }
 
 static uint32_t find_of(const struct wr_conn *c, const uint8_t addr[16], bool v6, uint32_t hash)

@@ -88,7 +88,10 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
     c->opts = *opts;
     set_defaults(&c->opts);
     c->hash_key = wr_hash_key_random();
+    c->pair_key = wr_pair_key_random();
     c->entries = (struct wr_pool){.size = sizeof(struct wr_entry), .free = WR_NONE};
+    c->links = (struct wr_pool){.size = sizeof(struct wr_link), .free = WR_NONE};
+    c->waits = (struct wr_pool){.size = sizeof(struct wr_wait), .free = WR_NONE};
     c->rows = (struct wr_pool){.size = sizeof(struct wr_crow), .free = WR_NONE};
     c->points = (struct wr_pool){.size = sizeof(struct wr_point), .free = WR_NONE};
     c->totals = (struct wr_pool){.size = sizeof(struct wr_total), .free = WR_NONE};
@@ -119,16 +122,17 @@ void wr_conn_free(struct wr_conn *conn)
 {
     if (!conn)
         return;
-    for (uint32_t i = 0; conn->by_id.slot && i <= conn->by_id.mask; i++)
-        if (conn->by_id.slot[i].item != WR_NONE)
-            free(wr_crow_at(conn, conn->by_id.slot[i].item)->packed);
     wr_whos_fini(&conn->whos);
     wr_pool_fini(&conn->entries);
+    wr_pool_fini(&conn->links);
+    wr_pool_fini(&conn->waits);
     wr_pool_fini(&conn->rows);
     wr_pool_fini(&conn->points);
     wr_pool_fini(&conn->totals);
     free(conn->by_key.slot);
-    free(conn->by_id.slot);
+    free(conn->ids.ring);
+    free(conn->ids.old.slot);
+    wr_slab_fini(&conn->pieces);
     wr_pool_fini(&conn->clocks);
     free(conn->by_device.slot);
     wr_recents_fini(conn);
@@ -154,7 +158,7 @@ const struct wr_conn_stats *wr_conn_stats(const struct wr_conn *conn)
 static enum wr_err end_waits(struct wr_conn *c, uint8_t list, int64_t now)
 {
     enum wr_err err = WR_OK;
-    while (!err && c->wait[list].head != WR_NONE && wr_entry_at(c, c->wait[list].head)->due <= now)
+    while (!err && c->wait[list].head != WR_NONE && wr_wait_at(c, c->wait[list].head)->due <= now)
         err = wr_row_settle(c, c->wait[list].head);
     return err;
 }
@@ -348,7 +352,7 @@ static enum wr_err flush(struct wr_conn *conn)
             err = wr_nat_settle(conn, i, &(uint32_t){0});
     for (int list = 0; list < WR_NLRU; list++)
         for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE;
-             i = wr_entry_at(conn, i)->lru_next) {
+             i = wr_link_at(conn, i)->next) {
             if (wr_entry_at(conn, i)->rows == WR_NONE)
                 err = wr_row_orphan(conn, i);
             else

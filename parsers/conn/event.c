@@ -122,8 +122,7 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_tol
     if (c->opts.final_only)
         return WR_OK; /* the session, too, comes at the end */
     if (crow->action == WR_ACTION_REQUEST && !has.session && !wr_join_is_answered(c, e)) {
-        e->due = c->now + c->opts.hold_ns;
-        wr_table_wait(c, i, WR_WAIT_HOLD);
+        wr_table_wait(c, i, WR_WAIT_HOLD, c->now + c->opts.hold_ns);
         return WR_OK;
     }
     if (crow->action == WR_ACTION_REQUEST)

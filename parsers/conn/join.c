@@ -32,8 +32,7 @@ enum wr_err wr_join_react(struct wr_conn *c, uint32_t i)
         return wr_row_orphan(c, i);
     if (e->wait != WR_WAIT_NOT)
         return WR_OK;
-    e->due = c->now + (hold ? c->opts.hold_ns : c->opts.pair_ns);
-    wr_table_wait(c, i, hold ? WR_WAIT_HOLD : WR_WAIT_PAIR);
+    wr_table_wait(c, i, hold ? WR_WAIT_HOLD : WR_WAIT_PAIR, c->now + (hold ? c->opts.hold_ns : c->opts.pair_ns));
     return WR_OK;
 }
 

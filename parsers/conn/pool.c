@@ -1,7 +1,50 @@
-#include "parsers/conn/table.h"
+#include "parsers/conn/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { LINE = 64, HUGE_PAGE = 2 << 20, REGION = 2 * HUGE_PAGE, SMALL_BLOCKS = 8192 >> WR_POOL_SHIFT };
+
+void *wr_big_alloc(size_t size)
+{
+    size_t unit = size < HUGE_PAGE ? LINE : HUGE_PAGE;
+    size = (size + unit - 1) / unit * unit;
+    void *p = aligned_alloc(unit, size);
+    if (p && unit == HUGE_PAGE)
+        (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is as before */
+    return p;
+}
+
+/* ---- pools ---- */
+
+static size_t block_size(const struct wr_pool *pool)
+{
+    return (size_t)pool->size << WR_POOL_SHIFT;
+}
+
+/* The first blocks are a piece of memory each, so that a small table is small; then as many together as a region holds. */
+static uint32_t blocks_together(const struct wr_pool *pool, uint32_t nblocks)
+{
+    return nblocks < SMALL_BLOCKS || block_size(pool) > REGION ? 1 : (uint32_t)(REGION / block_size(pool));
+}
+
+static bool pool_grow(struct wr_pool *pool)
+{
+    uint32_t n = blocks_together(pool, pool->nblocks);
+    if (pool->nblocks > (WR_NONE >> WR_POOL_SHIFT) - n)
+        return false;
+    char **block = realloc(pool->block, (pool->nblocks + (size_t)n) * sizeof *block);
+    if (!block)
+        return false;
+    pool->block = block;
+    char *memory = wr_big_alloc(n * block_size(pool));
+    if (!memory)
+        return false;
+    for (uint32_t k = 0; k < n; k++)
+        block[pool->nblocks++] = memory + k * block_size(pool);
+    return true;
+}
 
 uint32_t wr_pool_take(struct wr_pool *pool)
 {
@@ -9,18 +52,8 @@ uint32_t wr_pool_take(struct wr_pool *pool)
     if (i != WR_NONE) {
         memcpy(&pool->free, wr_pool_at(pool, i), sizeof pool->free);
     } else {
-        if (pool->n == pool->nblocks << WR_POOL_SHIFT) {
-            if (pool->nblocks == (WR_NONE >> WR_POOL_SHIFT))
-                return WR_NONE;
-            char **block = realloc(pool->block, (pool->nblocks + (size_t)1) * sizeof *block);
-            if (!block)
-                return WR_NONE;
-            pool->block = block;
-            block[pool->nblocks] = malloc((size_t)pool->size << WR_POOL_SHIFT);
-            if (!block[pool->nblocks])
-                return WR_NONE;
-            pool->nblocks++;
-        }
+        if (pool->n == pool->nblocks << WR_POOL_SHIFT && !pool_grow(pool))
+            return WR_NONE;
         i = pool->n++;
     }
     memset(wr_pool_at(pool, i), 0, pool->size);
@@ -35,10 +68,12 @@ void wr_pool_give(struct wr_pool *pool, uint32_t i)
 
 void wr_pool_fini(struct wr_pool *pool)
 {
-    for (uint32_t b = 0; b < pool->nblocks; b++)
+    for (uint32_t b = 0; b < pool->nblocks; b += blocks_together(pool, b))
         free(pool->block[b]);
     free(pool->block);
 }
+
+/* ---- indexes ---- */
 
 /* tag 0 .. 2^32-1, item WR_NONE = empty slot. */
 static bool index_grow(struct wr_index *ix)
@@ -46,7 +81,7 @@ static bool index_grow(struct wr_index *ix)
     uint32_t cap = ix->slot ? (ix->mask + 1) * 2 : WR_INDEX_FIRST;
     if (cap == 0)
         return false;
-    struct wr_slot *slot = malloc((size_t)cap * sizeof *slot);
+    struct wr_slot *slot = wr_big_alloc((size_t)cap * sizeof *slot);
     if (!slot)
         return false;
     memset(slot, 0xff, (size_t)cap * sizeof *slot);
@@ -76,20 +111,6 @@ bool wr_index_put(struct wr_index *index, uint32_t hash, uint32_t item)
     return true;
 }
 
-uint32_t wr_index_next(const struct wr_index *index, uint32_t hash, uint32_t *pos)
-{
-    if (!index->slot)
-        return WR_NONE;
-    for (uint32_t at = *pos & index->mask;; at = (at + 1) & index->mask) {
-        if (index->slot[at].item == WR_NONE)
-            return WR_NONE;
-        if (index->slot[at].tag == hash) {
-            *pos = at + 1;
-            return index->slot[at].item;
-        }
-    }
-}
-
 bool wr_index_has(const struct wr_index *index, uint32_t hash, uint32_t item)
 {
     for (uint32_t at = hash & index->mask; index->slot && index->slot[at].item != WR_NONE; at = (at + 1) & index->mask)
@@ -98,21 +119,120 @@ bool wr_index_has(const struct wr_index *index, uint32_t hash, uint32_t item)
     return false;
 }
 
+void wr_index_set(struct wr_index *index, uint32_t hash, uint32_t item, uint32_t to)
+{
+    uint32_t at = hash & index->mask;
+    while (index->slot[at].item != item)
+        at = (at + 1) & index->mask;
+    index->slot[at].item = to;
+}
+
 /* Closes the gap, so that no tombstones pile up: every later item of the run that may move back
  * does. */
 void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)
 {
-    uint32_t hole = hash & index->mask;
-    while (index->slot[hole].item != item)
-        hole = (hole + 1) & index->mask;
+    struct wr_slot *slot = index->slot;
+    uint32_t mask = index->mask, hole = hash & mask;
+    while (slot[hole].item != item)
+        hole = (hole + 1) & mask;
     index->n--;
-    for (uint32_t at = (hole + 1) & index->mask; index->slot[at].item != WR_NONE;
-         at = (at + 1) & index->mask) {
-        uint32_t home = index->slot[at].tag & index->mask;
-        if (((at - home) & index->mask) >= ((at - hole) & index->mask)) {
-            index->slot[hole] = index->slot[at];
+    for (uint32_t at = (hole + 1) & mask; slot[at].item != WR_NONE; at = (at + 1) & mask) {
+        uint32_t home = slot[at].tag & mask;
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            slot[hole] = slot[at];
             hole = at;
         }
     }
-    index->slot[hole].item = WR_NONE;
+    slot[hole].item = WR_NONE;
+}
+
+/* ---- pieces ---- */
+
+enum { BLOCK_FIRST = 64 << 10 };
+
+struct wr_slab_large {
+    struct wr_slab_large *next, *prev;
+    char bytes[];
+};
+
+static void *take_large(struct wr_slab *s, size_t len)
+{
+    struct wr_slab_large *large = malloc(sizeof *large + len);
+    if (!large)
+        return NULL;
+    large->prev = NULL;
+    large->next = s->large;
+    if (s->large)
+        s->large->prev = large;
+    s->large = large;
+    return large->bytes;
+}
+
+static void give_large(struct wr_slab *s, void *piece)
+{
+    struct wr_slab_large *large = (struct wr_slab_large *)((char *)piece - offsetof(struct wr_slab_large, bytes));
+    *(large->prev ? &large->prev->next : &s->large) = large->next;
+    if (large->next)
+        large->next->prev = large->prev;
+    free(large);
+}
+
+/* Blocks double up to a region; what is left of the one before is not used any more. */
+static bool slab_grow(struct wr_slab *s)
+{
+    size_t size = s->grown < BLOCK_FIRST ? BLOCK_FIRST : s->grown > REGION ? REGION : s->grown;
+    char *block = wr_big_alloc(size);
+    if (!block)
+        return false;
+    memcpy(block, &s->blocks, sizeof s->blocks);
+    s->blocks = block;
+    s->at = block + LINE;
+    s->left = size - LINE;
+    s->grown += size;
+    return true;
+}
+
+void *wr_slab_take(struct wr_slab *slab, size_t len)
+{
+    size_t k = (len + WR_SLAB_STEP - 1) / WR_SLAB_STEP, size;
+    if (len > WR_SLAB_MAX)
+        return take_large(slab, len);
+    k += k == 0;
+    size = k * WR_SLAB_STEP;
+    void *piece = slab->free[k];
+    if (piece) {
+        memcpy(&slab->free[k], piece, sizeof slab->free[k]);
+        return piece;
+    }
+    if (slab->left < size && !slab_grow(slab))
+        return NULL;
+    piece = slab->at;
+    slab->at += size;
+    slab->left -= size;
+    return piece;
+}
+
+void wr_slab_give(struct wr_slab *slab, void *piece, size_t len)
+{
+    size_t k = (len + WR_SLAB_STEP - 1) / WR_SLAB_STEP;
+    if (!piece)
+        return;
+    if (len > WR_SLAB_MAX) {
+        give_large(slab, piece);
+        return;
+    }
+    k += k == 0;
+    memcpy(piece, &slab->free[k], sizeof slab->free[k]);
+    slab->free[k] = piece;
+}
+
+void wr_slab_fini(struct wr_slab *slab)
+{
+    while (slab->blocks) {
+        void *block = slab->blocks;
+        memcpy(&slab->blocks, block, sizeof slab->blocks);
+        free(block);
+    }
+    while (slab->large)
+        give_large(slab, slab->large->bytes);
 }

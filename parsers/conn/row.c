@@ -4,7 +4,6 @@
 #include "base/ticks.h"
 #include "parsers/conn/address.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { PORT_WELL_KNOWN = 1024 };
@@ -101,26 +100,6 @@ uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t
     return both || sent > 2 ? WR_ACTION_SUCCESS : WR_ACTION_ATTEMPT;
 }
 
-static uint32_t id_hash(uint64_t id)
-{
-    /* rows made one after another share a line of memory */
-    return (uint32_t)(((id >> 2) * 0x9e3779b97f4a7c15u) >> 32) << 3 | (uint32_t)(id & 3) << 1;
-}
-
-bool wr_row_index(struct wr_conn *c, uint32_t r)
-{
-    return wr_index_put(&c->by_id, id_hash(wr_crow_at(c, r)->id), r);
-}
-
-uint32_t wr_row_by_id(const struct wr_conn *c, uint64_t id)
-{
-    uint32_t hash = id_hash(id), pos = hash, r;
-    while ((r = wr_index_next(&c->by_id, hash, &pos)) != WR_NONE)
-        if (wr_crow_at(c, r)->id == id)
-            break;
-    return r;
-}
-
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
 {
     uint32_t r = wr_pool_take(&c->rows);
@@ -131,7 +110,7 @@ enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
     row->name[0] = row->name[1] = WR_NONE;
     row->entry = row->next = row->due_next = WR_NONE;
     row->reported[0] = row->reported[1] = row->emitted[0] = row->emitted[1] = -1;
-    if (!wr_row_index(c, r)) {
+    if (!wr_id_put(c, r)) {
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
     }
@@ -174,8 +153,8 @@ void wr_row_free(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
     unname(c, row);
-    wr_index_del(&c->by_id, id_hash(row->id), r);
-    free(row->packed);
+    wr_id_del(c, r);
+    wr_slab_give(&c->pieces, row->packed, row->len);
     wr_pool_give(&c->rows, r);
 }
 
@@ -213,12 +192,12 @@ static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
 
 enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r)
 {
-    char *packed = malloc(len + 1);
+    char *packed = wr_slab_take(&c->pieces, len);
     if (!packed)
         return WR_ENOMEM;
     enum wr_err err = wr_row_add(c, ret_r);
     if (err) {
-        free(packed);
+        wr_slab_give(&c->pieces, packed, len);
         return err;
     }
     struct wr_crow *row = wr_crow_at(c, *ret_r);
@@ -287,7 +266,7 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
         return err;
     const struct wr_entry *e = wr_entry_at(c, i);
     uint8_t why, side = wr_entry_initiator(e, &why);
-    bool waited = c->flushing || (e->wait == WR_WAIT_HOLD && e->due <= c->now);
+    bool waited = c->flushing || (e->wait == WR_WAIT_HOLD && wr_wait_at(c, i)->due <= c->now);
     if (waited && !wr_who_tells_process(c, e, side))
         err = wr_agent_unexplained(c, e);
     if (!err && !c->opts.sessions_only)
@@ -455,7 +434,7 @@ enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
         return err;
     wr_buf_reset(&c->buf);
     wr_row_pack(scratch, 0, &c->buf);
-    char *image = c->buf.err ? NULL : malloc(c->buf.len + 1);
+    char *image = c->buf.err ? NULL : wr_slab_take(&c->pieces, c->buf.len);
     if (!image)
         return WR_ENOMEM;
     memcpy(image, c->buf.data, c->buf.len);
@@ -463,7 +442,7 @@ enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
     c->stats.amends += row->state == WR_ROW_DUE_AMEND;
     unname(c, row);
     row->opened = 0;
-    free(row->packed);
+    wr_slab_give(&c->pieces, row->packed, row->len);
     row->packed = image;
     row->len = (uint32_t)c->buf.len;
     row->state = WR_ROW_IMAGE;

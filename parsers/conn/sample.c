@@ -69,7 +69,7 @@ static void put_community_id(struct wr_buf *out, const struct wr_conn_key *key)
 
 bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *out)
 {
-    uint32_t r = wr_row_by_id(conn, row_id);
+    uint32_t r = wr_id_find(conn, row_id);
     if (r == WR_NONE || wr_crow_at(conn, r)->entry == WR_NONE)
         return false;
     const struct wr_crow *row = wr_crow_at(conn, r);

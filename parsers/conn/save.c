@@ -93,7 +93,7 @@ static enum wr_err load_counters(struct wr_conn *c, struct wr_rd *rd, struct wr_
     return WR_OK;
 }
 
-static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct wr_entry *e)
+static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct wr_entry *e, int64_t due)
 {
     const struct wr_conn_key *k = &e->key;
     wr_buf_u8(out, k->proto);
@@ -108,7 +108,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
     wr_buf_u64(out, (uint64_t)e->start);
     wr_buf_u64(out, (uint64_t)e->last);
     wr_buf_u64(out, (uint64_t)e->touched);
-    wr_buf_u64(out, (uint64_t)e->due);
+    wr_buf_u64(out, (uint64_t)due);
     wr_buf_u64(out, e->born);
     wr_buf_u8(out, e->flags);
     wr_buf_u8(out, e->lone_syn);
@@ -140,7 +140,7 @@ bool wr_key_is_canonical(const struct wr_conn_key *k)
 }
 
 /* Fields of fixed size; lists and counters come after. */
-static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e)
+static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e, int64_t *ret_due)
 {
     e->key.proto = wr_rd_u8(rd);
     e->key.v6 = wr_rd_u8_max(rd, 1);
@@ -156,7 +156,7 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     e->start = wr_rd_time(rd);
     e->last = wr_rd_time(rd);
     e->touched = wr_rd_time(rd);
-    e->due = (int64_t)wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
+    *ret_due = (int64_t)wr_rd_below(rd, wr_rd_u64(rd), INT64_MAX);
     e->born = wr_rd_below(rd, wr_rd_u64(rd), c->next_born - 1);
     e->flags = wr_rd_u8(rd);
     e->lone_syn = wr_rd_u8_max(rd, 3);
@@ -221,14 +221,11 @@ static enum wr_err load_rows(struct wr_conn *c, struct wr_rd *rd, uint32_t i)
 
 static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
 {
-    uint32_t i = wr_pool_take(&c->entries);
+    uint32_t i = wr_table_take(c);
     if (i == WR_NONE)
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
-    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
-    e->wait = WR_WAIT_NOT;
-    e->lru = WR_LRU_NOT;
-    enum wr_err err = load_fields(c, rd, e);
+    enum wr_err err = load_fields(c, rd, e, &wr_wait_at(c, i)->due);
     if (!err)
         err = load_counters(c, rd, e);
     if (!err)
@@ -256,18 +253,18 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
 {
     for (int list = 0; list < WR_NLRU; list++) {
         uint32_t n = 0;
-        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_entry_at(c, i)->lru_next)
+        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_link_at(c, i)->next)
             n++;
         wr_buf_u32(out, n);
-        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_entry_at(c, i)->lru_next)
+        for (uint32_t i = c->lru[list].head; i != WR_NONE; i = wr_link_at(c, i)->next)
             wr_buf_u32(out, number[i]);
     }
     for (int list = 0; list < 2; list++) {
         uint32_t n = 0;
-        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
+        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_wait_at(c, i)->next)
             n++;
         wr_buf_u32(out, n);
-        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_entry_at(c, i)->wait_next)
+        for (uint32_t i = c->wait[list].head; i != WR_NONE; i = wr_wait_at(c, i)->next)
             wr_buf_u32(out, number[i]);
     }
     for (int list = 0; list < WR_NDUE; list++) {
@@ -360,7 +357,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
         if (e->lru == WR_LRU_NOT)
             continue;
         number[i] = next++;
-        put_entry(out, conn, e);
+        put_entry(out, conn, e, wr_wait_at(conn, i)->due);
     }
     put_lists(out, conn, number);
     wr_nats_save(conn, out);
@@ -396,7 +393,7 @@ static enum wr_err load_lists(struct wr_conn *c, struct wr_rd *rd)
             if (rd->err || i >= c->entries.n || wr_entry_at(c, i)->wait != WR_WAIT_NOT ||
                 !may_wait(c, wr_entry_at(c, i)) || c->opts.final_only)
                 return WR_ECORRUPT;
-            wr_table_wait(c, i, list);
+            wr_table_wait(c, i, list, wr_wait_at(c, i)->due);
         }
     return rd->err ? WR_ECORRUPT : WR_OK;
 }

@@ -1,7 +1,6 @@
 /* Rows as bytes, part of the table's state (save.c). */
 #include "parsers/conn/save.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SKEW_MAX (INT32_MAX * INT64_C(1000000)) /* ns; as clocks are kept */
@@ -24,16 +23,17 @@ static void rd_bytes_pair(struct wr_rd *rd, int64_t v[2])
 
 void wr_row_save(const struct wr_conn *c, const struct wr_crow *row, struct wr_buf *out)
 {
+    bool session = row->table == WR_DUE_SESSIONS;
     wr_buf_u64(out, row->id);
     wr_buf_u64(out, (uint64_t)row->ticks);
     wr_buf_u8(out, row->table);
-    if (row->table == WR_DUE_SESSIONS) {
+    if (session) {
         wr_buf_u64(out, (uint64_t)row->told.end);
         put_bytes_pair(out, row->told.packets);
         wr_buf_u16(out, row->told_label);
-        wr_buf_u8(out, row->tcp);
+        wr_buf_u8(out, row->packed ? 0 : row->tcp);
     } else {
-        wr_buf_u32(out, (uint32_t)row->told_len);
+        wr_buf_u32(out, row->told_len);
         put_bytes_pair(out, row->reported);
         wr_buf_u32(out, row->device);
     }
@@ -41,8 +41,8 @@ void wr_row_save(const struct wr_conn *c, const struct wr_crow *row, struct wr_b
     wr_buf_u8(out, row->state);
     wr_buf_u8(out, row->side);
     wr_buf_u8(out, row->action);
-    wr_buf_u8(out, row->denied);
-    wr_buf_u8(out, row->via);
+    wr_buf_u8(out, session && !row->packed ? row->denied : 0);
+    wr_buf_u8(out, session ? 0 : (uint8_t)row->via);
     wr_buf_u8(out, row->why);
     wr_buf_u8(out, row->told_quality);
     wr_buf_u8(out, row->packed != NULL);
@@ -71,7 +71,7 @@ static enum wr_err load_packed(struct wr_conn *c, struct wr_rd *rd, struct wr_cr
     enum wr_err err = wr_row_unpack(scratch, p, n);
     if (err)
         return err;
-    row->packed = malloc((size_t)n + 1);
+    row->packed = wr_slab_take(&c->pieces, n);
     if (!row->packed)
         return WR_ENOMEM;
     if (n)
@@ -101,11 +101,11 @@ enum wr_err wr_row_load(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r)
         return WR_ENOMEM;
     struct wr_crow *row = wr_crow_at(c, r);
     row->id = wr_rd_u64(rd);
-    if (rd->err || !row->id || row->id >= c->next_id || wr_row_by_id(c, row->id) != WR_NONE) {
+    if (rd->err || !row->id || row->id >= c->next_id || wr_id_find(c, row->id) != WR_NONE) {
         wr_pool_give(&c->rows, r);
         return WR_ECORRUPT;
     }
-    if (!wr_row_index(c, r)) {
+    if (!wr_id_put(c, r)) {
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
     }
@@ -126,8 +126,11 @@ enum wr_err wr_row_load(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r)
     row->state = wr_rd_u8_max(rd, WR_ROW_IMAGE);
     row->side = wr_rd_u8_max(rd, 1);
     row->action = wr_rd_u8_max(rd, WR_NACTIONS - 1);
-    row->denied = wr_rd_u8_max(rd, 1);
-    row->via = wr_rd_u8_max(rd, WR_NVIA - 1);
+    uint8_t denied = wr_rd_u8_max(rd, 1), via = wr_rd_u8_max(rd, WR_NVIA - 1);
+    if (row->table == WR_DUE_SESSIONS)
+        row->denied = denied;
+    else
+        row->via = via;
     row->why = wr_rd_u8_max(rd, WR_NWHY - 1);
     row->told_quality = wr_rd_u8_max(rd, WR_NMATCH - 1);
     *ret_r = r;

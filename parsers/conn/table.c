@@ -4,17 +4,16 @@
 
 #include <string.h>
 
-/* Most keys are IPv4's: 16 octets say what 40 would. */
+/* Most keys are IPv4's: two words say what 40 octets would. */
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
 {
     if (key->v6)
         return (uint32_t)wr_hash(&c->hash_key, key, sizeof *key);
-    uint32_t part[4];
-    memcpy(&part[0], key->addr[0], 4);
-    memcpy(&part[1], key->addr[1], 4);
-    part[2] = (uint32_t)key->port[0] << 16 | key->port[1];
-    part[3] = (uint32_t)key->proto << 8 | key->pad[0];
-    return (uint32_t)wr_hash(&c->hash_key, part, sizeof part);
+    uint32_t addr[2];
+    memcpy(&addr[0], key->addr[0], 4);
+    memcpy(&addr[1], key->addr[1], 4);
+    uint64_t rest = (uint64_t)key->port[0] << 32 | (uint64_t)key->port[1] << 16 | (uint64_t)key->proto << 8 | key->pad[0];
+    return wr_hash_pair(&c->pair_key, (uint64_t)addr[0] << 32 | addr[1], rest);
 }
 
 /* An update at a million connections is all cache misses: what is read later is asked for at once.
@@ -30,10 +29,6 @@ void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e)
 {
     if (e->rows != WR_NONE)
         prefetch_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
-    if (e->lru_prev != WR_NONE)
-        __builtin_prefetch(&wr_entry_at(c, e->lru_prev)->lru_next);
-    if (e->lru_next != WR_NONE)
-        __builtin_prefetch(&wr_entry_at(c, e->lru_next)->lru_prev);
 }
 
 uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
@@ -41,20 +36,14 @@ uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
     return wr_table_newest_of(c, key, wr_table_hash(c, key));
 }
 
-static void foresee_slot(const struct wr_index *index, uint32_t hash)
-{
-    if (index->slot)
-        __builtin_prefetch(&index->slot[hash & index->mask]);
-}
-
 void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, uint32_t n)
 {
     uint32_t item[WR_FORESEEN], agent[WR_FORESEEN];
     for (uint32_t k = 0; k < n; k++) {
         if (told[k].opens)
-            foresee_slot(&c->by_key, told[k].open.hash);
+            wr_index_foresee(&c->by_key, told[k].open.hash);
         if (told[k].local)
-            foresee_slot(&c->by_addr, told[k].agent_hash);
+            wr_index_foresee(&c->by_addr, told[k].agent_hash);
     }
     if (n == 1)
         return; /* nothing to do meanwhile */
@@ -107,20 +96,19 @@ uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *k
 
 void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list)
 {
-    struct wr_entry *e = wr_entry_at(c, i);
     struct wr_list *l = &c->lru[list];
-    e->lru = list;
-    e->lru_prev = l->tail;
-    e->lru_next = WR_NONE;
-    *(l->tail == WR_NONE ? &l->head : &wr_entry_at(c, l->tail)->lru_next) = i;
+    *wr_link_at(c, i) = (struct wr_link){.prev = l->tail, .next = WR_NONE};
+    *(l->tail == WR_NONE ? &l->head : &wr_link_at(c, l->tail)->next) = i;
     l->tail = i;
+    wr_entry_at(c, i)->lru = list;
 }
 
-static void unlist_lru(struct wr_conn *c, const struct wr_entry *e)
+static void unlist_lru(struct wr_conn *c, uint32_t i)
 {
-    struct wr_list *l = &c->lru[e->lru];
-    *(e->lru_prev == WR_NONE ? &l->head : &wr_entry_at(c, e->lru_prev)->lru_next) = e->lru_next;
-    *(e->lru_next == WR_NONE ? &l->tail : &wr_entry_at(c, e->lru_next)->lru_prev) = e->lru_prev;
+    struct wr_list *l = &c->lru[wr_entry_at(c, i)->lru];
+    struct wr_link at = *wr_link_at(c, i);
+    *(at.prev == WR_NONE ? &l->head : &wr_link_at(c, at.prev)->next) = at.next;
+    *(at.next == WR_NONE ? &l->tail : &wr_link_at(c, at.next)->prev) = at.prev;
 }
 
 /* Flow and event have met: neither is waited for. */
@@ -140,21 +128,19 @@ void wr_table_touch(struct wr_conn *c, uint32_t i)
     bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
     uint8_t list = open ? WR_LRU_SLOW : is_explained(c, e) ? WR_LRU_DONE : WR_LRU_QUICK;
     e->touched = c->now;
-    if (e->lru == list && e->lru_next == WR_NONE)
+    if (e->lru == list && c->lru[list].tail == i)
         return;
-    unlist_lru(c, e);
+    unlist_lru(c, i);
     wr_table_enlist_lru(c, i, list);
 }
 
-void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list)
+void wr_table_wait(struct wr_conn *c, uint32_t i, uint8_t list, int64_t due)
 {
-    struct wr_entry *e = wr_entry_at(c, i);
     struct wr_list *l = &c->wait[list];
-    e->wait = list;
-    e->wait_prev = l->tail;
-    e->wait_next = WR_NONE;
-    *(l->tail == WR_NONE ? &l->head : &wr_entry_at(c, l->tail)->wait_next) = i;
+    *wr_wait_at(c, i) = (struct wr_wait){.prev = l->tail, .next = WR_NONE, .due = due};
+    *(l->tail == WR_NONE ? &l->head : &wr_wait_at(c, l->tail)->next) = i;
     l->tail = i;
+    wr_entry_at(c, i)->wait = list;
 }
 
 void wr_table_unwait(struct wr_conn *c, uint32_t i)
@@ -163,8 +149,9 @@ void wr_table_unwait(struct wr_conn *c, uint32_t i)
     if (e->wait == WR_WAIT_NOT)
         return;
     struct wr_list *l = &c->wait[e->wait];
-    *(e->wait_prev == WR_NONE ? &l->head : &wr_entry_at(c, e->wait_prev)->wait_next) = e->wait_next;
-    *(e->wait_next == WR_NONE ? &l->tail : &wr_entry_at(c, e->wait_next)->wait_prev) = e->wait_prev;
+    struct wr_wait at = *wr_wait_at(c, i);
+    *(at.prev == WR_NONE ? &l->head : &wr_wait_at(c, at.prev)->next) = at.next;
+    *(at.next == WR_NONE ? &l->tail : &wr_wait_at(c, at.next)->prev) = at.prev;
     e->wait = WR_WAIT_NOT;
 }
 
@@ -357,6 +344,23 @@ static enum wr_err evict(struct wr_conn *c)
     return wr_table_drop(c, oldest);
 }
 
+/* Links and waits grow with the entries. */
+uint32_t wr_table_take(struct wr_conn *c)
+{
+    uint32_t i = wr_pool_take(&c->entries);
+    if (i == WR_NONE)
+        return WR_NONE;
+    struct wr_entry *e = wr_entry_at(c, i);
+    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
+    e->wait = WR_WAIT_NOT;
+    e->lru = WR_LRU_NOT;
+    bool ok = c->links.n >= c->entries.n || wr_pool_take(&c->links) != WR_NONE;
+    if (ok && (c->waits.n >= c->entries.n || wr_pool_take(&c->waits) != WR_NONE))
+        return i;
+    wr_pool_give(&c->entries, i);
+    return WR_NONE;
+}
+
 enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
                          uint32_t *ret_i)
 {
@@ -365,7 +369,7 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint3
         if (err)
             return err;
     }
-    uint32_t i = wr_pool_take(&c->entries);
+    uint32_t i = wr_table_take(c);
     if (i == WR_NONE)
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
@@ -373,12 +377,9 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint3
     e->hash = hash;
     e->start = e->last = start;
     e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
-    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
-    e->wait = WR_WAIT_NOT;
     e->unchained = 1;
     e->born = c->next_born++;
     if (!wr_table_link(c, i)) {
-        e->lru = WR_LRU_NOT;
         wr_pool_give(&c->entries, i);
         return WR_ENOMEM;
     }
@@ -415,8 +416,9 @@ static void foresee_oldest(const struct wr_conn *c, uint8_t list)
     __builtin_prefetch(&c->by_key.slot[e->hash & c->by_key.mask]);
     if (e->rows != WR_NONE)
         prefetch_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
-    if (e->lru_next != WR_NONE)
-        prefetch_bytes(wr_entry_at(c, e->lru_next), sizeof *e);
+    uint32_t next = wr_link_at(c, i)->next;
+    if (next != WR_NONE)
+        prefetch_bytes(wr_entry_at(c, next), sizeof *e);
 }
 
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
@@ -444,7 +446,7 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
     wr_table_unwait(c, i);
     wr_wild_del(c, i);
     uint8_t list = e->lru;
-    unlist_lru(c, e);
+    unlist_lru(c, i);
     e->lru = WR_LRU_NOT;
     unchain(c, i);
     wr_table_free_counters(c, e);
