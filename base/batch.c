@@ -191,30 +191,48 @@ struct rest {
     char *copy;
 };
 
-/* One column of a packed row into row `r`. */
-static bool unpack_col(struct wr_batch *b, uint32_t r, const struct wr_packed_col *f, const uint8_t *end, struct rest *rest)
+/* A short string whose value may be read as 12 bytes. */
+static inline struct wr_str short_str(const uint8_t *text, uint32_t len)
 {
-    struct wr_vec *v = &b->col[f->col];
-    if (v->s) {
-        const char *text = (const char *)f->at;
-        wr_vec_set_valid(v, r);
-        if (f->len > WR_STR_INLINE && !rest->copy) {
-            size_t n = (size_t)(end - f->at);
-            if (!(rest->copy = wr_arena_bytes_alloc(b->arena, n)))
-                return false;
-            memcpy(rest->copy, f->at, n);
-            rest->from = f->at;
-        }
-        if (f->len > WR_STR_INLINE)
-            text = rest->copy + (f->at - rest->from);
-        v->s[r] = wr_str_borrow(text, f->len);
+    struct wr_str s = {.len = len};
+    uint64_t head;
+    uint32_t tail;
+    memcpy(&head, text, sizeof head);
+    memcpy(&tail, text + 8, sizeof tail);
+    if (len <= 8)
+        tail = 0;
+    else if (len < 12)
+        tail &= (UINT32_C(1) << (8 * (len - 8))) - 1;
+    if (len < 8)
+        head &= (UINT64_C(1) << (8 * len)) - 1;
+    memcpy(s.inl, &head, sizeof head);
+    memcpy(s.inl + 8, &tail, sizeof tail);
+    return s;
+}
+
+static inline bool little_endian(void)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+}
+
+/* One string of a packed row into row `r`. */
+static inline bool unpack_str(struct wr_batch *b, struct wr_vec *v, uint32_t r, const struct wr_packed_col *f,
+                              const uint8_t *end, struct rest *rest)
+{
+    wr_vec_set_valid(v, r);
+    if (f->len <= WR_STR_INLINE) {
+        v->s[r] = little_endian() && end - f->at >= WR_STR_INLINE ? short_str(f->at, f->len)
+                                                                   : wr_str_borrow((const char *)f->at, f->len);
         return true;
     }
-    if (!v->i && !v->r)
-        return true;
-    uint64_t bits = wr_le64(f->at);
-    memcpy(v->i ? (void *)&v->i[r] : (void *)&v->r[r], &bits, sizeof bits);
-    wr_vec_set_valid(v, r);
+    if (!rest->copy) {
+        size_t n = (size_t)(end - f->at);
+        if (!(rest->copy = wr_arena_bytes_alloc(b->arena, n)))
+            return false;
+        memcpy(rest->copy, f->at, n);
+        rest->from = f->at;
+    }
+    v->s[r] = wr_str_borrow(rest->copy + (f->at - rest->from), f->len);
     return true;
 }
 
@@ -228,10 +246,18 @@ enum wr_err wr_row_unpack(struct wr_batch *batch, const void *bytes, size_t len)
     struct rest rest = {0};
     enum wr_err err = WR_OK;
     while (!err && at < end) {
-        if (!wr_row_col(batch->schema, &at, end, &f))
+        if (!wr_row_col(batch->schema, &at, end, &f)) {
             err = WR_ECORRUPT;
-        else if (!unpack_col(batch, r, &f, end, &rest))
-            err = WR_ENOMEM;
+            break;
+        }
+        struct wr_vec *v = &batch->col[f.col];
+        if (v->s) {
+            err = unpack_str(batch, v, r, &f, end, &rest) ? WR_OK : WR_ENOMEM;
+        } else if (v->i || v->r) {
+            uint64_t bits = wr_le64(f.at);
+            memcpy(v->i ? (void *)&v->i[r] : (void *)&v->r[r], &bits, sizeof bits);
+            wr_vec_set_valid(v, r);
+        }
     }
     if (err)
         wr_batch_unrow(batch);

@@ -126,9 +126,12 @@ static inline bool wr_row_col(const struct wr_schema *schema, const uint8_t **at
     uint16_t c = (uint16_t)(p[0] | p[1] << 8);
     if (c >= schema->ncols || schema->cols[c].store != c)
         return false;
-    bool is_str = wr_type_is_str(schema->cols[c].type);
-    uint32_t len = is_str ? wr_le32(p + 2) : 8;
-    p += is_str ? 6 : 2;
+    uint32_t len = 8;
+    if (wr_type_is_str(schema->cols[c].type)) {
+        len = wr_le32(p + 2);
+        p += 4;
+    }
+    p += 2;
     if ((size_t)(end - p) < len)
         return false;
     *ret = (struct wr_packed_col){.col = c, .len = len, .at = p};

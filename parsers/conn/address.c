@@ -29,35 +29,49 @@ void wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_T
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
+/* 1 to 3 digits, at most 255, no 0 before others; NULL: none such. */
+static const uint8_t *parse_octet(const uint8_t *p, uint32_t *ret_octet)
+{
+    uint32_t v = p[0] - (uint32_t)'0', d = p[1] - (uint32_t)'0';
+    if (v > 9)
+        return NULL;
+    *ret_octet = v;
+    if (d > 9)
+        return p + 1;
+    if (v == 0)
+        return NULL;
+    *ret_octet = v = v * 10 + d;
+    d = p[2] - (uint32_t)'0';
+    if (d > 9)
+        return p + 2;
+    *ret_octet = v = v * 10 + d;
+    return v > 255 ? NULL : p + 3;
+}
+
 /* Dotted quad, as inet_pton takes it: no octet begins with 0 but 0 itself. Most addresses are that. */
 static bool parse_v4(const char *text, size_t len, uint8_t ret_addr[16])
 {
-    unsigned v = 0, digits = 0, dots = 0;
-    uint32_t addr = 0; /* in network order once it is swapped */
+    uint8_t copy[24] = {0}; /* so that nothing is read behind the text */
+    uint32_t octet[4];
     if (len < 7 || len > 15)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        unsigned digit = (unsigned)(uint8_t)text[i] - '0';
-        if (digit <= 9) {
-            if (digits && v == 0)
-                return false;
-            v = v * 10 + digit;
-            digits++;
-            if (v > 255)
-                return false;
-        } else {
-            if (text[i] != '.' || !digits || ++dots > 3)
-                return false;
-            addr = addr << 8 | v;
-            v = digits = 0;
-        }
+    memcpy(copy, text, 4);
+    if (len >= 8) {
+        memcpy(copy + 4, text + 4, 4);
+        memcpy(copy + len - 8, text + len - 8, 8);
+    } else {
+        memcpy(copy + len - 4, text + len - 4, 4);
     }
-    if (dots != 3 || !digits)
-        return false;
-    addr = htonl(addr << 8 | v);
+    const uint8_t *p = copy;
+    for (int i = 0; i < 4; i++) {
+        if (!(p = parse_octet(p, &octet[i])) || *p != (i < 3 ? '.' : '\0'))
+            return false;
+        p++;
+    }
     memset(ret_addr, 0, 16);
-    memcpy(ret_addr, &addr, sizeof addr);
-    return true;
+    for (int i = 0; i < 4; i++)
+        ret_addr[i] = (uint8_t)octet[i];
+    return (size_t)(p - 1 - copy) == len; /* no NUL within */
 }
 
 bool wr_address_parse(const char *text, size_t len, uint8_t ret_addr[16], bool *ret_v6)

@@ -39,7 +39,7 @@ static uint32_t find_of(const struct wr_conn *c, const uint8_t addr[16], bool v6
 {
     uint32_t pos = hash, i;
     while ((i = wr_index_next(&c->by_addr, hash, &pos)) != WR_NONE)
-        if (agent_at(c, i)->v6 == v6 && memcmp(agent_at(c, i)->addr, addr, 16) == 0)
+        if (agent_at(c, i)->v6 == v6 && wr_words_same(agent_at(c, i)->addr, addr, 16))
             break;
     return i;
 }

@@ -139,6 +139,11 @@ static const struct wr_point *choose(const struct wr_conn *c, const struct wr_en
 
 static void rechoose(const struct wr_conn *c, struct wr_entry *e)
 {
+    if (e->point.next == WR_NONE) { /* no choice */
+        for (int dir = 0; dir < 2; dir++)
+            e->bytes[dir] = e->point.bytes[dir] > e->bytes[dir] ? e->point.bytes[dir] : e->bytes[dir];
+        return;
+    }
     for (int dir = 0; dir < 2; dir++) {
         const struct wr_point *p = choose(c, e, dir);
         if (p && p->bytes[dir] > e->bytes[dir])
@@ -148,7 +153,7 @@ static void rechoose(const struct wr_conn *c, struct wr_entry *e)
 
 uint64_t wr_count_packets(const struct wr_conn *c, const struct wr_entry *e, int dir)
 {
-    const struct wr_point *p = choose(c, e, dir);
+    const struct wr_point *p = e->point.next == WR_NONE ? &e->point : choose(c, e, dir);
     return p ? p->packets[dir] : 0;
 }
 
@@ -219,8 +224,10 @@ enum wr_err wr_count_record(struct wr_conn *c, struct wr_entry *e, const struct 
     uint32_t sampling = flow->sampling ? flow->sampling : 1;
     struct wr_point *p;
     *ret_dup = false;
-    enum wr_err err = point_get(c, e, flow->point, sampling, &p);
-    if (err || !p)
+    enum wr_err err = WR_OK;
+    if (!first && e->point.id == flow->point)
+        p = &e->point;
+    else if ((err = point_get(c, e, flow->point, sampling, &p)) || !p)
         return err;
     if (!add_seen(p, rec->fingerprint)) {
         *ret_dup = true;

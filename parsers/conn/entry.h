@@ -4,6 +4,8 @@
 #include "parsers/conn/conn.h"
 #include "parsers/conn/pool.h"
 
+#include <string.h>
+
 /* Connections and their rows as the table keeps them. */
 #define WR_SECOND INT64_C(1000000000)
 #define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
@@ -29,6 +31,22 @@ struct wr_conn_key {
     uint16_t port[2];
     uint8_t proto, v6, pad[2];
 };
+
+static inline bool wr_words_same(const void *a, const void *b, size_t n)
+{
+    uint64_t x, y, differ = 0;
+    for (size_t i = 0; i < n; i += 8) {
+        memcpy(&x, (const char *)a + i, 8);
+        memcpy(&y, (const char *)b + i, 8);
+        differ |= x ^ y;
+    }
+    return differ == 0;
+}
+static inline bool wr_key_same(const struct wr_conn_key *a, const struct wr_conn_key *b)
+{
+    _Static_assert(sizeof *a == 40, "five words");
+    return wr_words_same(a, b, sizeof *a);
+}
 
 /* Totals instead of deltas: what the exporter last said since `start`. */
 struct wr_total {

@@ -49,12 +49,16 @@ static uint32_t fingerprint(const struct wr_flow *flow)
 uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport,
                     uint8_t proto, bool v6)
 {
-    size_t n = v6 ? 16 : 4;
     *ret_key = (struct wr_conn_key){.proto = proto, .v6 = v6};
-    int cmp = memcmp(a, b, n);
+    int cmp = v6 ? memcmp(a, b, 16) : memcmp(a, b, 4);
     uint8_t end = cmp > 0 || (cmp == 0 && aport > bport);
-    memcpy(ret_key->addr[end], a, n);
-    memcpy(ret_key->addr[!end], b, n);
+    if (v6) {
+        memcpy(ret_key->addr[end], a, 16);
+        memcpy(ret_key->addr[!end], b, 16);
+    } else {
+        memcpy(ret_key->addr[end], a, 4);
+        memcpy(ret_key->addr[!end], b, 4);
+    }
     ret_key->port[end] = aport;
     ret_key->port[!end] = bport;
     return end;

@@ -16,19 +16,10 @@ uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
     return wr_hash_pair(&c->pair_key, (uint64_t)addr[0] << 32 | addr[1], rest);
 }
 
-/* An update at a million connections is all cache misses: what is read later is asked for at once.
- */
-static void prefetch_bytes(const void *at, size_t n)
-{
-    for (size_t i = 0; i < n; i += 64)
-        __builtin_prefetch((const char *)at + i);
-    __builtin_prefetch((const char *)at + n - 1);
-}
-
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e)
 {
     if (e->rows != WR_NONE)
-        prefetch_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
+        wr_foresee_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
 }
 
 uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
@@ -52,9 +43,9 @@ void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, 
         item[k] = told[k].opens ? wr_index_next(&c->by_key, told[k].open.hash, &pos) : WR_NONE;
         agent[k] = told[k].local ? wr_agent_first(c, told[k].agent_hash) : WR_NONE;
         if (item[k] != WR_NONE)
-            prefetch_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
+            wr_foresee_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
         if (agent[k] != WR_NONE)
-            prefetch_bytes(wr_pool_at(&c->agents, agent[k]), sizeof(struct wr_agent));
+            wr_foresee_bytes(wr_pool_at(&c->agents, agent[k]), sizeof(struct wr_agent));
     }
     for (uint32_t k = 0; k < n; k++) {
         if (item[k] != WR_NONE)
@@ -75,23 +66,11 @@ void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint
         uint32_t pos = rec[k].hash;
         item[k] = wr_index_next(&c->by_key, rec[k].hash, &pos);
         if (item[k] != WR_NONE)
-            prefetch_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
+            wr_foresee_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
     }
     for (uint32_t k = 0; k < n; k++)
         if (item[k] != WR_NONE)
             wr_table_prefetch(c, wr_entry_at(c, item[k]));
-}
-
-uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash)
-{
-    uint32_t pos = hash, i;
-    while ((i = wr_index_next(&c->by_key, hash, &pos)) != WR_NONE) {
-        const struct wr_entry *e = wr_entry_at(c, i);
-        prefetch_bytes(e, sizeof *e);
-        if (memcmp(&e->key, key, sizeof *key) == 0)
-            break;
-    }
-    return i;
 }
 
 void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list)
@@ -163,10 +142,10 @@ static void unchain(struct wr_conn *c, uint32_t i)
         return;
     uint32_t hash = e->hash;
     if (wr_index_has(&c->by_key, hash, i)) { /* the chain's head */
-        wr_index_del(&c->by_key, hash, i);
-        /* a slot has just become free, so this put cannot grow the index */
         if (e->older != WR_NONE)
-            WR_ASSERT(wr_index_put(&c->by_key, hash, e->older));
+            wr_index_set(&c->by_key, hash, i, e->older);
+        else
+            wr_index_del(&c->by_key, hash, i);
     } else {
         uint32_t at = wr_table_newest_of(c, &e->key, hash);
         while (wr_entry_at(c, at)->older != i)
@@ -190,11 +169,15 @@ bool wr_table_link(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     uint32_t hash = e->hash, head = wr_table_newest_of(c, &e->key, hash);
-    if (head == WR_NONE || newer(e, wr_entry_at(c, head))) {
-        if (head != WR_NONE)
-            wr_index_del(&c->by_key, hash, head);
+    if (head == WR_NONE) {
         if (!wr_index_put(&c->by_key, hash, i))
             return false;
+        e->older = WR_NONE;
+        e->unchained = 0;
+        return true;
+    }
+    if (newer(e, wr_entry_at(c, head))) {
+        wr_index_set(&c->by_key, hash, head, i);
         e->older = head;
         head = i;
     } else {
@@ -415,10 +398,10 @@ static void foresee_oldest(const struct wr_conn *c, uint8_t list)
     const struct wr_entry *e = wr_entry_at(c, i); /* asked for when the one before it went */
     __builtin_prefetch(&c->by_key.slot[e->hash & c->by_key.mask]);
     if (e->rows != WR_NONE)
-        prefetch_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
+        wr_foresee_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
     uint32_t next = wr_link_at(c, i)->next;
     if (next != WR_NONE)
-        prefetch_bytes(wr_entry_at(c, next), sizeof *e);
+        wr_foresee_bytes(wr_entry_at(c, next), sizeof *e);
 }
 
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)

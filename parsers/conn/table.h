@@ -86,6 +86,24 @@ static inline struct wr_block *wr_block_at(const struct wr_conn *c, uint32_t i)
     return wr_pool_at(&c->nat.blocks, i);
 }
 
+/* An update at a million connections is all cache misses: what is read later is asked for at once. */
+static inline void wr_foresee_bytes(const void *at, size_t n)
+{
+    for (size_t i = 0; i < n; i += 64)
+        __builtin_prefetch((const char *)at + i);
+    __builtin_prefetch((const char *)at + n - 1);
+}
+
+/* The newest connection of this key, which has this hash; WR_NONE: there is none. */
+static inline uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash)
+{
+    uint32_t pos = hash, i;
+    while ((i = wr_index_next(&c->by_key, hash, &pos)) != WR_NONE)
+        if (wr_key_same(&wr_entry_at(c, i)->key, key))
+            break;
+    return i;
+}
+
 enum { WR_FORESEEN = 32 };
 struct wr_record;
 struct wr_told;
@@ -93,7 +111,6 @@ struct wr_told;
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
 uint32_t wr_table_newest(const struct wr_conn *c,
                          const struct wr_conn_key *key); /* newest, or WR_NONE */
-uint32_t wr_table_newest_of(const struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash);
 /* A new entry in its chain and lru list; evicts the oldest when full. */
 enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
                          uint32_t *ret_i);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* What a column is for: bits of conn->column. */
-enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, WHICH = 0x1f };
+enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, STRING = 0x10, STORED = 0x08, WHICH = 0x07 };
+_Static_assert(WR_TOLD_TEXTS <= WHICH + 1 && WR_TOLD_NUMBERS <= WHICH + 1, "their numbers fit");
 
 static const uint16_t texts[WR_TOLD_TEXTS] = {WR_DNE_DeviceName, WR_DNE_ActionType,
                                               WR_DNE_LocalIP,    WR_DNE_RemoteIP,
@@ -17,8 +18,12 @@ static const uint16_t numbers[WR_TOLD_NUMBERS] = {WR_DNE_Timestamp,     WR_DNE_L
 
 void wr_told_init(struct wr_conn *c)
 {
-    for (uint16_t col = 0; col < WR_DNE_NCOLS; col++)
+    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
+    for (uint16_t col = 0; col < WR_DNE_NCOLS; col++) {
         c->column[col] = wr_colset_has(&c->kept_seen, col) ? KEEP : 0;
+        c->column[col] |= wr_type_is_str(schema->cols[col].type) ? STRING : 0;
+        c->column[col] |= schema->cols[col].store == col ? STORED : 0;
+    }
     for (uint8_t k = 0; k < WR_TOLD_TEXTS; k++)
         c->column[texts[k]] |= TEXT | k;
     for (uint8_t k = 0; k < WR_TOLD_NUMBERS; k++)
@@ -151,40 +156,74 @@ enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t
     return c->event.err ? WR_ENOMEM : WR_OK;
 }
 
+/* As wr_row_col() reads a column, by what this table knows of it. */
+static inline bool next_col(const struct wr_conn *c, const uint8_t **at, const uint8_t *end, struct wr_who *ret_value,
+                            uint8_t *ret_use)
+{
+    const uint8_t *p = *at;
+    uint32_t len = 8;
+    if (end - p < 6)
+        return false;
+    uint16_t col = (uint16_t)(p[0] | p[1] << 8);
+    if (col >= WR_DNE_NCOLS || !(c->column[col] & STORED))
+        return false;
+    if (c->column[col] & STRING) {
+        len = wr_le32(p + 2);
+        p += 4;
+    }
+    p += 2;
+    if ((size_t)(end - p) < len)
+        return false;
+    *ret_value = (struct wr_who){p, len};
+    *ret_use = c->column[col];
+    *at = p + len;
+    return true;
+}
+
+/* Columns that stay, as they are: `n` bytes that there is room for. */
+static inline void keep(struct wr_buf *kept, const uint8_t *from, size_t n)
+{
+    memcpy(kept->data + kept->len, from, n);
+    kept->len += n;
+}
+
 enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed,
                               struct wr_told *ret_t)
 {
-    const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
     const uint8_t *at = packed->bytes, *end = packed->len ? at + packed->len : at, *run = NULL;
     struct wr_told *t = ret_t;
-    struct wr_packed_col f;
+    struct wr_who value;
+    uint8_t use;
+    if (!wr_buf_room(&c->event, packed->len))
+        return WR_ENOMEM;
     for (int k = 0; k < WR_TOLD_TEXTS; k++)
         t->text[k] = nothing;
     t->numbers = 0;
     t->at = c->event.len;
     while (at < end) {
         const uint8_t *from = at;
-        if (!wr_row_col(schema, &at, end, &f))
+        if (!next_col(c, &at, end, &value, &use)) {
+            c->event.len = t->at;
             return WR_ECORRUPT;
-        uint8_t use = c->column[f.col], keep = use & KEEP;
+        }
         if (use & TEXT) {
-            t->text[use & WHICH] = (struct wr_who){f.at, f.len};
+            t->text[use & WHICH] = value;
         } else if (use & NUMBER) {
-            t->number[use & WHICH] = (int64_t)wr_le64(f.at);
+            t->number[use & WHICH] = (int64_t)wr_le64(value.at);
             t->numbers |= (uint8_t)(1 << (use & WHICH));
         }
-        if (keep && !run)
-            run = from;
-        if (!keep && run) {
-            wr_buf_add(&c->event, run, (size_t)(from - run));
+        if (use & KEEP) {
+            run = run ? run : from;
+        } else if (run) {
+            keep(&c->event, run, (size_t)(from - run));
             run = NULL;
         }
     }
     if (run)
-        wr_buf_add(&c->event, run, (size_t)(end - run));
+        keep(&c->event, run, (size_t)(end - run));
     t->len = (uint32_t)(c->event.len - t->at);
     understand(c, t);
-    return c->event.err ? WR_ENOMEM : WR_OK;
+    return WR_OK;
 }
 
 /* Event time in ns since 1970, within what ns can hold. */

@@ -91,3 +91,35 @@ Test(row, every_cut_of_a_packed_row_is_refused_or_shorter)
     wr_batch_free(a);
     wr_batch_free(b);
 }
+
+/* Short texts are read as words: every length, amid the row and as its last bytes, leaves what is not its own zero. */
+Test(row, short_texts_of_every_length)
+{
+    static const char text[] = "0123456789abcdefghij";
+    for (size_t n = 0; n <= 16; n++) {
+        for (size_t m = 0; m <= 16; m++) {
+            struct wr_batch *b = new_batch(1), *back = new_batch(1);
+            struct wr_buf packed = {0};
+            uint32_t r = wr_batch_row(b);
+            cr_assert(wr_batch_set_str(b, WR_DNE_DeviceName, r, text, n) && wr_batch_set_str(b, WR_DNE_Protocol, r, text, m));
+            wr_row_pack(b, 0, &packed);
+            char *exact = malloc(packed.len + 1); /* nothing behind it, for who looks */
+            if (packed.len)
+                memcpy(exact, packed.data, packed.len);
+            exact = realloc(exact, packed.len ? packed.len : 1);
+            cr_assert_eq(wr_row_unpack(back, exact, packed.len), WR_OK);
+            const struct wr_str *got[2] = {&back->col[WR_DNE_DeviceName].s[0], &back->col[WR_DNE_Protocol].s[0]};
+            const size_t len[2] = {n, m};
+            for (int k = 0; k < 2; k++) {
+                struct wr_str want = wr_str_borrow(text, len[k]);
+                cr_assert(wr_str_eq(got[k], &want), "%zu and %zu", n, m);
+                if (len[k] <= WR_STR_INLINE)
+                    cr_assert_arr_eq(got[k], &want, sizeof want, "%zu and %zu", n, m);
+            }
+            free(exact);
+            wr_buf_fini(&packed);
+            wr_batch_free(b);
+            wr_batch_free(back);
+        }
+    }
+}

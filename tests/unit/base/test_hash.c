@@ -50,3 +50,24 @@ Test(hash, every_length_is_as_the_algorithm_says)
     for (size_t n = 0; n <= sizeof data; n++)
         cr_expect_eq(wr_hash(&key, data, n), slowly(&key, data, n), "%zu bytes", n);
 }
+
+/* Words that differ little, as tuples do: no more of them share a low part or a whole than chance has it. */
+Test(hash, pairs_of_near_words_spread)
+{
+    enum { N = 65536, SLOTS = 65536, PER_SLOT = 16 };
+    static uint8_t slot[SLOTS];
+    struct wr_pair_key key = wr_pair_key_random();
+    uint32_t same = 0, worst = 0, last = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        uint32_t h = wr_hash_pair(&key, UINT64_C(0x0a00000000000000) | (uint64_t)(i >> 8) << 32 | 0xcb007101, (uint64_t)(i & 255) << 32 | 25);
+        uint8_t n = ++slot[h % SLOTS];
+        worst = n > worst ? n : worst;
+        same += h == last;
+        last = h;
+    }
+    cr_expect_leq(worst, PER_SLOT, "%u of %u in one of %u", worst, N, SLOTS);
+    cr_expect_leq(same, 2);
+    struct wr_pair_key other = wr_pair_key_random();
+    cr_expect_neq((uint64_t)wr_hash_pair(&key, 1, 2) << 32 | wr_hash_pair(&key, 3, 4),
+                  (uint64_t)wr_hash_pair(&other, 1, 2) << 32 | wr_hash_pair(&other, 3, 4), "another key, other hashes");
+}

@@ -1,6 +1,8 @@
 #include "parsers/conn/address.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(address, types_as_defender_names_them)
@@ -92,4 +94,33 @@ Test(address, protocols_by_name_and_number)
     }
     cr_expect_str_eq(wr_protocol_text(6, number), "Tcp");
     cr_expect_str_eq(wr_protocol_text(200, number), "200");
+}
+
+/* Dotted quads and what is nearly one: as the system's own reader takes them. */
+Test(address, v4_as_the_system_reads_it)
+{
+    static const char alphabet[] = "0123456789...  -:";
+    uint32_t state = 11, good = 0;
+    for (uint32_t i = 0; i < 300000; i++) {
+        char text[24];
+        size_t len = 0;
+        state = state * 1664525u + 1013904223u;
+        if (i % 3) {
+            len = (size_t)snprintf(text, sizeof text, "%u.%u.%u.%u", state >> 8 & 255, state >> 16 & 255, state >> 24, i % 300u);
+            if (i % 3 == 2)
+                text[(state >> 9) % len] = alphabet[(state >> 20) % (sizeof alphabet - 1)];
+        } else {
+            len = 7 + (state >> 28) % 9;
+            for (size_t k = 0; k < len; k++, state = state * 1664525u + 1013904223u)
+                text[k] = alphabet[(state >> 20) % 13];
+            text[len] = '\0';
+        }
+        uint8_t addr[16], want[4];
+        bool v6 = true, known = inet_pton(AF_INET, text, want) == 1;
+        bool is = wr_address_parse(text, len, addr, &v6);
+        cr_assert_eq(is && !v6, known, "%s", text);
+        cr_assert(!known || memcmp(addr, want, 4) == 0, "%s", text);
+        good += known;
+    }
+    cr_assert_gt(good, 50000);
 }
