@@ -1,6 +1,7 @@
 #include "base/batch.h"
 
 #include "base/buf.h"
+#include "base/str_short.h"
 
 #include <stdlib.h>
 
@@ -191,38 +192,14 @@ struct rest {
     char *copy;
 };
 
-/* A short string whose value may be read as 12 bytes. */
-static inline struct wr_str short_str(const uint8_t *text, uint32_t len)
-{
-    struct wr_str s = {.len = len};
-    uint64_t head;
-    uint32_t tail;
-    memcpy(&head, text, sizeof head);
-    memcpy(&tail, text + 8, sizeof tail);
-    if (len <= 8)
-        tail = 0;
-    else if (len < 12)
-        tail &= (UINT32_C(1) << (8 * (len - 8))) - 1;
-    if (len < 8)
-        head &= (UINT64_C(1) << (8 * len)) - 1;
-    memcpy(s.inl, &head, sizeof head);
-    memcpy(s.inl + 8, &tail, sizeof tail);
-    return s;
-}
-
-static inline bool little_endian(void)
-{
-    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-}
-
 /* One string of a packed row into row `r`. */
 static inline bool unpack_str(struct wr_batch *b, struct wr_vec *v, uint32_t r, const struct wr_packed_col *f,
                               const uint8_t *end, struct rest *rest)
 {
     wr_vec_set_valid(v, r);
     if (f->len <= WR_STR_INLINE) {
-        v->s[r] = little_endian() && end - f->at >= WR_STR_INLINE ? short_str(f->at, f->len)
-                                                                   : wr_str_borrow((const char *)f->at, f->len);
+        const char *text = (const char *)f->at;
+        v->s[r] = end - f->at >= WR_STR_INLINE ? wr_str_short(text, f->len) : wr_str_borrow(text, f->len);
         return true;
     }
     if (!rest->copy) {

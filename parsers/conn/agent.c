@@ -52,6 +52,7 @@ static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 void wr_agent_foresee(const struct wr_conn *c, uint32_t i)
 {
     wr_who_foresee(c, agent_at(c, i)->called[0].name);
+    wr_index_foresee(&c->by_device, agent_at(c, i)->device);
 }
 
 uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash)
@@ -236,7 +237,7 @@ static bool is_called(const struct wr_conn *c, const struct wr_agent *a, struct 
 enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device)
 {
     struct wr_who name = t->text[WR_TOLD_DEVICE];
-    int64_t when = wr_told_when(c, t);
+    int64_t when = t->when;
     uint32_t i;
     enum wr_err err = get(c, t->addr[0], t->v6, t->agent_hash, &i);
     if (err)

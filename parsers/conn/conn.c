@@ -313,7 +313,7 @@ enum wr_err wr_conn_flows(struct wr_conn *conn, const struct wr_flow *flows, uin
             wr_record_of(conn, &flows[k], &rec[k]);
         wr_table_foresee(conn, rec, some);
         for (uint32_t k = 0; k < some && !err; k++) {
-            err = wr_conn_advance(conn, now_ns);
+            err = now_ns == conn->advanced ? WR_OK : wr_conn_advance(conn, now_ns);
             if (!err && !(flows[k].flags & (WR_FLOW_NAT_EVENT | WR_FLOW_ASIDE)))
                 err = take_record(conn, &rec[k], &flows[k], (struct wr_who){0});
         }

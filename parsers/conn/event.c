@@ -19,9 +19,8 @@ static struct kept kept_of(const struct wr_conn *c, const struct wr_told *t)
 /* Whose event it is, and how far that device's clock is off. */
 static enum wr_err opening_clock(struct wr_conn *c, const struct wr_told *t, struct wr_opening *o)
 {
-    o->opened = wr_told_when(c, t);
     o->skew = wr_clock_skew(c, o->device);
-    o->opened -= o->skew;
+    o->opened = t->when - o->skew;
     return wr_clock_name(c, o->device, t->text[WR_TOLD_DEVICE]);
 }
 
@@ -30,7 +29,7 @@ static enum wr_err add_asked(struct wr_conn *c, const struct wr_told *t, struct 
 {
     if (!c->nanswers || !wr_colset_has(&c->kept, WR_DNE_RemoteUrl) || t->text[WR_TOLD_URL].len)
         return WR_OK;
-    struct wr_who name = wr_answer_find(c, t->addr[0], t->addr[1], t->v6, wr_told_when(c, t));
+    struct wr_who name = wr_answer_find(c, t->addr[0], t->addr[1], t->v6, t->when);
     if (!name.len)
         return WR_OK;
     wr_buf_reset(&c->buf);
@@ -173,9 +172,10 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
     struct kept kept = kept_of(c, t);
     uint32_t i;
     bool ambiguous = false;
-    enum wr_err err = wr_conn_advance(c, now_ns);
+    enum wr_err err = now_ns == c->advanced ? WR_OK : wr_conn_advance(c, now_ns);
     if (err)
         return err;
+    t->when = wr_told_when(c, t);
     c->stats.events++;
     c->seen_event = true;
     if (t->local && (err = wr_agent_heard(c, t, &open->device)))

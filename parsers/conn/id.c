@@ -28,7 +28,7 @@ static bool grow(struct wr_conn *c)
         size *= 2;
     if (size == old.size)
         return true;
-    uint32_t *ring = wr_big_alloc(size * sizeof *ring);
+    uint32_t *ring = wr_big_alloc(size * sizeof *ring, true);
     if (!ring)
         return false;
     memset(ring, 0xff, size * sizeof *ring);
@@ -41,7 +41,7 @@ static bool grow(struct wr_conn *c)
     return true;
 }
 
-bool wr_id_put(struct wr_conn *c, uint32_t r)
+bool wr_id_put_slow(struct wr_conn *c, uint32_t r)
 {
     struct wr_ids *ids = &c->ids;
     if (ids->size < c->rows.n && !grow(c))
@@ -59,14 +59,9 @@ bool wr_id_put(struct wr_conn *c, uint32_t r)
     return true;
 }
 
-void wr_id_del(struct wr_conn *c, uint32_t r)
+void wr_id_del_old(struct wr_conn *c, uint32_t r)
 {
-    uint64_t id = id_of(c, r);
-    uint32_t *place = place_of(&c->ids, id);
-    if (*place == r)
-        *place = WR_NONE;
-    else
-        wr_index_del(&c->ids.old, hash_of(id), r);
+    WR_ASSERT(wr_index_del(&c->ids.old, hash_of(id_of(c, r)), r));
 }
 
 uint32_t wr_id_find(const struct wr_conn *c, uint64_t id)

@@ -5,10 +5,12 @@
 #include <sys/mman.h>
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20, REGION = 2 * HUGE_PAGE, SMALL_BLOCKS = 8192 >> WR_POOL_SHIFT };
+/* From this size on a table's next region is of huge pages: what is never used of them is little beside it. */
+enum { HUGE_FROM = 8 * REGION };
 
-void *wr_big_alloc(size_t size)
+void *wr_big_alloc(size_t size, bool huge)
 {
-    size_t unit = size < HUGE_PAGE ? LINE : HUGE_PAGE;
+    size_t unit = !huge || size < HUGE_PAGE ? LINE : HUGE_PAGE;
     size = (size + unit - 1) / unit * unit;
     void *p = aligned_alloc(unit, size);
     if (p && unit == HUGE_PAGE)
@@ -29,7 +31,7 @@ static uint32_t blocks_together(const struct wr_pool *pool, uint32_t nblocks)
     return nblocks < SMALL_BLOCKS || block_size(pool) > REGION ? 1 : (uint32_t)(REGION / block_size(pool));
 }
 
-static bool pool_grow(struct wr_pool *pool)
+bool wr_pool_grow(struct wr_pool *pool)
 {
     uint32_t n = blocks_together(pool, pool->nblocks);
     if (pool->nblocks > (WR_NONE >> WR_POOL_SHIFT) - n)
@@ -38,7 +40,7 @@ static bool pool_grow(struct wr_pool *pool)
     if (!block)
         return false;
     pool->block = block;
-    char *memory = wr_big_alloc(n * block_size(pool));
+    char *memory = wr_big_alloc(n * block_size(pool), pool->nblocks * block_size(pool) >= HUGE_FROM);
     if (!memory)
         return false;
     for (uint32_t k = 0; k < n; k++)
@@ -48,22 +50,10 @@ static bool pool_grow(struct wr_pool *pool)
 
 uint32_t wr_pool_take(struct wr_pool *pool)
 {
-    uint32_t i = pool->free;
-    if (i != WR_NONE) {
-        memcpy(&pool->free, wr_pool_at(pool, i), sizeof pool->free);
-    } else {
-        if (pool->n == pool->nblocks << WR_POOL_SHIFT && !pool_grow(pool))
-            return WR_NONE;
-        i = pool->n++;
-    }
-    memset(wr_pool_at(pool, i), 0, pool->size);
+    uint32_t i = wr_pool_take_raw(pool);
+    if (i != WR_NONE)
+        memset(wr_pool_at(pool, i), 0, pool->size);
     return i;
-}
-
-void wr_pool_give(struct wr_pool *pool, uint32_t i)
-{
-    memcpy(wr_pool_at(pool, i), &pool->free, sizeof pool->free);
-    pool->free = i;
 }
 
 void wr_pool_fini(struct wr_pool *pool)
@@ -81,7 +71,7 @@ static bool index_grow(struct wr_index *ix)
     uint32_t cap = ix->slot ? (ix->mask + 1) * 2 : WR_INDEX_FIRST;
     if (cap == 0)
         return false;
-    struct wr_slot *slot = wr_big_alloc((size_t)cap * sizeof *slot);
+    struct wr_slot *slot = wr_big_alloc((size_t)cap * sizeof *slot, true);
     if (!slot)
         return false;
     memset(slot, 0xff, (size_t)cap * sizeof *slot);
@@ -129,12 +119,15 @@ void wr_index_set(struct wr_index *index, uint32_t hash, uint32_t item, uint32_t
 
 /* Closes the gap, so that no tombstones pile up: every later item of the run that may move back
  * does. */
-void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)
+bool wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)
 {
     struct wr_slot *slot = index->slot;
     uint32_t mask = index->mask, hole = hash & mask;
-    while (slot[hole].item != item)
+    while (slot[hole].item != item) {
+        if (slot[hole].item == WR_NONE)
+            return false;
         hole = (hole + 1) & mask;
+    }
     index->n--;
     for (uint32_t at = (hole + 1) & mask; slot[at].item != WR_NONE; at = (at + 1) & mask) {
         uint32_t home = slot[at].tag & mask;
@@ -144,6 +137,7 @@ void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item)
         }
     }
     slot[hole].item = WR_NONE;
+    return true;
 }
 
 /* ---- pieces ---- */
@@ -168,10 +162,10 @@ static void *take_large(struct wr_slab *s, size_t len)
     return large->bytes;
 }
 
-static void give_large(struct wr_slab *s, void *piece)
+void wr_slab_give_large(struct wr_slab *slab, void *piece)
 {
     struct wr_slab_large *large = (struct wr_slab_large *)((char *)piece - offsetof(struct wr_slab_large, bytes));
-    *(large->prev ? &large->prev->next : &s->large) = large->next;
+    *(large->prev ? &large->prev->next : &slab->large) = large->next;
     if (large->next)
         large->next->prev = large->prev;
     free(large);
@@ -181,7 +175,7 @@ static void give_large(struct wr_slab *s, void *piece)
 static bool slab_grow(struct wr_slab *s)
 {
     size_t size = s->grown < BLOCK_FIRST ? BLOCK_FIRST : s->grown > REGION ? REGION : s->grown;
-    char *block = wr_big_alloc(size);
+    char *block = wr_big_alloc(size, s->grown >= HUGE_FROM);
     if (!block)
         return false;
     memcpy(block, &s->blocks, sizeof s->blocks);
@@ -192,38 +186,17 @@ static bool slab_grow(struct wr_slab *s)
     return true;
 }
 
-void *wr_slab_take(struct wr_slab *slab, size_t len)
+void *wr_slab_cut(struct wr_slab *slab, size_t len)
 {
-    size_t k = (len + WR_SLAB_STEP - 1) / WR_SLAB_STEP, size;
+    size_t size = wr_slab_size(len) * WR_SLAB_STEP;
     if (len > WR_SLAB_MAX)
         return take_large(slab, len);
-    k += k == 0;
-    size = k * WR_SLAB_STEP;
-    void *piece = slab->free[k];
-    if (piece) {
-        memcpy(&slab->free[k], piece, sizeof slab->free[k]);
-        return piece;
-    }
     if (slab->left < size && !slab_grow(slab))
         return NULL;
-    piece = slab->at;
+    void *piece = slab->at;
     slab->at += size;
     slab->left -= size;
     return piece;
-}
-
-void wr_slab_give(struct wr_slab *slab, void *piece, size_t len)
-{
-    size_t k = (len + WR_SLAB_STEP - 1) / WR_SLAB_STEP;
-    if (!piece)
-        return;
-    if (len > WR_SLAB_MAX) {
-        give_large(slab, piece);
-        return;
-    }
-    k += k == 0;
-    memcpy(piece, &slab->free[k], sizeof slab->free[k]);
-    slab->free[k] = piece;
 }
 
 void wr_slab_fini(struct wr_slab *slab)
@@ -234,5 +207,5 @@ void wr_slab_fini(struct wr_slab *slab)
         free(block);
     }
     while (slab->large)
-        give_large(slab, slab->large->bytes);
+        wr_slab_give_large(slab, slab->large->bytes);
 }

@@ -4,16 +4,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
 /* What the connection table keeps its things in: numbered elements that never move, numbers by hash, pieces of
- * memory. Large ones ask for huge pages: at a million connections every line that is touched is a miss, and with
+ * memory. Large tables ask for huge pages: at a million connections every line that is touched is a miss, and with
  * small pages one of the address, too. */
 #define WR_NONE UINT32_MAX
 
-/* Memory for free(); large ones begin a huge page. NULL when there is none. */
-void *wr_big_alloc(size_t size);
+/* Memory for free(), of whole lines; `huge`: large ones of huge pages. NULL when there is none. */
+void *wr_big_alloc(size_t size, bool huge);
 
 /* Fixed-size elements in blocks; a freed one holds the number of the next free one in its first 4
  * bytes. Sizes of whole cache lines begin one. */
@@ -22,7 +23,7 @@ struct wr_pool {
     uint32_t nblocks, size, n, free;
 };
 uint32_t wr_pool_take(struct wr_pool *pool); /* zeroed; WR_NONE when out of memory */
-void wr_pool_give(struct wr_pool *pool, uint32_t i);
+bool wr_pool_grow(struct wr_pool *pool) WR_MUST_CHECK;
 void wr_pool_fini(struct wr_pool *pool);
 /* Builds that look at everything begin small, so that every test grows what it fills. */
 #if defined WR_CHECKS && WR_CHECKS >= 2
@@ -30,9 +31,37 @@ enum { WR_POOL_SHIFT = 3, WR_INDEX_FIRST = 16 };
 #else
 enum { WR_POOL_SHIFT = 10, WR_INDEX_FIRST = 1024 };
 #endif
+/* The block of element i, and its place there: for who knows the element's type. */
+static inline void *wr_pool_block(const struct wr_pool *pool, uint32_t i)
+{
+    return pool->block[i >> WR_POOL_SHIFT];
+}
+static inline uint32_t wr_pool_place(uint32_t i)
+{
+    return i & ((1u << WR_POOL_SHIFT) - 1);
+}
 static inline void *wr_pool_at(const struct wr_pool *pool, uint32_t i)
 {
-    return pool->block[i >> WR_POOL_SHIFT] + (size_t)(i & ((1u << WR_POOL_SHIFT) - 1)) * pool->size;
+    return pool->block[i >> WR_POOL_SHIFT] + (size_t)wr_pool_place(i) * pool->size;
+}
+
+/* As wr_pool_take(), but what it held before is still there; of a new one nothing is touched. */
+static inline uint32_t wr_pool_take_raw(struct wr_pool *pool)
+{
+    uint32_t i = pool->free;
+    if (i != WR_NONE) {
+        memcpy(&pool->free, wr_pool_at(pool, i), sizeof pool->free);
+        return i;
+    }
+    if (pool->n == pool->nblocks << WR_POOL_SHIFT && !wr_pool_grow(pool))
+        return WR_NONE;
+    return pool->n++;
+}
+
+static inline void wr_pool_give(struct wr_pool *pool, uint32_t i)
+{
+    memcpy(wr_pool_at(pool, i), &pool->free, sizeof pool->free);
+    pool->free = i;
 }
 
 /* Numbers by hash: open addressing, linear, at most 3/4 full; equal hashes are told apart by the
@@ -45,7 +74,8 @@ struct wr_index {
     uint32_t mask, n;
 };
 bool wr_index_put(struct wr_index *index, uint32_t hash, uint32_t item) WR_MUST_CHECK;
-void wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item);
+/* False: it is not in it. */
+bool wr_index_del(struct wr_index *index, uint32_t hash, uint32_t item);
 /* Another item in the place of one that is in it, under the same hash. */
 void wr_index_set(struct wr_index *index, uint32_t hash, uint32_t item, uint32_t to);
 /* Is this item in it, under this hash? Looks at nothing but the index. */
@@ -69,9 +99,9 @@ static inline void wr_index_foresee(const struct wr_index *index, uint32_t hash)
         __builtin_prefetch(&index->slot[hash & index->mask]);
 }
 
-/* Pieces of memory by size, in steps of 16 bytes, cut from large blocks; a piece that is given back is used again for its size
+/* Pieces of memory by size, in steps of 8 bytes, cut from large blocks; a piece that is given back is used again for its size
  * only. Those over WR_SLAB_MAX are malloc's. */
-enum { WR_SLAB_STEP = 16, WR_SLAB_MAX = 1024 };
+enum { WR_SLAB_STEP = 8, WR_SLAB_MAX = 1024 };
 struct wr_slab_large;
 struct wr_slab {
     void *free[WR_SLAB_MAX / WR_SLAB_STEP + 1];
@@ -80,8 +110,36 @@ struct wr_slab {
     size_t left, grown;
     struct wr_slab_large *large;
 };
-void *wr_slab_take(struct wr_slab *slab, size_t len); /* NULL when out of memory */
-void wr_slab_give(struct wr_slab *slab, void *piece, size_t len); /* `len` as it was taken; NULL is none */
+void *wr_slab_cut(struct wr_slab *slab, size_t len);
+void wr_slab_give_large(struct wr_slab *slab, void *piece);
 void wr_slab_fini(struct wr_slab *slab);
+
+static inline size_t wr_slab_size(size_t len)
+{
+    return len ? (len + WR_SLAB_STEP - 1) / WR_SLAB_STEP : 1;
+}
+
+/* NULL when out of memory. */
+static inline void *wr_slab_take(struct wr_slab *slab, size_t len)
+{
+    void *piece = len <= WR_SLAB_MAX ? slab->free[wr_slab_size(len)] : NULL;
+    if (!piece)
+        return wr_slab_cut(slab, len);
+    memcpy(&slab->free[wr_slab_size(len)], piece, sizeof piece);
+    return piece;
+}
+
+/* `len` as it was taken; NULL is none. */
+static inline void wr_slab_give(struct wr_slab *slab, void *piece, size_t len)
+{
+    if (!piece)
+        return;
+    if (len > WR_SLAB_MAX) {
+        wr_slab_give_large(slab, piece);
+        return;
+    }
+    memcpy(piece, &slab->free[wr_slab_size(len)], sizeof piece);
+    slab->free[wr_slab_size(len)] = piece;
+}
 
 #endif

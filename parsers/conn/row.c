@@ -9,8 +9,6 @@
 enum { PORT_WELL_KNOWN = 1024 };
 #define MILLISECOND INT64_C(1000000)
 
-static const char *const action_names[] = {"ConnectionSuccess", "ConnectionFailed", "ConnectionAttempt"};
-
 const char *wr_why_text(uint8_t why)
 {
     static const char *const names[WR_NWHY] = {"event", "record", "syn", "time", "port", "first"};
@@ -102,14 +100,17 @@ uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t
 
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
 {
-    uint32_t r = wr_pool_take(&c->rows);
+    uint32_t r = wr_pool_take_raw(&c->rows);
     if (r == WR_NONE)
         return WR_ENOMEM;
     struct wr_crow *row = wr_crow_at(c, r);
-    row->id = c->next_id;
-    row->name[0] = row->name[1] = WR_NONE;
-    row->entry = row->next = row->due_next = WR_NONE;
-    row->reported[0] = row->reported[1] = row->emitted[0] = row->emitted[1] = -1;
+    *row = (struct wr_crow){.id = c->next_id,
+                            .name = {WR_NONE, WR_NONE},
+                            .reported = {-1, -1},
+                            .emitted = {-1, -1},
+                            .entry = WR_NONE,
+                            .next = WR_NONE,
+                            .due_next = WR_NONE};
     if (!wr_id_put(c, r)) {
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
@@ -156,16 +157,6 @@ void wr_row_free(struct wr_conn *c, uint32_t r)
     wr_id_del(c, r);
     wr_slab_give(&c->pieces, row->packed, row->len);
     wr_pool_give(&c->rows, r);
-}
-
-void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
-{
-    struct wr_crow *row = wr_crow_at(c, r);
-    struct wr_list *l = &c->due[row->table];
-    row->state = state;
-    row->due_next = WR_NONE;
-    *(l->tail == WR_NONE ? &l->head : &wr_crow_at(c, l->tail)->due_next) = r;
-    l->tail = r;
 }
 
 static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
@@ -338,98 +329,13 @@ void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
     }
 }
 
-static bool set_text(struct wr_batch *b, uint16_t col, uint32_t r, const char *text)
-{
-    return wr_batch_set_str(b, col, r, text, strlen(text));
-}
-
-/* The columns of a flow-only row. The local side is the initiator. Where no record names the device its address
- * stands for it, so that rules that group by DeviceName keep hosts apart. */
-static bool fill_flow_row(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b,
-                          uint32_t r)
-{
-    const struct wr_conn_key *key = &wr_entry_at(c, row->entry)->key;
-    uint8_t local = row->side, remote = !row->side;
-    struct wr_who name = wr_who_at(c, row->name[0]), asked = wr_who_at(c, row->name[1]);
-    char local_ip[WR_ADDRESS_TEXT], remote_ip[WR_ADDRESS_TEXT], number[8];
-    wr_address_text(key->addr[local], key->v6, local_ip);
-    wr_address_text(key->addr[remote], key->v6, remote_ip);
-    wr_batch_set_i64(b, WR_DNE_Timestamp, r, row->ticks);
-    if (!wr_is_icmp(key->proto)) {
-        wr_batch_set_i64(b, WR_DNE_LocalPort, r, key->port[local]);
-        wr_batch_set_i64(b, WR_DNE_RemotePort, r, key->port[remote]);
-    }
-    wr_batch_set_i64(b, WR_DNE_EventCount, r, 1);
-    return set_text(b, WR_DNE_ActionType, r, action_names[row->action]) &&
-           (name.len ? wr_batch_set_str(b, WR_DNE_DeviceName, r, (const char *)name.at, name.len)
-                     : set_text(b, WR_DNE_DeviceName, r, local_ip)) &&
-           (!asked.len || wr_batch_set_str(b, WR_DNE_RemoteUrl, r, (const char *)asked.at, asked.len)) &&
-           set_text(b, WR_DNE_LocalIP, r, local_ip) && set_text(b, WR_DNE_RemoteIP, r, remote_ip) &&
-           set_text(b, WR_DNE_LocalIPType, r, wr_address_type(key->addr[local], key->v6)) &&
-           set_text(b, WR_DNE_RemoteIPType, r, wr_address_type(key->addr[remote], key->v6)) &&
-           set_text(b, WR_DNE_Protocol, r, wr_protocol_text(key->proto, number)) &&
-           set_text(b, WR_DNE_Type, r,
-                    row->table == WR_DUE_ORPHANS ? "FlowOrphans" : "DeviceNetworkEvents") &&
-           wr_who_fill(c, wr_entry_at(c, row->entry), local, b, r);
-}
-
-/* How far the row is to be trusted. */
-static bool fill_marks(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *b, uint32_t r)
-{
-    wr_batch_set_i64(b, WR_DNE_BytesEstimated, r, wr_count_estimated(c, wr_entry_at(c, row->entry)));
-    return set_text(b, WR_DNE_MatchQuality, r, wr_quality_text(wr_row_quality(c, row))) &&
-           set_text(b, WR_DNE_DirectionSource, r, wr_why_text(row->why));
-}
-
-/* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
-static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
-{
-    if (row->table == WR_DUE_SESSIONS && !row->packed)
-        return wr_session_render(c, row, out);
-    if (row->packed) {
-        enum wr_err err = wr_row_unpack(out, row->packed, row->len);
-        if (err || row->state == WR_ROW_IMAGE)
-            return err;
-        if (row->action == WR_ACTION_RAISED &&
-            !set_text(out, WR_DNE_ActionType, out->nrows - 1, action_names[WR_ACTION_SUCCESS])) {
-            wr_batch_unrow(out);
-            return WR_ENOMEM;
-        }
-    } else {
-        uint32_t r = wr_batch_row(out);
-        if (!fill_flow_row(c, row, out, r)) {
-            wr_batch_unrow(out);
-            return WR_ENOMEM;
-        }
-    }
-    static const uint16_t now_col[2] = {WR_DNE_SentBytes, WR_DNE_ReceivedBytes};
-    static const uint16_t prev_col[2] = {WR_DNE__PrevSentBytes, WR_DNE__PrevReceivedBytes};
-    uint32_t r = out->nrows - 1;
-    bool amend = row->state == WR_ROW_DUE_AMEND;
-    int64_t bytes[2];
-    wr_row_bytes(c, row, bytes);
-    if (row->entry != WR_NONE && !fill_marks(c, row, out, r)) {
-        wr_batch_unrow(out);
-        return WR_ENOMEM;
-    }
-    wr_batch_set_i64(out, WR_DNE__RowId, r, (int64_t)row->id);
-    wr_batch_set_i64(out, WR_DNE__Amend, r, amend);
-    for (int d = 0; d < 2; d++) {
-        if (bytes[d] >= 0)
-            wr_batch_set_i64(out, now_col[d], r, bytes[d]);
-        if (amend && row->emitted[d] >= 0)
-            wr_batch_set_i64(out, prev_col[d], r, row->emitted[d]);
-    }
-    return WR_OK;
-}
-
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
     struct wr_batch *scratch = wr_row_scratch(c, row->table);
     if (!wr_batch_reset(scratch))
         return WR_ENOMEM;
-    enum wr_err err = render(c, row, scratch);
+    enum wr_err err = wr_row_render(c, row, scratch);
     if (err)
         return err;
     wr_buf_reset(&c->buf);
@@ -448,50 +354,4 @@ enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
     row->state = WR_ROW_IMAGE;
     row->entry = row->next = WR_NONE;
     return WR_OK;
-}
-
-/* After rules have taken a row: what they know from now on. */
-static void settle(struct wr_conn *c, uint32_t r)
-{
-    struct wr_crow *row = wr_crow_at(c, r);
-    if (row->state == WR_ROW_IMAGE) {
-        wr_row_free(c, r);
-        return;
-    }
-    c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
-    c->stats.amends += row->state == WR_ROW_DUE_AMEND;
-    if (row->table == WR_DUE_SESSIONS)
-        wr_session_told(c, row);
-    else
-        wr_row_bytes(c, row, row->emitted);
-    row->told_quality = row->entry == WR_NONE ? WR_MATCH_NONE : wr_row_quality(c, row);
-    row->state = WR_ROW_OUT;
-    if (row->entry == WR_NONE)
-        wr_row_free(c, r);
-}
-
-const enum wr_table wr_conn_tables[WR_CONN_TABLES] = {
-    WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,     WR_TABLE_ASIM_NETWORK_SESSION_LOGS,
-    WR_TABLE_UNMANAGED_DEVICE,      WR_TABLE_HIDDEN_CONNECTION, WR_TABLE_AGENT_SILENT};
-
-uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out)
-{
-    static const uint8_t due[WR_NTABLES] = {[WR_TABLE_FLOW_ORPHANS] = WR_DUE_ORPHANS,
-                                            [WR_TABLE_ASIM_NETWORK_SESSION_LOGS] = WR_DUE_SESSIONS,
-                                            [WR_TABLE_UNMANAGED_DEVICE] = WR_DUE_UNMANAGED,
-                                            [WR_TABLE_HIDDEN_CONNECTION] = WR_DUE_HIDDEN,
-                                            [WR_TABLE_AGENT_SILENT] = WR_DUE_SILENT};
-    struct wr_list *l = &conn->due[due[table]]; /* 0 of all others is DeviceNetworkEvents */
-    uint32_t n = 0;
-    while (out->nrows < out->cap && l->head != WR_NONE) {
-        uint32_t r = l->head, next = wr_crow_at(conn, r)->due_next;
-        if (render(conn, wr_crow_at(conn, r), out))
-            break;
-        l->head = next;
-        if (next == WR_NONE)
-            l->tail = WR_NONE;
-        settle(conn, r);
-        n++;
-    }
-    return n;
 }

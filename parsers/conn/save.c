@@ -225,7 +225,9 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
     if (i == WR_NONE)
         return WR_ENOMEM;
     struct wr_entry *e = wr_entry_at(c, i);
-    enum wr_err err = load_fields(c, rd, e, &wr_wait_at(c, i)->due);
+    int64_t due = 0;
+    enum wr_err err = load_fields(c, rd, e, &due);
+    *wr_wait_at(c, i) = (struct wr_wait){.due = due};
     if (!err)
         err = load_counters(c, rd, e);
     if (!err)
@@ -357,7 +359,7 @@ void wr_conn_save(const struct wr_conn *conn, struct wr_buf *out)
         if (e->lru == WR_LRU_NOT)
             continue;
         number[i] = next++;
-        put_entry(out, conn, e, wr_wait_at(conn, i)->due);
+        put_entry(out, conn, e, e->wait == WR_WAIT_NOT ? 0 : wr_wait_at(conn, i)->due);
     }
     put_lists(out, conn, number);
     wr_nats_save(conn, out);

@@ -71,6 +71,9 @@ void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint
     for (uint32_t k = 0; k < n; k++)
         if (item[k] != WR_NONE)
             wr_table_prefetch(c, wr_entry_at(c, item[k]));
+    for (uint32_t k = 0; k < n; k++)
+        if (item[k] != WR_NONE && wr_entry_at(c, item[k])->rows != WR_NONE)
+            wr_index_foresee(&c->by_device, wr_crow_at(c, wr_entry_at(c, item[k])->rows)->device);
 }
 
 void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list)
@@ -101,11 +104,16 @@ static bool is_explained(const struct wr_conn *c, const struct wr_entry *e)
     return false;
 }
 
+static uint8_t lru_of(const struct wr_conn *c, const struct wr_entry *e)
+{
+    bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
+    return open ? WR_LRU_SLOW : is_explained(c, e) ? WR_LRU_DONE : WR_LRU_QUICK;
+}
+
 void wr_table_touch(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    bool open = e->key.proto == WR_TCP && !(e->flags & WR_CONN_CLOSED);
-    uint8_t list = open ? WR_LRU_SLOW : is_explained(c, e) ? WR_LRU_DONE : WR_LRU_QUICK;
+    uint8_t list = lru_of(c, e);
     e->touched = c->now;
     if (e->lru == list && c->lru[list].tail == i)
         return;
@@ -141,11 +149,10 @@ static void unchain(struct wr_conn *c, uint32_t i)
     if (e->unchained)
         return;
     uint32_t hash = e->hash;
-    if (wr_index_has(&c->by_key, hash, i)) { /* the chain's head */
-        if (e->older != WR_NONE)
-            wr_index_set(&c->by_key, hash, i, e->older);
-        else
-            wr_index_del(&c->by_key, hash, i);
+    if (e->older == WR_NONE && wr_index_del(&c->by_key, hash, i)) { /* all of its chain, as nearly every entry is */
+        ;
+    } else if (wr_index_has(&c->by_key, hash, i)) { /* the chain's head */
+        wr_index_set(&c->by_key, hash, i, e->older);
     } else {
         uint32_t at = wr_table_newest_of(c, &e->key, hash);
         while (wr_entry_at(c, at)->older != i)
@@ -301,10 +308,10 @@ enum wr_err wr_table_rekey(struct wr_conn *c, uint32_t i, const struct wr_conn_k
     return wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
 }
 
-_Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_crow) +
-                       2 * sizeof(struct wr_slot) * 8 / 3 <=
+_Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_link) + sizeof(struct wr_wait) + sizeof(struct wr_crow) +
+                       sizeof(struct wr_slot) * 8 / 3 + 2 * sizeof *((struct wr_ids *)0)->ring <=
                    WR_CONN_BYTES,
-               "an index is at least 3/8 full once it has grown");
+               "an index is at least 3/8 full once it has grown, the ring of ids half");
 _Static_assert(sizeof(struct wr_point) <= 64 && sizeof(struct wr_total) <= 48, "as conn.h says");
 
 static enum wr_err evict(struct wr_conn *c)
@@ -327,18 +334,20 @@ static enum wr_err evict(struct wr_conn *c)
     return wr_table_drop(c, oldest);
 }
 
-/* Links and waits grow with the entries. */
+/* Links and waits grow with the entries. Few entries wait: nothing of theirs is touched before. */
 uint32_t wr_table_take(struct wr_conn *c)
 {
-    uint32_t i = wr_pool_take(&c->entries);
+    uint32_t i = wr_pool_take_raw(&c->entries);
     if (i == WR_NONE)
         return WR_NONE;
-    struct wr_entry *e = wr_entry_at(c, i);
-    e->point.next = e->point.total = e->older = e->rows = e->who = WR_NONE;
-    e->wait = WR_WAIT_NOT;
-    e->lru = WR_LRU_NOT;
+    *wr_entry_at(c, i) = (struct wr_entry){.older = WR_NONE,
+                                           .rows = WR_NONE,
+                                           .who = WR_NONE,
+                                           .lru = WR_LRU_NOT,
+                                           .wait = WR_WAIT_NOT,
+                                           .point = {.next = WR_NONE, .total = WR_NONE}};
     bool ok = c->links.n >= c->entries.n || wr_pool_take(&c->links) != WR_NONE;
-    if (ok && (c->waits.n >= c->entries.n || wr_pool_take(&c->waits) != WR_NONE))
+    if (ok && (c->waits.n >= c->entries.n || wr_pool_take_raw(&c->waits) != WR_NONE))
         return i;
     wr_pool_give(&c->entries, i);
     return WR_NONE;
@@ -366,8 +375,8 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint3
         wr_pool_give(&c->entries, i);
         return WR_ENOMEM;
     }
-    wr_table_enlist_lru(c, i, WR_LRU_QUICK);
-    wr_table_touch(c, i);
+    e->touched = c->now;
+    wr_table_enlist_lru(c, i, lru_of(c, e));
     c->stats.live++;
     c->stats.connections++;
     *ret_i = i;
@@ -376,6 +385,8 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint3
 
 void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e)
 {
+    if (e->point.total == WR_NONE && e->point.next == WR_NONE)
+        return;
     if (e->point.total != WR_NONE)
         wr_pool_give(&c->totals, e->point.total);
     for (uint32_t p = e->point.next; p != WR_NONE;) {
@@ -389,19 +400,22 @@ void wr_table_free_counters(struct wr_conn *c, struct wr_entry *e)
     e->point.next = e->point.total = WR_NONE;
 }
 
-/* Who goes next, and the one after: entries that nobody has touched for longest are in no cache. */
+/* Who goes next, and the two after: entries that nobody has touched for longest are in no cache. What is read here was asked
+ * for when those before it went. */
 static void foresee_oldest(const struct wr_conn *c, uint8_t list)
 {
     uint32_t i = c->lru[list].head;
     if (i == WR_NONE)
         return;
-    const struct wr_entry *e = wr_entry_at(c, i); /* asked for when the one before it went */
-    __builtin_prefetch(&c->by_key.slot[e->hash & c->by_key.mask]);
-    if (e->rows != WR_NONE)
-        wr_foresee_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
-    uint32_t next = wr_link_at(c, i)->next;
-    if (next != WR_NONE)
-        wr_foresee_bytes(wr_entry_at(c, next), sizeof *e);
+    if (wr_entry_at(c, i)->rows != WR_NONE)
+        __builtin_prefetch(wr_crow_at(c, wr_entry_at(c, i)->rows)->packed, 1);
+    if ((i = wr_link_at(c, i)->next) == WR_NONE)
+        return;
+    wr_index_foresee(&c->by_key, wr_entry_at(c, i)->hash);
+    if (wr_entry_at(c, i)->rows != WR_NONE)
+        wr_foresee_bytes(wr_crow_at(c, wr_entry_at(c, i)->rows), sizeof(struct wr_crow));
+    if ((i = wr_link_at(c, i)->next) != WR_NONE)
+        wr_foresee_bytes(wr_entry_at(c, i), sizeof(struct wr_entry));
 }
 
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)

@@ -55,11 +55,11 @@ static inline bool wr_is_icmp(uint8_t proto)
 
 static inline struct wr_entry *wr_entry_at(const struct wr_conn *c, uint32_t i)
 {
-    return wr_pool_at(&c->entries, i);
+    return (struct wr_entry *)wr_pool_block(&c->entries, i) + wr_pool_place(i);
 }
 static inline struct wr_crow *wr_crow_at(const struct wr_conn *c, uint32_t i)
 {
-    return wr_pool_at(&c->rows, i);
+    return (struct wr_crow *)wr_pool_block(&c->rows, i) + wr_pool_place(i);
 }
 static inline struct wr_point *wr_point_at(const struct wr_conn *c, uint32_t i)
 {
@@ -67,7 +67,7 @@ static inline struct wr_point *wr_point_at(const struct wr_conn *c, uint32_t i)
 }
 static inline struct wr_link *wr_link_at(const struct wr_conn *c, uint32_t i)
 {
-    return wr_pool_at(&c->links, i);
+    return (struct wr_link *)wr_pool_block(&c->links, i) + wr_pool_place(i);
 }
 static inline struct wr_wait *wr_wait_at(const struct wr_conn *c, uint32_t i)
 {
@@ -193,6 +193,7 @@ enum wr_err wr_join_clock(struct wr_conn *c, uint32_t i, uint32_t device, int64_
 /* An entry of flows without rows has another key: it may be one with an entry there. Returns the one that stays. */
 enum wr_err wr_join_move(struct wr_conn *c, uint32_t i, const struct wr_conn_key *key, bool swap, uint32_t *ret_i);
 
+enum { WR_COL_TEXT = 0x10 }; /* of conn->column */
 /* told.c: what an event says; texts are borrowed from it */
 enum {
     WR_TOLD_DEVICE,
@@ -222,11 +223,17 @@ struct wr_told {
     bool local, v6, capped; /* addr[0] is known; the sensor tells of some connections only */
     uint8_t addr[2][16];    /* local, remote (when it opens) */
     uint32_t agent_hash;    /* of addr[0] */
+    int64_t when;           /* its time, by its device's clock; set when its turn has come */
     size_t at;              /* in c->event: the columns that stay, packed */
     uint32_t len;
     struct wr_opening open;
 };
 void wr_told_init(struct wr_conn *c); /* once what is kept is known */
+/* A column of DeviceNetworkEvents that holds texts. */
+static inline bool wr_told_is_text(const struct wr_conn *c, uint16_t col)
+{
+    return c->column[col] & WR_COL_TEXT;
+}
 enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_told *ret_t);
 enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed, struct wr_told *ret_t);
 /* The event's time, by its device's clock; now where it has none. */
@@ -253,9 +260,19 @@ const char *wr_quality_text(uint8_t quality);
 const char *wr_why_text(uint8_t why);
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
-void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state);
+static inline void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
+{
+    struct wr_crow *row = wr_crow_at(c, r);
+    struct wr_list *l = &c->due[row->table];
+    row->state = state;
+    row->due_next = WR_NONE;
+    *(l->tail == WR_NONE ? &l->head : &wr_crow_at(c, l->tail)->due_next) = r;
+    l->tail = r;
+}
 /* The row of a packed event, at the head of the entry's list; of none for WR_NONE. Copies `bytes`. */
 enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r);
+/* render.c: appends the row as rules are to see it now. */
+enum wr_err wr_row_render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out);
 /* The wait of an entry has ended: its row is decided by what is there. */
 enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i);
 /* The flow-only row of an entry that no event explains. */
@@ -275,8 +292,25 @@ void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t re
 uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator);
 
 /* id.c: rows by id */
-bool wr_id_put(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;
-void wr_id_del(struct wr_conn *c, uint32_t r);
+bool wr_id_put_slow(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;
+void wr_id_del_old(struct wr_conn *c, uint32_t r);
+static inline bool wr_id_put(struct wr_conn *c, uint32_t r)
+{
+    struct wr_ids *ids = &c->ids;
+    uint64_t at = wr_crow_at(c, r)->id & (ids->size - 1);
+    if (ids->size < c->rows.n || ids->ring[at] != WR_NONE)
+        return wr_id_put_slow(c, r);
+    ids->ring[at] = r;
+    return true;
+}
+static inline void wr_id_del(struct wr_conn *c, uint32_t r)
+{
+    uint32_t *place = &c->ids.ring[wr_crow_at(c, r)->id & (c->ids.size - 1)];
+    if (*place == r)
+        *place = WR_NONE;
+    else
+        wr_id_del_old(c, r);
+}
 uint32_t wr_id_find(const struct wr_conn *c, uint64_t id); /* WR_NONE: there is none */
 
 /* session.c: the row of ASimNetworkSessionLogs. What it says of an end comes from the events that stand after it in its

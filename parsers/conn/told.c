@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* What a column is for: bits of conn->column. */
-enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, STRING = 0x10, STORED = 0x08, WHICH = 0x07 };
+enum { KEEP = 0x80, TEXT = 0x40, NUMBER = 0x20, STRING = WR_COL_TEXT, STORED = 0x08, WHICH = 0x07 };
 _Static_assert(WR_TOLD_TEXTS <= WHICH + 1 && WR_TOLD_NUMBERS <= WHICH + 1, "their numbers fit");
 
 static const uint16_t texts[WR_TOLD_TEXTS] = {WR_DNE_DeviceName, WR_DNE_ActionType,
