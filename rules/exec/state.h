@@ -451,7 +451,10 @@ enum wr_err wr_stateless_rows(struct wr_stream *s, const struct wr_batch *b, str
 bool wr_op_multiplies(const struct wr_op *op);
 /* An operator of the prefix that does not multiply. */
 enum wr_err wr_stream_apply(struct wr_stream *s, const struct wr_op *op, struct wr_chunk *chunk);
-/* stream.c: the row's place in time; false when it is in no window any more. */
+/* times.c: times and numbers of the rows whose keys and states were read, to their places from 0 on. */
+#define WR_GONE INT64_MIN /* the time of a row that is in no window any more */
+void wr_read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel);
+/* The row's place in time; false when it is in no window any more. */
 bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts);
 /* Its number; 0: it has none. In two legs of a union the same row has two. */
 uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t row);

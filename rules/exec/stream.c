@@ -111,88 +111,6 @@ static inline bool is_amend(const struct wr_stream *s, const struct wr_batch *b,
     return v && v->i && wr_vec_valid(v, row) && v->i[row];
 }
 
-/* The row's place in time; false when it is in no window any more. */
-static inline bool row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
-{
-    *ret_ts = s->now;
-    if (s->plan->time_col == WR_NO_COL)
-        return true;
-    const struct wr_vec *v = &b->col[s->plan->time_col];
-    if (!v->i || !wr_vec_valid(v, row)) {
-        s->stats.late += s->window != 0; /* `null > ago(..)` is not true */
-        return s->window == 0;
-    }
-    *ret_ts = v->i[row] < 0 ? 0 : v->i[row]; /* before the calendar */
-    if (s->window && *ret_ts <= edge(s, s->now)) {
-        s->stats.late++;
-        return false;
-    }
-    if (*ret_ts > s->now + FUTURE_MAX) {
-        s->stats.future++; /* would keep its group alive for as long as a clock is wrong */
-        *ret_ts = s->now + FUTURE_MAX;
-    }
-    return true;
-}
-
-#define GONE INT64_MIN /* the time of a row that is in no window any more */
-
-static inline uint64_t rowid_of(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
-{
-    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->row_id] : NULL;
-    uint64_t id = v && v->i && wr_vec_valid(v, row) ? (uint64_t)v->i[row] : 0;
-    return id ? id ^ (uint64_t)(s->leg - s->legs) << ROW_LEG_SHIFT : 0;
-}
-
-bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
-{
-    return row_time(s, b, row, ret_ts);
-}
-
-uint64_t wr_row_id(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
-{
-    return rowid_of(s, b, row);
-}
-
-/* Times of rows whose column has one for each; false: some are not as they come. */
-static bool read_plain_times(struct wr_stream *s, const int64_t *ticks, const struct wr_sel *sel)
-{
-    int64_t high = s->now + FUTURE_MAX, low = s->window && edge(s, s->now) > 0 ? edge(s, s->now) : 0;
-    uint32_t each = s->raw_words, n = sel->n;
-    const uint16_t *row = sel->row;
-    uint64_t *to = s->block;
-    bool odd = false;
-    for (uint32_t k = 0; k < n; k++, to += each) {
-        int64_t ts = ticks[row[k]];
-        odd |= (ts <= low) | (ts > high);
-        to[0] = (uint64_t)ts;
-    }
-    return !odd;
-}
-
-/* Times and numbers of the rows whose keys and states are read. */
-static void read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel)
-{
-    const struct wr_vec *time = s->plan->time_col == WR_NO_COL ? NULL : &b->col[s->plan->time_col];
-    uint32_t each = s->raw_words, n = sel->n;
-    if (!(time && time->i && wr_vec_full(time, sel) && read_plain_times(s, time->i, sel)))
-        for (uint32_t k = 0; k < n; k++) {
-            int64_t ts;
-            s->block[(size_t)k * each] = (uint64_t)(row_time(s, b, sel->row[k], &ts) ? ts : GONE);
-        }
-    const struct wr_vec *id = s->leg->amends ? &b->col[s->leg->amends->row_id] : NULL;
-    uint64_t *to = s->block + 1, leg = (uint64_t)(s->leg - s->legs) << ROW_LEG_SHIFT;
-    if (s->raw_slots > 1 && id && id->i && wr_vec_full(id, sel))
-        for (uint32_t k = 0; k < n; k++, to += each) {
-            uint64_t v = (uint64_t)id->i[sel->row[k]];
-            *to = v ? v ^ leg : 0;
-        }
-    else if (s->raw_slots > 1)
-        for (uint32_t k = 0; k < n; k++, to += each)
-            *to = rowid_of(s, b, sel->row[k]);
-    if (!s->epoch && n)
-        s->epoch = s->now;
-}
-
 /* The row into the set of aggregate `a`. */
 static enum wr_err add_value(struct wr_stream *s, uint32_t a, struct wr_dset *set, const struct view *v, uint32_t row,
                              int64_t ts)
@@ -238,7 +156,7 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
 {
     const uint64_t *words = row_at(s, at);
     int64_t ts = (int64_t)words[0];
-    if (ts == GONE)
+    if (ts == WR_GONE)
         return WR_OK;
     enum wr_err err = s->bytes > s->opts.memory_bytes ? wr_groups_make_room(s) : WR_OK;
     if (err)
@@ -307,12 +225,12 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
         return WR_OK;
     if (!read_rows(s, new->in[row] ? new : old, &one, 0))
         return WR_ENOMEM;
-    read_times(s, b, &one);
+    wr_read_times(s, b, &one);
     if (!old->in[row])
         return insert(s, new, 0, row, NULL);
     if (!read_rows(s, old, &one, 1))
         return WR_ENOMEM;
-    struct group *g = (int64_t)row_at(s, 0)[0] == GONE ? NULL : wr_group_find(s, 1, NULL);
+    struct group *g = (int64_t)row_at(s, 0)[0] == WR_GONE ? NULL : wr_group_find(s, 1, NULL);
     return g ? amend_group(s, g, b, new, row) : WR_OK;
 }
 
@@ -322,7 +240,7 @@ static inline bool insert_quickly(struct wr_stream *s, uint32_t at, uint32_t *pl
 {
     struct group *g = group_at(s, *place);
     const uint64_t *words = row_at(s, at);
-    if (!*place || (int64_t)words[0] == GONE)
+    if (!*place || (int64_t)words[0] == WR_GONE)
         return false;
     if (!group_is(g, s->keys->hash[at], s->keys->data + s->keys->at[at], s->keys->len[at]) || group_oldest(s, g) <= bound ||
         group_rows(g) + 1 >= s->least_rows)
@@ -345,7 +263,7 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
     uint32_t *place[WR_KEY_BLOCK], n = sel->n, moved = s->moved, quick = 0;
     bool plain = !s->sets_by_row && !s->sums;
     int64_t bound = edge(s, s->now);
-    read_times(s, b, sel);
+    wr_read_times(s, b, sel);
     for (int32_t from = -2 * WR_STEP; from < (int32_t)n && !err; from += WR_STEP) {
         if (s->moved != moved)
             memset(place, 0, sizeof place);
