@@ -522,7 +522,7 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
                   uint32_t row)
 {
     const struct wr_agg_place *p = &layout->agg[a];
-    const union wr_slot *s = slots + p->first;
+    const union wr_slot *s = slots ? slots + p->first : NULL; /* counts and sets have none */
     if (p->best) {
         wr_best_final(ev, layout, a, set, out, row);
         return;
