@@ -294,9 +294,10 @@ static void raise_request(struct wr_conn *c, struct wr_crow *row)
 
 enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
 {
-    bool held = false;
+    bool held = false, session = false;
     for (uint32_t r = wr_entry_at(c, i)->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
         struct wr_crow *row = wr_crow_at(c, r);
+        session |= row->table == WR_DUE_SESSIONS; /* of the other end's event */
         if (row->state != WR_ROW_HELD)
             continue;
         held = true;
@@ -306,7 +307,7 @@ enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
         else
             wr_row_due(c, r, WR_ROW_DUE_INSERT);
     }
-    return held ? wr_session_add(c, i) : WR_OK;
+    return held && !session ? wr_session_add(c, i) : WR_OK;
 }
 
 static bool is_changed(const struct wr_conn *c, const struct wr_crow *row)

@@ -287,6 +287,22 @@ Test(session, two_endpoints_on_one_connection_are_one_session)
     }
 }
 
+Test(session, a_request_of_the_other_end_makes_no_second_session)
+{
+    struct event request = {"ConnectionRequest", "203.0.113.1", "10.0.0.1", "postfix", 25, 40000, 30, 0};
+    struct kit k;
+    struct book *b = book_new((struct wr_conn_opts){.expect_endpoint = true}, &k);
+    kit_event(&k, opened(0, "swaks"), 10);
+    kit_event(&k, request, 40);
+    kit_flow(&k, biflow(0, 2000, ALL, 1000, 300));
+    kit_flush(&k);
+    read_book(b);
+    cr_assert_eq(b->n, 1);
+    cr_expect_eq(k.n, 2, "each endpoint has its own row of DeviceNetworkEvents");
+    cr_expect_eq(b->at[0].bytes[2], 1300);
+    book_free(b, &k);
+}
+
 Test(session, denied_and_failed_and_unanswered)
 {
     struct kit k;
