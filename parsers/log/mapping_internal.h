@@ -151,9 +151,20 @@ struct wr_fields {
 };
 const struct map_slot *wr_map_path_find(const struct wr_mappings *m, const char *path, size_t len);
 uint32_t wr_map_path_hash(const char *path, size_t len);
-/* The value of a field; NULL when there is none, or one of the words that sources write for that. */
+/* The value, written as text, is this text. */
 bool wr_map_same(const struct wr_json_val *v, const struct map_text *t);
+/* The value of a field; NULL when there is none, or one of the words that sources write for that. */
 const struct wr_json_val *wr_map_value(struct wr_fields *f, uint16_t field);
+
+/* The field's mark, when it has a value that stands in the record; 0: it has none, or one from elsewhere. */
+uint32_t wr_map_mark(const struct wr_fields *f, uint16_t field);
+/* Fields of elsewhere come to those of the record: these are noted before. */
+void wr_map_more_fields(struct wr_fields *f);
+/* The mapping says that the record's other end began the connection. */
+bool wr_map_swapped(const struct map_one *one, struct wr_fields *f);
+
+/* mapping_row.c: the event of a record that the mapping takes. WR_MAP_MISSING: a column that it must have is not there. */
+enum wr_map wr_map_row(const struct map_one *one, struct wr_fields *f, struct map_needed *needed, struct wr_event *ev);
 
 /* transform.c: a value, cut and changed as the pick says, into the event. */
 void wr_map_fill(const struct map_pick *p, struct wr_fields *f, struct wr_event *ev);
