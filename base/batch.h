@@ -117,26 +117,36 @@ static inline uint64_t wr_le64(const uint8_t *p)
     return wr_le32(p) | (uint64_t)wr_le32(p + 4) << 32;
 }
 
+/* The number of the column at *at; -1: cut short. */
+static inline int wr_row_col_number(const uint8_t *at, const uint8_t *end)
+{
+    return end - at < 6 ? -1 : at[0] | at[1] << 8;
+}
+
+/* Reads the value of that column, a string or a number, and moves *at behind it; false: cut short. */
+static inline bool wr_row_col_value(const uint8_t **at, const uint8_t *end, bool is_str, struct wr_packed_col *ret)
+{
+    const uint8_t *p = *at + 2;
+    ret->len = 8;
+    if (is_str) {
+        ret->len = wr_le32(p);
+        p += 4;
+    }
+    if ((size_t)(end - p) < ret->len)
+        return false;
+    ret->at = p;
+    *at = p + ret->len;
+    return true;
+}
+
 /* Reads the column at *at and moves on; false: cut short, or none that this schema stores. */
 static inline bool wr_row_col(const struct wr_schema *schema, const uint8_t **at, const uint8_t *end, struct wr_packed_col *ret)
 {
-    const uint8_t *p = *at;
-    if (end - p < 6)
+    const int c = wr_row_col_number(*at, end);
+    if (c < 0 || c >= schema->ncols || schema->cols[c].store != c)
         return false;
-    uint16_t c = (uint16_t)(p[0] | p[1] << 8);
-    if (c >= schema->ncols || schema->cols[c].store != c)
-        return false;
-    uint32_t len = 8;
-    if (wr_type_is_str(schema->cols[c].type)) {
-        len = wr_le32(p + 2);
-        p += 4;
-    }
-    p += 2;
-    if ((size_t)(end - p) < len)
-        return false;
-    *ret = (struct wr_packed_col){.col = c, .len = len, .at = p};
-    *at = p + len;
-    return true;
+    ret->col = (uint16_t)c;
+    return wr_row_col_value(at, end, wr_type_is_str(schema->cols[c].type), ret);
 }
 
 /* Are these bytes a packed row? */

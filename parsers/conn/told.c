@@ -160,23 +160,13 @@ enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t
 static inline bool next_col(const struct wr_conn *c, const uint8_t **at, const uint8_t *end, struct wr_who *ret_value,
                             uint8_t *ret_use)
 {
-    const uint8_t *p = *at;
-    uint32_t len = 8;
-    if (end - p < 6)
+    struct wr_packed_col f;
+    const int col = wr_row_col_number(*at, end);
+    if (col < 0 || col >= WR_DNE_NCOLS || !(c->column[col] & STORED) ||
+        !wr_row_col_value(at, end, c->column[col] & STRING, &f))
         return false;
-    uint16_t col = (uint16_t)(p[0] | p[1] << 8);
-    if (col >= WR_DNE_NCOLS || !(c->column[col] & STORED))
-        return false;
-    if (c->column[col] & STRING) {
-        len = wr_le32(p + 2);
-        p += 4;
-    }
-    p += 2;
-    if ((size_t)(end - p) < len)
-        return false;
-    *ret_value = (struct wr_who){p, len};
+    *ret_value = (struct wr_who){f.at, f.len};
     *ret_use = c->column[col];
-    *at = p + len;
     return true;
 }
 
