@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_FRAME = 1024 * 1024, SCRATCH_BLOCK = 16384, ENVELOPE_KEYS = 4 };
+enum { MAX_FRAME = 1024 * 1024, SCRATCH_BLOCK = 16384 };
 
 struct wr_log *wr_log_new(const struct wr_log_opts *opts)
 {
@@ -92,7 +92,7 @@ bool wr_log_alone(const struct wr_log *log)
     return !wr_fields_remember(log->fields) && !log->audit;
 }
 
-static void commit(const struct frame *f)
+void wr_frame_commit(const struct frame *f)
 {
 #define X(name) f->log->stats.name += f->n.name;
     WR_LOG_COUNTERS(X)
@@ -227,19 +227,6 @@ static bool same_frame(const struct frame *f)
     return (u->refused || u->sliced) && u->len == f->len && u->crc == wr_crc32c(0, f->data, f->len);
 }
 
-static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, bool sliced)
-{
-    struct unfinished *u = &f->log->unfinished;
-    u->refused = !sliced;
-    u->sliced = sliced;
-    u->len = f->len;
-    u->crc = wr_crc32c(0, f->data, f->len);
-    u->iter = *iter;
-    if (sliced)
-        commit(f);
-    return WR_EFULL;
-}
-
 enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *v)
 {
     struct wr_log *log = f->log;
@@ -256,59 +243,6 @@ enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *v)
     if (v->type != WR_JSON_NULL && !wr_val_text(log->json, log->scratch, v, &text, &len))
         return WR_ENOMEM;
     return refused_row(f, map, text, len);
-}
-
-static enum wr_err list_rows(struct frame *f, struct wr_json_iter it)
-{
-    struct wr_json_val v;
-    const char *key;
-    size_t len;
-    for (;;) {
-        struct wr_json_iter before = it;
-        if (!wr_json_iter_next(&it, &key, &len, &v))
-            break;
-        if (wr_rows_full(f->rows))
-            return stop_list(f, &before, true);
-        enum wr_err err = wr_frame_element(f, &v);
-        if (err)
-            return err;
-    }
-    commit(f);
-    return WR_OK;
-}
-
-/* A list goes out whole, after the caller made room for it once; only what can never fit goes in slices. */
-static enum wr_err list_start(struct frame *f, const struct wr_json_val *list, bool again)
-{
-    struct wr_json_iter it = wr_json_begin(list);
-    if (list->len > wr_rows_room(f->rows) && wr_rows_count(f->rows) && !again)
-        return stop_list(f, &it, false);
-    enum wr_err err = list_rows(f, it);
-    if (!err && f->log->unmet)
-        wr_frame_teach(f->log, list);
-    return err;
-}
-
-/* `{"records":[..]}` of an Event Hub, or the array itself. */
-static bool list_of(const struct wr_json_val *root, struct wr_json_val *ret_list)
-{
-    *ret_list = *root;
-    if (root->type == WR_JSON_ARRAY)
-        return root->len > 0;
-    if (root->type != WR_JSON_OBJECT || root->len > ENVELOPE_KEYS)
-        return false;
-    struct wr_json_iter it = wr_json_begin(root);
-    const char *key;
-    size_t len;
-    uint32_t at;
-    while (wr_json_iter_key(&it, &key, &len, &at)) {
-        if (len != 7 || memcmp(key, "records", 7) != 0)
-            continue;
-        wr_json_value_at(it.doc, at, ret_list);
-        if (ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
-            return true;
-    }
-    return false;
 }
 
 static enum wr_json_result parse(struct frame *f, const char *text, size_t len, struct wr_json_val *root)
@@ -331,7 +265,7 @@ static enum wr_json_result parse(struct frame *f, const char *text, size_t len, 
 enum wr_err wr_frame_finish(struct frame *f, enum wr_err err)
 {
     if (!err)
-        commit(f);
+        wr_frame_commit(f);
     return err;
 }
 
@@ -400,8 +334,8 @@ static enum wr_err record_end(struct frame *f, enum wr_err err, enum wr_map map)
 static enum wr_err root_rows(struct frame *f, const struct wr_json_val *root, bool again)
 {
     struct wr_json_val list;
-    if (list_of(root, &list))
-        return list_start(f, &list, again);
+    if (wr_frame_list_of(root, &list))
+        return wr_frame_list_start(f, &list, again);
     enum wr_map map;
     enum wr_err err = rows_of_record(f, root, &map);
     return record_end(f, err, map);
@@ -597,7 +531,7 @@ enum wr_err wr_log_frame(struct wr_log *log, const char *peer, const char *data,
     log->unfinished.refused = log->unfinished.sliced = false;
     if (sliced) {
         f.n = (struct wr_log_stats){0};
-        return list_rows(&f, log->unfinished.iter);
+        return wr_frame_list_rows(&f, log->unfinished.iter);
     }
     if (oversize) {
         f.n.oversize++;

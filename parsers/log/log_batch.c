@@ -1,9 +1,14 @@
-/* Frames like those before: one record, met where it stands in a stream, and lists. The text of a list differs in shape with every length, so as a whole it is hardly ever
- * known; its records are, one by one. All of them are met before the first becomes a row: a list with one that is not goes the
- * long way, where it is read as a whole or refused as a whole, and leaves the shapes of its records behind. */
+/* Lists of records, and frames like those before: one record, met where it stands in a stream, and lists. The text of a
+ * list differs in shape with every length, so as a whole it is hardly ever known; its records are, one by one. All of
+ * them are met before the first becomes a row: a list with one that is not goes the long way, where it is read as a whole
+ * or refused as a whole, and leaves the shapes of its records behind. */
+#include "base/hash.h"
 #include "parsers/log/log_internal.h"
 
-enum { LOOKS = 16 }; /* records whose shapes are taken from one list, at most */
+enum {
+    LOOKS = 16, /* records whose shapes are taken from one list, at most */
+    ENVELOPE_KEYS = 4,
+};
 
 size_t wr_log_known(struct wr_log *log, const char *data, size_t len)
 {
@@ -15,7 +20,7 @@ size_t wr_log_known(struct wr_log *log, const char *data, size_t len)
     return log->known_len;
 }
 
-/* ---- lists ---- */
+/* ---- lists of known records ---- */
 
 static const char *blanks(const char *p)
 {
@@ -108,7 +113,7 @@ bool wr_frame_batch(struct frame *f, enum wr_err *ret_err)
     return true;
 }
 
-void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list)
+static void teach(struct wr_log *log, const struct wr_json_val *list)
 {
     struct wr_json_iter it = wr_json_begin(list);
     struct wr_buf *text = &log->batch;
@@ -137,4 +142,70 @@ void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list)
         (void)wr_json_parse(log->json, text->data + at[i], len[i], &root, &repaired);
         left--;
     }
+}
+
+/* ---- lists, the long way ---- */
+
+static enum wr_err stop_list(struct frame *f, const struct wr_json_iter *iter, bool sliced)
+{
+    struct unfinished *u = &f->log->unfinished;
+    u->refused = !sliced;
+    u->sliced = sliced;
+    u->len = f->len;
+    u->crc = wr_crc32c(0, f->data, f->len);
+    u->iter = *iter;
+    if (sliced)
+        wr_frame_commit(f);
+    return WR_EFULL;
+}
+
+enum wr_err wr_frame_list_rows(struct frame *f, struct wr_json_iter it)
+{
+    struct wr_json_val v;
+    const char *key;
+    size_t len;
+    for (;;) {
+        struct wr_json_iter before = it;
+        if (!wr_json_iter_next(&it, &key, &len, &v))
+            break;
+        if (wr_rows_full(f->rows))
+            return stop_list(f, &before, true);
+        enum wr_err err = wr_frame_element(f, &v);
+        if (err)
+            return err;
+    }
+    wr_frame_commit(f);
+    return WR_OK;
+}
+
+enum wr_err wr_frame_list_start(struct frame *f, const struct wr_json_val *list, bool again)
+{
+    struct wr_json_iter it = wr_json_begin(list);
+    if (list->len > wr_rows_room(f->rows) && wr_rows_count(f->rows) && !again)
+        return stop_list(f, &it, false);
+    enum wr_err err = wr_frame_list_rows(f, it);
+    if (!err && f->log->unmet)
+        teach(f->log, list);
+    return err;
+}
+
+bool wr_frame_list_of(const struct wr_json_val *root, struct wr_json_val *ret_list)
+{
+    *ret_list = *root;
+    if (root->type == WR_JSON_ARRAY)
+        return root->len > 0;
+    if (root->type != WR_JSON_OBJECT || root->len > ENVELOPE_KEYS)
+        return false;
+    struct wr_json_iter it = wr_json_begin(root);
+    const char *key;
+    size_t len;
+    uint32_t at;
+    while (wr_json_iter_key(&it, &key, &len, &at)) {
+        if (len != 7 || memcmp(key, "records", 7) != 0)
+            continue;
+        wr_json_value_at(it.doc, at, ret_list);
+        if (ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)
+            return true;
+    }
+    return false;
 }

@@ -59,14 +59,20 @@ enum wr_err wr_frame_text(struct frame *f, const char *text, size_t len, const c
 enum wr_err wr_frame_rows(struct frame *f, enum wr_map *ret_map);
 enum wr_err wr_frame_finish(struct frame *f, enum wr_err err);
 
-/* log.c: rows of one record of a list, counted; a frame that begins with JSON has no header. */
+/* log.c: what the frame counted is the log's; rows of one record of a list, counted; a frame that begins with JSON has no
+ * header. */
+void wr_frame_commit(const struct frame *f);
 enum wr_err wr_frame_element(struct frame *f, const struct wr_json_val *record);
 void wr_frame_plain_header(struct frame *f);
 
-/* log_batch.c: rows of a list whose records all are like ones before: true, and *ret_err as wr_log_frame says. Keeps the shapes of
- * records of a valid list, from the first that was not met on; its document is gone then. */
+/* log_batch.c: rows of a list whose records all are like ones before: true, and *ret_err as wr_log_frame says. */
 bool wr_frame_batch(struct frame *f, enum wr_err *ret_err);
-void wr_frame_teach(struct wr_log *log, const struct wr_json_val *list);
+/* The array itself, or `{"records":[..]}` of an Event Hub. */
+bool wr_frame_list_of(const struct wr_json_val *root, struct wr_json_val *ret_list);
+/* A list goes out whole, after the caller made room for it once; only what can never fit goes in slices. Keeps the shapes of
+ * its records, from the first that was not met on; its document is gone then. */
+enum wr_err wr_frame_list_start(struct frame *f, const struct wr_json_val *list, bool again);
+enum wr_err wr_frame_list_rows(struct frame *f, struct wr_json_iter it); /* the rest of it */
 
 /* log_audit.c: is the frame's message a line of the audit daemon (then it is the whole message)?
  * Its rows. */
