@@ -130,33 +130,57 @@ const char *wr_config_tee(struct wr_config *config, const char *text)
     return NULL;
 }
 
-const char *wr_config_exporter(struct wr_config *config, const char *text)
+/* ADDRESS or ADDRESS/BITS without bits behind them; IPv4 as IPv4-mapped. */
+static bool read_prefix(const char *text, struct wr_flow_prefix *ret_p)
 {
-    static const char wrong[] = "an exporter is ADDRESS or ADDRESS/BITS, without bits behind them";
     char addr[INET6_ADDRSTRLEN];
     size_t n = strcspn(text, "/");
-    if (config->nexporters == WR_CONFIG_MAX_EXPORTERS)
-        return "more than 1024 exporters";
     if (n >= sizeof addr)
-        return wrong;
+        return false;
     memcpy(addr, text, n);
     addr[n] = '\0';
     struct wr_flow_prefix p = {.addr = {[10] = 0xff, [11] = 0xff}};
     const bool v4 = inet_pton(AF_INET, addr, p.addr + 12) == 1;
     if (!v4 && inet_pton(AF_INET6, addr, p.addr) != 1)
-        return wrong;
+        return false;
     const unsigned long width = v4 ? 32 : 128;
     unsigned long bits = width;
     char *end = "";
     if (text[n] == '/')
         bits = text[n + 1] >= '0' && text[n + 1] <= '9' ? strtoul(text + n + 1, &end, 10) : 129;
     if (*end || bits > width)
-        return wrong;
+        return false;
     p.bits = (uint8_t)(bits + 128 - width);
     for (uint32_t i = p.bits; i < 128; i++)
         if (p.addr[i / 8] >> (7 - i % 8) & 1)
-            return wrong;
+            return false;
+    *ret_p = p;
+    return true;
+}
+
+const char *wr_config_exporter(struct wr_config *config, const char *text)
+{
+    struct wr_flow_prefix p;
+    if (config->nexporters == WR_CONFIG_MAX_EXPORTERS)
+        return "more than 1024 exporters";
+    if (!read_prefix(text, &p))
+        return "an exporter is ADDRESS or ADDRESS/BITS, without bits behind them";
     config->exporters[config->nexporters++] = p;
+    return NULL;
+}
+
+const char *wr_config_nat64(struct wr_config *config, const char *text)
+{
+    struct wr_flow_prefix p;
+    if (config->nnat64 == WR_CONFIG_MAX_NAT64)
+        return "more than 16 prefixes of NAT64";
+    if (!strchr(text, ':') || !read_prefix(text, &p))
+        return "a prefix of NAT64 is an IPv6 ADDRESS/BITS without bits behind them, such as 2001:db8:64::/96";
+    struct wr_nat64_prefix prefix = {.bits = p.bits};
+    memcpy(prefix.addr, p.addr, sizeof prefix.addr);
+    if (!wr_nat64_prefix_good(&prefix))
+        return "a prefix of NAT64 has 32, 40, 48, 56, 64 or 96 bits, and of these 64 to 71 are zero (RFC 6052)";
+    config->nat64[config->nnat64++] = prefix;
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #define WR_COLLECTOR_CONFIG_CONFIG_H
 
 #include "base/diag.h"
+#include "parsers/conn/conn.h"
 #include "parsers/flow/decoder.h"
 #include "rules/refdata/refdata.h"
 
@@ -111,7 +112,8 @@ enum {
     WR_CONFIG_MAX_RULES = 64,
     WR_CONFIG_MAX_MAPPINGS = 16,
     WR_CONFIG_MAX_FUNCTIONS = 16,
-    WR_CONFIG_MAX_CAPPED = 64
+    WR_CONFIG_MAX_CAPPED = 64,
+    WR_CONFIG_MAX_NAT64 = 16
 };
 enum wr_config_capped { WR_CONFIG_CAPPED_AUTO, WR_CONFIG_CAPPED_ALL, WR_CONFIG_CAPPED_NONE };
 enum wr_config_orphans { WR_CONFIG_ORPHANS_AUTO, WR_CONFIG_ORPHANS_EVENTS, WR_CONFIG_ORPHANS_TABLE };
@@ -151,6 +153,8 @@ struct wr_config {
     enum wr_config_capped capped; /* whose sensors cap their events */
     const char *capped_devices[WR_CONFIG_MAX_CAPPED]; /* patterns of names of devices whose do, beside AUTO */
     uint32_t ncapped_devices;
+    struct wr_nat64_prefix nat64[WR_CONFIG_MAX_NAT64]; /* beside 64:ff9b::/96 */
+    uint32_t nnat64;
     const char *names; /* file of reverse names; NULL: none */
     const struct wr_hostnames *hostnames; /* what it holds; set before the owner starts; NULL: none */
     bool endpoint; /* an endpoint source is configured: orphans: auto decides for FlowOrphans at once */
@@ -193,6 +197,8 @@ const char *wr_config_listen_files(struct wr_config *config, const char *pattern
 const char *wr_config_tee(struct wr_config *config, const char *text);
 /* ADDRESS or ADDRESS/BITS. NULL, or what is wrong. */
 const char *wr_config_exporter(struct wr_config *config, const char *text);
+/* A prefix of NAT64 (RFC 6052), as text. */
+const char *wr_config_nat64(struct wr_config *config, const char *text);
 /* Takes every listener of a kind out. */
 void wr_config_unlisten(struct wr_config *config, enum wr_listen_kind kind);
 

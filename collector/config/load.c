@@ -218,6 +218,12 @@ static const char *take_exporter(struct load *load, const char *text, int kind)
     return wr_config_exporter(load->config, text);
 }
 
+static const char *take_nat64(struct load *load, const char *text, int kind)
+{
+    (void)kind;
+    return wr_config_nat64(load->config, text);
+}
+
 static const char *take_elements(struct load *load, const char *text, int kind)
 {
     (void)kind;
@@ -424,7 +430,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
         "mappings",   "lists",        "elements",        "tls",         "tee",
         "files",      "files_from",   "names",        "capped",      "exporters",
-        NULL};
+        "nat64",      NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -452,6 +458,9 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     const struct wr_yaml_node *exporters = wr_yaml_get(root, "exporters");
     if (exporters)
         read_texts(load, exporters, take_exporter, 0);
+    const struct wr_yaml_node *nat64 = wr_yaml_get(root, "nat64");
+    if (nat64 && !wr_yaml_is_null(nat64))
+        read_texts(load, nat64, take_nat64, 0);
     const struct wr_yaml_node *elements = wr_yaml_get(root, "elements");
     if (elements && !wr_yaml_is_null(elements))
         read_texts(load, elements, take_elements, 0);

@@ -53,6 +53,8 @@ static bool make_parts(struct wr_core *core)
                                 .capped = o->capped,
                                 .capped_devices = o->capped_devices,
                                 .ncapped_devices = o->ncapped_devices,
+                                .nat64 = o->nat64,
+                                .nnat64 = o->nnat64,
                                 .hostnames = o->hostnames,
                                 .expect_endpoint = o->expect_endpoint,
                                 .hold_ns = o->hold_ns};

@@ -25,6 +25,8 @@ struct wr_core_opts {
     enum wr_capped capped;
     const char *const *capped_devices; /* borrowed */
     uint32_t ncapped_devices;
+    const struct wr_nat64_prefix *nat64; /* borrowed */
+    uint32_t nnat64;
     const struct wr_hostnames *hostnames; /* borrowed; NULL: none */
     bool expect_endpoint;
     int64_t hold_ns, realert_ns;

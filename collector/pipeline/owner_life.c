@@ -24,6 +24,8 @@ struct wr_core_opts wr_owner_core_opts(const struct wr_config *c)
                                                                                 : WR_CAPPED_AUTO,
                                  .capped_devices = c->capped_devices,
                                  .ncapped_devices = c->ncapped_devices,
+                                 .nat64 = c->nat64,
+                                 .nnat64 = c->nnat64,
                                  .hostnames = c->hostnames,
                                  .expect_endpoint = c->endpoint,
                                  .hold_ns = c->endpoint_wait_ns,

@@ -172,6 +172,8 @@ static void take_settings(struct wr_config *now, const struct wr_config *next)
     now->capped = next->capped;
     memcpy(now->capped_devices, next->capped_devices, sizeof now->capped_devices);
     now->ncapped_devices = next->ncapped_devices;
+    memcpy(now->nat64, next->nat64, sizeof now->nat64);
+    now->nnat64 = next->nnat64;
     now->names = next->names;
     now->hostnames = next->hostnames;
     now->endpoint = next->endpoint;

@@ -49,6 +49,14 @@ enum wr_orphans { WR_ORPHANS_AUTO, WR_ORPHANS_EVENTS, WR_ORPHANS_TABLE };
 /* Do sensors cap their events? AUTO: those do that give a ReportId (Defender). */
 enum wr_capped { WR_CAPPED_AUTO, WR_CAPPED_YES, WR_CAPPED_NO };
 
+/* Behind which NAT64 puts IPv4 addresses (RFC 6052). */
+struct wr_nat64_prefix {
+    uint8_t addr[16];
+    uint8_t bits;
+};
+/* Of a length that holds an address (32, 40, 48, 56, 64, 96), no bits behind it, bits 64 to 71 zero. */
+bool wr_nat64_prefix_good(const struct wr_nat64_prefix *prefix);
+
 enum { WR_ONE_SIDED_UNMANAGED = 1, WR_ONE_SIDED_HIDDEN = 2, WR_ONE_SIDED_SILENT = 4 };
 
 struct wr_conn_opts {
@@ -65,6 +73,8 @@ struct wr_conn_opts {
     enum wr_capped capped;
     const char *const *capped_devices; /* borrowed: names, with *, of devices whose sensors cap whatever `capped` says */
     uint32_t ncapped_devices;
+    const struct wr_nat64_prefix *nat64; /* borrowed: beside 64:ff9b::/96 */
+    uint32_t nnat64;
     int64_t hold_ns;      /* how long a flow waits for its endpoint event; 0 = 600 s */
     int64_t pair_ns;      /* how long an undecided flow-only row waits for its reverse; 0 = 2 s */
     bool final_only;

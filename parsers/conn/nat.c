@@ -178,17 +178,6 @@ static bool nat_of(struct wr_who who, struct wr_nat *ret_nat)
     return false;
 }
 
-/* The IPv4 address that stands in one of NAT64's well-known prefix (RFC 6052, 64:ff9b::/96): translators need not tell it. */
-static bool embedded(const uint8_t v6[16], uint8_t ret_v4[16])
-{
-    static const uint8_t prefix[12] = {0x00, 0x64, 0xff, 0x9b};
-    if (memcmp(v6, prefix, sizeof prefix) != 0)
-        return false;
-    memset(ret_v4, 0, 16);
-    memcpy(ret_v4, v6 + 12, 4);
-    return true;
-}
-
 /* `from` is -1 where it is not told. */
 static enum wr_err tell(struct wr_conn *c, const struct wr_flow *flow, const struct wr_nat *told,
                         int64_t from, int64_t to)
@@ -208,8 +197,8 @@ static enum wr_err tell(struct wr_conn *c, const struct wr_flow *flow, const str
     for (int end = 0; end < 2; end++) {
         if (!is_zero(nat.addr[end]))
             x.addr[1][end] = nat.addr[end];
-        else if (x.v6[0] != x.v6[1])
-            x.addr[1][end] = end == 1 && x.v6[0] && embedded(flow->dst, peer) ? peer : nowhere;
+        else if (x.v6[0] != x.v6[1]) /* translators need not tell what stands in the peer's own address */
+            x.addr[1][end] = end == 1 && x.v6[0] && wr_nat64_inside(c, flow->dst, peer) ? peer : nowhere;
         if (nat.port[end])
             x.port[1][end] = nat.port[end];
     }

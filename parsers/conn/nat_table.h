@@ -81,4 +81,7 @@ uint32_t wr_wild_hash(const struct wr_conn *c, const struct wr_conn_key *key, ui
 void wr_nats_save(const struct wr_conn *c, struct wr_buf *out);
 enum wr_err wr_nats_load(struct wr_conn *c, struct wr_rd *rd);
 
+/* nat64.c: the IPv4 address within an IPv6 one of the well-known prefix or a configured one. */
+bool wr_nat64_inside(const struct wr_conn *c, const uint8_t v6[16], uint8_t ret_v4[16]);
+
 #endif

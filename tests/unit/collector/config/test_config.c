@@ -61,6 +61,7 @@ Test(config, reads_every_setting)
              "state: /var/lib/w\nworkers: 3\nbatch_rows: 7\nmemory: 1 GiB\nreceive_buffer: 1MiB\n"
              "orphans: table\nendpoint: true\nendpoint_wait: 5m\nrealert: 2h\ncommit: 10ms\nsnapshot: "
              "30s\nsplit_exporters: yes\nnames: /etc/weir/hosts\ncapped: [auto, 'ws-*', db1]\n"
+             "nat64: [2001:db8:64::/96, '2001:db8:100::/40']\n"
              "alerts:\n  stdout: false\n  files: a.jsonl\n  retention: 7d\n"
              "forward:\n  - host: siem\n    port: 24225\n    tls: true\n    ack_timeout: 5s\n  - host: "
              "other\n"),
@@ -81,6 +82,10 @@ Test(config, reads_every_setting)
     cr_assert_eq(config.capped, WR_CONFIG_CAPPED_AUTO);
     cr_assert_eq(config.ncapped_devices, 2);
     cr_assert_str_eq(config.capped_devices[0], "ws-*");
+    cr_assert_eq(config.nnat64, 2);
+    cr_assert_eq(config.nat64[0].bits, 96);
+    cr_assert_eq(config.nat64[1].bits, 40);
+    cr_assert_eq(config.nat64[1].addr[4], 1);
     cr_assert(config.endpoint);
     cr_assert_eq(config.endpoint_wait_ns, INT64_C(300000000000));
     cr_assert_eq(config.realert_ns, INT64_C(7200000000000));
@@ -115,6 +120,11 @@ Test(config, every_wrong_value_is_an_error_at_its_place)
         {"orphans: sometimes\n", "weir.yaml:1:", "auto, events or table"},
         {"capped: {ws: 1}\n", "weir.yaml:1:", "a text or a list of texts"},
         {"capped: ['']\n", "weir.yaml:1:", "a pattern of devices' names"},
+        {"nat64: 192.0.2.0/24\n", "weir.yaml:1:", "an IPv6 ADDRESS/BITS"},
+        {"nat64: ['::ffff:192.0.2.0/120']\n", "weir.yaml:1:", "RFC 6052"},
+        {"nat64: 2001:db8::1/96\n", "weir.yaml:1:", "without bits behind"},
+        {"nat64: 2001:db8::/72\n", "weir.yaml:1:", "32, 40, 48, 56, 64 or 96 bits"},
+        {"nat64: ['2001:db8:0:0:1ff::/96']\n", "weir.yaml:1:", "64 to 71 are zero"},
         {"realert: 10\n", "weir.yaml:1:", "realert"},
         {"memory: 1 elephant\n", "weir.yaml:1:", "memory"},
         {"listen:\n  flow_udp: 70000\n", "weir.yaml:2:", "port"},

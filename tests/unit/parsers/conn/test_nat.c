@@ -2,6 +2,7 @@
  * 203.0.113.1:25. Whatever is told first, its event and its flows are one row with its bytes. */
 #include "conn_kit.h"
 
+#include "parsers/conn/address.h"
 #include "parsers/flow/nat.h"
 
 #define ENDPOINTS ((struct wr_conn_opts){.expect_endpoint = true, .hold_ns = 60 * SEC})
@@ -348,6 +349,49 @@ Test(nat, the_well_known_prefix_holds_the_peers_other_address)
         cr_expect_str_eq(k->row[0].remote, cases[i].peer, "as its agent told it");
         cr_expect_eq(k->row[0].sent == 1200 && k->row[0].received == 300, cases[i].one, "%s", cases[i].peer);
         cr_expect_eq(strcmp(k->row[0].quality, "nat") == 0, cases[i].one, "%s", cases[i].peer);
+        kit_free(k);
+    }
+}
+
+/* RFC 6052, 2.4: 192.0.2.33 behind prefixes of every length; and what is none of them. */
+Test(nat, a_configured_prefix_holds_the_peers_other_address)
+{
+    static const struct {
+        const char *prefix;
+        uint8_t bits;
+        const char *peer;
+        bool one;
+    } cases[] = {{"2001:db8::", 32, "2001:db8:c000:221::", true},
+                 {"2001:db8:100::", 40, "2001:db8:1c0:2:21::", true},
+                 {"2001:db8:122::", 48, "2001:db8:122:c000:2:2100::", true},
+                 {"2001:db8:122:300::", 56, "2001:db8:122:3c0:0:221::", true},
+                 {"2001:db8:122:344::", 64, "2001:db8:122:344:c0:2:2100::", true},
+                 {"2001:db8:122:344::", 96, "2001:db8:122:344::c000:221", true},
+                 {"2001:db8:122:345::", 96, "2001:db8:122:344::c000:221", false},
+                 {"2001:db8:122:344::", 64, "2001:db8:122:344:1c0:2:2100::", false},
+                 {"2001:db8:122:344::", 64, "2001:db8:122:344:c0:2:2200::", false},
+                 {"2001:db8:122:344::", 96, "64:ff9b::c000:221", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct wr_nat64_prefix prefix = {.bits = cases[i].bits};
+        bool v6;
+        cr_assert(wr_address_parse(cases[i].prefix, strlen(cases[i].prefix), prefix.addr, &v6) && v6);
+        cr_assert(wr_nat64_prefix_good(&prefix), "%s", cases[i].prefix);
+        struct wr_conn_opts opts = ENDPOINTS;
+        opts.nat64 = &prefix;
+        opts.nnat64 = 1;
+        struct kit *k = kit_new(opts);
+        struct told t = {.src = "2001:db8:9::1", .dst = cases[i].peer, .post_src = "198.51.100.9", .sport = 40000, .dport = 25, .post_sport = 61000,
+                         .event = WR_NAT_CREATE};
+        tell(k, t);
+        struct event e = opened(0, "python.exe");
+        e.local = "2001:db8:9::1";
+        e.remote = cases[i].peer;
+        kit_event(k, e, 10);
+        struct wr_flow f = outside(1, 900, 1200, 300);
+        put_addr(f.dst, "192.0.2.33");
+        kit_flow(k, f);
+        cr_assert_eq(k->n, 1, "the event's row: %s", cases[i].peer);
+        cr_expect_eq(k->row[0].sent == 1200 && k->row[0].received == 300, cases[i].one, "%s/%u %s", cases[i].prefix, cases[i].bits, cases[i].peer);
         kit_free(k);
     }
 }
