@@ -1,6 +1,7 @@
 /* Records as JSON lines, for people and for tests:
  *
- *   {"_exporter":"192.0.2.1","_version":9,"_domain":0,"_template":256,"_kind":"flow","_exportTime":"...",
+ *   {"_exporter":"192.0.2.1","_version":9,"_domain":0,"_sequence":7,"_sysUptime":1000,"_template":256,
+ *    "_kind":"flow","_exportTime":"...",
  *    "sourceIPv4Address":"...","_9_12399":"0a1b",...}
  *
  * A sampled packet of sFlow has the kind "sample". Elements have the information model's names. One that it does not know is `_<enterprise>_<id>`
@@ -296,6 +297,25 @@ static bool write_fields(struct wr_msg *msg, const struct wr_tmpl *tmpl, const u
     return true;
 }
 
+/* What the message's header says beside: its number, the exporter's uptime, v5's engine and sampling, sFlow's agent. */
+static void write_header(struct wr_msg *msg)
+{
+    struct wr_buf *out = msg->json;
+    const uint8_t *p = msg->data;
+    if (msg->version != WR_FLOW_V1)
+        wr_buf_fmt(out, ",\"_sequence\":%" PRIu32, msg->seq);
+    if (msg->version != WR_FLOW_IPFIX)
+        wr_buf_fmt(out, ",\"_sysUptime\":%" PRIu32, msg->uptime_ms);
+    if (msg->version == WR_FLOW_V5) {
+        wr_buf_fmt(out, ",\"_count\":%u,\"_engineType\":%u,\"_engineId\":%u", msg->count, p[20], p[21]);
+        wr_buf_fmt(out, ",\"_samplingMode\":%u,\"_samplingInterval\":%u", p[22] >> 6, wr_be16(p + 22) & 0x3fff);
+    } else if (msg->version == WR_FLOW_SFLOW) {
+        char agent[INET6_ADDRSTRLEN];
+        inet_ntop(wr_be32(p + 4) == 2 ? AF_INET6 : AF_INET, p + 8, agent, sizeof agent);
+        wr_buf_fmt(out, ",\"_agent\":\"%s\"", agent);
+    }
+}
+
 void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind)
 {
     struct wr_buf *out = msg->json;
@@ -303,6 +323,7 @@ void wr_json_open(struct wr_msg *msg, uint16_t tmpl, const char *kind)
     write_addr16(out, msg->exporter->addr);
     wr_buf_fmt(out, "\",\"_version\":%u,\"_domain\":%" PRIu32,
                msg->version == WR_FLOW_SFLOW ? 5u : (unsigned)msg->version, msg->domain);
+    write_header(msg);
     if (tmpl)
         wr_buf_fmt(out, ",\"_template\":%u", (unsigned)tmpl);
     wr_buf_fmt(out, ",\"_kind\":\"%s\",\"_exportTime\":", kind);

@@ -87,6 +87,7 @@ void wr_held_add(struct wr_msg *msg, uint16_t set_id, const uint8_t *body, uint3
     *h = (struct wr_held){.stream = msg->stream,
                           .arrived_ns = msg->now_ns,
                           .export_ns = msg->export_ns,
+                          .seq = msg->seq,
                           .uptime_ms = msg->uptime_ms,
                           .len = len,
                           .set_id = set_id};
@@ -117,6 +118,7 @@ void wr_held_release(struct wr_msg *msg, uint16_t id)
             struct wr_msg then = *msg; /* its own times; its records are not this message's */
             then.export_ns = h->export_ns;
             then.uptime_ms = h->uptime_ms;
+            then.seq = h->seq;
             wr_set_decode(&then, tmpl, h->data, h->len);
             WR_COUNT(msg, sets_released, 1);
         } else {

@@ -6,6 +6,7 @@
  * clock is not in the datagram, so the time of arrival stands in. What is not known is stepped over by its length.
  * Counters of an interface are a row only where somebody reads whole records (Flows.Fields). */
 #include "parsers/capture/packet.h"
+#include "parsers/flow/sflow.h"
 #include "parsers/flow/state.h"
 
 #include <arpa/inet.h>
@@ -16,7 +17,6 @@ enum { FLOW_SAMPLE = 1, COUNTER_SAMPLE = 2, FLOW_EXPANDED = 3, COUNTER_EXPANDED 
 enum { RAW_HEADER = 1, SAMPLED_IPV4 = 3, SAMPLED_IPV6 = 4, EXTENDED_SWITCH = 1001, EXTENDED_ROUTER = 1002,
        EXTENDED_GATEWAY = 1003, EXTENDED_USER = 1004, EGRESS_QUEUE = 1036 };
 enum { VXLAN_PORT = 4789, MAX_PATH = 16 };
-enum { ETHERNET_HEADER = 14 };
 enum { LINK_ETHERNET = 1, LINK_RAW = 101 }; /* of wr_packet_decode */
 enum { PROTOCOL_ETHERNET = 1, PROTOCOL_IPV4 = 11, PROTOCOL_IPV6 = 12 };
 
@@ -27,11 +27,11 @@ struct hop {
 
 /* One flow sample, or one packet that was dropped. */
 struct sample {
-    uint32_t rate, input, output, nrecords;
+    uint32_t seq, source[2], rate, pool, drops, input, output, nrecords; /* source: kind, index */
     struct wr_wire records;
     uint32_t frame_len;
     bool is_ip, has_vlan, has_router, has_gateway, has_queue, discarded;
-    uint32_t vlan[2];          /* in, out */
+    uint32_t vlan[2], priority[2]; /* in, out */
     uint32_t reason, missed;   /* of a discard: why; how many more the agent could not report */
     uint32_t queue;
     struct hop router, gateway; /* the next, by routing and by BGP */
@@ -40,7 +40,9 @@ struct sample {
     uint32_t path[MAX_PATH], npath; /* to the destination, nearest first */
     uint32_t local_pref;
     const uint8_t *user;       /* borrowed; of the source, else of the destination */
-    const uint8_t *ethernet;   /* borrowed; addresses and type of a frame that is not IP; NULL */
+    const uint8_t *frame;      /* borrowed; the header that was sampled, or the one inside a tunnel; NULL */
+    uint32_t frame_has;        /* octets of it */
+    bool raw;                  /* it begins with IP */
     uint32_t user_len;
     struct wr_packet packet;
 };
@@ -50,24 +52,14 @@ static bool is_flow_sample(uint32_t format)
     return format == FLOW_SAMPLE || format == FLOW_EXPANDED || format == DISCARDED_PACKET;
 }
 
-/* A format and a body of the stated length; false past the end. */
-static bool next_block(struct wr_wire *w, uint32_t *ret_format, struct wr_wire *ret_body)
-{
-    *ret_format = wr_wire_u32(w);
-    uint32_t len = wr_wire_u32(w);
-    const uint8_t *body = wr_wire_take(w, len);
-    if (!body || w->err)
-        return false;
-    *ret_body = wr_wire_init(body, len);
-    return true;
-}
-
 /* sflow.org/sflow_drops.txt: every packet that was dropped is told, unless there are too many; nothing is sampled. */
 static bool open_discard(struct wr_wire w, struct sample *s)
 {
     s->discarded = true;
     s->rate = 1;
-    wr_wire_take(&w, 12); /* sequence, source */
+    s->seq = wr_wire_u32(&w);
+    for (int i = 0; i < 2; i++)
+        s->source[i] = wr_wire_u32(&w);
     s->missed = wr_wire_u32(&w);
     s->input = wr_wire_u32(&w);
     s->output = wr_wire_u32(&w);
@@ -83,9 +75,13 @@ static bool open_sample(uint32_t format, struct wr_wire w, struct sample *s)
     *s = (struct sample){0};
     if (format == DISCARDED_PACKET)
         return open_discard(w, s);
-    wr_wire_take(&w, expanded ? 12 : 8); /* sequence, source */
+    s->seq = wr_wire_u32(&w);
+    s->source[0] = wr_wire_u32(&w);
+    s->source[1] = expanded ? wr_wire_u32(&w) : s->source[0] & 0xffffff;
+    s->source[0] >>= expanded ? 0 : 24;
     s->rate = wr_wire_u32(&w);
-    wr_wire_take(&w, 8); /* pool, drops */
+    s->pool = wr_wire_u32(&w);
+    s->drops = wr_wire_u32(&w);
     if (expanded)
         wr_wire_u32(&w);
     s->input = wr_wire_u32(&w);
@@ -104,14 +100,14 @@ static bool samples_fit(struct wr_wire w, uint32_t n)
     struct sample s;
     uint32_t format, kind;
     for (uint32_t i = 0; i < n; i++) {
-        if (!next_block(&w, &format, &body))
+        if (!wr_sflow_block(&w, &format, &body))
             return false;
         if (!is_flow_sample(format))
             continue;
         if (!open_sample(format, body, &s))
             return false;
         for (uint32_t k = 0; k < s.nrecords; k++)
-            if (!next_block(&s.records, &kind, &inner))
+            if (!wr_sflow_block(&s.records, &kind, &inner))
                 return false;
     }
     return true;
@@ -119,14 +115,18 @@ static bool samples_fit(struct wr_wire w, uint32_t n)
 
 /* What a VXLAN tunnel carries (RFC 7348: flags with the I bit, network identifier, a frame) are the ends that talk;
  * the outer ones are the tunnel's. */
-static void look_inside(struct wr_packet *p)
+static void look_inside(struct sample *s)
 {
-    struct wr_packet inner;
+    struct wr_packet inner, *p = &s->packet;
     if (p->proto != IPPROTO_UDP || p->dport != VXLAN_PORT || p->payload_len <= 8 || !(p->payload[0] & 8))
         return;
     (void)wr_packet_decode(LINK_ETHERNET, p->payload + 8, p->payload_len - 8, p->payload_len - 8, &inner);
-    if (inner.ip_octets)
-        *p = inner;
+    if (!inner.ip_octets)
+        return;
+    s->frame = p->payload + 8;
+    s->frame_has = (uint32_t)p->payload_len - 8;
+    s->raw = false;
+    *p = inner;
 }
 
 /* A header cut before its ports, or of a later fragment, still has its addresses. */
@@ -144,19 +144,11 @@ static void read_header(struct wr_wire w, struct sample *s)
         return;
     (void)wr_packet_decode(raw ? LINK_RAW : LINK_ETHERNET, frame, len, s->frame_len, &s->packet);
     s->is_ip = s->packet.ip_octets != 0;
+    s->frame = frame;
+    s->frame_has = len;
+    s->raw = raw;
     if (s->is_ip)
-        look_inside(&s->packet);
-    else if (!raw && len >= ETHERNET_HEADER)
-        s->ethernet = frame;
-}
-
-/* XDR: a length, octets, padding to 4. */
-static const uint8_t *xdr_string(struct wr_wire *w, uint32_t *ret_len)
-{
-    *ret_len = wr_wire_u32(w);
-    const uint8_t *p = wr_wire_take(w, *ret_len);
-    wr_wire_take(w, (4 - *ret_len % 4) % 4);
-    return p;
+        look_inside(s);
 }
 
 /* Character set and name of the source's user, then of the destination's. */
@@ -164,7 +156,7 @@ static void read_user(struct wr_wire w, struct sample *s)
 {
     for (int end = 0; end < 2 && !s->user_len; end++) {
         wr_wire_u32(&w);
-        s->user = xdr_string(&w, &s->user_len);
+        s->user = wr_sflow_string(&w, &s->user_len);
         if (!s->user)
             s->user_len = 0;
     }
@@ -172,9 +164,10 @@ static void read_user(struct wr_wire w, struct sample *s)
 
 static void read_switch(struct wr_wire w, struct sample *s)
 {
-    s->vlan[0] = wr_wire_u32(&w);
-    wr_wire_u32(&w); /* priority */
-    s->vlan[1] = wr_wire_u32(&w);
+    for (int i = 0; i < 2; i++) {
+        s->vlan[i] = wr_wire_u32(&w);
+        s->priority[i] = wr_wire_u32(&w);
+    }
     s->has_vlan = !w.err;
 }
 
@@ -221,6 +214,19 @@ static void read_gateway(struct wr_wire w, struct sample *s)
     s->has_gateway = !w.err;
 }
 
+static bool is_icmp(const struct wr_packet *p)
+{
+    return p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
+}
+
+/* "Port or equivalent": agents put ICMP's type and code into one port each, the type into the destination's, or both
+ * into that one as NetFlow has them. Type 0, the echo's reply, has no code but 0. */
+static uint16_t icmp_of(uint16_t sport, uint16_t dport)
+{
+    uint32_t both = sport ? (uint32_t)sport << 8 | dport : (uint32_t)dport << 8;
+    return sport < 256 && dport < 256 ? (uint16_t)both : dport;
+}
+
 static void read_sampled_ip(struct wr_wire w, bool v6, struct sample *s)
 {
     uint32_t width = v6 ? 16 : 4;
@@ -232,7 +238,10 @@ static void read_sampled_ip(struct wr_wire w, bool v6, struct sample *s)
     p->dport = (uint16_t)wr_wire_u32(&w);
     p->tcp_flags = (uint8_t)wr_wire_u32(&w);
     p->has_ports = true;
-    p->icmp = p->dport;
+    if (is_icmp(p)) {
+        p->icmp = icmp_of(p->sport, p->dport);
+        p->sport = p->dport = 0;
+    }
     if (!src || !dst || w.err) {
         *p = (struct wr_packet){0};
         return;
@@ -248,7 +257,7 @@ static void read_sample(uint32_t format, struct wr_wire body, struct sample *s)
     struct wr_wire w;
     uint32_t kind;
     (void)open_sample(format, body, s);
-    for (uint32_t k = 0; k < s->nrecords && next_block(&s->records, &kind, &w); k++) {
+    for (uint32_t k = 0; k < s->nrecords && wr_sflow_block(&s->records, &kind, &w); k++) {
         if (kind == RAW_HEADER && !s->is_ip)
             read_header(w, s);
         else if ((kind == SAMPLED_IPV4 || kind == SAMPLED_IPV6) && !s->is_ip)
@@ -266,11 +275,6 @@ static void read_sample(uint32_t format, struct wr_wire body, struct sample *s)
             s->has_queue = !w.err;
         }
     }
-}
-
-static bool is_icmp(const struct wr_packet *p)
-{
-    return p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6;
 }
 
 /* A packet without an IP header has no ports to hold against those that are wanted: rows that are read anyway want it. */
@@ -297,13 +301,6 @@ static void write_hop(struct wr_buf *out, const char *what, const struct hop *ho
         write_address(out, what, hop->at, hop->v6);
 }
 
-static void write_ethernet(struct wr_buf *out, const uint8_t *p)
-{
-    wr_buf_fmt(out, ",\"destinationMacAddress\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", p[0], p[1], p[2], p[3], p[4], p[5]);
-    wr_buf_fmt(out, ",\"sourceMacAddress\":\"%02x:%02x:%02x:%02x:%02x:%02x\"", p[6], p[7], p[8], p[9], p[10], p[11]);
-    wr_buf_fmt(out, ",\"ethernetType\":%u", wr_be16(p + 12));
-}
-
 static void write_routing(struct wr_buf *out, const struct sample *s)
 {
     if (s->has_router) {
@@ -327,35 +324,27 @@ static void write_routing(struct wr_buf *out, const struct sample *s)
     wr_buf_fmt(out, ",\"bgpLocalPreference\":%" PRIu32, s->local_pref);
 }
 
-/* Names of sflow.org/sflow_drops.txt: ICMP's codes of "unreachable" from 0, others from 256. */
-static const char *const unreachable[] = {
-    "net_unreachable",      "host_unreachable",      "protocol_unreachable",      "port_unreachable",
-    "frag_needed",          "src_route_failed",      "dst_net_unknown",           "dst_host_unknown",
-    "src_host_isolated",    "dst_net_prohibited",    "dst_host_prohibited",       "dst_net_tos_unreachable",
-    "dst_host_tos_unreacheable", "comm_admin_prohibited", "host_precedence_violation", "precedence_cutoff"};
-static const char *const dropped[] = {
-    "unknown",             "ttl_exceeded",         "acl",                     "no_buffer_space",
-    "red",                 "traffic_shaping",      "pkt_too_big",             "src_mac_is_multicast",
-    "vlan_tag_mismatch",   "ingress_vlan_filter",  "ingress_spanning_tree_filter", "port_list_is_empty",
-    "port_loopback_filter", "blackhole_route",     "non_ip",                  "uc_dip_over_mc_dmac",
-    "dip_is_loopback_address", "sip_is_mc",        "sip_is_loopback_address", "ip_header_corrupted",
-    "ipv4_sip_is_limited_bc", "ipv6_mc_dip_reserved_scope", "ipv6_mc_dip_interface_local_scope", "unresolved_neigh",
-    "mc_reverse_path_forwarding", "non_routable_packet", "decap_error",       "overlay_smac_is_mc",
-    "unknown_l2",          "unknown_l3",           "unknown_l3_exception",    "unknown_buffer",
-    "unknown_tunnel",      "unknown_l4"};
-enum { NUNREACHABLE = sizeof unreachable / sizeof *unreachable, NDROPPED = sizeof dropped / sizeof *dropped };
-
 static void write_discard(struct wr_buf *out, const struct sample *s)
 {
-    uint32_t other = s->reason - 256;
+    const char *why = wr_sflow_drop(s->reason);
     wr_json_key(out, "dropReason");
-    if (s->reason < NUNREACHABLE || other < NDROPPED)
-        wr_json_cstr(out, s->reason < NUNREACHABLE ? unreachable[s->reason] : dropped[other]);
+    if (why)
+        wr_json_cstr(out, why);
     else
         wr_buf_fmt(out, "%" PRIu32, s->reason);
     wr_buf_fmt(out, ",\"dropsNotReported\":%" PRIu32, s->missed);
     if (s->has_queue)
         wr_buf_fmt(out, ",\"egressQueue\":%" PRIu32, s->queue);
+}
+
+/* Which of the agent's sources told it, out of how many packets; by an interface it is the way in or out. */
+static void write_source(struct wr_buf *out, const struct sample *s)
+{
+    wr_buf_fmt(out, ",\"sampleSequence\":%" PRIu32 ",\"sampleSource\":%" PRIu32, s->seq, s->source[1]);
+    if (!s->discarded)
+        wr_buf_fmt(out, ",\"samplePool\":%" PRIu32 ",\"sampleDrops\":%" PRIu32, s->pool, s->drops);
+    if (s->source[0] == 0 && (s->source[1] == s->input || s->source[1] == s->output))
+        wr_buf_fmt(out, ",\"flowDirection\":%u", s->source[1] == s->input ? 0 : 1);
 }
 
 /* The members of an object. */
@@ -365,8 +354,12 @@ static void write_fields(struct wr_buf *out, const struct sample *s)
     wr_json_key(out, "samplingInterval");
     wr_buf_fmt(out, "%" PRIu32 ",\"ingressInterface\":%" PRIu32, s->rate, s->input);
     wr_buf_fmt(out, ",\"egressInterface\":%" PRIu32 ",\"dataLinkFrameSize\":%" PRIu32, s->output, s->frame_len);
-    if (s->has_vlan)
+    write_source(out, s);
+    if (s->has_vlan) {
         wr_buf_fmt(out, ",\"vlanId\":%" PRIu32 ",\"postVlanId\":%" PRIu32, s->vlan[0], s->vlan[1]);
+        wr_buf_fmt(out, ",\"vlanPriority\":%" PRIu32 ",\"postVlanPriority\":%" PRIu32, s->priority[0],
+                   s->priority[1]);
+    }
     if (s->user_len) {
         wr_json_key(out, "userName");
         wr_json_str(out, (const char *)s->user, s->user_len);
@@ -380,8 +373,8 @@ static void write_fields(struct wr_buf *out, const struct sample *s)
             wr_buf_fmt(out, ",\"sourceTransportPort\":%u,\"destinationTransportPort\":%u", p->sport, p->dport);
         wr_buf_fmt(out, ",\"protocolIdentifier\":%u,\"tcpControlBits\":%u", p->proto, p->tcp_flags);
     }
-    if (s->ethernet && !s->is_ip)
-        write_ethernet(out, s->ethernet);
+    if (s->frame)
+        wr_sflow_frame(out, s->frame, s->frame_has, s->raw);
     if (s->has_router || s->has_gateway)
         write_routing(out, s);
     if (s->discarded)
@@ -447,78 +440,13 @@ static void write_line(struct wr_msg *msg, const struct sample *s)
     WR_COUNT(msg, not_flows, 1);
 }
 
-/* ---- counters: of an interface (RFC 2863), of Ethernet (RFC 3635), of a VLAN, of the processor ------------ */
-
-static const struct counter {
-    const char *name;
-    uint8_t len;
-} generic[] = {
-    {"ifIndex", 4},          {"ifType", 4},           {"ifSpeed", 8},         {"ifDirection", 4},
-    {"ifStatus", 4},         {"ifInOctets", 8},       {"ifInUcastPkts", 4},   {"ifInMulticastPkts", 4},
-    {"ifInBroadcastPkts", 4}, {"ifInDiscards", 4},    {"ifInErrors", 4},      {"ifInUnknownProtos", 4},
-    {"ifOutOctets", 8},      {"ifOutUcastPkts", 4},   {"ifOutMulticastPkts", 4}, {"ifOutBroadcastPkts", 4},
-    {"ifOutDiscards", 4},    {"ifOutErrors", 4},      {"ifPromiscuousMode", 4},
-}, ethernet[] = {
-    {"dot3StatsAlignmentErrors", 4},         {"dot3StatsFCSErrors", 4},
-    {"dot3StatsSingleCollisionFrames", 4},   {"dot3StatsMultipleCollisionFrames", 4},
-    {"dot3StatsSQETestErrors", 4},           {"dot3StatsDeferredTransmissions", 4},
-    {"dot3StatsLateCollisions", 4},          {"dot3StatsExcessiveCollisions", 4},
-    {"dot3StatsInternalMacTransmitErrors", 4}, {"dot3StatsCarrierSenseErrors", 4},
-    {"dot3StatsFrameTooLongs", 4},           {"dot3StatsInternalMacReceiveErrors", 4},
-    {"dot3StatsSymbolErrors", 4},
-}, vlan[] = {
-    {"vlanId", 4}, {"vlanOctets", 8}, {"vlanUcastPkts", 4}, {"vlanMulticastPkts", 4}, {"vlanBroadcastPkts", 4},
-    {"vlanDiscards", 4},
-}, processor[] = {
-    {"cpu5sPercentage", 4}, {"cpu1mPercentage", 4}, {"cpu5mPercentage", 4}, {"totalMemory", 8}, {"freeMemory", 8},
-};
-#define COUNTERS(format, list)                                                                                         \
-    {                                                                                                                  \
-        format, sizeof list / sizeof *list, list                                                                       \
-    }
-static const struct {
-    uint32_t format, n;
-    const struct counter *list;
-} counters[] = {COUNTERS(1, generic), COUNTERS(2, ethernet), COUNTERS(5, vlan), COUNTERS(1001, processor)};
-enum { NCOUNTERS = sizeof counters / sizeof *counters };
-
-static uint32_t width_of(uint32_t which)
-{
-    uint32_t width = 0;
-    for (uint32_t k = 0; k < counters[which].n; k++)
-        width += counters[which].list[k].len;
-    return width;
-}
-
-/* The members of an object, each kind of counters once; false: the sample has none that is known. */
-static bool write_counters(struct wr_buf *out, struct wr_wire w, bool expanded)
-{
-    struct wr_wire body;
-    uint32_t kind;
-    wr_wire_take(&w, expanded ? 12 : 8); /* sequence, source */
-    uint32_t n = wr_wire_u32(&w), seen = 0;
-    for (uint32_t i = 0; i < n && next_block(&w, &kind, &body); i++) {
-        uint32_t c = 0;
-        while (c < NCOUNTERS && counters[c].format != kind)
-            c++;
-        if (c == NCOUNTERS || seen >> c & 1 || wr_wire_left(&body) < width_of(c))
-            continue;
-        seen |= UINT32_C(1) << c;
-        for (uint32_t k = 0; k < counters[c].n; k++) {
-            wr_json_key(out, counters[c].list[k].name);
-            wr_buf_fmt(out, "%" PRIu64, counters[c].list[k].len == 8 ? wr_wire_u64(&body) : wr_wire_u32(&body));
-        }
-    }
-    return seen;
-}
-
 /* A row without ends: what it says stands in its fields. */
 static void write_counter_row(struct wr_msg *msg, struct wr_wire body, bool expanded)
 {
     struct wr_buf *text = &msg->dec->who_text;
     wr_buf_reset(text);
     wr_buf_char(text, '{');
-    bool any = write_counters(text, body, expanded);
+    bool any = wr_sflow_counters(text, body, expanded);
     wr_buf_char(text, '}');
     struct wr_flow *flow = any && !text->err ? wr_flow_vec_push(msg->rows) : NULL;
     if (!flow)
@@ -540,7 +468,7 @@ static void take_counters(struct wr_msg *msg, struct wr_wire body, bool expanded
 {
     if (msg->json) {
         wr_json_open(msg, 0, "counters");
-        (void)write_counters(msg->json, body, expanded);
+        (void)wr_sflow_counters(msg->json, body, expanded);
         wr_buf_str(msg->json, "}\n");
     } else if (msg->dec->who_wanted & wr_who_bit(WR_WHO_FIELDS)) {
         write_counter_row(msg, body, expanded);
@@ -552,7 +480,7 @@ static void apply_samples(struct wr_msg *msg, struct wr_wire w, uint32_t n)
     struct wr_wire body;
     struct sample s;
     uint32_t format;
-    for (uint32_t i = 0; i < n && next_block(&w, &format, &body); i++) {
+    for (uint32_t i = 0; i < n && wr_sflow_block(&w, &format, &body); i++) {
         if (!is_flow_sample(format)) {
             bool of_interface = format == COUNTER_SAMPLE || format == COUNTER_EXPANDED;
             WR_COUNT(msg, counter_samples, of_interface);

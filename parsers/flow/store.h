@@ -201,7 +201,7 @@ struct wr_held {
     struct wr_held *next;
     struct wr_stream *stream;
     int64_t arrived_ns, export_ns;
-    uint32_t uptime_ms, len;
+    uint32_t seq, uptime_ms, len;
     uint16_t set_id;
     uint8_t data[];
 };

@@ -155,6 +155,33 @@ Test(floods, c17_a_message_of_64_kb_costs_in_proportion)
     bench_end(&b);
 }
 
+/* Each boot time that is told goes through all streams of its exporter: four of a message do, whatever it holds. */
+Test(floods, c17_boot_times_of_a_message_are_bounded)
+{
+    enum { TOLD = 300, COUNT = 4 };
+    const uint64_t first_ms = (EXPORT_S - 100000) * UINT64_C(1000);
+    struct bench b = bench_new();
+    begin(&m, 10, 0, 1);
+    OPTIONS(&m, 300, 149, 4, 160, 8);
+    TEMPLATE(&m, 256, FLOW_FIELDS, 22, 4, 21, 4);
+    set(&m, 300);
+    for (uint32_t i = 0; i < TOLD; i++)
+        put(&m, 1, 4), put(&m, first_ms + i * 1000, 8);
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(wr_flow_decoder_stats(b.dec)->options_records, TOLD);
+    begin(&m, 10, TOLD, 1);
+    set(&m, 256);
+    add_flow(&m, 1, 2, 3, 25, 7);
+    put(&m, 5000, 4), put(&m, 9000, 4);
+    set_end(&m);
+    cr_assert(bench_send(&b, &m));
+    cr_assert_eq(b.vec.n, 1);
+    cr_expect_eq(b.vec.at[0].start_ns, (int64_t)(first_ms + (COUNT - 1) * 1000 + 5000) * 1000000,
+                 "boot time %ld", (long)((b.vec.at[0].start_ns / 1000000 - 5000 - (int64_t)first_ms) / 1000));
+    bench_end(&b);
+}
+
 /* What could cost more than a message's length is counted, and ends: time alone would show it on a
  * slow machine only. */
 Test(floods, c17_searches_held_sets_and_new_templates_of_a_message_are_counted)

@@ -128,3 +128,82 @@ Test(sflow_records, vlans_on_both_sides_and_no_next_hop)
     cr_expect(json_has(&b, "\"sourceIPv4PrefixLength\":24,\"destinationIPv4PrefixLength\":16"));
     bench_end(&b);
 }
+
+/* Type and code of ICMP where a record of addresses has ports: one in each, the type in the second,
+ * or both in it as NetFlow has them; the row has them as NetFlow does, IPv6 likewise. */
+Test(sflow_records, icmp_of_sampled_addresses)
+{
+    static const struct {
+        uint32_t sport, dport;
+        uint16_t want;
+    } said[] = {
+        {3, 1, 0x0301},      {8, 0, 0x0800},     {0, 8, 0x0800},        {0, 0, 0},
+        {0, 0x0b01, 0x0b01}, {255, 255, 0xffff}, {256, 0x0301, 0x0301}, {5, 0x0301, 0x0301}};
+    struct bench b = bench_new();
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        char text[64];
+        for (int v6 = 0; v6 < 2; v6++) {
+            sample(1);
+            if (v6)
+                RECORD(4, 100, 58, 0x20010db8, 0, 0, 1, 0x20010db8, 0, 0, 2, said[i].sport,
+                       said[i].dport, 0, 0);
+            else
+                SAMPLED_IP(1, said[i].sport, said[i].dport);
+            const struct wr_flow *f = row(&b);
+            cr_expect_eq(f->dport, said[i].want, "%u and %u: %u", said[i].sport, said[i].dport,
+                         f->dport);
+            cr_expect_eq(f->sport, 0);
+            cr_expect_eq(!!(f->flags & WR_FLOW_V6), v6);
+            snprintf(text, sizeof text, "\"icmpTypeCodeIPv%d\":%u,", v6 ? 6 : 4, said[i].want);
+            cr_expect(json_has(&b, text));
+        }
+    }
+    bench_end(&b);
+}
+
+/* What a header says beside its ends; cut anywhere it says less and nothing that is not there. */
+Test(sflow_records, text_of_a_sampled_header)
+{
+    struct bench b = bench_new();
+    sample(1);
+    RECORD(1, 1, 100, 4, 38, 0x00010203, 0x04050607, 0x08090a0b, 0x8100a00c, 0x08004510, 0x0054abcd,
+           0x40012006, 0, 0x0a000001, 0x0a000002);
+    cr_expect(json_has(
+        &b, "\"sampleSequence\":1,\"sampleSource\":9,\"samplePool\":0,\"sampleDrops\":0,"));
+    cr_expect(json_has(
+        &b,
+        "\"destinationMacAddress\":\"00:01:02:03:04:05\",\"sourceMacAddress\":\"06:07:08:09:0a:"
+        "0b\","
+        "\"dot1qVlanId\":12,\"dot1qPriority\":5,\"ethernetType\":2048,\"ipVersion\":4,"
+        "\"internetHeaderLengthIPv4\":5,\"ipClassOfService\":16,\"totalLengthIPv4\":84,"
+        "\"fragmentIdentification\":43981,\"fragmentFlags\":64,\"fragmentOffset\":1,\"ipTTL\":32"));
+    for (uint32_t n = 0; n < 38; n++) { /* an exact copy, so that a read behind it is seen */
+        struct wr_buf out = {0};
+        uint8_t *copy = malloc(m.len);
+        memcpy(copy, m.at, m.len);
+        memset(copy + m.len - 40 - 4, 0, 4);
+        copy[m.len - 40 - 1] = (uint8_t)n;
+        cr_assert(wr_flow_decode_json(b.dec, &b.peer, copy, m.len, b.now_ns, &out));
+        wr_buf_char(&out, 0);
+        cr_expect_eq(strstr(out.data, "MacAddress") != NULL, n >= 14, "%u octets: %s", n, out.data);
+        cr_expect_null(strstr(out.data, "ipTTL"), "%u octets: %s", n, out.data);
+        wr_buf_fini(&out);
+        free(copy);
+    }
+    bench_end(&b);
+}
+
+Test(sflow_records, an_interface_has_its_name)
+{
+    struct bench b = bench_new();
+    m.len = 0;
+    put(&m, 5, 4), put(&m, 1, 4), put(&m, 0xc0000201, 4), put(&m, 7, 4), put(&m, 1, 4),
+        put(&m, 0, 4), put(&m, 1, 4);
+    put(&m, 2, 4), put(&m, 12 + 2 * 16, 4), put(&m, 77, 4), put(&m, 9, 4), put(&m, 2, 4);
+    for (int i = 0; i < 2; i++) /* once */
+        put(&m, 1005, 4), put(&m, 8, 4), put(&m, 4, 4), put(&m, 0x656e6f31, 4);
+    cr_expect(json_has(&b, "\"sampleSequence\":77,\"sampleSource\":9,\"ifName\":\"eno1\"}"));
+    m.at[m.len - 21] = m.at[m.len - 5] = 8; /* longer than their records: no name */
+    cr_expect(json_has(&b, "\"sampleSource\":9}"));
+    bench_end(&b);
+}

@@ -467,7 +467,7 @@ Test(templates, json_has_every_element)
     wr_buf_char(&out, 0);
     cr_expect_str_eq(
         out.data,
-        "{\"_exporter\":\"192.0.2.1\",\"_version\":10,\"_domain\":3,\"_template\":256,\"_kind\":\"flow\","
+        "{\"_exporter\":\"192.0.2.1\",\"_version\":10,\"_domain\":3,\"_sequence\":0,\"_template\":256,\"_kind\":\"flow\","
         "\"_exportTime\":\"2023-11-14T22:13:20.0000000Z\",\"sourceIPv4Address\":\"10.0.0.1\","
         "\"_4321_7\":\"beef\",\"ipNextHopIPv4Address\":[\"0.0.0.1\",\"0.0.0.2\"],"
         "\"sourceMacAddress\":\"01:23:45:67:89:ab\",\"interfaceName\":\"a\\\"b\","
