@@ -1,6 +1,7 @@
 #include "collector/ingest/worker.h"
 
 #include "collector/io/udp.h"
+#include "collector/pipeline/block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 /* Rows wait in batches only until they are packed for the ring, and emptying one costs as much as it could hold. */
 enum { STAGE_ROWS = 256 };
-enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = 256, MAIL_BYTES = 1 << 20, RESUME_MS = 2, SWEEP_MS = 10000 };
+enum { RING_BYTES = 8 << 20, FLOWS_PER_MESSAGE = WR_BLOCK_RECORDS, MAIL_BYTES = 1 << 20, RESUME_MS = 2, SWEEP_MS = 10000 };
 
 static bool push(struct wr_worker *w, uint32_t type, const void *bytes, size_t len, int64_t now_ns)
 {
@@ -62,12 +63,21 @@ static uint32_t plain_run(const struct wr_flow_vec *flows, uint32_t at)
     return n;
 }
 
+/* As columns, where that is enough: what cannot be packed goes as it is. */
+static bool push_flows(struct wr_worker *w, const struct wr_flow *flows, uint32_t n, int64_t now_ns)
+{
+    wr_buf_reset(&w->packed);
+    if (w->flow_parts && wr_block_pack(flows, n, w->flow_parts, &w->packed))
+        return push(w, WR_INPUT_FLOW_BLOCK, w->packed.data, w->packed.len, now_ns);
+    return push(w, WR_INPUT_FLOWS, flows, n * sizeof *flows, now_ns);
+}
+
 static void flush_flows(struct wr_worker *w, int64_t now_ns)
 {
     for (uint32_t at = 0; at < w->flows.n;) {
         uint32_t n = plain_run(&w->flows, at);
         if (n)
-            count_sent(w, push(w, WR_INPUT_FLOWS, w->flows.at + at, n * sizeof *w->flows.at, now_ns), n);
+            count_sent(w, push_flows(w, w->flows.at + at, n, now_ns), n);
         else
             push_with_who(w, &w->flows.at[at], now_ns);
         at += n ? n : 1;
@@ -413,6 +423,7 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
     }
     if (!err) {
         wr_flow_decoder_who(worker->decoder, wants->who);
+        worker->flow_parts = wants->conn || !wr_wants_rows(wants, WR_TABLE_FLOWS) ? 0 : wr_block_parts(&wants->scan[WR_TABLE_FLOWS].wanted);
         struct wr_rows old = worker->rows;
         worker->rows = rows;
         worker->broken = false;

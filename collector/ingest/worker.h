@@ -116,6 +116,7 @@ struct wr_worker {
     struct wr_buf *unit;  /* while a file is worked on: its rows gather here, not in the ring */
     const struct wr_tls_server *tls; /* of new connections; the owner's */
     struct wr_flow_vec flows;
+    uint32_t flow_parts; /* what rules read of flow records, when nobody reads connections (pipeline/block.h); 0: all */
     struct wr_rows rows; /* a batch for each table that some rule reads */
     bool broken;         /* no memory: frames are refused and counted until a reload */
     struct wr_buf packed;

@@ -2,6 +2,7 @@
 
 #include "base/ticks.h"
 #include "collector/cli/flow_row.h"
+#include "collector/pipeline/block.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,23 @@ static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *inpu
     return WR_OK;
 }
 
+static enum wr_err apply_block(struct wr_core *core, const struct wr_input *input)
+{
+    struct wr_batch *flows = core->gather[WR_TABLE_FLOWS];
+    struct wr_block block;
+    if (!wr_block_open(input->bytes, input->len, &block))
+        return WR_ECORRUPT;
+    for (uint32_t at = 0, some; flows && at < block.n; at += some) {
+        enum wr_err err = flows->nrows == flows->cap ? give(core, WR_TABLE_FLOWS, flows) : WR_OK;
+        if (err)
+            return err;
+        some = flows->cap - flows->nrows < block.n - at ? flows->cap - flows->nrows : block.n - at;
+        if (!wr_block_rows(&block, at, some, flows))
+            return WR_ENOMEM;
+    }
+    return WR_OK;
+}
+
 static enum wr_err apply_flow_who(struct wr_core *core, const struct wr_input *input)
 {
     struct wr_flow flow;
@@ -300,6 +318,9 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
     case WR_INPUT_FLOWS:
         err = give_events(core);
         return err ? err : apply_flows(core, input);
+    case WR_INPUT_FLOW_BLOCK:
+        err = give_events(core);
+        return err ? err : apply_block(core, input);
     case WR_INPUT_FLOW_WHO:
         err = give_events(core);
         return err ? err : apply_flow_who(core, input);

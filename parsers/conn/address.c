@@ -5,26 +5,46 @@
 #include <string.h>
 #include <strings.h>
 
-/* By hand: two addresses in every row, and inet_ntop goes through sprintf. */
-static void text_v4(const uint8_t *addr, char *out)
+/* Each octet's digits, then how many. */
+#define OCTET(x)                                                                                             \
+    {{(x) >= 100  ? '0' + (x) / 100                                                                          \
+      : (x) >= 10 ? '0' + (x) / 10                                                                           \
+                  : '0' + (x),                                                                               \
+      (x) >= 100 ? '0' + (x) / 10 % 10 : '0' + (x) % 10, '0' + (x) % 10},                                    \
+     (x) >= 100  ? 3                                                                                         \
+     : (x) >= 10 ? 2                                                                                         \
+                 : 1}
+#define OCTETS4(x) OCTET(x), OCTET((x) + 1), OCTET((x) + 2), OCTET((x) + 3)
+#define OCTETS16(x) OCTETS4(x), OCTETS4((x) + 4), OCTETS4((x) + 8), OCTETS4((x) + 12)
+#define OCTETS64(x) OCTETS16(x), OCTETS16((x) + 16), OCTETS16((x) + 32), OCTETS16((x) + 48)
+static const struct {
+    char digits[3];
+    uint8_t n;
+} octets[256] = {OCTETS64(0), OCTETS64(64), OCTETS64(128), OCTETS64(192)};
+
+/* By hand: two addresses in every row, and inet_ntop goes through sprintf. An octet is four bytes written, of which those
+ * behind its digits are written again. */
+size_t wr_address_v4_text(const uint8_t addr[4], char ret_text[16])
 {
+    char *out = ret_text;
     for (int i = 0; i < 4; i++) {
-        unsigned v = addr[i];
-        if (v >= 100)
-            *out++ = (char)('0' + v / 100);
-        if (v >= 10)
-            *out++ = (char)('0' + v / 10 % 10);
-        *out++ = (char)('0' + v % 10);
-        *out++ = i < 3 ? '.' : '\0';
+        memcpy(out, &octets[addr[i]], 4);
+        out += octets[addr[i]].n;
+        if (i < 3)
+            *out++ = '.';
     }
+    return (size_t)(out - ret_text);
 }
 
-void wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_TEXT])
+size_t wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS_TEXT])
 {
+    size_t len = 0;
     if (!v6)
-        text_v4(addr, ret_text);
-    else if (!inet_ntop(AF_INET6, addr, ret_text, WR_ADDRESS_TEXT))
-        ret_text[0] = '\0';
+        len = wr_address_v4_text(addr, ret_text);
+    else if (inet_ntop(AF_INET6, addr, ret_text, WR_ADDRESS_TEXT))
+        return strlen(ret_text);
+    ret_text[len] = '\0';
+    return len;
 }
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};

@@ -2,6 +2,8 @@
  * counted. */
 #include "collector/ingest/worker.h"
 
+#include "collector/pipeline/block.h"
+
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/udp.h>
@@ -188,6 +190,42 @@ Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
     struct wr_listener_stats s = stats_of(WR_LISTEN_FLOW_UDP);
     cr_assert_eq(s.decoded, 100);
     cr_assert_eq(s.rejected, 2);
+    close(fd);
+}
+
+/* Where rules read Flows and nobody connections, only the columns that they read go on. */
+Test(worker, flows_that_only_rules_read_go_as_blocks)
+{
+    struct wr_wants all = wants;
+    all.conn = false;
+    all.scan[WR_TABLE_FLOWS] = (struct wr_scan){.table = WR_TABLE_FLOWS, .branches = &every_row, .nbranches = 1};
+    wr_colset_add(&all.scan[WR_TABLE_FLOWS].wanted, WR_FLOWS_destinationTransportPort);
+    cr_assert_eq(wr_worker_wants(&worker, &all), WR_OK);
+    int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+    uint8_t packet[72];
+    size_t len = netflow5(packet);
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+    wait_received(WR_LISTEN_FLOW_UDP, 100);
+    uint32_t n = 0;
+    for (int tries = 0; tries < 500 && n < 100; tries++) {
+        struct wr_input in;
+        struct wr_block block;
+        for (; wr_ring_peek(worker.ring, &in); wr_ring_pop(worker.ring)) {
+            cr_assert_eq(in.type, WR_INPUT_FLOW_BLOCK);
+            cr_assert(wr_block_open(in.bytes, in.len, &block));
+            cr_assert_eq(block.parts, 1u << WR_PART_FLAGS | 1u << WR_PART_DPORT | 1u << WR_PART_PROTO);
+            n += block.n;
+        }
+        if (n < 100)
+            poll(NULL, 0, 10);
+    }
+    cr_assert_eq(n, 100);
+    close(fd);
+    cr_assert_eq(wr_worker_wants(&worker, &wants), WR_OK); /* and whole again when connections are read */
+    fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+    cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+    cr_assert_eq(take(WR_INPUT_FLOWS, 1), 1);
     close(fd);
 }
 

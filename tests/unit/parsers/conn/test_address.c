@@ -47,6 +47,21 @@ Test(address, types_as_defender_names_them)
                      "as an exporter may send it");
 }
 
+Test(address, every_octet_as_inet_ntop_writes_it)
+{
+    for (unsigned octet = 0; octet < 256; octet++)
+        for (int at = 0; at < 4; at++) {
+            uint8_t addr[16] = {198, 51, 100, 7};
+            char out[WR_ADDRESS_TEXT], bare[16], want[INET_ADDRSTRLEN];
+            addr[at] = (uint8_t)octet;
+            cr_assert_not_null(inet_ntop(AF_INET, addr, want, sizeof want));
+            cr_expect_eq(wr_address_text(addr, false, out), strlen(want));
+            cr_expect_str_eq(out, want);
+            cr_expect_eq(wr_address_v4_text(addr, bare), strlen(want));
+            cr_expect_eq(memcmp(bare, want, strlen(want)), 0);
+        }
+}
+
 Test(address, text_reads_back)
 {
     static const char *const texts[] = {"0.0.0.0",           "255.255.255.255", "10.20.103.9",
