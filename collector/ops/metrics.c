@@ -306,7 +306,7 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
 #define X(name) wr_buf_fmt(out, "weir_connections_total{what=\"" #name "\"} %" PRIu64 "\n", c->name);
     X(flows)
     X(events) X(connections) X(openings) X(matched) X(orphans) X(dup_record) X(evicted) X(evicted_undecided) X(evicted_open) X(evicted_ended) X(late_bind) X(leases) X(answers) X(answers_dropped) X(nat_told) X(nat_moved) X(nat_late) X(nat_exhausted) X(nat_dropped)
-        X(ambiguous) X(amends) X(inserts) X(who_dropped) X(raised) X(remote) X(remote_dropped) X(unseen) X(agents_dropped)
+        X(ambiguous) X(amends) X(inserts) X(who_dropped) X(raised) X(host) X(host_ambiguous) X(remote) X(remote_dropped) X(unseen) X(agents_dropped)
 #undef X
             one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
     one(out, "weir_device_clocks_off", "gauge", "devices whose clock is more than a minute off", c->clocks_off);

@@ -259,6 +259,22 @@ enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t 
     return called(c, a, name, when, WR_CALLER_AGENT);
 }
 
+enum wr_err wr_agent_spoke(struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when)
+{
+    uint32_t i;
+    enum wr_err err = get(c, addr, v6, wr_agent_hash(c, addr, v6), &i);
+    if (err)
+        return err;
+    if (c->first_heard < 0 || when < c->first_heard)
+        c->first_heard = when;
+    struct wr_agent *a = agent_at(c, i);
+    if (when < a->heard)
+        return WR_OK;
+    a->heard = when;
+    a->unseen = 0;
+    return WR_OK;
+}
+
 struct wr_who wr_agent_name(const struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when)
 {
     uint32_t i = find(c, addr, v6);

@@ -339,6 +339,23 @@ enum wr_err wr_conn_learn(struct wr_conn *conn, enum wr_table table, const struc
     }
 }
 
+/* Flows before the events that some of them may take. */
+static enum wr_err flush_entries(struct wr_conn *c, bool hosts)
+{
+    enum wr_err err = WR_OK;
+    for (int list = 0; list < WR_NLRU; list++)
+        for (uint32_t i = c->lru[list].head; !err && i != WR_NONE; i = wr_link_at(c, i)->next) {
+            const struct wr_entry *e = wr_entry_at(c, i);
+            if (wr_key_is_host(&e->key) != hosts)
+                continue;
+            if (e->rows != WR_NONE)
+                err = wr_rows_release(c, i);
+            else if (!hosts)
+                err = wr_row_orphan(c, i);
+        }
+    return err;
+}
+
 static enum wr_err flush(struct wr_conn *conn)
 {
     enum wr_err err = end_waits(conn, WR_WAIT_HOLD, INT64_MAX);
@@ -348,16 +365,11 @@ static enum wr_err flush(struct wr_conn *conn)
         return err;
     bool nat = conn->nat.naliases || conn->nat.nblocks;
     for (uint32_t i = 0; nat && !err && i < conn->entries.n; i++)
-        if (wr_entry_at(conn, i)->lru != WR_LRU_NOT && wr_entry_at(conn, i)->rows == WR_NONE)
+        if (wr_entry_at(conn, i)->lru != WR_LRU_NOT && wr_entry_at(conn, i)->rows == WR_NONE &&
+            !wr_key_is_host(&wr_entry_at(conn, i)->key))
             err = wr_nat_settle(conn, i, &(uint32_t){0});
-    for (int list = 0; list < WR_NLRU; list++)
-        for (uint32_t i = conn->lru[list].head; !err && i != WR_NONE;
-             i = wr_link_at(conn, i)->next) {
-            if (wr_entry_at(conn, i)->rows == WR_NONE)
-                err = wr_row_orphan(conn, i);
-            else
-                err = wr_rows_release(conn, i);
-        }
+    for (int hosts = 0; hosts <= conn->hosts && !err; hosts++)
+        err = flush_entries(conn, hosts);
     return err;
 }
 

@@ -38,6 +38,9 @@
  * handshake. A flow that no event explains in time takes what a capping sensor last told of the same device, remote
  * address, port and protocol within a day. MatchQuality says which it was: exact, remote, ambiguous, none.
  *
+ * An event that tells its host, remote address and port and not its own end is a row at once; the one flow of that host to
+ * there that began within 5 s amends its bytes (MatchQuality "host").
+ *
  * Memory: WR_CONN_BYTES a flow-only connection with its row and index; 64 more for each further
  * observation point, 48 for counters that are totals, and the packed columns of an event. */
 struct wr_conn;
@@ -86,6 +89,8 @@ struct wr_conn_stats {
         ambiguous, amends, inserts, live;
     uint64_t who_dropped; /* attributions that 64 MiB had no room for */
     uint64_t raised;      /* requests that their flow showed to have succeeded */
+    uint64_t host, host_ambiguous; /* connections explained by an event without its own end; left unexplained or in doubt, since
+                                      several processes were told of, or several flows had one event */
     uint64_t remote, remote_dropped; /* connections explained by an earlier event of a capping sensor; such events given up */
     uint64_t unseen; /* connections that an endpoint reported and no exporter: with `matched` the coverage */
     uint64_t leases;      /* lines of DHCP servers that gave an address to a named host */

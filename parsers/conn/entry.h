@@ -11,7 +11,7 @@
 #define WR_TIME_MAX (INT64_C(1) << 62) /* ns; so that sums of times cannot overflow */
 
 enum { WR_TCP = 6, WR_FIN = 1, WR_SYN = 2, WR_RST = 4, WR_PSH = 8, WR_ACK = 16, WR_URG = 32, WR_TCP_KNOWN = 128 };
-enum { WR_CHAIN_MAX = 8, WR_POINTS_MAX = 16, WR_SEEN = 4 };
+enum { WR_CHAIN_MAX = 8, WR_HOST_CHAIN_MAX = 32, WR_POINTS_MAX = 16, WR_SEEN = 4 };
 enum { WR_CLOCKS_MAX = 65536, WR_CLOCK_SAMPLES = 7, WR_CLOCK_ENOUGH = 3, WR_CLOCK_OFF_MS = 60000 };
 enum { WR_RECENT_MAX = 65536, WR_AGENTS_MAX = 65536, WR_ANSWERS_MAX = 65536 };
 /* An entry that has ended and that an event explains; one that has ended; one that may go on. */
@@ -31,6 +31,12 @@ struct wr_conn_key {
     uint16_t port[2];
     uint8_t proto, v6, pad[2];
 };
+
+/* Of an entry of events that do not tell their own end (host.c). */
+static inline bool wr_key_is_host(const struct wr_conn_key *key)
+{
+    return key->pad[1];
+}
 
 static inline bool wr_words_same(const void *a, const void *b, size_t n)
 {

@@ -181,7 +181,7 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
     if (t->local && (err = wr_agent_heard(c, t, &open->device)))
         return err;
     if (!t->opens)
-        return aside(c, t);
+        return t->host ? wr_host_event(c, t) : aside(c, t);
     if ((err = opening_clock(c, t, open)))
         return err;
     open->packed = kept.at;

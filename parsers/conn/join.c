@@ -32,6 +32,8 @@ enum wr_err wr_join_react(struct wr_conn *c, uint32_t i)
         return wr_row_orphan(c, i);
     if (e->wait != WR_WAIT_NOT)
         return WR_OK;
+    if (hold && c->hosts && wr_host_tells(c, e))
+        hold = false; /* others of that host that are as old are here soon */
     wr_table_wait(c, i, hold ? WR_WAIT_HOLD : WR_WAIT_PAIR, c->now + (hold ? c->opts.hold_ns : c->opts.pair_ns));
     return WR_OK;
 }

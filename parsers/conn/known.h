@@ -105,6 +105,8 @@ enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t 
 /* The first that may have this hash, or WR_NONE; and what hearing it will touch is asked for. */
 uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash);
 void wr_agent_foresee(const struct wr_conn *c, uint32_t i);
+/* An event that does not tell its address was of the agent there. */
+enum wr_err wr_agent_spoke(struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when);
 /* Somebody calls the device at an address so, from `when` on. */
 enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                             enum wr_caller rank);

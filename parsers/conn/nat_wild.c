@@ -41,7 +41,7 @@ enum wr_err wr_wild_begin(struct wr_conn *c)
     c->nat.wild = true;
     for (uint32_t i = 0; !err && i < c->entries.n; i++) {
         const struct wr_entry *e = wr_entry_at(c, i);
-        if (e->lru == WR_LRU_NOT)
+        if (e->lru == WR_LRU_NOT || wr_key_is_host(&e->key))
             continue;
         if (e->nat & WR_NAT_OUTPORT * 3)
             err = wr_wild_add(c, i, e->nat & WR_NAT_OUTPORT ? 0 : 1);

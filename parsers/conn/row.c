@@ -17,7 +17,7 @@ const char *wr_why_text(uint8_t why)
 
 const char *wr_quality_text(uint8_t quality)
 {
-    static const char *const names[WR_NMATCH] = {"none", "exact", "nat", "remote", "ambiguous"};
+    static const char *const names[WR_NMATCH] = {"none", "exact", "nat", "remote", "ambiguous", "host"};
     return names[quality];
 }
 
@@ -30,10 +30,12 @@ uint8_t wr_row_quality(const struct wr_conn *c, const struct wr_crow *row)
         event = wr_crow_at(c, event->next);
     if (!event->packed || !(e->flags & WR_CONN_FLOW))
         return WR_MATCH_NONE;
-    if (event->via != WR_VIA_TUPLE)
+    if (event->via == WR_VIA_NAT || event->via == WR_VIA_REMOTE)
         return event->via == WR_VIA_NAT ? WR_MATCH_NAT : WR_MATCH_REMOTE;
     if (e->flags & WR_CONN_AMBIGUOUS)
         return WR_MATCH_AMBIGUOUS;
+    if (event->via == WR_VIA_HOST)
+        return WR_MATCH_HOST;
     return (e->nat & (WR_NAT_MOVED | WR_NAT_DIRECT)) == WR_NAT_MOVED ? WR_MATCH_NAT : WR_MATCH_EXACT;
 }
 
@@ -232,6 +234,22 @@ static enum wr_err add_remote_row(struct wr_conn *c, uint32_t i, bool *ret_found
     return WR_OK;
 }
 
+/* The short wait is over of a flow that an event of its host may explain; where it does not, an event of its own may come. */
+static enum wr_err settle_early(struct wr_conn *c, uint32_t i)
+{
+    bool joined, several;
+    uint8_t why;
+    enum wr_err err = wr_host_join(c, i, &joined, &several);
+    if (err || joined)
+        return err;
+    const struct wr_entry *e = wr_entry_at(c, i);
+    if (wr_who_tells_process(c, e, wr_entry_initiator(e, &why)))
+        return wr_row_orphan(c, i);
+    wr_table_unwait(c, i);
+    wr_table_wait(c, i, WR_WAIT_HOLD, c->now + c->opts.hold_ns);
+    return WR_OK;
+}
+
 enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i)
 {
     enum wr_err err = WR_OK;
@@ -240,15 +258,19 @@ enum wr_err wr_row_settle(struct wr_conn *c, uint32_t i)
     if (err)
         return err;
     if (wr_entry_at(c, i)->rows == WR_NONE)
-        return wr_row_orphan(c, i);
+        return c->hosts && !c->flushing && wr_entry_at(c, i)->wait == WR_WAIT_PAIR ? settle_early(c, i) : wr_row_orphan(c, i);
     wr_table_unwait(c, i);
     return wr_rows_release(c, i);
 }
 
 enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
 {
-    bool remote = false;
-    enum wr_err err = c->nrecent ? add_remote_row(c, i, &remote) : WR_OK;
+    bool remote = false, joined = false, several = false;
+    enum wr_err err = c->hosts ? wr_host_join(c, i, &joined, &several) : WR_OK;
+    if (err || joined)
+        return err;
+    c->stats.host_ambiguous += several;
+    err = c->nrecent ? add_remote_row(c, i, &remote) : WR_OK;
     if (!err && remote) {
         wr_table_unwait(c, i);
         return wr_session_add(c, i);
@@ -258,7 +280,7 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
     const struct wr_entry *e = wr_entry_at(c, i);
     uint8_t why, side = wr_entry_initiator(e, &why);
     bool waited = c->flushing || (e->wait == WR_WAIT_HOLD && wr_wait_at(c, i)->due <= c->now);
-    if (waited && !wr_who_tells_process(c, e, side))
+    if (waited && !several && !wr_who_tells_process(c, e, side))
         err = wr_agent_unexplained(c, e);
     if (!err && !c->opts.sessions_only)
         err = add_flow_row(c, i);

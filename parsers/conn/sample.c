@@ -74,6 +74,8 @@ bool wr_conn_sample(const struct wr_conn *conn, uint64_t row_id, struct wr_buf *
         return false;
     const struct wr_crow *row = wr_crow_at(conn, r);
     const struct wr_entry *e = wr_entry_at(conn, row->entry);
+    if (wr_key_is_host(&e->key))
+        return false; /* its own end is not known */
     char local[WR_ADDRESS_TEXT], remote[WR_ADDRESS_TEXT], number[8];
     int64_t bytes[2];
     wr_address_text(e->key.addr[row->side], e->key.v6, local);

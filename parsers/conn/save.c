@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC = 0x444e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
+enum { MAGIC = 0x454e4357, ROWS_MAX = 4, IMAGE = WR_NONE };
 enum { NSTATS = sizeof(struct wr_conn_stats) / sizeof(uint64_t), UNLINKED = 0x80 };
 
 static void put_point(struct wr_buf *out, const struct wr_conn *c, const struct wr_point *p)
@@ -97,7 +97,7 @@ static void put_entry(struct wr_buf *out, const struct wr_conn *c, const struct 
 {
     const struct wr_conn_key *k = &e->key;
     wr_buf_u8(out, k->proto);
-    wr_buf_u8(out, k->v6);
+    wr_buf_u8(out, (uint8_t)(k->v6 | k->pad[1] << 1));
     for (int s = 0; s < 2; s++) {
         wr_buf_add(out, k->addr[s], 16);
         wr_buf_u16(out, k->port[s]);
@@ -143,7 +143,9 @@ bool wr_key_is_canonical(const struct wr_conn_key *k)
 static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_entry *e, int64_t *ret_due)
 {
     e->key.proto = wr_rd_u8(rd);
-    e->key.v6 = wr_rd_u8_max(rd, 1);
+    uint8_t family = wr_rd_u8_max(rd, 3);
+    e->key.v6 = family & 1;
+    e->key.pad[1] = family >> 1;
     for (int s = 0; s < 2; s++) {
         const uint8_t *addr = wr_rd_take(rd, 16);
         if (addr)
@@ -183,6 +185,11 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
 static bool rows_are_sound(const struct wr_conn *c, const struct wr_entry *e)
 {
     unsigned seen = 0;
+    if (wr_key_is_host(&e->key)) { /* one event's, or its row's id */
+        const struct wr_crow *row = e->rows == WR_NONE ? NULL : wr_crow_at(c, e->rows);
+        bool event = row && row->packed && row->table == WR_DUE_EVENTS && row->next == WR_NONE;
+        return !e->key.proto && e->key.v6 && !(e->flags & WR_CONN_FLOW) && e->bytes_known == (row ? 0 : 1) && (event || !row);
+    }
     for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
         const struct wr_crow *row = wr_crow_at(c, r);
         bool session = row->table == WR_DUE_SESSIONS;
@@ -238,6 +245,7 @@ static enum wr_err load_entry(struct wr_conn *c, struct wr_rd *rd)
     e->unchained = 1;
     e->hash = wr_table_hash(c, &e->key);
     c->stats.live++;
+    c->hosts |= wr_key_is_host(&e->key);
     return !chained || wr_table_link(c, i) ? WR_OK : WR_ENOMEM;
 }
 
@@ -442,7 +450,7 @@ static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)
         err = wr_nats_load(c, rd);
     for (uint32_t i = 0; !err && i < c->entries.n; i++) {
         const struct wr_entry *e = wr_entry_at(c, i);
-        bool idle = e->rows == WR_NONE && e->wait == WR_WAIT_NOT && !c->opts.final_only;
+        bool idle = e->rows == WR_NONE && e->wait == WR_WAIT_NOT && !c->opts.final_only && !wr_key_is_host(&e->key);
         for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next)
             idle |= (wr_crow_at(c, r)->state & UNLINKED) != 0; /* due, but in no list */
         if (idle)

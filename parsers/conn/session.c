@@ -462,7 +462,7 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
     struct wr_entry *e = wr_entry_at(c, i);
     const struct wr_crow *event = first_event(c, e);
     uint32_t r;
-    if (!c->sessions)
+    if (!c->sessions || wr_key_is_host(&e->key))
         return WR_OK;
     enum wr_err err = wr_row_add(c, &r);
     if (err)

@@ -201,7 +201,7 @@ bool wr_table_link(struct wr_conn *c, uint32_t i)
         at = wr_entry_at(c, at)->older;
         n++;
     }
-    if (n > WR_CHAIN_MAX)
+    if (n > (wr_key_is_host(&e->key) ? WR_HOST_CHAIN_MAX : WR_CHAIN_MAX))
         unchain(c, at);
     return true;
 }
@@ -325,8 +325,10 @@ static enum wr_err evict(struct wr_conn *c)
     }
     const struct wr_entry *e = wr_entry_at(c, oldest);
     c->stats.evicted++;
-    if (e->rows == WR_NONE)
+    if (e->rows == WR_NONE && (e->flags & WR_CONN_FLOW))
         c->stats.evicted_undecided++;
+    else if (e->rows == WR_NONE) /* a flow has its row */
+        c->stats.evicted_ended++;
     else if (e->lru == WR_LRU_SLOW || !(e->flags & WR_CONN_FLOW))
         c->stats.evicted_open++;
     else

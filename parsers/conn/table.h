@@ -45,6 +45,7 @@ struct wr_conn {
     uint64_t next_id, next_born;
     int64_t now, advanced; /* advanced: to where wr_conn_advance went */
     bool seen_event, sessions, flushing;
+    bool hosts; /* some entry is a host's (host.c) */
 };
 
 /* Has a type and a code where others have ports: its keys have none. */
@@ -220,8 +221,11 @@ struct wr_told {
     uint8_t numbers; /* bit: it says that number */
     uint8_t action;  /* WR_ACTION_* */
     bool opens;      /* a connection: `open` has its ends */
+    bool host;      /* a connection of which its own end is not told */
     bool local, v6, capped; /* addr[0] is known; the sensor tells of some connections only */
-    uint8_t addr[2][16];    /* local, remote (when it opens) */
+    uint8_t addr[2][16];    /* local, remote (when it opens, or is a host's) */
+    uint8_t proto;          /* a host's: 0 not told */
+    uint16_t local_port;    /* a host's: 0 not told */
     uint32_t agent_hash;    /* of addr[0] */
     int64_t when;           /* its time, by its device's clock; set when its turn has come */
     size_t at;              /* in c->event: the columns that stay, packed */
@@ -250,9 +254,9 @@ enum {
     WR_ACTION_RAISED, /* a request whose flow shows the handshake */
     WR_NACTIONS
 };
-enum { WR_VIA_TUPLE, WR_VIA_REMOTE, WR_VIA_NAT, WR_NVIA };
+enum { WR_VIA_TUPLE, WR_VIA_REMOTE, WR_VIA_NAT, WR_VIA_HOST, WR_NVIA };
 enum { WR_WHY_EVENT, WR_WHY_RECORD, WR_WHY_SYN, WR_WHY_TIME, WR_WHY_PORT, WR_WHY_FIRST, WR_NWHY };
-enum { WR_MATCH_NONE, WR_MATCH_EXACT, WR_MATCH_NAT, WR_MATCH_REMOTE, WR_MATCH_AMBIGUOUS, WR_NMATCH };
+enum { WR_MATCH_NONE, WR_MATCH_EXACT, WR_MATCH_NAT, WR_MATCH_REMOTE, WR_MATCH_AMBIGUOUS, WR_MATCH_HOST, WR_NMATCH };
 uint8_t wr_entry_initiator(const struct wr_entry *e, uint8_t *ret_why);
 /* How sure it is that the event and the flows are the same connection; WR_MATCH_NONE for no event or no flow. */
 uint8_t wr_row_quality(const struct wr_conn *c, const struct wr_crow *row);
@@ -290,6 +294,13 @@ enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row);
 struct wr_batch *wr_row_scratch(const struct wr_conn *c, uint8_t table);
 void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2]);
 uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator);
+
+/* host.c: events without their own end */
+enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t);
+/* There is such an event that may be this flow's. */
+bool wr_host_tells(const struct wr_conn *c, const struct wr_entry *e);
+/* A flow without rows takes that event's; *ret_several: of several processes, so that none was taken. */
+enum wr_err wr_host_join(struct wr_conn *c, uint32_t i, bool *ret_joined, bool *ret_several);
 
 /* id.c: rows by id */
 bool wr_id_put_slow(struct wr_conn *c, uint32_t r) WR_MUST_CHECK;

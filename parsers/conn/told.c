@@ -108,6 +108,25 @@ static bool is_capped(const struct wr_conn *c, const struct wr_told *t)
            (c->opts.capped == WR_CAPPED_AUTO && has(t, WR_TOLD_REPORT));
 }
 
+static const uint8_t unspecified[16];
+
+/* Its own end is not told (a socket that is not bound yet has none), all else that matters is. */
+static bool is_host(struct wr_told *t)
+{
+    const struct wr_who *proto = &t->text[WR_TOLD_PROTOCOL];
+    uint16_t rport;
+    bool v6;
+    t->proto = 0;
+    t->local_port = 0;
+    if (!t->text[WR_TOLD_DEVICE].len || !address_of(&t->text[WR_TOLD_REMOTE_IP], t->addr[1], &v6) ||
+        (t->local && v6 != t->v6) || !port_of(t, WR_TOLD_REMOTE_PORT, &rport) || !rport ||
+        wr_words_same(t->addr[1], unspecified, 16))
+        return false;
+    t->v6 = v6;
+    (void)port_of(t, WR_TOLD_LOCAL_PORT, &t->local_port);
+    return !proto->len || (wr_protocol_parse((const char *)proto->at, proto->len, &t->proto) && !wr_is_icmp(t->proto));
+}
+
 /* What follows from the columns. */
 static void understand(const struct wr_conn *c, struct wr_told *t)
 {
@@ -116,7 +135,8 @@ static void understand(const struct wr_conn *c, struct wr_told *t)
     uint8_t proto;
     t->action = action_of(&t->text[WR_TOLD_ACTION], &opens);
     t->capped = is_capped(c, t);
-    t->local = address_of(&t->text[WR_TOLD_LOCAL_IP], t->addr[0], &t->v6);
+    t->host = false;
+    t->local = address_of(&t->text[WR_TOLD_LOCAL_IP], t->addr[0], &t->v6) && !wr_words_same(t->addr[0], unspecified, 16);
     if (t->local)
         t->agent_hash = wr_agent_hash(c, t->addr[0], t->v6);
     t->opens = opens && t->local && address_of(&t->text[WR_TOLD_REMOTE_IP], t->addr[1], &v6) &&
@@ -125,8 +145,10 @@ static void understand(const struct wr_conn *c, struct wr_told *t)
                                  t->text[WR_TOLD_PROTOCOL].len, &proto) &&
                (wr_is_icmp(proto) || (port_of(t, WR_TOLD_LOCAL_PORT, &lport) &&
                                       port_of(t, WR_TOLD_REMOTE_PORT, &rport)));
-    if (!t->opens)
+    if (!t->opens) {
+        t->host = opens && is_host(t);
         return;
+    }
     t->open = (struct wr_opening){0};
     t->open.side = wr_key_make(&t->open.key, t->addr[0], lport, t->addr[1], rport, proto, v6);
     t->open.hash = wr_table_hash(c, &t->open.key);
