@@ -1,7 +1,7 @@
 # Programs for measuring (what each prints: its first lines); built with everything else so that none rots, run by hand from a
 # release build or by tests/bench/*.sh. What ctest runs of them has the machine for itself.
 foreach(program flowgen:base loggen:base nullrecv:base bench_conn:parsers bench_flow:parsers bench_log:parsers bench_rules:rules
-    bench_ruleset:rules bench_snapshot:collector)
+    bench_pipeline:collector bench_ruleset:rules bench_snapshot:collector)
   string(REGEX MATCH "^[^:]+" name ${program})
   string(REGEX MATCH "[^:]+$" layer ${program})
   if(TARGET weir_${layer})
@@ -12,6 +12,10 @@ endforeach()
 target_sources(bench_log PRIVATE bench/rival_json.cc)
 add_test(NAME bench.flowgen COMMAND flowgen --port 9 --rate 20000 --seconds 0.1)
 set_tests_properties(bench.flowgen PROPERTIES LABELS bench RUN_SERIAL ON PASS_REGULAR_EXPRESSION "records=[1-9]")
+if(TARGET bench_pipeline)
+  add_test(NAME bench.pipeline COMMAND bench_pipeline ${CMAKE_CURRENT_SOURCE_DIR}/bench/flows/every_row.kql 0.1)
+  set_tests_properties(bench.pipeline PROPERTIES LABELS bench RUN_SERIAL ON TIMEOUT 60 PASS_REGULAR_EXPRESSION "groups=[1-9]")
+endif()
 if(TARGET weir)
   add_test(NAME bench.flows COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/bench/flows/run.py --quick --build ${CMAKE_BINARY_DIR})
   add_test(NAME bench.syslog COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/bench/syslog.sh ${CMAKE_BINARY_DIR} 2000 1 quick)

@@ -547,8 +547,8 @@ static enum wr_err start(struct wr_feed *f)
 {
     const struct wr_wants *w = &f->wants;
     enum wr_err err = set_scans(f, f->log);
-    if (!err && w->conn && !wr_wants_rows(w, WR_TABLE_FLOWS))
-        err = wr_flow_decoder_scan(f->decoder, &w->events);
+    if (!err && (w->conn || wr_wants_rows(w, WR_TABLE_FLOWS)))
+        err = wr_flow_decoder_scan(f->decoder, &w->records);
     if (!err && wr_wants_rows(w, WR_TABLE_SMTP_MESSAGES))
         err = wr_flow_decoder_mail(f->decoder, &w->scan[WR_TABLE_SMTP_MESSAGES].wanted);
     wr_flow_decoder_who(f->decoder, w->who);

@@ -415,8 +415,8 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
     for (int t = 0; t < WR_NTABLES && !err; t++)
         if (wr_wants_rows(wants, (enum wr_table)t))
             err = wr_log_scan(worker->log, (enum wr_table)t, &wants->scan[t]);
-    if (!err) /* who reads raw flows reads all of them */
-        err = wr_flow_decoder_scan(worker->decoder, wr_wants_rows(wants, WR_TABLE_FLOWS) ? NULL : &wants->events);
+    if (!err)
+        err = wr_flow_decoder_scan(worker->decoder, &wants->records);
     if (!err) {
         bool mail = wr_wants_rows(wants, WR_TABLE_SMTP_MESSAGES);
         err = wr_flow_decoder_mail(worker->decoder, mail ? &wants->scan[WR_TABLE_SMTP_MESSAGES].wanted : NULL);

@@ -66,8 +66,8 @@ struct span {
     uint64_t least, most;
 };
 
-static inline __attribute__((always_inline)) struct span gather_as(const struct wr_flow *flows, uint32_t n, uint32_t off,
-                                                                    enum kind kind, uint64_t *values)
+static inline __attribute__((always_inline)) struct span
+gather_as(const struct wr_flow *flows, uint32_t n, uint32_t off, enum kind kind, uint64_t *values)
 {
     struct span s = {UINT64_MAX, 0};
     for (uint32_t i = 0; i < n; i++) {
@@ -104,11 +104,11 @@ static uint32_t width_of(struct span s)
     return far == 0 ? 0 : far <= UINT8_MAX ? 1 : far <= UINT16_MAX ? 2 : far <= UINT32_MAX ? 4 : 8;
 }
 
-#define EACH(type)                                          \
-    for (uint32_t i = 0; i < n; i++) {                      \
-        const type v = (type)(values[i] - least);           \
-        memcpy(at + (size_t)i * sizeof v, &v, sizeof v);    \
-    }                                                       \
+#define EACH(type)                                                                                           \
+    for (uint32_t i = 0; i < n; i++) {                                                                       \
+        const type v = (type)(values[i] - least);                                                            \
+        memcpy(at + (size_t)i * sizeof v, &v, sizeof v);                                                     \
+    }                                                                                                        \
     break
 static void put_values(uint8_t *at, const uint64_t *values, uint32_t n, uint64_t least, uint32_t width)
 {
@@ -138,7 +138,8 @@ bool wr_block_pack(const struct wr_flow *flows, uint32_t n, uint32_t parts, stru
         return false;
     parts = (parts | BIT(WR_PART_FLAGS)) & ~(any & WR_FLOW_V6 ? 0 : v6_parts);
     const uint16_t head[2] = {(uint16_t)n, (uint16_t)__builtin_popcount(parts)};
-    uint8_t *begin = (uint8_t *)wr_buf_room(out, HEAD + (size_t)head[1] * (PART_HEAD + 8 * (size_t)n)), *at = begin;
+    uint8_t *begin = (uint8_t *)wr_buf_room(out, HEAD + (size_t)head[1] * (PART_HEAD + 8 * (size_t)n)),
+            *at = begin;
     if (!at)
         return false;
     memcpy(at, head, sizeof head);
@@ -187,14 +188,15 @@ bool wr_block_open(const void *bytes, size_t len, struct wr_block *ret_block)
     return at == end && ret_block->parts & BIT(WR_PART_FLAGS);
 }
 
-#define EACH(type)                                          \
-    for (uint32_t i = 0; i < n; i++) {                      \
-        type v;                                             \
-        memcpy(&v, at + (size_t)i * sizeof v, sizeof v);    \
-        ret_values[i] = least + v;                          \
-    }                                                       \
+#define EACH(type)                                                                                           \
+    for (uint32_t i = 0; i < n; i++) {                                                                       \
+        type v;                                                                                              \
+        memcpy(&v, at + (size_t)i * sizeof v, sizeof v);                                                     \
+        ret_values[i] = least + v;                                                                           \
+    }                                                                                                        \
     break
-void wr_block_values(const struct wr_block *block, enum wr_part part, uint32_t from, uint32_t n, uint64_t *ret_values)
+void wr_block_values(const struct wr_block *block, enum wr_part part, uint32_t from, uint32_t n,
+                     uint64_t *ret_values)
 {
     const uint64_t least = block->part[part].least;
     const uint32_t width = block->part[part].width;

@@ -1,7 +1,7 @@
-/* Rows of Flows out of a block, a column at a time; collector/cli/flow_row.c says what they mean, one by one. */
+/* Rows of Flows out of a block, a column at a time; collector/cli/flow_row.c says what they mean, one by one.
+ */
 #include "collector/pipeline/block.h"
 
-#include "base/str_short.h"
 #include "base/ticks.h"
 #include "parsers/conn/address.h"
 
@@ -12,7 +12,8 @@ enum { DIRECTION_UNKNOWN = 255, NO_VALUE = -1, V4_TEXT = 16 };
 /* Records without ends of a flow. */
 static const uint32_t no_ends = WR_FLOW_COUNTERS | WR_FLOW_NO_ENDS;
 
-/* Columns that are one number of a record: where `flags` have all of `need`, none of `never`, and the number is not `none`. */
+/* Columns that are one number of a record: where `flags` have all of `need`, none of `never`, and the number
+ * is not `none`. */
 static const struct number {
     uint16_t col, part;
     uint32_t need, never;
@@ -99,7 +100,8 @@ static void fill_number(const struct fill *f, const struct number *c)
         return;
     }
     for (uint32_t i = 0; i < f->n; i++)
-        if ((f->flags[i] & c->need) == c->need && !(f->flags[i] & c->never) && (c->none == NO_VALUE || to[i] != c->none))
+        if ((f->flags[i] & c->need) == c->need && !(f->flags[i] & c->never) &&
+            (c->none == NO_VALUE || to[i] != c->none))
             wr_vec_set_valid(vec, f->row + i);
         else
             to[i] = 0;
@@ -108,8 +110,8 @@ static void fill_number(const struct fill *f, const struct number *c)
 /* The ports' columns hold ICMP's type and code where they tell of ICMP. */
 static void fill_ports(const struct fill *f)
 {
-    static const uint16_t cols[] = {WR_FLOWS_sourceTransportPort, WR_FLOWS_destinationTransportPort, WR_FLOWS_icmpType,
-                                    WR_FLOWS_icmpCode};
+    static const uint16_t cols[] = {WR_FLOWS_sourceTransportPort, WR_FLOWS_destinationTransportPort,
+                                    WR_FLOWS_icmpType, WR_FLOWS_icmpCode};
     uint64_t sport[WR_BLOCK_RECORDS], dport[WR_BLOCK_RECORDS], proto[WR_BLOCK_RECORDS];
     struct wr_batch *b = f->batch;
     bool wanted = false;
@@ -159,14 +161,14 @@ static bool fill_v4(const struct fill *f, struct wr_vec *vec, const uint64_t *ad
         return false;
     struct wr_str *to = vec->s + f->row;
     for (uint32_t i = 0; i < f->n; i++) {
-        uint8_t addr[4];
-        put_be(addr, addrs[i], 4);
-        const size_t len = wr_address_v4_text(addr, text);
+        const size_t len = wr_address_v4_text((uint32_t)addrs[i], text);
+        to[i].len = (uint32_t)len;
         if (len <= WR_STR_INLINE) {
-            to[i] = wr_str_short(text, len);
+            memcpy(to[i].inl, text, WR_STR_INLINE); /* zero behind it */
             continue;
         }
-        to[i] = wr_str_borrow(text, len);
+        memcpy(to[i].prefix, text, sizeof to[i].prefix);
+        memcpy(to[i].ptr_bytes, &text, sizeof text);
         text += len;
     }
     return true;
@@ -231,7 +233,8 @@ static void fill_kind(const struct fill *f)
 
 bool wr_block_rows(const struct wr_block *block, uint32_t from, uint32_t n, struct wr_batch *batch)
 {
-    struct fill f = {.block = block, .batch = batch, .from = from, .n = n, .row = batch->nrows, .all = UINT32_MAX};
+    struct fill f = {
+        .block = block, .batch = batch, .from = from, .n = n, .row = batch->nrows, .all = UINT32_MAX};
     uint64_t flags[WR_BLOCK_RECORDS];
     WR_ASSERT(batch->cap - batch->nrows >= n && block->n - from >= n);
     values(&f, WR_PART_FLAGS, flags);

@@ -86,6 +86,38 @@ static bool make_branches(struct wr_wants *wants, const struct wr_scan *const sc
     return true;
 }
 
+/* Rules on Flows accept records with one of the ports that they ask for, at either end; those that ask for none accept all. */
+static bool make_records(struct wr_wants *wants)
+{
+    const struct wr_scan *flows = &wants->scan[WR_TABLE_FLOWS];
+    wants->records = wants->events;
+    if (!wr_wants_rows(wants, WR_TABLE_FLOWS))
+        return true;
+    uint32_t n = wants->events.nbranches;
+    struct wr_branch *branches = wr_arena_alloc(wants->arena, (n + flows->nbranches) * sizeof *branches);
+    if (!branches)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        branches[i] = wants->events.branches[i];
+    for (uint32_t i = 0; i < flows->nbranches; i++, n++) {
+        const struct wr_branch *from = &flows->branches[i];
+        for (uint32_t k = 0; k < from->npreds && !branches[n].npreds; k++) {
+            const uint16_t col = from->preds[k].col;
+            if (from->preds[k].op != WR_PRED_IN_INT ||
+                (col != WR_FLOWS_sourceTransportPort && col != WR_FLOWS_destinationTransportPort))
+                continue;
+            struct wr_pred *port = wr_arena_alloc(wants->arena, sizeof *port);
+            if (!port)
+                return false;
+            *port = from->preds[k];
+            port->col = WR_DNE_RemotePort;
+            branches[n] = (struct wr_branch){.preds = port, .npreds = 1};
+        }
+    }
+    wants->records = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = branches, .nbranches = n};
+    return true;
+}
+
 /* Who reads connections reads what firewalls tell of translations (conn/nat.c): of the ports that are wanted. */
 static bool add_firewalls(struct wr_wants *wants)
 {
@@ -191,7 +223,7 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
                                  (is_read(scan[WR_TABLE_HIDDEN_CONNECTION]) ? WR_ONE_SIDED_HIDDEN : 0) |
                                  (is_read(scan[WR_TABLE_AGENT_SILENT]) ? WR_ONE_SIDED_SILENT : 0));
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
-    bool made = make_branches(wants, scan) && (!wants->conn || (add_firewalls(wants) && add_names(wants)));
+    bool made = make_branches(wants, scan) && make_records(wants) && (!wants->conn || (add_firewalls(wants) && add_names(wants)));
     wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) | wr_who_bit(WR_WHO_NAT) : 0) |
                  (wr_wants_rows(wants, WR_TABLE_FLOWS) ? wr_flow_row_who(&wants->scan[WR_TABLE_FLOWS].wanted) : 0);
     if (made)

@@ -8,8 +8,9 @@
  * same records, so a record or event is wanted when the rules of any of them accept it. Who reads UnmanagedDevice and its
  * like needs all of them: which agent speaks shows in every event. */
 struct wr_wants {
-    struct wr_arena *arena; /* owns `events.branches`; the values behind them belong to the rule set */
+    struct wr_arena *arena; /* owns branches of `events` and `records`; the values behind them belong to the rule set */
     struct wr_scan events;  /* of connections and endpoint events, all tables together, as DeviceNetworkEvents */
+    struct wr_scan records; /* of flow records: what connections and rules on Flows accept, their ports as DeviceNetworkEvents */
     struct wr_colset conn_cols;  /* what the connection table gives to rules, and its hidden columns */
     struct wr_colset session_cols; /* the same for ASimNetworkSessionLogs; empty: nobody reads it */
     struct wr_colset event_cols; /* what endpoint events carry: what rules read and what binds them to a flow */

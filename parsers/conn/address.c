@@ -5,34 +5,32 @@
 #include <string.h>
 #include <strings.h>
 
-/* Each octet's digits, then how many. */
-#define OCTET(x)                                                                                             \
-    {{(x) >= 100  ? '0' + (x) / 100                                                                          \
-      : (x) >= 10 ? '0' + (x) / 10                                                                           \
-                  : '0' + (x),                                                                               \
-      (x) >= 100 ? '0' + (x) / 10 % 10 : '0' + (x) % 10, '0' + (x) % 10},                                    \
-     (x) >= 100  ? 3                                                                                         \
-     : (x) >= 10 ? 2                                                                                         \
-                 : 1}
-#define OCTETS4(x) OCTET(x), OCTET((x) + 1), OCTET((x) + 2), OCTET((x) + 3)
-#define OCTETS16(x) OCTETS4(x), OCTETS4((x) + 4), OCTETS4((x) + 8), OCTETS4((x) + 12)
-#define OCTETS64(x) OCTETS16(x), OCTETS16((x) + 16), OCTETS16((x) + 32), OCTETS16((x) + 48)
-static const struct {
-    char digits[3];
-    uint8_t n;
-} octets[256] = {OCTETS64(0), OCTETS64(64), OCTETS64(128), OCTETS64(192)};
+/* Each octet's digits and a dot, and how long they are. */
+#define DIGITS(x)                                                                                            \
+    {(x) >= 100  ? '0' + (x) / 100                                                                           \
+     : (x) >= 10 ? '0' + (x) / 10                                                                            \
+                 : '0' + (x),                                                                                \
+     (x) >= 100 ? '0' + (x) / 10 % 10 : (x) >= 10 ? '0' + (x) % 10 : '.',                                    \
+     (x) >= 100 ? '0' + (x) % 10 : (x) >= 10 ? '.' : 0, (x) >= 100 ? '.' : 0}
+#define LENGTH(x) (x) >= 100 ? 4 : (x) >= 10 ? 3 : 2
+#define FOUR(of, x) of(x), of((x) + 1), of((x) + 2), of((x) + 3)
+#define SIXTEEN(of, x) FOUR(of, x), FOUR(of, (x) + 4), FOUR(of, (x) + 8), FOUR(of, (x) + 12)
+#define MANY(of, x) SIXTEEN(of, x), SIXTEEN(of, (x) + 16), SIXTEEN(of, (x) + 32), SIXTEEN(of, (x) + 48)
+static const char octet_text[256][4] = {MANY(DIGITS, 0), MANY(DIGITS, 64), MANY(DIGITS, 128), MANY(DIGITS, 192)};
+static const uint8_t octet_len[256] = {MANY(LENGTH, 0), MANY(LENGTH, 64), MANY(LENGTH, 128), MANY(LENGTH, 192)};
 
 /* By hand: two addresses in every row, and inet_ntop goes through sprintf. An octet is four bytes written, of which those
- * behind its digits are written again. */
-size_t wr_address_v4_text(const uint8_t addr[4], char ret_text[16])
+ * behind its dot are written again. */
+size_t wr_address_v4_text(uint32_t addr, char ret_text[16])
 {
     char *out = ret_text;
-    for (int i = 0; i < 4; i++) {
-        memcpy(out, &octets[addr[i]], 4);
-        out += octets[addr[i]].n;
-        if (i < 3)
-            *out++ = '.';
+    memset(ret_text, 0, 16);
+    for (int i = 24; i >= 0; i -= 8) {
+        const uint32_t octet = addr >> i & 255;
+        memcpy(out, octet_text[octet], 4);
+        out += octet_len[octet];
     }
+    *--out = 0; /* the last dot */
     return (size_t)(out - ret_text);
 }
 
@@ -40,7 +38,7 @@ size_t wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS
 {
     size_t len = 0;
     if (!v6)
-        len = wr_address_v4_text(addr, ret_text);
+        len = wr_address_v4_text((uint32_t)addr[0] << 24 | (uint32_t)addr[1] << 16 | (uint32_t)addr[2] << 8 | addr[3], ret_text);
     else if (inet_ntop(AF_INET6, addr, ret_text, WR_ADDRESS_TEXT))
         return strlen(ret_text);
     ret_text[len] = '\0';

@@ -119,6 +119,7 @@ int main(void)
     static struct wr_branch every_row;
     struct wr_wants wants = {.conn = true};
     wants.events = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &every_row, .nbranches = 1};
+    wants.records = wants.events;
     wants.event_cols = wr_colset_all(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS));
     pthread_t senders[SENDERS];
     start(&wants);

@@ -70,6 +70,7 @@ static void setup_still(void)
                                                .branches = &every_row,
                                                .nbranches = 1};
     wants.events = wants.scan[WR_TABLE_DEVICE_NETWORK_EVENTS];
+    wants.records = wants.events;
     wants.event_cols = wants.events.wanted;
     wants.conn = true;
     uv_loop_init(&loop);
@@ -197,7 +198,9 @@ Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
 Test(worker, flows_that_only_rules_read_go_as_blocks)
 {
     struct wr_wants all = wants;
+    const struct wr_branch branch = {0};
     all.conn = false;
+    all.records = (struct wr_scan){.table = WR_TABLE_DEVICE_NETWORK_EVENTS, .branches = &branch, .nbranches = 1};
     all.scan[WR_TABLE_FLOWS] = (struct wr_scan){.table = WR_TABLE_FLOWS, .branches = &every_row, .nbranches = 1};
     wr_colset_add(&all.scan[WR_TABLE_FLOWS].wanted, WR_FLOWS_destinationTransportPort);
     cr_assert_eq(wr_worker_wants(&worker, &all), WR_OK);

@@ -1,4 +1,5 @@
-/* Blocks of flow records: their rows are those that wr_flow_row makes of each record, whatever it is and whatever rules read. */
+/* Blocks of flow records: their rows are those that wr_flow_row makes of each record, whatever it is and
+ * whatever rules read. */
 #include "collector/pipeline/block.h"
 
 #include "collector/cli/flow_row.h"
@@ -16,7 +17,8 @@ static uint32_t dice(uint32_t n)
 
 static uint64_t some_number(void)
 {
-    static const uint64_t edges[] = {0, 1, 255, 256, 65535, 65536, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX, UINT64_MAX};
+    static const uint64_t edges[] = {
+        0, 1, 255, 256, 65535, 65536, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX, UINT64_MAX};
     return dice(3) ? dice(200) : edges[dice(sizeof edges / sizeof *edges)];
 }
 
@@ -30,14 +32,16 @@ static void fill(void *at, size_t n)
 static struct wr_flow some_flow(bool mixed)
 {
     static const uint8_t protos[] = {1, 6, 17, 58, 255}, mapped[12] = {[10] = 0xff, [11] = 0xff};
-    struct wr_flow f = {.proto = protos[mixed ? dice(5) : 1], .tcp_flags = (uint8_t)dice(256), .sampling = 1 + dice(3)};
+    struct wr_flow f = {
+        .proto = protos[mixed ? dice(5) : 1], .tcp_flags = (uint8_t)dice(256), .sampling = 1 + dice(3)};
     f.sport = (uint16_t)dice(65536);
     f.dport = (uint16_t)dice(65536);
     f.end_reason = (uint8_t)dice(3);
     f.direction = (uint8_t)(dice(3) ? dice(2) : 255);
     f.flags = WR_FLOW_HAS_BYTES | WR_FLOW_HAS_TCP_FLAGS;
     if (mixed)
-        f.flags = dice(1 << 13) & ~(uint32_t)WR_FLOW_NAT_EVENT & (dice(2) ? UINT32_MAX : ~(uint32_t)WR_FLOW_COUNTERS);
+        f.flags = dice(1 << 13) & ~(uint32_t)WR_FLOW_NAT_EVENT &
+                  (dice(2) ? UINT32_MAX : ~(uint32_t)WR_FLOW_COUNTERS);
     fill(f.src, f.flags & WR_FLOW_V6 ? 16 : 4);
     fill(f.dst, f.flags & WR_FLOW_V6 ? 16 : 4);
     fill(f.exporter, 16);
@@ -85,7 +89,8 @@ Test(block, rows_are_those_of_the_records)
     for (int round = 0; round < 400; round++) {
         const uint32_t n = dice(4) ? 1 + dice(70) : 1 + dice(WR_BLOCK_RECORDS);
         const struct wr_colset wanted = some_columns();
-        struct wr_batch *is = wr_batch_new(schema, &wanted, n + 5), *want = wr_batch_new(schema, &wanted, n + 5);
+        struct wr_batch *is = wr_batch_new(schema, &wanted, n + 5),
+                        *want = wr_batch_new(schema, &wanted, n + 5);
         struct wr_block block;
         for (uint32_t i = 0; i < n; i++)
             flows[i] = some_flow(round & 1);
@@ -94,7 +99,8 @@ Test(block, rows_are_those_of_the_records)
         cr_assert(wr_block_pack(flows, n, wr_block_parts(&wanted), &buf));
         cr_assert(wr_block_open(buf.data + 1, buf.len - 1, &block));
         for (uint32_t i = 0; i < 5; i++) /* rows that stand there before */
-            cr_assert(wr_flow_row(&flows[0], (struct wr_who){0}, is) && wr_flow_row(&flows[0], (struct wr_who){0}, want));
+            cr_assert(wr_flow_row(&flows[0], (struct wr_who){0}, is) &&
+                      wr_flow_row(&flows[0], (struct wr_who){0}, want));
         for (uint32_t i = 0; i < n; i++)
             cr_assert(wr_flow_row(&flows[i], (struct wr_who){0}, want));
         for (uint32_t at = 0, some; at < n; at += some) {
@@ -183,8 +189,10 @@ Test(block, what_is_no_block_is_refused)
         const char *what;
         size_t at;
         char value;
-    } wrong[] = {{"no records", 0, 0},      {"too many records", 1, 2}, {"fewer parts", 2, 1}, {"an unknown part", 4, 100},
-                 {"a part twice", 14, 0},   {"width 3", 5, 3},          {"width 16", 5, 16},   {"flags left out", 4, WR_PART_START}};
+    } wrong[] = {{"no records", 0, 0},    {"too many records", 1, 2},
+                 {"fewer parts", 2, 1},   {"an unknown part", 4, 100},
+                 {"a part twice", 14, 0}, {"width 3", 5, 3},
+                 {"width 16", 5, 16},     {"flags left out", 4, WR_PART_START}};
     cr_assert(wr_block_open(buf.data, buf.len, &block));
     at[5] = 0; /* flags of width 0, so that the next part's place is known */
     buf.len = 4 + 10;

@@ -239,6 +239,45 @@ Test(core, blocks_of_flows_are_worth_what_their_records_are)
     wr_core_free(other);
 }
 
+/* Branches of the scan of flow records that `text` gives; in *ret_ports the ports of all, 0: some branch takes any. */
+static uint32_t records_of(const char *text, uint32_t *ret_ports)
+{
+    struct wr_core *core = core_of(text);
+    const struct wr_scan *records = &wr_core_wants(core)->records;
+    const uint32_t n = records->nbranches;
+    bool any = false;
+    *ret_ports = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_branch *b = &records->branches[i];
+        any |= b->npreds == 0;
+        if (b->npreds && b->preds[0].col == WR_DNE_RemotePort && b->preds[0].op == WR_PRED_IN_INT)
+            *ret_ports += b->preds[0].n;
+    }
+    if (any)
+        *ret_ports = 0;
+    wr_core_free(core);
+    return n;
+}
+
+/* What the decoder may leave out: records without a port that a rule asks for. */
+Test(core, rules_on_flows_push_their_ports_down)
+{
+    uint32_t ports;
+    cr_expect_eq(records_of("Flows | where Timestamp > ago(1h) | where destinationTransportPort in (53, 853)"
+                            " | summarize n = count() by sourceIPAddress | where n > 10", &ports), 1);
+    cr_expect_eq(ports, 2);
+    cr_expect_eq(records_of("Flows | where Timestamp > ago(1h) | where sourceTransportPort == 123 or destinationTransportPort == 161"
+                            " | summarize n = count() by sourceIPAddress | where n > 10", &ports), 2);
+    cr_expect_eq(ports, 2);
+    cr_expect_gt(records_of(TALKERS, &ports), 0);
+    cr_expect_eq(ports, 0, "all are read");
+    cr_expect_gt(records_of("Flows | where Timestamp > ago(1h) | where destinationTransportPort == 53 or octetDeltaCount > 1000000"
+                            " | summarize n = count() by sourceIPAddress | where n > 10", &ports), 0);
+    cr_expect_eq(ports, 0, "a port is not all that it takes");
+    cr_expect_gt(records_of(RULE, &ports), 0);
+    cr_expect_eq(ports, 1, "connections alone");
+}
+
 Test(core, what_is_no_input_is_refused_and_changes_nothing)
 {
     struct wr_core *core = core_of(RULE);
