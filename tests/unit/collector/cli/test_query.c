@@ -43,7 +43,7 @@ Test(query, packets_that_a_switch_dropped)
                        "DeviceNetworkEvents | count"), 0);
     cr_assert_stdout_eq_str(
         "recordType,sourceIPAddress,destinationTransportPort,protocolIdentifier,octetDeltaCount,why,type\r\n"
-        "discard,,,,1000,unknown_l2,35020\r\ndiscard,10.0.0.1,25,6,1000,acl,\r\nCount\r\n0\r\n");
+        "discard,,,,1000,unknown_l2,35020\r\ndiscard,10.0.0.1,25,6,1000,acl,2048\r\nCount\r\n0\r\n");
 }
 
 Test(query, wants_an_input_for_a_table)
