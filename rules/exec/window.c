@@ -168,6 +168,7 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
     if (!found)
         w->nleaves = 0;
     wr_window_keys(w);
+    wr_parts_init(w);
     w->own = opts->scratch ? NULL : wr_scratch_new();
     w->scratch = opts->scratch ? opts->scratch : w->own;
     if (!w->scratch) {
@@ -182,6 +183,7 @@ void wr_window_free(struct wr_window *window)
     if (!window)
         return;
     wr_kept_fini(window);
+    wr_parts_fini(window);
     for (uint32_t i = 0; i < window->nfires; i++)
         wr_fire_free(window, window->fire[i]);
     free(window->fire);
@@ -238,6 +240,7 @@ static void changed(struct wr_window *w)
 
 void wr_window_changed(struct wr_window *window)
 {
+    window->all_parts = true;
     if (window->now) /* before the first instant there is nothing to run on */
         changed(window);
 }

@@ -51,7 +51,7 @@ static void leave(struct wr_window *w, struct kept_batch *in, uint8_t table)
 static struct kept_batch *batch_new(struct wr_window *w, enum wr_table table)
 {
     struct kept_batch *in = calloc(1, sizeof *in);
-    if (in && !(in->b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, batch_rows(w)))) {
+    if (in && !(in->b = wr_batch_new(wr_schema_of(table), &w->scans[table].wanted, batch_rows(w->live)))) {
         free(in);
         in = NULL;
     }
@@ -106,6 +106,7 @@ static void drop_at(struct wr_window *w, uint32_t i)
     struct kept *k = &w->row[i];
     w->bytes -= k->cost;
     w->live--;
+    wr_part_change(w, k->part);
     leave(w, k->in, k->table);
     k->in = NULL;
 }
@@ -200,6 +201,13 @@ enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, ui
     enum wr_err err = append(w, &k, bytes, len);
     if (err)
         return err;
+    const struct wr_batch *b = k.in->b;
+    const struct wr_vec *time = &b->col[WR_TIME_COL];
+    k.elsewhen = !time->i || !wr_vec_valid(time, k.row) || time->i[k.row] != ts;
+    if (w->parts) {
+        k.part = wr_part_of(w, b->col, w->parts->col[table], k.row);
+        wr_part_change(w, k.part);
+    }
     w->row[w->nrows] = k;
     if (id) {
         uint32_t at = place(w, id);

@@ -1,9 +1,9 @@
 /* One run of a windowed rule over its kept rows, and what its result says about alerts.
  *
- * A result row keeps its alert from run to run by its key: the keys of the last summarize when all of them
- * are in the result; the texts, whole numbers of 32 bits and booleans when they are not; without a summarize
- * also the times, but never what can still grow (long, real, timespan, dynamic). Rows with equal keys are
- * told apart by their place. */
+ * A result row keeps its alert from run to run by its key: the keys of the last summarize when all
+ * of them are in the result; the texts, whole numbers of 32 bits and booleans when they are not;
+ * without a summarize also the times, but never what can still grow (long, real, timespan,
+ * dynamic). Rows with equal keys are told apart by their place. */
 #include "rules/exec/window_state.h"
 #include "rules/fn/kernel.h"
 
@@ -11,7 +11,12 @@
 
 #include <stdlib.h>
 
-enum { MAX_FIRING = 10000, PER_RUN_MAX = 150 };
+enum {
+    MAX_FIRING = 10000,
+    PER_RUN_MAX = 150,
+    FEW_OF = 4, /* rows of a run are copied when they are less than 1/FEW_OF of all */
+    CHEAP = 16  /* rows that are passed over cost as much as one that goes through an operator */
+};
 
 /* Every key of the summarize under maps and filters, as columns of the result. */
 static bool by_groups(const struct wr_op *op, uint16_t *at, uint16_t n, struct wr_colset *ret)
@@ -20,7 +25,8 @@ static bool by_groups(const struct wr_op *op, uint16_t *at, uint16_t n, struct w
         if (op->kind == WR_OP_MAP) {
             for (uint16_t c = 0; c < n; c++)
                 if (at[c] != WR_NO_COL)
-                    at[c] = op->cols[at[c]]->kind == WR_EX_COL ? op->cols[at[c]]->col : (uint16_t)WR_NO_COL;
+                    at[c] = op->cols[at[c]]->kind == WR_EX_COL ? op->cols[at[c]]->col
+                                                               : (uint16_t)WR_NO_COL;
         } else if (op->kind != WR_OP_WHERE && op->kind != WR_OP_SORT && op->kind != WR_OP_TAKE) {
             return false;
         }
@@ -62,7 +68,8 @@ void wr_window_keys(struct wr_window *w)
     }
 }
 
-static void key_of(const struct wr_window *w, const struct wr_vec *cols, uint32_t row, struct wr_buf *out)
+static void key_of(const struct wr_window *w, const struct wr_vec *cols, uint32_t row,
+                   struct wr_buf *out)
 {
     const struct wr_schema *schema = w->plan->root->schema;
     wr_buf_reset(out);
@@ -130,7 +137,8 @@ void wr_fire_free(struct wr_window *w, struct fire *f)
     free(f);
 }
 
-static enum wr_err emit(struct wr_window *w, const struct fire *f, enum wr_alert_kind kind, int64_t t)
+static enum wr_err emit(struct wr_window *w, const struct fire *f, enum wr_alert_kind kind,
+                        int64_t t)
 {
     struct wr_alert *a = wr_cells_alert(w->plan->root->schema, &f->sent, kind, f->id, f->seq);
     if (!a)
@@ -164,25 +172,30 @@ static int64_t due(const struct wr_window *w, const struct fire *f)
     return f->emitted_at + (gap < w->opts.realert ? gap : w->opts.realert);
 }
 
-/* A row of the result: its alert begins, goes on, or has news. */
-static enum wr_err row_fires(struct wr_window *w, int64_t t)
+/* The alert as of the last run, when it is time to say it. */
+static enum wr_err tell(struct wr_window *w, struct fire *f, int64_t t)
+{
+    if (wr_cells_equal(&f->now, &f->sent) || t < due(w, f))
+        return WR_OK;
+    f->seq++;
+    f->emitted_at = t;
+    return copy(&f->sent, &f->now) ? emit(w, f, WR_ALERT_UPDATED, t) : WR_ENOMEM;
+}
+
+/* A row of the result, of a part: its alert begins, goes on, or has news. */
+static enum wr_err row_fires(struct wr_window *w, uint32_t part, int64_t t)
 {
     bool found;
     uint32_t at = fire_at(w, &w->key, &found);
     struct fire *f = found ? w->fire[at] : NULL;
     if (f && f->seen) { /* equal keys: one more, told apart by its place */
         wr_buf_u32(&w->key, 1);
-        return w->key.err ? WR_ENOMEM : row_fires(w, t);
+        return w->key.err ? WR_ENOMEM : row_fires(w, part, t);
     }
     if (f) {
         f->seen = true;
-        if (!copy(&f->now, &w->cells))
-            return WR_ENOMEM;
-        if (wr_cells_equal(&f->now, &f->sent) || t < due(w, f))
-            return WR_OK;
-        f->seq++;
-        f->emitted_at = t;
-        return copy(&f->sent, &f->now) ? emit(w, f, WR_ALERT_UPDATED, t) : WR_ENOMEM;
+        f->part = part;
+        return copy(&f->now, &w->cells) ? tell(w, f, t) : WR_ENOMEM;
     }
     if (w->nfires >= MAX_FIRING) {
         w->stats.evicted++;
@@ -194,6 +207,7 @@ static enum wr_err row_fires(struct wr_window *w, int64_t t)
         return WR_ENOMEM;
     f->raised_at = f->emitted_at = t;
     f->seen = true;
+    f->part = part;
     if (!copy(&f->key, &w->key) || !copy(&f->sent, &w->cells) || !copy(&f->now, &w->cells) ||
         !wr_cells_id(w->opts.rule_id, w->opts.rule_version, f->key.data, f->key.len, t, f->id) ||
         !wr_fire_put(w, f)) {
@@ -260,8 +274,12 @@ static enum wr_err judge(struct wr_window *w, const struct wr_rows *rows, int64_
     uint64_t most = !holds ? 0 : s->single ? 1 : s->frequency ? PER_RUN_MAX : rows->nrows;
     enum wr_err err = WR_OK;
     wr_buf_reset(&w->cells);
-    for (uint32_t i = 0; i < w->nfires; i++)
-        w->fire[i]->seen = false;
+    for (uint32_t i = 0; i < w->nfires && !err; i++) {
+        struct fire *f = w->fire[i];
+        f->seen = !wr_part_changed(w, f->part); /* of another part: as it was */
+        if (f->seen)
+            err = tell(w, f, t);
+    }
     for (uint64_t n = 0; n < most && n < rows->nrows && !err; n++) {
         uint32_t row;
         const struct wr_batch *b = wr_rows_at(rows, n, &row);
@@ -270,7 +288,8 @@ static enum wr_err judge(struct wr_window *w, const struct wr_rows *rows, int64_
         if (s->single)
             break;
         key_of(w, b->col, row, &w->key);
-        err = w->key.err || w->cells.err ? WR_ENOMEM : row_fires(w, t);
+        uint32_t part = w->parts ? wr_part_of(w, b->col, w->parts->out, row) : 0;
+        err = w->key.err || w->cells.err ? WR_ENOMEM : row_fires(w, part, t);
     }
     if (holds && s->single)
         err = alert_once(w, t);
@@ -281,40 +300,61 @@ static enum wr_err judge(struct wr_window *w, const struct wr_rows *rows, int64_
     return err;
 }
 
-/* Whether the run that ends at `end` sees the row. */
-static inline bool seen(const struct kept *k, int table, int64_t end)
+/* Rows that a run sees, side by side in `rows`: of one table, in order. */
+struct seen {
+    uint32_t *at, n;
+};
+
+/* The rows of the parts that changed: by schedule, of a clock that is ahead only the next run sees
+ * a row. False when out of memory. */
+static bool see(const struct wr_window *w, int64_t t, struct seen *table)
 {
-    return k->in && k->table == table && k->ts < end;
+    int64_t end = w->opts.schedule.frequency ? t : INT64_MAX;
+    uint32_t *at = wr_arena_alloc(w->scratch->batch, (w->live + 1u) * sizeof *at),
+             of[WR_NTABLES] = {0};
+    for (int i = 0; i < WR_NTABLES; i++)
+        table[i] = (struct seen){0};
+    if (!at)
+        return false;
+    uint32_t n = 0;
+    for (uint32_t i = w->head; i < w->nrows; i++) {
+        const struct kept *k = &w->row[i];
+        if (!k->in || k->ts >= end || !wr_part_changed(w, k->part))
+            continue;
+        at[n++] = i;
+        of[k->table]++;
+    }
+    for (int i = 0; i < WR_NTABLES; i++)
+        if (of[i] && !(table[i].at = wr_arena_alloc(w->scratch->batch, of[i] * sizeof *at)))
+            return false;
+    for (uint32_t i = 0; i < n; i++) {
+        struct seen *to = &table[w->row[at[i]].table];
+        to->at[to->n++] = at[i];
+    }
+    return true;
 }
 
-/* Rows of one table as the run at `t` sees them, where they are kept: by schedule, of a clock that is ahead only the next
- * one. False when out of memory. */
-static bool lay_out(struct wr_window *w, int table, int64_t t, struct wr_rows *ret)
+/* Where they are kept. False when out of memory. */
+static bool lay_out(const struct wr_window *w, const struct seen *rows, struct wr_rows *ret)
 {
     struct wr_arena *arena = w->scratch->batch;
-    int64_t end = w->opts.schedule.frequency ? t : INT64_MAX;
     const struct kept_batch *last = NULL;
     uint32_t n = 0;
-    *ret = (struct wr_rows){.schema = wr_schema_of((enum wr_table)table), .wanted = w->scans[table].wanted};
-    if (!w->plan->scans[table].nbranches)
-        return true;
-    for (uint32_t i = w->head; i < w->nrows; i++)
-        if (seen(&w->row[i], table, end)) {
-            n += w->row[i].in != last;
-            last = w->row[i].in;
-        }
+    for (uint32_t i = 0; i < rows->n; i++) {
+        n += w->row[rows->at[i]].in != last;
+        last = w->row[rows->at[i]].in;
+    }
     struct wr_batch *b = wr_arena_alloc(arena, (n + 1u) * sizeof *b);
     ret->batch = wr_arena_alloc(arena, (n + 1u) * sizeof(struct wr_batch *));
     last = NULL;
-    for (uint32_t i = w->head; i < w->nrows && b && ret->batch; i++) {
-        const struct kept *k = &w->row[i];
-        if (!seen(k, table, end))
-            continue;
+    for (uint32_t i = 0; i < rows->n && b && ret->batch; i++) {
+        const struct kept *k = &w->row[rows->at[i]];
         if (k->in != last) { /* its columns, and a selection of its own */
             last = k->in;
             b[ret->nbatches] = *k->in->b;
             b[ret->nbatches].sealed = true;
-            b[ret->nbatches].sel = (struct wr_sel){wr_arena_alloc(arena, k->in->b->nrows * sizeof(uint16_t)), 0};
+            b[ret->nbatches].sel =
+                (struct wr_sel){wr_arena_alloc(arena, k->in->b->nrows * sizeof(uint16_t)), 0};
             ret->batch[ret->nbatches] = &b[ret->nbatches];
             if (!b[ret->nbatches++].sel.row)
                 return false;
@@ -326,11 +366,25 @@ static bool lay_out(struct wr_window *w, int table, int64_t t, struct wr_rows *r
     return b && ret->batch;
 }
 
-enum wr_err wr_window_run(struct wr_window *w, int64_t t)
+/* A few of many, which lie apart: copies of them, so that operators need not go through whole
+ * columns for each. */
+static bool copy_out(const struct wr_window *w, const struct seen *rows, struct wr_rows *ret)
 {
-    enum wr_err err = wr_kept_prune(w, t);
-    struct wr_rows table[WR_NTABLES];
-    struct wr_run_opts opts = {.batch_rows = batch_rows(w),
+    enum { MOST = 1024, LEAST = 8 };
+    ret->batch_rows = rows->n > MOST ? MOST : rows->n < LEAST ? LEAST : rows->n;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct kept *k = &w->row[rows->at[i]];
+        uint16_t row = k->row;
+        if (wr_rows_add(ret, k->in->b->col, &(struct wr_sel){&row, 1}) != WR_OK)
+            return false;
+    }
+    return true;
+}
+
+/* The plan over the rows, and what it says. */
+static enum wr_err run_over(struct wr_window *w, const struct wr_rows *table, uint32_t n, int64_t t)
+{
+    struct wr_run_opts opts = {.batch_rows = batch_rows(n),
                                .scans = w->scans,
                                .tables = table,
                                .subs = w->plan->subs,
@@ -339,21 +393,50 @@ enum wr_err wr_window_run(struct wr_window *w, int64_t t)
     const struct wr_rows *rows;
     const char *why;
     struct wr_span span;
-    wr_arena_reset(w->scratch->batch);
-    for (int i = 0; i < WR_NTABLES && !err; i++)
-        err = lay_out(w, i, t, &table[i]) ? WR_OK : WR_ENOMEM;
-    struct wr_run *run = err ? NULL : wr_run_new(w->plan->root, &opts);
+    struct wr_run *run = wr_run_new(w->plan->root, &opts);
     if (!run)
-        return err ? err : WR_ENOMEM;
-    err = wr_run_go(run, t, &rows, &why, &span);
-    w->stats.runs++;
-    w->work = wr_run_work(run) + w->live;
+        return WR_ENOMEM;
+    enum wr_err err = wr_run_go(run, t, &rows, &why, &span);
+    w->work = wr_run_work(run) + (n < w->live ? n + w->live / CHEAP : n);
     if (!err)
         err = judge(w, rows, t);
-    else if (err == WR_ELIMIT) { /* the next run shall fit */
+    wr_run_free(run);
+    return err;
+}
+
+enum wr_err wr_window_run(struct wr_window *w, int64_t t)
+{
+    enum wr_err err = wr_kept_prune(w, t);
+    struct wr_rows table[WR_NTABLES];
+    struct seen seen[WR_NTABLES];
+    uint32_t n = 0;
+    if (err)
+        return err;
+    wr_arena_reset(w->scratch->batch);
+    wr_parts_look(w, t);
+    bool ok = see(w, t, seen);
+    for (int i = 0; i < WR_NTABLES && ok; i++)
+        n += seen[i].n;
+    bool few = n < w->live / FEW_OF;
+    for (int i = 0; i < WR_NTABLES; i++) {
+        wr_rows_init(&table[i], wr_schema_of((enum wr_table)i), 0);
+        table[i].wanted = w->scans[i].wanted;
+        ok = ok && (few ? copy_out(w, &seen[i], &table[i]) : lay_out(w, &seen[i], &table[i]));
+    }
+    if (!ok)
+        err = WR_ENOMEM;
+    else if (!n && !w->all_parts) /* of parts without rows there is no result */
+        err = judge(w, &(struct wr_rows){0}, t);
+    else
+        err = run_over(w, table, n, t);
+    w->stats.runs++;
+    if (!err)
+        wr_parts_done(w);
+    for (int i = 0; few && i < WR_NTABLES; i++)
+        wr_rows_fini(&table[i]);
+    if (err == WR_ELIMIT) { /* the next run shall fit */
         wr_kept_halve(w);
         err = WR_OK;
     }
-    wr_run_free(run);
     return err;
 }

@@ -19,8 +19,10 @@ struct kept {
     uint64_t id;           /* _RowId; 0: none */
     struct kept_batch *in; /* NULL: gone */
     uint32_t cost;         /* bytes that it is reckoned with */
+    uint32_t part;         /* of the result; 0: the rule has none */
     uint16_t row;
     uint8_t table;
+    bool elsewhen; /* its own time is not ts */
 };
 
 /* One alert that fires. */
@@ -29,6 +31,7 @@ struct fire {
     uint32_t seq;
     int64_t raised_at, emitted_at;
     bool seen;                    /* in the run at hand */
+    uint32_t part;                /* as kept rows have it */
     struct wr_buf key, sent, now; /* cells as last sent, and as of the last run */
 };
 
@@ -51,6 +54,10 @@ struct wr_window {
     struct leaf leaf[64];
     uint32_t nleaves; /* 0: every row is kept */
     struct wr_colset key_cols;
+    const struct wr_parts *parts; /* NULL: each run is over all rows */
+    bool all_parts;               /* the next one is */
+    uint32_t *part, nparts, cparts; /* hash set: what changed since the last run */
+    struct wr_value watched[WR_PART_WATCH];
 
     int64_t now, next, last_run, quiet_until, inexact_until;
     struct kept *row; /* in order of arrival of each row's last version; of one table in order of batches, too */
@@ -81,10 +88,10 @@ static inline bool is_before(const struct wr_window *w, int64_t ts, int64_t t)
 }
 
 /* Rows of a batch: room that is not used costs as much as room that is. */
-static inline uint32_t batch_rows(const struct wr_window *w)
+static inline uint32_t batch_rows(uint32_t n)
 {
     enum { MOST = 1024, LEAST = 16 };
-    return w->live > MOST ? MOST : w->live < LEAST ? LEAST : w->live;
+    return n > MOST ? MOST : n < LEAST ? LEAST : n;
 }
 
 /* window_rows.c */
@@ -98,6 +105,18 @@ enum wr_err wr_kept_prune(struct wr_window *w, int64_t t);
 /* The oldest half leaves, counted. */
 void wr_kept_halve(struct wr_window *w);
 void wr_kept_fini(struct wr_window *w);
+
+/* window_parts.c */
+void wr_parts_init(struct wr_window *w);
+void wr_parts_fini(struct wr_window *w);
+/* The part of a row: of a table with columns parts->col[table], of the result with parts->out. Only when the rule has parts. */
+uint32_t wr_part_of(const struct wr_window *w, const struct wr_vec *cols, const uint16_t *col, uint32_t row);
+void wr_part_change(struct wr_window *w, uint32_t part);
+bool wr_part_changed(const struct wr_window *w, uint32_t part);
+/* What time alone changed between the last run and the one at `t`. */
+void wr_parts_look(struct wr_window *w, int64_t t);
+/* A run is over. */
+void wr_parts_done(struct wr_window *w);
 
 /* window_run.c */
 enum wr_err wr_window_run(struct wr_window *w, int64_t t);

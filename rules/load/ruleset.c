@@ -350,6 +350,21 @@ enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char 
     return ok ? WR_OK : WR_EINVAL;
 }
 
+/* Which of the kept rows a run goes over: as wr_parts_init (rules/exec/window_parts.c) has it. */
+static void explain_parts(const struct wr_rule *rule, struct wr_buf *out)
+{
+    const struct wr_rule_schedule *s = &rule->schedule;
+    const struct wr_parts *p = rule->plan->parts;
+    wr_buf_str(out, "\neach run: over ");
+    if (!p || s->frequency || s->single || s->op != WR_TRIGGER_GT || s->threshold) {
+        wr_buf_str(out, "all kept rows");
+        return;
+    }
+    for (uint32_t i = 0; i < p->ncols; i++)
+        wr_buf_fmt(out, "%s%s", i ? ", " : "the kept rows with the same ", rule->plan->root->schema->cols[p->out[i]].name);
+    wr_buf_str(out, " as one that came or left; over all of them after a list changed");
+}
+
 static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
 {
     static const char *const ops[] = {"more than", "fewer than", "exactly", "other than"};
@@ -367,6 +382,7 @@ static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
         wr_buf_str(out, "; then quiet for ");
         wr_ticks_timespan(out, s->suppression);
     }
+    explain_parts(rule, out);
     wr_buf_str(out, "\nmemory: rows that pass the filters are kept for the window, within the rules' memory; "
                     "past it the oldest go, and are counted\n"
                     "exact: at each run, unless that bound was met; alerts say so\n");

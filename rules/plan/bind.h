@@ -279,7 +279,10 @@ void wr_bind_unsupported(struct wr_binder *b, struct wr_span span, const char *w
 bool wr_plan_prune(struct wr_binder *b);  /* drops columns that nothing reads */
 bool wr_plan_sink(struct wr_binder *b);   /* filters and maps into the legs of unions; after prune */
 bool wr_plan_stream(struct wr_binder *b); /* mode, window, stream */
+bool wr_plan_parts(struct wr_binder *b);  /* of a windowed one */
 bool wr_plan_scans(struct wr_binder *b);  /* pushdown, wanted columns */
+/* `ex` is now() less *ret ticks. */
+bool wr_before_now(const struct wr_ex *ex, int64_t *ret);
 void wr_plan_hash(struct wr_plan *plan);
 bool wr_reads_a_table(const struct wr_op *op); /* some operator of the tree does */
 /* List | join (events): as events that look up the list, with the columns put back. innerunique takes the first of the

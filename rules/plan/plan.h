@@ -151,6 +151,19 @@ enum {
     WR_GROUP_VALUES = 4096 /* what a group of a stream keeps of one aggregate's values; more is not exact */
 };
 
+enum { WR_PART_COLS = 4, WR_PART_TIMES = 8, WR_PART_WATCH = 8 };
+/* Columns that each row of a result shares with all rows of tables that it is made of: rows with other values there change
+ * nothing about it (parts.c). */
+struct wr_parts {
+    uint32_t ncols;
+    uint16_t out[WR_PART_COLS];             /* of the result */
+    uint16_t col[WR_NTABLES][WR_PART_COLS]; /* of a table's rows; WR_NO_COL: it is not read */
+    int64_t time[WR_PART_TIMES];            /* a row may mean something else from its time and these ticks on */
+    uint32_t ntimes;
+    const struct wr_ex *watch[WR_PART_WATCH]; /* no texts; when one has another value, all parts may be others */
+    uint32_t nwatch;
+};
+
 struct wr_plan {
     struct wr_arena *arena; /* owns all of it */
     struct wr_op *root;
@@ -159,6 +172,7 @@ struct wr_plan {
     struct wr_scan scans[WR_NTABLES]; /* nbranches 0: not read */
     enum wr_mode mode;
     const char *why;           /* WR_MODE_WINDOWED, WR_MODE_BATCH: for people */
+    const struct wr_parts *parts; /* WR_MODE_WINDOWED; NULL: its result is one piece */
     /* Streaming modes. The conjunct `Timestamp > ago(x)` over the scan is the window: it stands in `root` for batch
      * runs and is left out of `stream`. */
     struct wr_op *stream;      /* root without the window conjunct: a chain from a SCAN, or from a UNION of such chains */

@@ -100,8 +100,7 @@ static bool span_const(const struct wr_ex *ex, int64_t *ret)
     return ex->kind == WR_EX_CONST && ex->type == WR_TIMESPAN && !ex->value.null;
 }
 
-/* `ex` is now() less *ret ticks. */
-static bool before_now(const struct wr_ex *ex, int64_t *ret)
+bool wr_before_now(const struct wr_ex *ex, int64_t *ret)
 {
     int64_t t, rest;
     *ret = 0;
@@ -110,7 +109,7 @@ static bool before_now(const struct wr_ex *ex, int64_t *ret)
     if (is_call(ex, "ago", 1))
         return span_const(ex->args[0], ret);
     bool minus = is_call(ex, "-", 2), plus = is_call(ex, "+", 2);
-    if ((!minus && !plus) || !span_const(ex->args[1], &t) || !before_now(ex->args[0], &rest))
+    if ((!minus && !plus) || !span_const(ex->args[1], &t) || !wr_before_now(ex->args[0], &rest))
         return false;
     return minus ? !__builtin_add_overflow(rest, t, ret) : !__builtin_sub_overflow(rest, t, ret);
 }
@@ -146,7 +145,7 @@ static bool take_window(struct stream *s, const struct wr_ex *ex)
     if (ex->kind == WR_EX_CALL && ex->nargs == 3 && strcmp(ex->fn->name, "between") == 0 &&
         is_time(s, ex->args[0])) {
         int64_t upper;
-        if (before_now(ex->args[1], &t) && before_now(ex->args[2], &upper) && upper <= 0) {
+        if (wr_before_now(ex->args[1], &t) && wr_before_now(ex->args[2], &upper) && upper <= 0) {
             set_window(s, ex->args[1], t, true);
             return true;
         }
@@ -157,7 +156,7 @@ static bool take_window(struct stream *s, const struct wr_ex *ex)
     bool flipped = is_time(s, ex->args[1]), closed = ex->fn->name[1] == '=';
     const struct wr_ex *col = ex->args[flipped], *bound = ex->args[!flipped];
     bool lower = (*ex->fn->name == '>') != flipped;
-    if (!is_time(s, col) || !before_now(bound, &t))
+    if (!is_time(s, col) || !wr_before_now(bound, &t))
         return false;
     if (lower && t > 0)
         set_window(s, bound, t, closed);
@@ -555,7 +554,7 @@ static bool stream(struct wr_binder *b)
 static bool look_back(const struct wr_ex *ex, void *arg)
 {
     int64_t t, *far = arg;
-    if (ex->kind == WR_EX_CALL && before_now(ex, &t) && t > *far)
+    if (ex->kind == WR_EX_CALL && wr_before_now(ex, &t) && t > *far)
         *far = t;
     for (uint32_t i = 0; i < ex->nargs; i++)
         (void)look_back(ex->args[i], arg);
@@ -580,5 +579,5 @@ bool wr_plan_stream(struct wr_binder *b)
     for (uint32_t i = 0; i < plan->nsubs; i++)
         (void)wr_tree_any_ex(plan->subs[i].root, look_back, &plan->window);
     plan->window_from = plan->window ? "the largest ago()" : NULL;
-    return true;
+    return wr_plan_parts(b);
 }
