@@ -8,6 +8,15 @@ for id in $(seq -f 'c%02g' 1 21) X02 X03 X04 X06 X09 X10 X11 X12 X13 X14 X15 X16
     N02 N03 N04 N06 N07 N10 B01 E01 E02 E03 L01 $(seq -f 'S%02g' 1 7); do
     [ "$(cut -f 1 conformance.tsv | grep -cx "$id")" -eq 1 ] || say "$id has no row, or several"
 done
+# Every thread of a group has its own row: so many are there.
+g=0
+for threads in 4 10 3 5 3 3 1 4 4 10 8 9 6 1 2 7 2 2 1 4 1; do
+    g=$((g + 1))
+    have=$(cut -f 1 conformance.tsv | grep -c "^$(printf 'c%02d' $g)[a-z]$" || :)
+    want=$(for i in $(seq "$threads"); do printf 'c%02d\n' $g; done | awk '{printf "%s%c\n", $0, 96 + NR}')
+    [ "$have" -eq "$threads" ] && [ "$(cut -f 1 conformance.tsv | grep "^$(printf 'c%02d' $g)[a-z]$")" = "$want" ] ||
+        say "group $g has $have threads, not $threads, or others"
+done
 tab=$(printf '\t')
 grep -v '^#' conformance.tsv >"${TMPDIR:-/tmp}/conformance.$$"
 while IFS=$tab read -r id what tests; do

@@ -169,6 +169,19 @@ const char *wr_config_exporter(struct wr_config *config, const char *text)
     return NULL;
 }
 
+const char *wr_config_rate(struct wr_config *config, const char *prefix, uint32_t rate)
+{
+    struct wr_flow_rate r;
+    memset(&r, 0, sizeof r); /* compared as bytes */
+    r.rate = rate;
+    if (config->nrates == WR_CONFIG_MAX_RATES)
+        return "more than 256 rates";
+    if (!read_prefix(prefix, &r.of))
+        return "sampling is of exporters: ADDRESS or ADDRESS/BITS, without bits behind them";
+    config->rates[config->nrates++] = r;
+    return NULL;
+}
+
 const char *wr_config_nat64(struct wr_config *config, const char *text)
 {
     struct wr_flow_prefix p;

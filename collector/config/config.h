@@ -108,6 +108,7 @@ enum {
     WR_CONFIG_MAX_FORWARD = 16,
     WR_CONFIG_MAX_TEE = 8,
     WR_CONFIG_MAX_EXPORTERS = 1024,
+    WR_CONFIG_MAX_RATES = 256,
     WR_CONFIG_MAX_FILES = 16,
     WR_CONFIG_MAX_RULES = 64,
     WR_CONFIG_MAX_MAPPINGS = 16,
@@ -127,6 +128,8 @@ struct wr_config {
     uint32_t ntee;
     struct wr_flow_prefix exporters[WR_CONFIG_MAX_EXPORTERS]; /* that always have room; none: all are equal */
     uint32_t nexporters;
+    struct wr_flow_rate rates[WR_CONFIG_MAX_RATES]; /* sampling of exporters that do not tell theirs */
+    uint32_t nrates;
     struct wr_forward_listen forward_listen;
     const char *tls_cert, *tls_key, *tls_client_ca; /* of the TLS listeners, PEM; NULL: not set */
     bool http_on;
@@ -196,6 +199,8 @@ const char *wr_config_listen_files(struct wr_config *config, const char *pattern
 /* Adds a collector that flow datagrams are sent on to; the same. */
 const char *wr_config_tee(struct wr_config *config, const char *text);
 /* ADDRESS or ADDRESS/BITS. NULL, or what is wrong. */
+/* One of `rate` packets of exporters under `prefix`; what is wrong, or NULL. */
+const char *wr_config_rate(struct wr_config *config, const char *prefix, uint32_t rate);
 const char *wr_config_exporter(struct wr_config *config, const char *text);
 /* A prefix of NAT64 (RFC 6052), as text. */
 const char *wr_config_nat64(struct wr_config *config, const char *text);

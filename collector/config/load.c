@@ -399,6 +399,22 @@ static void read_receiver(struct load *load, const struct wr_yaml_node *map)
         wr_yaml_diag(load->file, map, WR_ERROR, "more than 16 receivers");
 }
 
+/* sampling: { ADDRESS/BITS: one of so many packets } */
+static void read_sampling(struct load *load, const struct wr_yaml_node *root)
+{
+    const struct wr_yaml_node *map = NULL;
+    if (!wr_yaml_map(load->file, root, "sampling", &map) || !map)
+        return;
+    for (uint32_t i = 0; i < map->n; i++) {
+        const char *key = map->pairs[i].key->text;
+        uint32_t rate = 0;
+        read_u32(load, map, key, 1, UINT32_MAX, &rate);
+        const char *error = rate ? wr_config_rate(load->config, key, rate) : NULL;
+        if (error)
+            wr_yaml_diag(load->file, map->pairs[i].key, WR_ERROR, "%s", error);
+    }
+}
+
 static void read_scalars(struct load *load, const struct wr_yaml_node *root)
 {
     struct wr_config *c = load->config;
@@ -430,7 +446,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
         "snapshot",   "snapshot_log", "split_exporters", "alerts",      "forward",
         "mappings",   "lists",        "elements",        "tls",         "tee",
         "files",      "files_from",   "names",        "capped",      "exporters",
-        "nat64",      NULL};
+        "nat64",      "sampling",     NULL};
     if (root->kind != WR_YAML_MAPPING) {
         wr_yaml_diag(load->file, root, WR_ERROR,
                      "a configuration is a mapping of settings, such as `workers: 2`");
@@ -445,6 +461,7 @@ static void read_root(struct load *load, const struct wr_yaml_node *root)
     read_http(load, root);
     read_orphans(load, root);
     read_capped(load, root);
+    read_sampling(load, root);
     read_str(load, root, "names", &load->config->names);
     read_alerts(load, root);
     if (!wr_config_read_lists(load->config, load->file, root))

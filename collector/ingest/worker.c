@@ -458,6 +458,7 @@ enum wr_err wr_worker_init(struct wr_worker *worker, const struct wr_io *io, con
     init_handles(worker);
     struct wr_flow_decoder_opts flow = {.model = config->model, .memory_bytes = config->memory_bytes / 8 / config->workers,
                                         .listed = config->exporters, .nlisted = config->nexporters,
+                                        .rates = config->rates, .nrates = config->nrates,
                                         .hosts = config->hosts};
     struct wr_log_opts log = {.live = true, .mappings = config->mappings, .lookups = config->lookups};
     worker->ring = wr_ring_new(RING_BYTES);

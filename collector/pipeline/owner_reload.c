@@ -76,6 +76,8 @@ static void say_unchangeable(const struct wr_config *now, const struct wr_config
         {"tee", same_tee(now, next)},
         {"exporters", now->nexporters == next->nexporters &&
                           memcmp(now->exporters, next->exporters, now->nexporters * sizeof *now->exporters) == 0},
+        {"sampling", now->nrates == next->nrates &&
+                         memcmp(now->rates, next->rates, now->nrates * sizeof *now->rates) == 0},
         {"mappings", same_mappings(now, next)},
         {"elements", same_elements(now, next)},
         {"commit", now->commit_ns == next->commit_ns},

@@ -24,11 +24,15 @@ struct wr_flow_decoder *wr_flow_decoder_new(const struct wr_flow_decoder_opts *o
     dec->listed = calloc(dec->nlisted + 1u, sizeof *dec->listed);
     if (dec->listed && dec->nlisted)
         memcpy(dec->listed, opts->listed, dec->nlisted * sizeof *dec->listed);
+    dec->nrates = opts ? opts->nrates : 0;
+    dec->rates = calloc(dec->nrates + 1u, sizeof *dec->rates);
+    if (dec->rates && dec->nrates)
+        memcpy(dec->rates, opts->rates, dec->nrates * sizeof *dec->rates);
     dec->own_hosts = !opts || !opts->hosts;
     dec->hosts = dec->own_hosts ? wr_flow_hosts_new(dec->memory_bytes / 4) : opts->hosts;
     dec->own_model = !opts || !opts->model;
     dec->model = dec->own_model ? wr_model_new() : opts->model;
-    bool ok = dec->exporters && dec->streams && dec->shared && dec->sets && dec->pend_of && dec->listed && dec->hosts && dec->model;
+    bool ok = dec->exporters && dec->streams && dec->shared && dec->sets && dec->pend_of && dec->listed && dec->rates && dec->hosts && dec->model;
     for (uint32_t i = 0; ok && i < WR_FLOW_NFIXED; i++) {
         dec->fixed[i] = wr_fixed_template(dec->model, i);
         ok = dec->fixed[i];
@@ -63,6 +67,7 @@ void wr_flow_decoder_free(struct wr_flow_decoder *dec)
     free(dec->sets);
     wr_stream_pool_fini(&dec->pool);
     free(dec->listed);
+    free(dec->rates);
     free(dec->ports);
     if (dec->own_hosts)
         wr_flow_hosts_free(dec->hosts);

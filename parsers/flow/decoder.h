@@ -65,6 +65,12 @@ struct wr_flow_prefix {
     uint8_t bits;
 };
 
+/* The sampling of exporters that do not tell theirs, or that tell it to another port than the one that is heard. */
+struct wr_flow_rate {
+    struct wr_flow_prefix of;
+    uint32_t rate; /* one of so many packets */
+};
+
 /* Endpoints' names by device id (9/12332): bounded by a million and by bytes, the oldest goes first. Decoders of several threads
  * may share it. NULL: out of memory. */
 struct wr_flow_hosts *wr_flow_hosts_new(size_t memory_bytes);
@@ -80,6 +86,8 @@ struct wr_flow_decoder_opts {
      * None: all are equal. */
     const struct wr_flow_prefix *listed;
     uint32_t nlisted;
+    const struct wr_flow_rate *rates; /* of an exporter, the one with most bits counts. Copied */
+    uint32_t nrates;
     struct wr_flow_hosts *hosts; /* borrowed, others may share it, and save it; NULL: one of its own */
 };
 

@@ -129,7 +129,7 @@ void wr_flow_conclude(struct wr_msg *msg, const struct wr_plan *plan, const uint
         set_verdicts(plan, v, flow);
     wr_times_set(msg, plan, v, flow);
     uint64_t rate = msg->header_rate;
-    if (!plan->no_rate || msg->exporter->nsamplers)
+    if (!plan->no_rate || msg->exporter->nsamplers || msg->exporter->default_rate)
         rate = wr_sampling_rate(msg, plan, v);
     if (rate > 1)
         wr_scale(flow, rate);

@@ -118,7 +118,7 @@ uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const 
         WR_COUNT(msg, sampling_unknown, 1);
     if (!rate)
         rate = msg->header_rate;
-    return rate;
+    return rate ? rate : x->default_rate;
 }
 
 static uint64_t times_capped(uint64_t n, uint64_t rate)

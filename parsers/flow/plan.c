@@ -217,7 +217,7 @@ static void compile_fields(struct compiler *c)
         const struct wr_field *f = &c->tmpl->fields[i];
         const struct known *k = loadable(f) ? known_of(f) : NULL;
         c->known[i] = k && k->op == WR_OP_VN ? k : NULL;
-        if (!k || k->op == WR_OP_VN || f->repeat)
+        if (!k || k->op == WR_OP_VN || (f->repeat && direct[k->rank])) /* one that can be read, after one that cannot */
             continue;
         direct[k->rank] = k;
         at[k->rank] = (uint16_t)i;

@@ -173,7 +173,7 @@ struct wr_stream {
     struct wr_quick quick;
     uint32_t point[3]; /* observation point for direction 0, 1, unknown */
     uint32_t rate;     /* sampling of the last row; 0 none yet */
-    bool held, sampled; /* its exporter has sets that wait; has samplers */
+    bool held, sampled; /* its exporter has sets that wait; has samplers, or a rate of the configuration */
     struct wr_seq seq;
     struct wr_age *ages; /* beside tmpls->at */
     struct wr_stream_past {
@@ -220,6 +220,7 @@ struct wr_exporter {
     int64_t used_ns; /* or later: see its streams */
     struct wr_held *held;
     uint32_t nsamplers, cap_samplers;
+    uint32_t default_rate; /* where neither it nor the record tells one; 0: as it is */
     struct wr_flow_stats stats; /* what its streams have in `quick` not among them */
     uint8_t addr[16];
     struct wr_exporter *next_hash;
@@ -276,6 +277,8 @@ struct wr_flow_decoder {
     size_t bytes, memory_bytes, held_bytes;
     uint32_t max_exporters, nexporters;
     struct wr_flow_prefix *listed; /* owned */
+    struct wr_flow_rate *rates;    /* owned */
+    uint32_t nrates;
     uint32_t nlisted, nothers; /* exporters that are not listed, */
     size_t other_bytes, other_held_bytes; /* and what they have */
     int64_t evicted_ns, swept_ns; /* last search for an exporter, for held sets to drop */

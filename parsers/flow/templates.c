@@ -98,6 +98,15 @@ static bool is_listed(const struct wr_flow_decoder *dec, const uint8_t *addr)
     return dec->nlisted == 0;
 }
 
+static uint32_t default_rate(const struct wr_flow_decoder *dec, const uint8_t *addr)
+{
+    const struct wr_flow_rate *best = NULL;
+    for (uint32_t i = 0; i < dec->nrates; i++)
+        if (in_prefix(&dec->rates[i].of, addr) && (!best || dec->rates[i].of.bits > best->of.bits))
+            best = &dec->rates[i];
+    return best ? best->rate : 0;
+}
+
 /* Another stream's template is right only when its records fill this set: a guess must not make
  * garbage. */
 static bool may_borrow(const struct wr_tmpl *tmpl, uint32_t body)
@@ -211,6 +220,7 @@ static struct wr_exporter *exporter_add(struct wr_flow_decoder *dec, const uint8
         return NULL;
     memcpy(x->addr, addr, 16);
     x->listed = listed;
+    x->default_rate = default_rate(dec, addr);
     dec->nothers += !listed;
     x->held_end = &x->held;
     x->last_why = WR_FLOW_NREJECTS;
@@ -240,7 +250,7 @@ void wr_exporter_mark(struct wr_exporter *x)
 {
     for (struct wr_stream *s = x->streams; s; s = s->next_sibling) {
         s->held = x->held;
-        s->sampled = x->nsamplers;
+        s->sampled = x->nsamplers || x->default_rate;
     }
 }
 
@@ -302,7 +312,7 @@ struct wr_stream *wr_stream_add(struct wr_flow_decoder *dec, const struct wr_str
     s->expires_ns = INT64_MAX;
     s->used_ns = s->past.first_ns = s->window_ns = now_ns;
     s->held = x->held;
-    s->sampled = x->nsamplers;
+    s->sampled = x->nsamplers || x->default_rate;
     set_points(s);
     charge(dec, x, sizeof *s);
     for (const struct wr_stream *other = x->streams; other && !s->init_ns; other = other->next_sibling)

@@ -237,6 +237,18 @@ Test(config, reads_files_that_grow)
     cr_assert_eq(load("files: off\n"), WR_OK);
 }
 
+Test(config, reads_the_sampling_of_exporters_that_do_not_tell_theirs)
+{
+    cr_assert_eq(load("sampling: {192.0.2.0/24: 1000, '2001:db8::1': 64}\n"), WR_OK, "%s", said());
+    cr_assert_eq(config.nrates, 2);
+    cr_assert(config.rates[0].rate == 1000 && config.rates[0].of.bits == 120 && config.rates[0].of.addr[12] == 192);
+    cr_assert(config.rates[1].rate == 64 && config.rates[1].of.bits == 128);
+    cr_assert_eq(load("sampling: {192.0.2.1/24: 10}\n"), WR_EINVAL);
+    cr_assert(strstr(said(), "weir.yaml:1:12: error: sampling is of exporters"), "%s", said());
+    cr_assert_eq(load("sampling: {192.0.2.0/24: 0}\n"), WR_EINVAL);
+    cr_assert_eq(load("sampling: 1000\n"), WR_EINVAL);
+}
+
 Test(config, reads_the_exporters_that_always_have_room)
 {
     cr_assert_eq(load("exporters: [192.0.2.0/24, 192.0.2.7, \"2001:db8::/33\", 0.0.0.0/0]\n"), WR_OK, "%s", said());

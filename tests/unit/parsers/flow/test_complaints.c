@@ -235,6 +235,276 @@ Test(complaints, c15_what_is_replaced_or_withdrawn_is_freed)
     bench_end(&b);
 }
 
+/* ---- 6, 9 to 12, 16: one complaint each, as it was reported ---- */
+
+/* akvorado 89: the sampler's record stands before its own template, in one datagram with the flows
+ * that need it. */
+Test(complaints, c06_a_sampler_told_before_its_template_counts_in_its_own_datagram)
+{
+    for (uint16_t version = 9; version <= 10; version++) {
+        struct bench b = bench_new();
+        begin(&m, version, 0, 1);
+        set(&m, 300);
+        put(&m, 1, 4), put(&m, 7, 2), put(&m, 500, 4);
+        set_end(&m);
+        OPTIONS(&m, 300, version == 9 ? 1 : 144, 4, 48, 2, 34, 4);
+        TEMPLATE(&m, 256, FLOW_FIELDS, 48, 1);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 25, 10);
+        put(&m, 7, 1);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        cr_assert_eq(b.vec.n, 1);
+        cr_expect(b.vec.at[0].sampling == 500 && b.vec.at[0].octets[0] == 5000, "v%u: one of %u",
+                  version, b.vec.at[0].sampling);
+        bench_end(&b);
+    }
+}
+
+/* elastiflow 400 and 483 (v9's number 44999 of 32 octets, others of no octet), goflow2 444
+ * (enterprise 9999, elements 1 to 4), telegraf 16169: the template stands, and what is known of it
+ * is read. */
+Test(complaints, c09_numbers_that_nobody_knows_cost_no_template)
+{
+    static const struct {
+        uint16_t version;
+        uint32_t fields[8];
+        unsigned n, octets;
+    } unknown[] = {
+        {9, {44999, 32}, 1, 32},
+        {9, {33002, 2, 57999, 0, 499, 3, 65000, 17}, 4, 22},
+        {10,
+         {VENDOR(9999, 1), 4, VENDOR(9999, 2), 4, VENDOR(9999, 3), 8, VENDOR(9999, 4), 1},
+         4,
+         17},
+        {10, {511, 6, VENDOR(0xffffffff, 0x7fff), 1}, 2, 7}};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        for (unsigned first = 0; first < 2; first++) {
+            const uint32_t known[] = {FLOW_FIELDS};
+            uint32_t all[20];
+            struct bench b = bench_new();
+            memcpy(all + (first ? 0 : 12), unknown[i].fields, 2 * unknown[i].n * sizeof *all);
+            memcpy(all + (first ? 2 * unknown[i].n : 0), known, sizeof known);
+            begin(&m, unknown[i].version, 0, 1);
+            add_template(&m, 256, all, 6 + unknown[i].n);
+            set(&m, 256);
+            for (unsigned k = 0; k < unknown[i].octets && first; k++)
+                put(&m, 0xff, 1);
+            add_flow(&m, 1, 2, 3, 25, 10);
+            for (unsigned k = 0; k < unknown[i].octets && !first; k++)
+                put(&m, 0xff, 1);
+            set_end(&m);
+            cr_assert(bench_send(&b, &m));
+            cr_assert_eq(b.vec.n, 1, "template %zu", i);
+            cr_expect(b.vec.at[0].dport == 25 && b.vec.at[0].octets[0] == 10 &&
+                      b.vec.at[0].dst[3] == 2);
+            cr_expect_eq(wr_flow_decoder_stats(b.dec)->templates, 1);
+            bench_end(&b);
+        }
+}
+
+/* nfdump 231, fastnetmon 141 and 695: an interval of the whole exporter, by options alone, that
+ * names no sampler; flows that name none either. Scope as Junos and others have it: exporting
+ * process, line card, system. */
+Test(complaints, c10_an_interval_of_the_whole_exporter)
+{
+    static const struct {
+        uint16_t version;
+        uint32_t scope, element;
+    } told[] = {{10, 144, 34}, {10, 141, 34}, {10, 149, 305}, {9, 1, 34}, {9, 3, 50}, {9, 1, 305}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        struct bench b = bench_new();
+        begin(&m, told[i].version, 0, 1);
+        if (told[i].element == 305)
+            OPTIONS(&m, 512, told[i].scope, 4, 305, 4, 306, 4);
+        else
+            OPTIONS(&m, 512, told[i].scope, 4, told[i].element, 4);
+        set(&m, 512);
+        put(&m, 3, 4), put(&m, told[i].element == 305 ? 1 : 1000, 4);
+        if (told[i].element == 305)
+            put(&m, 999, 4);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        begin(&m, told[i].version, 1, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS, 10, 4);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 25, 752);
+        put(&m, 77, 4);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        cr_assert_eq(b.vec.n, 1);
+        cr_expect_eq(b.vec.at[0].octets[0], 752000, "statement %zu: %lu", i,
+                     (unsigned long)b.vec.at[0].octets[0]);
+        bench_end(&b);
+    }
+}
+
+/* goflow 87: a rate of the configuration where the exporter tells none, by the longest prefix; what
+ * it tells counts more. */
+Test(complaints, c10_a_rate_of_the_configuration_where_none_is_told)
+{
+    const struct wr_flow_rate rates[] = {
+        {{.addr = {[10] = 0xff, [11] = 0xff, [12] = 192}, .bits = 104}, 10},
+        {{.addr = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2}, .bits = 120}, 100}};
+    struct wr_flow_decoder_opts opts = {.rates = rates, .nrates = 2};
+    for (int listed = 0; listed < 3; listed++)
+        for (int others = 0; others < 2;
+             others++) { /* without and with what makes a template no plain one */
+            struct bench b = {
+                .dec = wr_flow_decoder_new(&opts), .peer = peer_of(1, 2055), .now_ns = NOW_NS};
+            b.peer.addr[12] = listed ? 192 : 10;
+            b.peer.addr[13] = listed == 1 ? 1 : 0;
+            begin(&m, 10, 0, 1);
+            if (others)
+                TEMPLATE(&m, 256, FLOW_FIELDS, 61, 1);
+            else
+                TEMPLATE(&m, 256, FLOW_FIELDS, 210, 1);
+            set(&m, 256);
+            add_flow(&m, 1, 2, 3, 25, 7);
+            put(&m, 0, 1);
+            set_end(&m);
+            cr_assert(bench_send(&b, &m));
+            const uint32_t want = listed == 2 ? 100 : listed ? 10 : 1;
+            cr_expect(b.vec.at[0].sampling == want && b.vec.at[0].octets[0] == 7 * want,
+                      "%d: one of %u", listed, b.vec.at[0].sampling);
+            begin(&m, 10, 1, 1);
+            OPTIONS(&m, 512, 144, 4, 34, 4);
+            set(&m, 512);
+            put(&m, 1, 4), put(&m, 3, 4);
+            set_end(&m);
+            cr_assert(bench_send(&b, &m));
+            begin(&m, 10, 2, 1);
+            set(&m, 256);
+            add_flow(&m, 1, 2, 3, 25, 7);
+            put(&m, 0, 1);
+            set_end(&m);
+            cr_assert(bench_send(&b, &m));
+            cr_assert_eq(b.vec.n, 2);
+            cr_expect_eq(b.vec.at[1].sampling, 3, "told by the exporter");
+            bench_end(&b);
+        }
+}
+
+/* nfdump 22 and 356, calmh/ipfix 12, nProbe 202: counters of any length under either number, the
+ * others absent or 0. */
+Test(complaints, c11_bytes_under_every_number_that_exporters_send)
+{
+    static const uint32_t numbers[] = {1, 23, 85, 231};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        for (uint32_t len = 3; len <= 8; len++)
+            for (uint16_t version = 9; version <= 10; version++) {
+                struct bench b = bench_new();
+                begin(&m, version, 0, 1);
+                TEMPLATE(&m, 256, 8, 4, 12, 4, 7, 2, 11, 2, 4, 1, numbers[i], len);
+                set(&m, 256);
+                put(&m, 1, 4), put(&m, 2, 4), put(&m, 3, 2), put(&m, 25, 2), put(&m, 6, 1);
+                put(&m, 752004, len);
+                set_end(&m);
+                cr_assert(bench_send(&b, &m));
+                cr_assert_eq(b.vec.n, 1);
+                cr_expect_eq(b.vec.at[0].octets[0], 752004, "%u of %u octets: %lu", numbers[i], len,
+                             (unsigned long)b.vec.at[0].octets[0]);
+                bench_end(&b);
+            }
+}
+
+/* nfdump 14: v9 without any time is of the time of its export, not of 1970. */
+Test(complaints, c12_flows_without_times_are_of_their_export)
+{
+    for (uint16_t version = 9; version <= 10; version++) {
+        struct bench b = bench_new();
+        begin(&m, version, 0, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 25, 10);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        cr_expect_eq(b.vec.at[0].start_ns, SECONDS(EXPORT_S));
+        cr_expect_eq(b.vec.at[0].end_ns, SECONDS(EXPORT_S));
+        cr_expect(b.vec.at[0].flags & WR_FLOW_TIME_APPROX);
+        bench_end(&b);
+    }
+}
+
+/* goflow2 305, 313 and 406, pmacct 432, softflowd 52: uptimes of v9 are milliseconds, before or
+ * after the header's. */
+Test(complaints, c12_uptimes_of_v9_are_milliseconds_around_the_headers)
+{
+    static const int32_t first_ms[] = {-31000, -1, 0, 400,
+                                       -4000000}; /* before the header's uptime */
+    for (size_t i = 0; i < sizeof first_ms / sizeof *first_ms; i++) {
+        struct bench b = bench_new();
+        begin(&m, 9, 0, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS, 22, 4, 21, 4);
+        set(&m, 256);
+        add_flow(&m, 1, 2, 3, 25, 10);
+        put(&m, (uint32_t)(UPTIME_MS + first_ms[i]), 4),
+            put(&m, (uint32_t)(UPTIME_MS + first_ms[i] + 250), 4);
+        set_end(&m);
+        cr_assert(bench_send(&b, &m));
+        cr_expect_eq(b.vec.at[0].start_ns, SECONDS(EXPORT_S) + first_ms[i] * INT64_C(1000000));
+        cr_expect_eq(b.vec.at[0].end_ns - b.vec.at[0].start_ns, 250 * INT64_C(1000000));
+        bench_end(&b);
+    }
+}
+
+/* pmacct 934: a template gives an address, a port or a counter fifty octets; records are read by
+ * the template's lengths, and what an element cannot be is nothing. */
+Test(complaints, c16_lengths_that_no_element_has)
+{
+    static const uint32_t elements[] = {8, 12, 27, 28,  15, 7,   11,  4,   6,
+                                        1, 2,  56, 152, 22, 225, 230, 233, 95};
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++)
+        for (uint32_t len = 17; len <= 1000; len = len * 3 - 1) {
+            struct bench b = bench_new();
+            wr_flow_decoder_who(b.dec, UINT32_MAX);
+            begin(&m, 10, 0, 1);
+            TEMPLATE(&m, 256, elements[i], len, VENDOR(9, 12340), 3, 11, 2, 8, 4, 12, 4);
+            set(&m, 256);
+            for (int record = 0; record < 2; record++) {
+                for (uint32_t k = 0; k < len + 3; k++)
+                    put(&m, 0x41, 1);
+                put(&m, 25, 2), put(&m, 1, 4), put(&m, 2, 4);
+            }
+            set_end(&m);
+            cr_assert(bench_send(&b, &m));
+            cr_expect_eq(b.vec.n, 2, "element %u of %u octets", elements[i], len);
+            for (uint32_t r = 0; r < b.vec.n; r++)
+                cr_expect(b.vec.at[r].dport == 25 && b.vec.at[r].dst[3] == 2 &&
+                              b.vec.at[r].octets[0] == 0,
+                          "element %u of %u octets", elements[i], len);
+            bench_end(&b);
+        }
+}
+
+/* CVE-2022-2529: sFlow that promises more samples, records, segments, strings than it has: nothing
+ * is made of it, and no memory is taken for what is not there. */
+Test(complaints, c16_counts_that_lie_in_sflow)
+{
+    static const uint32_t kinds[] = {1, 3, 4, 1001, 1002, 1003, 1004, 1036};
+    const size_t heap = mallinfo2().uordblks;
+    struct bench b = bench_new();
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (size_t at = 24; at < 200;
+             at += 4) { /* one number after the other is as large as can be */
+            m.len = 0;
+            put(&m, 5, 4), put(&m, 1, 4), put(&m, 1, 4), put(&m, 0, 4), put(&m, 0, 4),
+                put(&m, 0, 4), put(&m, 1, 4);
+            put(&m, 1, 4), put(&m, 160, 4);
+            put(&m, 1, 4), put(&m, 9, 4), put(&m, 10, 4), put(&m, 0, 8), put(&m, 3, 4),
+                put(&m, 4, 4), put(&m, 1, 4);
+            put(&m, kinds[k], 4), put(&m, 120, 4);
+            for (int i = 0; i < 30; i++)
+                put(&m, 1, 4);
+            memset(m.at + at, 0xff, at < m.len ? 4 : 0);
+            (void)bench_send(&b, &m);
+            cr_assert_leq(b.vec.n, 1);
+            wr_flow_vec_reset(&b.vec);
+        }
+    cr_expect_lt(mallinfo2().uordblks, heap + ((size_t)4 << 20));
+    bench_end(&b);
+}
+
 /* ---- 18: loss and refusals, exporter by exporter ---- */
 
 Test(complaints, c18_the_listing_says_how_many_records_were_lost)
