@@ -44,7 +44,7 @@ if(TARGET weir)
   endforeach()
 endif()
 if(TARGET weir)
-  foreach(variant capped stop list reconnect spread)
+  foreach(variant capped stop list reconnect rows spread)
     add_test(NAME e2e.flow-${variant} COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/flow_service.py ${variant} $<TARGET_FILE:weir>
       ${CMAKE_CURRENT_BINARY_DIR}/flowgen)
     set_tests_properties(e2e.flow-${variant} PROPERTIES LABELS e2e TIMEOUT 60 SKIP_RETURN_CODE 77 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")

@@ -222,7 +222,7 @@ static enum wr_err take_flows(struct wr_feed *f)
         f->pending++;
         const struct wr_flow *flow = &f->flows.at[i];
         struct wr_who who = wr_flow_who(&f->flows, flow);
-        if (f->conn && !(flow->flags & WR_FLOW_ASIDE))
+        if (f->conn && wr_wants_connection(f->wants.conn_ports, flow))
             err = wr_conn_flow_who(f->conn, flow, who, f->clock_ns);
         if (err || !wants(f, WR_TABLE_FLOWS) || (flow->flags & WR_FLOW_NAT_EVENT))
             continue;

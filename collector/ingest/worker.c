@@ -63,12 +63,31 @@ static uint32_t plain_run(const struct wr_flow_vec *flows, uint32_t at)
     return n;
 }
 
+/* Of records whose rows go as a block those that are connections'. */
+static void push_connections(struct wr_worker *w, const struct wr_flow *flows, uint32_t n, int64_t now_ns)
+{
+    uint32_t picked = 0;
+    wr_buf_reset(&w->packed);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!wr_wants_connection(w->conn_ports, &flows[i]))
+            continue;
+        wr_buf_add(&w->packed, &flows[i], sizeof flows[i]);
+        picked++;
+    }
+    if (picked && (w->packed.err || !push(w, WR_INPUT_CONN_FLOWS, w->packed.data, w->packed.len, now_ns)))
+        w->rows_dropped += picked;
+}
+
 /* As columns, where that is enough: what cannot be packed goes as it is. */
 static bool push_flows(struct wr_worker *w, const struct wr_flow *flows, uint32_t n, int64_t now_ns)
 {
     wr_buf_reset(&w->packed);
-    if (w->flow_parts && wr_block_pack(flows, n, w->flow_parts, &w->packed))
-        return push(w, WR_INPUT_FLOW_BLOCK, w->packed.data, w->packed.len, now_ns);
+    if (w->flow_parts && wr_block_pack(flows, n, w->flow_parts, &w->packed)) {
+        const bool ok = push(w, WR_INPUT_FLOW_BLOCK, w->packed.data, w->packed.len, now_ns);
+        if (w->conn_ports)
+            push_connections(w, flows, n, now_ns);
+        return ok;
+    }
     return push(w, WR_INPUT_FLOWS, flows, n * sizeof *flows, now_ns);
 }
 
@@ -403,12 +422,28 @@ static enum wr_err make_batches(const struct wr_worker *w, const struct wr_wants
     return WR_OK;
 }
 
+/* What of flow records goes on, and in which form. */
+static void set_flow_form(struct wr_worker *worker, const struct wr_wants *wants, uint64_t **conn_ports)
+{
+    const bool blocks = wr_wants_rows(wants, WR_TABLE_FLOWS) && (!wants->conn || wants->conn_ports);
+    wr_flow_decoder_who(worker->decoder, wants->who);
+    worker->flow_parts = blocks ? wr_block_parts(&wants->scan[WR_TABLE_FLOWS].wanted) : 0;
+    uint64_t *old = worker->conn_ports;
+    worker->conn_ports = *conn_ports;
+    *conn_ports = old;
+}
+
 enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wants)
 {
     struct wr_rows rows;
-    enum wr_err err = make_batches(worker, wants, &rows);
-    if (err)
+    uint64_t *ports = wants->conn_ports ? malloc(WR_CONN_PORTS_BYTES) : NULL;
+    enum wr_err err = wants->conn_ports && !ports ? WR_ENOMEM : make_batches(worker, wants, &rows);
+    if (err) {
+        free(ports);
         return err;
+    }
+    if (ports)
+        memcpy(ports, wants->conn_ports, WR_CONN_PORTS_BYTES);
     pthread_mutex_lock(&worker->lock);
     wr_worker_flush(worker);
     err = wr_log_scan(worker->log, WR_TABLE_DEVICE_NETWORK_EVENTS, &wants->events);
@@ -422,8 +457,7 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
         err = wr_flow_decoder_mail(worker->decoder, mail ? &wants->scan[WR_TABLE_SMTP_MESSAGES].wanted : NULL);
     }
     if (!err) {
-        wr_flow_decoder_who(worker->decoder, wants->who);
-        worker->flow_parts = wants->conn || !wr_wants_rows(wants, WR_TABLE_FLOWS) ? 0 : wr_block_parts(&wants->scan[WR_TABLE_FLOWS].wanted);
+        set_flow_form(worker, wants, &ports);
         struct wr_rows old = worker->rows;
         worker->rows = rows;
         worker->broken = false;
@@ -432,6 +466,7 @@ enum wr_err wr_worker_wants(struct wr_worker *worker, const struct wr_wants *wan
     wr_worker_tell(worker);
     pthread_mutex_unlock(&worker->lock);
     wr_rows_free(&rows);
+    free(ports);
     return err;
 }
 
@@ -497,6 +532,7 @@ void wr_worker_fini(struct wr_worker *worker)
     wr_tee_free(worker->tee);
     wr_tail_free(worker->tail);
     wr_flow_vec_fini(&worker->flows);
+    free(worker->conn_ports);
     wr_rows_free(&worker->rows);
     wr_buf_fini(&worker->packed);
     wr_buf_fini(&worker->inbox);

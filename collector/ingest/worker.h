@@ -116,7 +116,8 @@ struct wr_worker {
     struct wr_buf *unit;  /* while a file is worked on: its rows gather here, not in the ring */
     const struct wr_tls_server *tls; /* of new connections; the owner's */
     struct wr_flow_vec flows;
-    uint32_t flow_parts; /* what rules read of flow records, when nobody reads connections (pipeline/block.h); 0: all */
+    uint32_t flow_parts;  /* what rules on Flows read of records, which go as blocks (pipeline/block.h); 0: they go whole */
+    uint64_t *conn_ports; /* of those, which go whole beside it, to connections (wr_wants_connection); NULL: none */
     struct wr_rows rows; /* a batch for each table that some rule reads */
     bool broken;         /* no memory: frames are refused and counted until a reload */
     struct wr_buf packed;

@@ -70,6 +70,7 @@ static inline __attribute__((always_inline)) struct span
 gather_as(const struct wr_flow *flows, uint32_t n, uint32_t off, enum kind kind, uint64_t *values)
 {
     struct span s = {UINT64_MAX, 0};
+#pragma GCC unroll 4
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t v = values[i] = read_part((const uint8_t *)&flows[i] + off, kind);
         s.least = v < s.least ? v : s.least;

@@ -143,24 +143,38 @@ static enum wr_err gather_flow(struct wr_core *core, const struct wr_flow *flow,
 
 static enum wr_err apply_flow(struct wr_core *core, const struct wr_flow *flow, struct wr_who who)
 {
-    bool connects = core->wants.conn && !(flow->flags & WR_FLOW_ASIDE);
+    bool connects = core->wants.conn && wr_wants_connection(core->wants.conn_ports, flow);
     enum wr_err err = connects ? wr_conn_flow_who(core->conn, flow, who, core->now_ns) : WR_OK;
     return err ? err : gather_flow(core, flow, who);
 }
 
+/* Those of `n` flows that are connections'. */
+static uint32_t pick_connections(const struct wr_core *core, const struct wr_flow *flows, uint32_t n, struct wr_flow *ret)
+{
+    uint32_t picked = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (wr_wants_connection(core->wants.conn_ports, &flows[i]))
+            ret[picked++] = flows[i];
+    return picked;
+}
+
 /* Connections first, all together: what they touch can be asked for ahead. */
-static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input)
+static enum wr_err apply_flows(struct wr_core *core, const struct wr_input *input, bool rows)
 {
     enum { SOME = 64 };
-    struct wr_flow flows[SOME];
+    struct wr_flow flows[SOME], picked[SOME];
     if (input->len % sizeof *flows != 0)
         return WR_ECORRUPT;
     const uint8_t *at = input->bytes;
     for (uint32_t n = (uint32_t)(input->len / sizeof *flows), some; n; n -= some, at += some * sizeof *flows) {
         some = n < SOME ? n : SOME;
         memcpy(flows, at, some * sizeof *flows);
-        enum wr_err err = core->wants.conn ? wr_conn_flows(core->conn, flows, some, core->now_ns) : WR_OK;
-        for (uint32_t i = 0; i < some && !err; i++)
+        enum wr_err err = WR_OK;
+        if (core->wants.conn_ports)
+            err = wr_conn_flows(core->conn, picked, pick_connections(core, flows, some, picked), core->now_ns);
+        else if (core->wants.conn)
+            err = wr_conn_flows(core->conn, flows, some, core->now_ns);
+        for (uint32_t i = 0; rows && i < some && !err; i++)
             err = gather_flow(core, &flows[i], (struct wr_who){0});
         if (err)
             return err;
@@ -317,7 +331,10 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
     switch (input->type) {
     case WR_INPUT_FLOWS:
         err = give_events(core);
-        return err ? err : apply_flows(core, input);
+        return err ? err : apply_flows(core, input, true);
+    case WR_INPUT_CONN_FLOWS:
+        err = give_events(core);
+        return err ? err : apply_flows(core, input, false);
     case WR_INPUT_FLOW_BLOCK:
         err = give_events(core);
         return err ? err : apply_block(core, input);

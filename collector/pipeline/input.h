@@ -12,7 +12,8 @@ enum wr_input_type {
     /* How far a file was read (collector/state/filepos.h), then what came of it: u32 type, u32 length, bytes, of rows.
      * One input, so that no crash can part them. */
     WR_INPUT_FILE = 6,
-    WR_INPUT_FLOW_BLOCK = 7, /* flow records as columns (block.h): nobody reads connections, some rule reads Flows */
+    WR_INPUT_FLOW_BLOCK = 7, /* flow records as columns (block.h): rows of Flows alone */
+    WR_INPUT_CONN_FLOWS = 8, /* struct wr_flow, one or more: for connections alone, their rows came as a block */
     WR_INPUT_TURN = 4, /* no bytes: everything before is worked through, time moves on to `arrival_ns` */
     WR_INPUT_ROW = 256 /* and above: packed row (wr_row_pack) of the table whose number stands above it */
 };

@@ -118,6 +118,39 @@ static bool make_records(struct wr_wants *wants)
     return true;
 }
 
+enum { PORTS = 65536 };
+
+/* The predicate that names the ports of a branch of `events`; NULL: it takes any. */
+static const struct wr_pred *ports_of(const struct wr_branch *branch)
+{
+    for (uint32_t i = 0; i < branch->npreds; i++)
+        if (branch->preds[i].op == WR_PRED_IN_INT &&
+            (branch->preds[i].col == WR_DNE_RemotePort || branch->preds[i].col == WR_DNE_LocalPort))
+            return &branch->preds[i];
+    return NULL;
+}
+
+/* Records that only rules on Flows read are none of the connection table's: it would be full of them. */
+static bool make_conn_ports(struct wr_wants *wants)
+{
+    if (!wants->conn || !wr_wants_rows(wants, WR_TABLE_FLOWS))
+        return true;
+    for (uint32_t i = 0; i < wants->events.nbranches; i++)
+        if (!ports_of(&wants->events.branches[i]))
+            return true;
+    uint64_t *ports = wr_arena_alloc(wants->arena, WR_CONN_PORTS_BYTES);
+    if (!ports)
+        return false;
+    for (uint32_t i = 0; i < wants->events.nbranches; i++) {
+        const struct wr_pred *p = ports_of(&wants->events.branches[i]);
+        for (uint32_t k = 0; k < p->n; k++)
+            if (p->ints[k] >= 0 && p->ints[k] < PORTS)
+                ports[p->ints[k] / 64] |= UINT64_C(1) << (p->ints[k] % 64);
+    }
+    wants->conn_ports = ports;
+    return true;
+}
+
 /* Who reads connections reads what firewalls tell of translations (conn/nat.c): of the ports that are wanted. */
 static bool add_firewalls(struct wr_wants *wants)
 {
@@ -223,7 +256,7 @@ bool wr_wants_of(struct wr_wants *wants, const struct wr_scan *const scan[WR_NTA
                                  (is_read(scan[WR_TABLE_HIDDEN_CONNECTION]) ? WR_ONE_SIDED_HIDDEN : 0) |
                                  (is_read(scan[WR_TABLE_AGENT_SILENT]) ? WR_ONE_SIDED_SILENT : 0));
     wants->sessions_only = is_read(sessions) && !is_read(dne) && !is_read(orphans);
-    bool made = make_branches(wants, scan) && make_records(wants) && (!wants->conn || (add_firewalls(wants) && add_names(wants)));
+    bool made = make_branches(wants, scan) && make_records(wants) && make_conn_ports(wants) && (!wants->conn || (add_firewalls(wants) && add_names(wants)));
     wants->who = (wants->conn ? wr_conn_who(&wants->conn_cols, &wants->session_cols) | wr_who_bit(WR_WHO_NAT) : 0) |
                  (wr_wants_rows(wants, WR_TABLE_FLOWS) ? wr_flow_row_who(&wants->scan[WR_TABLE_FLOWS].wanted) : 0);
     if (made)

@@ -17,6 +17,7 @@ struct wr_wants {
     /* Of every table what its rules accept and read, its time included; without branches nobody reads it. */
     struct wr_scan scan[WR_NTABLES];
     uint32_t who; /* kinds of parsers/flow/who.h that fill one of these columns */
+    const uint64_t *conn_ports; /* a bit each: of records that rules on Flows read, too, only these are connections'; NULL: all are */
     bool conn;               /* somebody reads connections */
     bool sessions_only;      /* of connections only ASimNetworkSessionLogs is read */
     uint8_t one_sided;       /* WR_ONE_SIDED_*: read of UnmanagedDevice, HiddenConnection, AgentSilent */
@@ -37,6 +38,18 @@ const struct wr_colset *wr_wants_conn_cols(const struct wr_wants *wants, enum wr
 static inline bool wr_wants_rows(const struct wr_wants *wants, enum wr_table table)
 {
     return !wr_wants_is_conn(table) && wants->scan[table].nbranches > 0;
+}
+
+enum { WR_CONN_PORTS_BYTES = 65536 / 8 };
+/* Is the record one of a connection that somebody reads, by its ports? */
+static inline bool wr_port_is_in(const uint64_t *ports, uint16_t port)
+{
+    return ports[port / 64] >> (port % 64) & 1;
+}
+static inline bool wr_wants_connection(const uint64_t *conn_ports, const struct wr_flow *flow)
+{
+    return !(flow->flags & WR_FLOW_ASIDE) && (!conn_ports || flow->flags & WR_FLOW_NAT_EVENT ||
+                                              wr_port_is_in(conn_ports, flow->sport) || wr_port_is_in(conn_ports, flow->dport));
 }
 
 /* The rule set must outlive it. False when out of memory. */

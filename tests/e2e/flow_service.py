@@ -6,6 +6,8 @@ list       a rule against a watchlist of 10,000 addresses, which changes twice u
            address that came with the change alerts
 reconnect  IPFIX over TCP, on the port that is configured: connections reset in the middle of a message, one after another,
            and the next one is served as the first
+rows       a rule that reads every record beside one that reads connections: records of other ports are no connections, and after
+           kill -9 in the middle the log has what was summed so far
 spread     a thousand exporters, two workers: each worker's socket gets its share, and one exporter's datagrams only one's"""
 import ctypes, json, os, re, signal, socket, struct, subprocess, sys, tempfile, time, urllib.request
 
@@ -86,8 +88,8 @@ def ipfix(sets, sequence=0):
 template = struct.pack("!HHHH12H", 2, 32, 256, 6, 8, 4, 12, 4, 7, 2, 11, 2, 4, 1, 1, 4)
 
 
-def record(destination):
-    return struct.pack("!HHIIHHBI", 256, 21, 0x0a000001, int.from_bytes(socket.inet_aton(destination), "big"), 1000, 25, 6, 60)
+def record(destination, port=25):
+    return struct.pack("!HHIIHHBI", 256, 21, 0x0a000001, int.from_bytes(socket.inet_aton(destination), "big"), 1000, port, 6, 60)
 
 
 def capped():
@@ -163,6 +165,32 @@ def reconnect():
     return 0
 
 
+def rows():
+    global daemon
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for half in range(2):
+        for i in range(500):
+            sender.sendto(ipfix(template + record(f"198.51.100.{i % 250}", 443 if i % 10 else 25), half * 500 + i), ("127.0.0.1", flow))
+        until(10, lambda: metric("weir_flow_rows_total") == 500 and metric("weir_ring_bytes") == 0, "records are missing")
+        until(10, lambda: metric("weir_rule_rows_aggregated_total") >= 500, "rows are not summed")
+        if metric("weir_ring_rows_dropped_total"):
+            fail("rows were dropped")
+        if half:
+            break
+        if metric("weir_connections_live") != 25:
+            fail(f"{metric('weir_connections_live'):.0f} connections, not the 25 to port 25")
+        if open(f"{folder}/out").read():
+            fail("an alert of the half")
+        daemon.kill()
+        daemon.wait()
+        begin("a")
+    until(10, lambda: '"talkers"' in open(f"{folder}/out").read(), "the sum over both halves does not alert")
+    sums = [json.loads(line)["columns"] for line in open(f"{folder}/out") if '"talkers"' in line]
+    if sums[0] != {"sourceIPAddress": "10.0.0.1", "N": 1000, "Octets": 60000}:
+        fail(f"{sums}")
+    return 0
+
+
 def spread():
     generator = generate("--no-gso", "--rate", "100000", "--seconds", "2", "--exporters", "1000")
     got = sent(generator)
@@ -185,14 +213,26 @@ DeviceNetworkEvents | where Timestamp > ago(1h) | where RemoteIP in (Suspects) |
 """)
 else:
     write("rules/mail.kql", "DeviceNetworkEvents | where Timestamp > ago(1h) | where RemotePort == 25 | summarize N = count() by LocalIP\n")
+if variant == "rows":
+    write("rules/mail.kql", "DeviceNetworkEvents | where Timestamp > ago(1h) | where RemotePort == 25 | summarize N = count() by LocalIP"
+          " | where N >= 1000\n")
+    write("rules/talkers.kql", "// id: talkers\nFlows | where Timestamp > ago(1h)"
+          " | summarize N = count(), Octets = sum(octetDeltaCount) by sourceIPAddress | where N >= 1000\n")
 write("weir.yaml", config)
-with open(f"{folder}/weir.log", "w") as log, open(f"{folder}/out", "w") as out:
-    daemon = subprocess.Popen([weir, "run", "-c", f"{folder}/weir.yaml", "--state", f"{folder}/state"], stdout=out, stderr=log,
-                              preexec_fn=plain_user if variant == "capped" else None)
-code = 1
-try:
+
+
+def begin(how="w"):
+    global daemon
+    with open(f"{folder}/weir.log", how) as log, open(f"{folder}/out", how) as out:
+        daemon = subprocess.Popen([weir, "run", "-c", f"{folder}/weir.yaml", "--state", f"{folder}/state"], stdout=out, stderr=log,
+                                  preexec_fn=plain_user if variant == "capped" else None)
     until(20, lambda: urllib.request.urlopen(f"http://127.0.0.1:{http}/healthz", timeout=1), "does not start")
-    code = {"capped": capped, "stop": stop, "list": changing_list, "reconnect": reconnect, "spread": spread}[variant]()
+
+
+daemon, code = None, 1
+try:
+    begin()
+    code = {"capped": capped, "stop": stop, "list": changing_list, "reconnect": reconnect, "rows": rows, "spread": spread}[variant]()
 finally:
     daemon.terminate()
     ended = daemon.wait(timeout=30)

@@ -194,6 +194,45 @@ Test(worker, datagrams_become_flows_and_bad_ones_are_counted)
     close(fd);
 }
 
+/* Where rules read both, all go as blocks, and those that are connections' go whole beside them. */
+Test(worker, flows_that_connections_want_go_whole_beside_their_block)
+{
+    static uint64_t wanted_ports[WR_CONN_PORTS_BYTES / 8];
+    struct wr_wants all = wants;
+    all.scan[WR_TABLE_FLOWS] = (struct wr_scan){.table = WR_TABLE_FLOWS, .branches = &every_row, .nbranches = 1};
+    all.conn_ports = wanted_ports;
+    uint8_t packet[72];
+    size_t len = netflow5(packet);
+    for (int wanted = 0; wanted < 2; wanted++) {
+        struct wr_input in;
+        uint32_t rows = 0, whole = 0;
+        if (wanted)
+            memset(wanted_ports, 0xff, sizeof wanted_ports);
+        cr_assert_eq(wr_worker_wants(&worker, &all), WR_OK);
+        int fd = connected(SOCK_DGRAM, WR_LISTEN_FLOW_UDP);
+        for (int i = 0; i < 50; i++)
+            cr_assert_eq(send(fd, packet, len, 0), (ssize_t)len);
+        wait_received(WR_LISTEN_FLOW_UDP, 50u * (unsigned)(wanted + 1));
+        for (int tries = 0; tries < 500 && (rows < 50 || whole < 50u * (unsigned)wanted); tries++) {
+            struct wr_block block;
+            for (; wr_ring_peek(worker.ring, &in); wr_ring_pop(worker.ring)) {
+                if (in.type == WR_INPUT_CONN_FLOWS) {
+                    whole += in.len / (uint32_t)sizeof(struct wr_flow);
+                    continue;
+                }
+                cr_assert_eq(in.type, WR_INPUT_FLOW_BLOCK);
+                cr_assert(wr_block_open(in.bytes, in.len, &block));
+                rows += block.n;
+            }
+            if (rows < 50 || whole < 50u * (unsigned)wanted)
+                poll(NULL, 0, 10);
+        }
+        cr_expect_eq(rows, 50);
+        cr_expect_eq(whole, 50u * (unsigned)wanted);
+        close(fd);
+    }
+}
+
 /* Where rules read Flows and nobody connections, only the columns that they read go on. */
 Test(worker, flows_that_only_rules_read_go_as_blocks)
 {

@@ -239,6 +239,69 @@ Test(core, blocks_of_flows_are_worth_what_their_records_are)
     wr_core_free(other);
 }
 
+static struct wr_core *core_of_both(void)
+{
+    struct wr_diags diags;
+    struct wr_ruleset *rules = rules_of(RULE);
+    struct wr_core_opts opts = opts_of();
+    cr_assert(wr_diags_init(&diags));
+    cr_assert_eq(wr_ruleset_add(rules, "talkers.kql", TALKERS, strlen(TALKERS), &diags), WR_OK);
+    wr_diags_fini(&diags);
+    struct wr_core *core = wr_core_new(rules, &opts);
+    cr_assert_not_null(core);
+    wr_ruleset_unref(rules);
+    return core;
+}
+
+/* A rule that reads every record beside one that reads connections: those stay what they are without it. */
+Test(core, records_of_rules_on_flows_are_no_connections)
+{
+    struct wr_core *one = core_of(RULE), *whole = core_of_both(), *packed = core_of_both();
+    const uint64_t *ports = wr_core_wants(whole)->conn_ports;
+    uint32_t parts = wr_block_parts(&wr_core_wants(packed)->scan[WR_TABLE_FLOWS].wanted);
+    cr_assert(ports && !wr_core_wants(one)->conn_ports);
+    struct wr_buf block = {0};
+    struct wr_flow flows[30] = {{.proto = 6}}, mail[30];
+    uint32_t nmail = 0;
+    for (uint32_t i = 0; i < 30; i++) {
+        flows[i] = (struct wr_flow){.proto = 6, .sampling = 1, .point = 1, .sport = 40000, .dport = i % 5 ? 443 : 25};
+        flows[i].src[0] = 10;
+        flows[i].dst[0] = 198;
+        flows[i].dst[3] = (uint8_t)i;
+        flows[i].flags = WR_FLOW_HAS_BYTES | WR_FLOW_INITIATOR_KNOWN;
+        flows[i].start_ns = flows[i].end_ns = T0;
+        cr_assert_eq(wr_wants_connection(ports, &flows[i]), i % 5 == 0);
+        if (i % 5 == 0)
+            mail[nmail++] = flows[i];
+    }
+    cr_assert(wr_block_pack(flows, 30, parts, &block));
+    const struct wr_input all = {WR_INPUT_FLOWS, sizeof flows, T0, flows},
+                          wanted = {WR_INPUT_FLOWS, nmail * (uint32_t)sizeof *mail, T0, mail},
+                          rows = {WR_INPUT_FLOW_BLOCK, (uint32_t)block.len, T0, block.data},
+                          beside = {WR_INPUT_CONN_FLOWS, nmail * (uint32_t)sizeof *mail, T0, mail};
+    cr_assert_eq(wr_core_apply(one, &wanted), WR_OK);
+    cr_assert_eq(wr_core_apply(whole, &all), WR_OK);
+    cr_assert_eq(wr_core_apply(packed, &rows), WR_OK);
+    cr_assert_eq(wr_core_apply(packed, &beside), WR_OK);
+    struct wr_core *cores[] = {one, whole, packed};
+    for (int i = 0; i < 3; i++) {
+        turn(cores[i], T0 + 5 * SECOND);
+        cr_expect_eq(wr_core_conn_stats(cores[i])->connections, nmail, "core %d", i);
+        struct wr_alert *a = wr_core_alerts(cores[i]);
+        uint32_t servers = 0, talkers = 0;
+        for (struct wr_alert *p = a; p; p = p->next)
+            *(strcmp(p->rule_id, "servers") == 0 ? &servers : &talkers) += 1;
+        cr_expect_eq(servers, 1, "core %d", i);
+        cr_expect_eq(talkers != 0, i > 0, "core %d", i);
+        wr_alerts_free(a);
+    }
+    cr_expect_eq(wr_core_engine_stats(whole).rows_aggregated, wr_core_engine_stats(packed).rows_aggregated);
+    cr_expect_eq(wr_core_engine_stats(whole).groups, wr_core_engine_stats(packed).groups);
+    wr_buf_fini(&block);
+    for (int i = 0; i < 3; i++)
+        wr_core_free(cores[i]);
+}
+
 /* Branches of the scan of flow records that `text` gives; in *ret_ports the ports of all, 0: some branch takes any. */
 static uint32_t records_of(const char *text, uint32_t *ret_ports)
 {
