@@ -61,6 +61,14 @@ struct wr_block {
 
 /* Reads one that lies in `bytes` whole; it borrows them. False: they are none. */
 bool wr_block_open(const void *bytes, size_t len, struct wr_block *ret_block);
+/* How many records it says it has; 0: it is none. */
+static inline uint32_t wr_block_count(const void *bytes, size_t len)
+{
+    uint16_t n = 0;
+    if (len >= sizeof n)
+        memcpy(&n, bytes, sizeof n);
+    return n;
+}
 /* Values of records from .. from + n - 1 of a part that is there. */
 void wr_block_values(const struct wr_block *block, enum wr_part part, uint32_t from, uint32_t n,
                      uint64_t *ret_values);

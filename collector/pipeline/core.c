@@ -352,6 +352,27 @@ enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input)
     }
 }
 
+uint32_t wr_core_weight(const struct wr_input *input)
+{
+    enum { CONNECTION = 4, ROW = 16, FILE_ROW_OCTETS = 256 }; /* a row of a log, and about how long it is */
+    uint32_t n;
+    switch (input->type) {
+    case WR_INPUT_FLOW_BLOCK:
+        n = wr_block_count(input->bytes, input->len);
+        break;
+    case WR_INPUT_FLOWS:
+    case WR_INPUT_CONN_FLOWS:
+        n = CONNECTION * (input->len / (uint32_t)sizeof(struct wr_flow));
+        break;
+    case WR_INPUT_FILE:
+        n = (1 + input->len / FILE_ROW_OCTETS) * ROW;
+        break;
+    default:
+        n = ROW;
+    }
+    return n ? n : 1;
+}
+
 /* The newest connections of the group as a JSON array in the alert's own arena. */
 static void fill_samples(const struct wr_core *core, struct wr_alert *alert, struct wr_buf *buf)
 {

@@ -39,6 +39,8 @@ void wr_core_free(struct wr_core *core);
 /* One input. Its time never steps back: an earlier one counts as the newest so far. WR_ECORRUPT:
  * bytes that are no such input; nothing changed. */
 enum wr_err wr_core_apply(struct wr_core *core, const struct wr_input *input) WR_MUST_CHECK;
+/* About what an input costs, in rows of flows: so that a turn takes no more than it should. */
+uint32_t wr_core_weight(const struct wr_input *input);
 /* Alerts since the last call, in order, samples filled in; the caller owns the list. NULL: none. */
 struct wr_alert *wr_core_alerts(struct wr_core *core);
 

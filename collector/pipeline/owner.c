@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    INPUTS_PER_TURN = 4096, /* of one worker; so that timers and sinks get their turn under load */
+    WORK_PER_TURN = 65536, /* of one worker (wr_core_weight); so that timers and sinks get their turn under load */
     GATHER_MS = 10,         /* of what an alert may take, 100 */
     UNSTORED_MAX = 10000,
     HUNG_INTERVALS = 10,
@@ -44,10 +44,10 @@ static uint32_t take_inputs(struct wr_owner *o)
     for (uint32_t i = 0; i < o->nworkers; i++) {
         struct wr_input in;
         uint32_t n = 0;
-        while (n < INPUTS_PER_TURN && wr_ring_peek(o->workers[i].ring, &in)) {
+        while (n < WORK_PER_TURN && wr_ring_peek(o->workers[i].ring, &in)) {
+            n += wr_core_weight(&in);
             apply(o, &in);
             wr_ring_pop(o->workers[i].ring);
-            n++;
         }
         if (n > most)
             most = n;
@@ -163,7 +163,7 @@ static void look(struct wr_owner *o)
             uv_timer_start(&o->tick, wr_owner_on_tick, TICK_MS, TICK_MS);
         wr_owner_turn(o);
     }
-    if (n == INPUTS_PER_TURN)
+    if (n >= WORK_PER_TURN)
         uv_async_send(&o->wake);
     else if (finished && !o->syncing && !o->saving)
         wr_owner_drained(o);

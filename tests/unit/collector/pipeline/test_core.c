@@ -359,6 +359,27 @@ Test(core, what_is_no_input_is_refused_and_changes_nothing)
     wr_core_free(core);
 }
 
+/* A turn of the owner ends after about as much work whatever the inputs are: 4,096 blocks are a million rows. */
+Test(core, an_input_weighs_what_it_costs)
+{
+    struct wr_flow flows[100] = {{.proto = 6}};
+    struct wr_buf block = {0};
+    cr_assert(wr_block_pack(flows, 100, 1, &block));
+    struct wr_input in = {WR_INPUT_FLOW_BLOCK, (uint32_t)block.len, T0, block.data};
+    cr_expect_eq(wr_core_weight(&in), 100);
+    in = (struct wr_input){WR_INPUT_FLOWS, sizeof flows, T0, flows};
+    cr_expect_eq(wr_core_weight(&in), 400);
+    in = (struct wr_input){wr_input_row(WR_TABLE_SYSLOG), 300, T0, flows};
+    cr_expect_eq(wr_core_weight(&in), 16);
+    in = (struct wr_input){WR_INPUT_FILE, 1 << 20, T0, flows};
+    cr_expect_gt(wr_core_weight(&in), 16 * 4096);
+    for (uint32_t type = 0; type < 300; type++) { /* never nothing: a turn must end */
+        in = (struct wr_input){type, 0, T0, flows};
+        cr_expect_gt(wr_core_weight(&in), 0, "type %u", type);
+    }
+    wr_buf_fini(&block);
+}
+
 Test(core, time_never_steps_back)
 {
     struct wr_core *core = core_of(RULE);
