@@ -353,7 +353,7 @@ static bool time_of(const struct wr_event *ev, uint16_t col, int64_t now, int64_
     if (!wr_event_has(ev, col) || ev->val[col].type != WR_JSON_STR)
         return false;
     const char *p = ev->val[col].s, *end = p + ev->val[col].len;
-    return wr_val_time(&ev->val[col], ret) || wr_time_bsd(&p, end, now, ret);
+    return wr_val_time(&ev->val[col], ret) || wr_time_bsd_zone(&p, end, now, ret);
 }
 
 /* A time as the column's other rows have it, whatever way it was written. */

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *ip_kind(int family, const unsigned char ip[16])
 {
@@ -20,8 +21,6 @@ static const char *ip_kind(int family, const unsigned char ip[16])
         return "Loopback";
     } else if ((ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80)) {
         return "Private";
-    } else if (!memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) {
-        return "FourToSixMapping";
     } else if (ip[0] == 0xff || ip[0] == 0) {
         return "Reserved";
     }
@@ -60,7 +59,13 @@ bool wr_event_take_ip(struct wr_event *ev, const struct wr_json_val *v, uint16_t
     memcpy(text, v->s, v->len);
     text[v->len] = '\0';
     int family = memchr(text, ':', v->len) ? AF_INET6 : AF_INET;
-    if (inet_pton(family, text, ip) != 1 || !inet_ntop(family, ip, text, sizeof text))
+    if (inet_pton(family, text, ip) != 1)
+        return false;
+    if (family == AF_INET6 && !memcmp(ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) { /* IPv4 over a socket of both families */
+        family = AF_INET;
+        memmove(ip, ip + 12, 4);
+    }
+    if (!inet_ntop(family, ip, text, sizeof text))
         return false;
     const char *kind = ip_kind(family, ip);
     size_t len = strlen(text);
@@ -83,9 +88,27 @@ bool wr_event_xml_at(const struct wr_json_doc *doc, uint32_t at)
     return len >= 7 && !memcmp(p, "<Event", 6);
 }
 
-/* `tcp` -> `Tcp`. */
+/* IANA protocol numbers that have ports or are met all the same; others stay as they are. `tcp` -> `Tcp`. */
 void wr_event_take_protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
 {
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{1, "Icmp"}, {2, "Igmp"}, {6, "Tcp"}, {17, "Udp"}, {47, "Gre"}, {58, "IcmpV6"}, {132, "Sctp"}};
+    static const char *const icmp6[] = {"ipv6-icmp", "icmpv6", "icmp6", "icmp-v6"};
+    int64_t n;
+    if (wr_val_i64(v, &n)) {
+        wr_event_set(ev, col, v);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (names[i].number == n)
+                wr_event_set_text(ev, col, names[i].name, strlen(names[i].name));
+        return;
+    }
+    for (size_t i = 0; v->type == WR_JSON_STR && i < sizeof icmp6 / sizeof *icmp6; i++)
+        if (v->len == strlen(icmp6[i]) && !strncasecmp(v->s, icmp6[i], v->len)) {
+            wr_event_set_text(ev, col, "IcmpV6", 6);
+            return;
+        }
     char *copy = v->type == WR_JSON_STR && v->len ? wr_arena_strndup(ev->scratch, v->s, v->len) : NULL;
     if (!copy)
         return;

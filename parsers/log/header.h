@@ -36,6 +36,8 @@ const char *wr_severity_name(int severity);
 bool wr_time_iso(const char **at, const char *end, int64_t *ret_ticks);
 /* `Nov  3 22:14:15`, `Nov 23 2026 22:14:15.123`, `2026 Nov 23 22:14:15`. */
 bool wr_time_bsd(const char **at, const char *end, int64_t now, int64_t *ret_ticks);
+/* The same with a zone behind it: ` GMT+02:00`, ` +0200`; others count as UTC. */
+bool wr_time_bsd_zone(const char **at, const char *end, int64_t now, int64_t *ret_ticks);
 /* `1700000000.123456789` (seconds of the Unix epoch). */
 bool wr_time_epoch(const char **at, const char *end, int64_t *ret_ticks);
 

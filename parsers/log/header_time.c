@@ -89,6 +89,43 @@ static bool nearest_year(int mon, int day, int64_t clock, int64_t now, int64_t *
     return best != INT64_MAX;
 }
 
+/* ` GMT+02:00`, ` +0200`, ` -05:00`: how far ahead of UTC; 0 where there is none, or one with a name that is not known. */
+static int64_t zone(const char **at, const char *end)
+{
+    const char *p = *at;
+    int h, m = 0;
+    blanks(&p, end);
+    if (end - p >= 3 && (!memcmp(p, "GMT", 3) || !memcmp(p, "UTC", 3)))
+        p += 3;
+    if (end - p < 3 || (*p != '+' && *p != '-'))
+        return 0;
+    const int64_t sign = *p++ == '-' ? -1 : 1;
+    const bool four = end - p >= 4 && digit(p[0]) && digit(p[1]) && digit(p[2]) && digit(p[3]);
+    if (four) {
+        h = (p[0] - '0') * 10 + p[1] - '0';
+        m = (p[2] - '0') * 10 + p[3] - '0';
+        p += 4;
+    } else if (!number(&p, end, 2, &h) || (byte(&p, end, ':') && !number(&p, end, 2, &m))) {
+        return 0;
+    }
+    if (h > 14 || m > 59 || (p < end && *p != ' '))
+        return 0;
+    *at = p;
+    return sign * (h * WR_TICKS_HOUR + m * WR_TICKS_MINUTE);
+}
+
+bool wr_time_bsd_zone(const char **at, const char *end, int64_t now, int64_t *ret_ticks)
+{
+    int64_t t;
+    if (!wr_time_bsd(at, end, now, &t))
+        return false;
+    t -= zone(at, end);
+    if (t < 0 || t > WR_TICKS_MAX)
+        return false;
+    *ret_ticks = t;
+    return true;
+}
+
 bool wr_time_bsd(const char **at, const char *end, int64_t now, int64_t *ret_ticks)
 {
     const char *p = *at;

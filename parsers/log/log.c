@@ -118,6 +118,19 @@ enum wr_err wr_frame_text(struct frame *f, const char *text, size_t len, const c
     return wr_line_append(&line, f->rows->of[WR_TABLE_SYSLOG]) ? WR_OK : WR_ENOMEM;
 }
 
+/* An event of a process is told by the host that it ran on: where it does not say which, that of its syslog header. */
+static void name_device(const struct frame *f, struct wr_event *ev)
+{
+    const struct wr_slice *host = &f->header.host;
+    if (!host->len)
+        return;
+    if (ev->table == WR_TABLE_DEVICE_NETWORK_EVENTS && !wr_event_has(ev, WR_DNE_DeviceName) &&
+        (wr_event_has(ev, WR_DNE_InitiatingProcessFileName) || wr_event_has(ev, WR_DNE_InitiatingProcessId)))
+        wr_event_set_text(ev, WR_DNE_DeviceName, host->p, host->len);
+    if (ev->table == WR_TABLE_DEVICE_PROCESS_EVENTS && !wr_event_has(ev, WR_DPE_DeviceName))
+        wr_event_set_text(ev, WR_DPE_DeviceName, host->p, host->len);
+}
+
 /* The row that the event holds, of whatever table. */
 static enum wr_err event_row(struct frame *f)
 {
@@ -133,6 +146,7 @@ static enum wr_err event_row(struct frame *f)
         f->n.unread++;
         return WR_OK;
     }
+    name_device(f, ev);
     if (!wr_filter_accepts(&f->log->filter[ev->table], ev)) {
         f->n.filtered_early++;
         return WR_OK;

@@ -201,7 +201,7 @@ bool wr_frame_list_of(const struct wr_json_val *root, struct wr_json_val *ret_li
     size_t len;
     uint32_t at;
     while (wr_json_iter_key(&it, &key, &len, &at)) {
-        if (len != 7 || memcmp(key, "records", 7) != 0)
+        if (len != 7 || (memcmp(key, "records", 7) != 0 && memcmp(key, "Records", 7) != 0)) /* Azure; AWS */
             continue;
         wr_json_value_at(it.doc, at, ret_list);
         if (ret_list->type == WR_JSON_ARRAY && ret_list->len > 0)

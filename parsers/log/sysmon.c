@@ -61,6 +61,9 @@ static const struct {
     {"network.direction", ECS_DIRECTION},
     {"event.outcome", ECS_OUTCOME},
     {"event.action", ECS_ACTION},
+    {"event.type", ECS_TYPE},
+    {"network.iana_number", ECS_IANA},
+    {"dns.question.name", ECS_DNS},
     {"process.name", ECS_PROCESS},
     {"process.executable", ECS_EXECUTABLE},
     {"process.pid", ECS_PID},
@@ -77,7 +80,8 @@ static const struct {
 /* Objects that hold one of the paths. */
 static const char *const branches[] = {"winlog",       "winlog.event_data", "host",  "source",
                                        "destination",  "network",           "event", "process",
-                                       "process.hash", "process.parent",    "user"};
+                                       "process.hash", "process.parent",    "user",  "dns",
+                                       "dns.question"};
 enum { BRANCH = 0xffff, DATA_PREFIX = sizeof "winlog.event_data." - 1, MAX_PATH = 64 };
 
 void wr_map_sysmon_init(struct wr_maps *maps)
@@ -218,17 +222,40 @@ static enum wr_map map_raw(const struct wr_sysmon *sm, struct wr_event *ev)
     return WR_MAP_SYSMON;
 }
 
+/* One of the texts that a field, or a list, holds. */
+static bool holds(const struct wr_json_val *v, const char *text)
+{
+    struct wr_json_val e;
+    const char *key;
+    size_t n;
+    if (v->type != WR_JSON_ARRAY)
+        return wr_val_is(v, text);
+    struct wr_json_iter it = wr_json_begin(v);
+    while (wr_json_iter_next(&it, &key, &n, &e))
+        if (wr_val_is(&e, text))
+            return true;
+    return false;
+}
+
+static const char *ecs_action(const struct wr_sysmon *sm, bool inbound)
+{
+    const struct wr_json_val *action = &sm->val[ECS_ACTION];
+    if (wr_val_is(&sm->val[ECS_OUTCOME], "failure") || holds(&sm->val[ECS_TYPE], "denied"))
+        return "ConnectionFailed";
+    if (wr_val_is(action, "disconnect_received")) /* of Elastic's own sensor, as is the next: it told of the begin, too */
+        return "ConnectionEnded";
+    if (wr_val_is(action, "connection_attempted")) /* without an outcome */
+        return "ConnectionRequest";
+    return inbound ? "InboundConnectionAccepted" : "ConnectionSuccess";
+}
+
 static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
 {
     const struct wr_json_val *dir = &sm->val[ECS_DIRECTION];
     bool inbound = wr_val_is(dir, "ingress") || wr_val_is(dir, "inbound");
     if (!wr_val_time(&sm->val[ECS_TIME], &ev->time) || !take_ends(sm, ev, inbound, ECS_SRC_IP, ECS_DST_IP))
         return WR_MAP_MISSING;
-    const char *action = inbound ? "InboundConnectionAccepted" : "ConnectionSuccess";
-    if (wr_val_is(&sm->val[ECS_ACTION], "connection_attempted")) /* Elastic's own sensor tells no outcome */
-        action = "ConnectionRequest";
-    if (wr_val_is(&sm->val[ECS_OUTCOME], "failure"))
-        action = "ConnectionFailed";
+    const char *action = ecs_action(sm, inbound);
     wr_event_set_text(ev, WR_DNE_ActionType, action, strlen(action));
     take(sm, inbound ? ECS_DST_BYTES : ECS_SRC_BYTES, ev, WR_DNE_SentBytes);
     take(sm, inbound ? ECS_SRC_BYTES : ECS_DST_BYTES, ev, WR_DNE_ReceivedBytes);
@@ -236,7 +263,7 @@ static enum wr_map map_ecs(const struct wr_sysmon *sm, struct wr_event *ev)
                                 : has(sm, ECS_HOSTNAME) ? ECS_HOSTNAME
                                                         : SM_COMPUTER;
     take(sm, host, ev, WR_DNE_DeviceName);
-    wr_event_take_protocol(ev, WR_DNE_Protocol, &sm->val[ECS_TRANSPORT]);
+    wr_event_take_protocol(ev, WR_DNE_Protocol, &sm->val[has(sm, ECS_TRANSPORT) ? ECS_TRANSPORT : ECS_IANA]);
     if (has(sm, ECS_EXECUTABLE) && sm->val[ECS_EXECUTABLE].type == WR_JSON_STR)
         wr_event_take_image(ev, &sm->val[ECS_EXECUTABLE], WR_DNE_InitiatingProcessFolderPath,
                             WR_DNE_InitiatingProcessFileName);
@@ -265,7 +292,7 @@ enum wr_map wr_sysmon_map(const struct wr_sysmon *sm, struct wr_event *ev)
     ev->dup_keys += sm->dup_keys;
     if (id == 3 && has(sm, SM_SRC_IP))
         return map_raw(sm, ev);
-    if (has(sm, ECS_SRC_IP) && has(sm, ECS_DST_IP) &&
+    if (has(sm, ECS_SRC_IP) && has(sm, ECS_DST_IP) && !has(sm, ECS_DNS) && /* a question is a row of DNS, too */
         (has(sm, ECS_PROCESS) || has(sm, ECS_EXECUTABLE) || has(sm, ECS_PID)))
         return map_ecs(sm, ev);
     return id == 3 && provider->type == WR_JSON_STR ? WR_MAP_MISSING : WR_MAP_NONE;

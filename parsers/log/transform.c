@@ -5,31 +5,11 @@
 
 #include <string.h>
 
-static void set_const(struct wr_event *ev, uint16_t col, const char *text)
-{
-    wr_event_set_text(ev, col, text, strlen(text));
-}
-
-/* IANA protocol numbers that have ports or are met all the same; others stay as they are. */
+/* Tetragon writes IPPROTO_TCP. */
 static void protocol(struct wr_event *ev, uint16_t col, const struct wr_json_val *v)
 {
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {{1, "Icmp"}, {2, "Igmp"},    {6, "Tcp"},   {17, "Udp"},
-                 {47, "Gre"}, {58, "IcmpV6"}, {132, "Sctp"}};
-    int64_t n;
     struct wr_json_val word = *v;
-    if (wr_val_i64(v, &n)) {
-        wr_event_set(ev, col, v);
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            if (names[i].number == n)
-                set_const(ev, col, names[i].name);
-        return;
-    }
-    if (v->type != WR_JSON_STR)
-        return;
-    if (v->len > 8 && !memcmp(v->s, "IPPROTO_", 8)) {
+    if (v->type == WR_JSON_STR && v->len > 8 && !memcmp(v->s, "IPPROTO_", 8)) {
         word.s += 8;
         word.len -= 8;
     }

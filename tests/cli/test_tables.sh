@@ -28,9 +28,9 @@ has out "1: defender, a row of DeviceProcessEvents"
 
 # Who fills a table: a line a product, however many kinds of record it has, with all columns that they fill together.
 run 0 "$WEIR" tables DeviceNetworkEvents
-[ "$(grep -c '^  falco' "$TMP/out")" = 1 ] || fail "falco's three mappings are not one line"
-grep -q '^  falco (3 kinds): Timestamp, DeviceName, ' "$TMP/out" || fail "falco's columns"
-grep -q '^  osquery (3 kinds): .*InitiatingProcessAccountName' "$TMP/out" || fail "a column that one of osquery's kinds fills"
+[ "$(grep -c '^  falco' "$TMP/out")" = 1 ] || fail "falco's four mappings are not one line"
+grep -q '^  falco (4 kinds): Timestamp, DeviceName, ' "$TMP/out" || fail "falco's columns"
+grep -q '^  osquery (4 kinds): .*InitiatingProcessAccountName' "$TMP/out" || fail "a column that one of osquery's kinds fills"
 grep -q '^  SentBytes  *long  *own$' "$TMP/out" || fail "a column's line says what it is, and nothing else"
 grep -q '^  \(auditd-accept\|ecs-denied\)' "$TMP/out" && fail "a kind has a line of its own"
 grep -q '^  suricata-flow: .*SentBytes' "$TMP/out" || fail "a product of one kind has its mapping's name"

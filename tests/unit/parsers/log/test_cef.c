@@ -83,7 +83,8 @@ Test(cef, values_hold_blanks_escapes_and_equals_signs)
 Test(cef, times_are_read_in_every_form_of_the_standard)
 {
     static const char *const forms[] = {"1700000000123", "Nov 14 2023 22:13:20.123", "Nov 14 2023 22:13:20.123 UTC",
-                                        "2023-11-14T22:13:20.123Z"};
+                                        "2023-11-14T22:13:20.123Z", "Nov 15 2023 00:13:20.123 GMT+02:00",
+                                        "Nov 14 2023 17:13:20.123 -0500", "Nov 15 2023 03:43:20.123 UTC+5:30"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         struct fixture f = open_rows(false, 1);
         char line[256];

@@ -376,6 +376,27 @@ Test(events, xml_references_become_characters_and_broken_ones_stay)
     close_rows(&f);
 }
 
+/* IPv4 over a socket of both families is IPv4. */
+Test(events, addresses_are_written_in_one_way)
+{
+    static const char *const ips[][3] = {{"fe80:0:0:0:0:0:0:1", "fe80::1", "Private"},
+                                         {"::ffff:10.0.0.1", "10.0.0.1", "Private"},
+                                         {"0:0:0:0:0:ffff:cb00:7119", "203.0.113.25", "Public"}};
+    struct fixture f = open_rows(false, 1);
+    for (size_t i = 0; i < sizeof ips / sizeof *ips; i++) {
+        char line[600];
+        snprintf(line, sizeof line,
+                 "{\"EventID\":3,\"SourceName\":\"Microsoft-Windows-Sysmon\",\"UtcTime\":\"2023-11-14\","
+                 "\"Initiated\":true,\"SourceIp\":\"10.0.0.9\",\"DestinationIp\":\"%s\"}",
+                 ips[i][0]);
+        feed_alone(&f, line);
+        cr_assert_eq(f.events->nrows, 1, "%s", ips[i][0]);
+        EXPECT_CELL(f.events, WR_DNE_RemoteIP, 0, ips[i][1]);
+        EXPECT_CELL(f.events, WR_DNE_RemoteIPType, 0, ips[i][2]);
+    }
+    close_rows(&f);
+}
+
 Test(events, addresses_have_their_kind)
 {
     static const struct {
@@ -386,8 +407,7 @@ Test(events, addresses_have_their_kind)
                {"0.0.0.0", "Reserved"},          {"239.1.1.1", "Reserved"},
                {"255.255.255.255", "Broadcast"}, {"::1", "Loopback"},
                {"fe80::1", "Private"},           {"fd00::1", "Private"},
-               {"ff02::1", "Reserved"},          {"::ffff:10.0.0.1", "FourToSixMapping"},
-               {"2001:db8::1", "Public"}};
+               {"ff02::1", "Reserved"},                         {"2001:db8::1", "Public"}};
     struct fixture f = open_rows(false, 1);
     for (size_t i = 0; i < sizeof ips / sizeof *ips; i++) {
         char line[600];

@@ -101,6 +101,28 @@ static const struct source sources[] = {
      {ENDS("Tcp"), {"ActionType", "InboundConnectionAccepted"}, {"LocalPort", "22"}, {"RemotePort", "51514"}, {"DeviceId", "a7"}}},
     {"zeek-conn-icmp.json", "zeek-conn", NET, /* nested ids; type and code are no ports */
      {ENDS("Icmp"), {"ActionType", "ConnectionFound"}, {"LocalPort", "null"}, {"RemotePort", "null"}, {"SentBytes", "84"}}},
+    /* what arrives in another dress: addresses of IPv4 over sockets of both families, ports as texts, no host but the header's */
+    {"osquery-accept.json", "osquery-accept", NET,
+     {ENDS("Tcp"), {"Timestamp", S}, {"ActionType", "InboundConnectionAccepted"}, {"LocalPort", "22"}, {"RemotePort", "51514"},
+      {"LocalIPType", "Private"}, {"RemoteIPType", "Public"}, {"InitiatingProcessFileName", "sshd"}}},
+    {"falco-accept.json", "falco-accept", NET, /* its tuple begins with the client */
+     {ENDS("Tcp"), {"Timestamp", MS}, {"ActionType", "InboundConnectionAccepted"}, {"LocalPort", "22"}, {"RemotePort", "51514"}}},
+    {"tetragon-sockaddr.json", "tetragon-sockaddr", NET,
+     {{"Timestamp", MS}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ConnectionRequest"}, {"LocalIP", ""}, {"RemoteIP", "203.0.113.25"},
+      {"RemotePort", "587"}, {"Protocol", "Tcp"}, {"InitiatingProcessFileName", "python3"}, {"AccountName", "root"}}},
+    {"laurel-header.json", "auditd", NET,
+     {{"Timestamp", MS}, {"DeviceName", "mail-ws-7"}, {"ActionType", "ConnectionRequest"}, {"RemoteIP", "203.0.113.25"},
+      {"RemotePort", "587"}, {"InitiatingProcessParentFileName", "sh"}, {"AccountName", "rkim"}}},
+    {"zeek-conn-flat.json", "zeek-conn", NET,
+     {ENDS("Tcp"), {"Timestamp", MS}, {"DeviceName", ""}, {"LocalPort", "51514"}, {"RemotePort", "587"}, {"SentBytes", "84"}}},
+    {"crowdstrike-logscale.json", "crowdstrike", NET,
+     {ENDS("Tcp"), {"Timestamp", MS}, {"ActionType", "InboundConnectionAccepted"}, {"LocalPort", "22"}, {"DeviceId", "a7"}}},
+    {"sentinelone-blocked.json", "sentinelone", NET,
+     {ENDS("Tcp"), {"Timestamp", MS}, {"ActionType", "ConnectionFailed"}, {"LocalPort", "51514"}, {"AccountName", "rkim"}}},
+    {"ecs-ended.json", "sysmon", NET, {ENDS("Tcp"), {"ActionType", "ConnectionEnded"}, {"SentBytes", "18432"}}},
+    {"ecs-process-denied.json", "sysmon", NET, {ENDS("Tcp"), {"ActionType", "ConnectionFailed"}, {"AccountName", "rkim"}}},
+    {"suricata-flow-icmp6.json", "suricata-flow", NET,
+     {{"Timestamp", MS}, {"LocalIP", "2001:db8::2"}, {"RemoteIP", "2001:db8::1"}, {"Protocol", "IcmpV6"}, {"SentBytes", "84"}}},
     {"ecs-denied.json", "ecs-denied", NET, {ENDS("Icmp"), {"ActionType", "ConnectionFailed"}, {"RemotePort", "null"}}},
     {"ecs-attempted.json", "sysmon", NET,
      {ENDS("Tcp"), {"Timestamp", "2023-11-14T22:13:20.1234567Z"}, {"ActionType", "ConnectionRequest"}, {"AccountName", "rkim"}}},
@@ -163,6 +185,49 @@ Test(sources, ecs_of_a_device_that_translates_is_also_a_firewalls_row)
     cr_expect_str_eq(cell_of(b, "SourceTranslatedPort"), "61000");
     cr_expect_str_eq(cell_of(b, "DestinationPort"), "587");
     cr_expect_eq(f.events->nrows, 1);
+    close_rows(&f);
+}
+
+Test(sources, a_question_that_a_process_asked_is_a_connection_too)
+{
+    struct fixture f = open_rows(false, 2);
+    feed_file(&f, "ecs-dns-process.json");
+    cr_assert_eq(f.rows.of[DNS]->nrows, 1);
+    cr_expect_str_eq(cell_of(f.rows.of[DNS], "DnsQuery"), "mail.example.org");
+    cr_expect_str_eq(cell_of(f.rows.of[DNS], "SrcProcessId"), "4242");
+    cr_assert_eq(f.events->nrows, 1);
+    EXPECT_CELL(f.events, WR_DNE_Protocol, 0, "Udp");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessFileName, 0, "python.exe");
+    close_rows(&f);
+}
+
+/* The header's host is the sensor's where an event is a network's, and the sender of a process' event has a name of its own. */
+Test(sources, the_headers_host_names_only_the_device_of_a_process)
+{
+    static const char *const lines[][2] = {
+        {"<13>1 2023-11-14T22:13:20Z sensor app - - - {\"event_type\":\"flow\",\"src_ip\":\"10.1.2.3\",\"dest_ip\":\"203.0.113.25\",\"proto\":"
+         "\"TCP\",\"flow\":{\"start\":\"2023-11-14T22:13:20.123000+0000\",\"state\":\"closed\"}}", ""},
+        {"<13>Nov 14 22:13:20 relay falco: {\"hostname\":\"mail-ws-7\",\"rule\":\"r\",\"output_fields\":{\"evt.time\":1700000000123000000,"
+         "\"fd.name\":\"10.1.2.3:5->203.0.113.25:25\",\"fd.l4proto\":\"tcp\",\"proc.name\":\"a\"}}", "mail-ws-7"},
+        {"<13>Nov 14 22:13:20 mail-ws-8 falco: {\"rule\":\"r\",\"output_fields\":{\"evt.time\":1700000000123000000,"
+         "\"fd.name\":\"10.1.2.3:5->203.0.113.25:25\",\"fd.l4proto\":\"tcp\",\"proc.name\":\"a\"}}", "mail-ws-8"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct fixture f = open_rows(false, 2);
+        feed_alone(&f, lines[i][0]);
+        cr_assert_eq(f.events->nrows, 1, "%s", lines[i][0]);
+        EXPECT_CELL(f.events, WR_DNE_DeviceName, 0, lines[i][1]);
+        close_rows(&f);
+    }
+}
+
+Test(sources, a_list_in_aws_envelope_is_a_row_an_element)
+{
+    struct fixture f = open_rows(false, 4);
+    feed_alone(&f, "{\"Records\":[{\"class_uid\":4001,\"activity_id\":6,\"time\":1700000000123,\"src_endpoint\":{\"ip\":\"10.1.2.3\"},"
+                   "\"dst_endpoint\":{\"ip\":\"203.0.113.25\"}},{\"class_uid\":4001,\"activity_id\":4,\"time\":1700000000123,"
+                   "\"src_endpoint\":{\"ip\":\"10.1.2.4\"},\"dst_endpoint\":{\"ip\":\"203.0.113.25\"}}]}");
+    cr_assert_eq(f.events->nrows, 2);
+    EXPECT_CELL(f.events, WR_DNE_LocalIP, 1, "10.1.2.4");
     close_rows(&f);
 }
 
