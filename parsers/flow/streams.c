@@ -2,15 +2,9 @@
  * blocks from malloc would have each on pages of its own. A freed one waits for the next stream. */
 #include "parsers/flow/state.h"
 
+#include <sanitizer/asan_interface.h> /* its macros do nothing without the sanitizer */
 #include <stdlib.h>
 #include <string.h>
-
-#if defined __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(at, n) ((void)(at), (void)(n))
-#define ASAN_UNPOISON_MEMORY_REGION(at, n) ((void)(at), (void)(n))
-#endif
 
 enum { STREAM_BYTES = (sizeof(struct wr_stream) + WR_FLOW_LINE - 1) / WR_FLOW_LINE * WR_FLOW_LINE, PER_CHUNK = 128 };
 

@@ -1,11 +1,7 @@
 /* Random queries, each run in every way that there is: stress_queries [N [FIRST_SEED]] (tests/support/query_diff.h). */
 #include "tests/support/query_diff.h"
 
-#ifdef __SANITIZE_THREAD__
-enum { WR_DIFF_RUNS = 150 }; /* one thread, ten times slower */
-#else
 enum { WR_DIFF_RUNS = 1500 };
-#endif
 
 int main(int argc, char **argv)
 {

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#ifdef WR_SANITIZED
 enum { SLOWER = 10 };
 #else
 enum { SLOWER = 1 };
