@@ -224,4 +224,13 @@ static inline const struct wr_conn_stats *stats(const struct kit *k)
     return wr_conn_stats(k->conn);
 }
 
+static inline void expect_row(const struct kit *k, uint32_t i, int64_t sent, int64_t received, const char *action)
+{
+    cr_assert_lt(i, k->n, "only %u rows", k->n);
+    const struct seen *s = &k->row[i];
+    cr_expect_eq(s->sent, sent, "sent %ld", (long)s->sent);
+    cr_expect_eq(s->received, received, "received %ld", (long)s->received);
+    cr_expect_str_eq(s->action, action);
+}
+
 #endif
