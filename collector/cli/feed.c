@@ -1,11 +1,7 @@
-#include "collector/cli/feed.h"
+#include "collector/cli/feed_internal.h"
 
 #include "base/ticks.h"
-#include "collector/cli/ahead.h"
-#include "collector/cli/cli.h"
 #include "collector/cli/flow_row.h"
-#include "collector/cli/infile.h"
-#include "collector/pipeline/wants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,37 +9,6 @@
 enum { MAX_FILES = 256, PARSE_AHEAD = 512, LOG_ROWS = 1024, PROBE_PACKETS = 1000, THREADS_FROM = 1 << 20 };
 /* Rows wait at most this long, in the files' time, for their batch to fill. */
 #define DRAIN_NS INT64_C(1000000000)
-
-/* A file, with what was read ahead of it to know its next time. */
-struct source {
-    struct wr_infile in;
-    struct wr_unit unit;
-    bool have; /* `unit` is read and not worked through */
-    bool ended;
-    struct wr_meter *meter;     /* traffic only */
-    struct wr_ahead *ahead;     /* text only: threads that parse it; NULL: none, or they are through */
-    struct wr_rows rows;        /* text only: rows parsed ahead, and of each table the next one to hand on */
-    uint32_t at[WR_NTABLES];
-};
-
-struct wr_feed {
-    struct wr_feed_opts opts;
-    struct source *sources;
-    uint32_t nsources;
-    struct wr_flow_decoder *decoder;
-    struct wr_log *log;
-    struct wr_conn *conn;
-    struct wr_flow_vec flows;
-    struct wr_rows rows; /* of captures' lines: parsed at their packet's time */
-    struct wr_batch *out[WR_NTABLES];
-    struct wr_wants wants;
-    struct wr_colset line_cols; /* of lines before their time is taken */
-    int64_t clock_ns, drained_ns;
-    uint32_t pending;
-    bool started;
-    struct wr_feed_stats stats;
-    struct wr_buf row;
-};
 
 static bool wants(const struct wr_feed *f, enum wr_table table)
 {
@@ -599,8 +564,6 @@ enum wr_err wr_feed_run(struct wr_feed *feed)
     return err ? err : drain(feed);
 }
 
-/* ---- what happened ------------------------------------------------------------------------------- */
-
 int64_t wr_feed_clock(const struct wr_feed *feed)
 {
     return feed->clock_ns == INT64_MIN ? 0 : wr_ticks_of_unix_ns(feed->clock_ns);
@@ -609,66 +572,4 @@ int64_t wr_feed_clock(const struct wr_feed *feed)
 const struct wr_conn *wr_feed_conn(const struct wr_feed *feed)
 {
     return feed->conn;
-}
-
-struct wr_feed_stats wr_feed_stats(const struct wr_feed *feed)
-{
-    struct wr_feed_stats st = feed->stats;
-    for (uint32_t i = 0; i < feed->nsources; i++) {
-        const struct wr_infile *in = &feed->sources[i].in;
-        st.units += in->units;
-        st.packets_skipped += in->skipped;
-        st.packets_malformed += in->capture.malformed;
-        st.damaged += in->damage.len > 0;
-    }
-    const struct wr_flow_stats *flow = wr_flow_decoder_stats(feed->decoder);
-    st.messages_rejected += flow->rejected_messages;
-    const struct wr_log_stats *log = wr_log_stats(feed->log);
-    st.lines_rejected += log->unparsed_json + log->unparsed_limit + log->unparsed_missing_field;
-    uint64_t settled = flow->sets_released + flow->sets_dropped;
-    st.sets_waiting = flow->sets_held > settled ? flow->sets_held - settled : 0;
-    return st;
-}
-
-static void note(struct wr_buf *out, uint64_t n, const char *one, const char *many)
-{
-    if (n)
-        wr_buf_fmt(out, "%llu %s\n", (unsigned long long)n, n == 1 ? one : many);
-}
-
-void wr_feed_notes(const struct wr_feed *feed, struct wr_buf *out)
-{
-    struct wr_feed_stats st = wr_feed_stats(feed);
-    for (uint32_t i = 0; i < feed->nsources; i++)
-        if (feed->sources[i].in.damage.len)
-            wr_buf_fmt(out, "%s: %.*s\n", feed->sources[i].in.name, (int)feed->sources[i].in.damage.len,
-                       feed->sources[i].in.damage.data);
-    note(out, st.packets_malformed, "packet was broken", "packets were broken");
-    note(out, st.packets_skipped, "packet was no export", "packets were no exports");
-    note(out, st.messages_rejected, "flow message was rejected", "flow messages were rejected");
-    note(out, st.sets_waiting, "data set had no template", "data sets had no template");
-    note(out, st.lines_rejected, "line could not be mapped to a table",
-         "lines could not be mapped to a table");
-}
-
-int wr_feed_report(const struct wr_feed *feed)
-{
-    struct wr_buf notes = {0};
-    wr_feed_notes(feed, &notes);
-    for (size_t at = 0; at < notes.len;) {
-        const char *end = memchr(notes.data + at, '\n', notes.len - at);
-        size_t n = (size_t)(end - (notes.data + at));
-        wr_cli_error("%.*s", (int)n, notes.data + at);
-        at += n + 1;
-    }
-    wr_buf_fini(&notes);
-    return wr_feed_stats(feed).damaged ? WR_EXIT_FOUND : WR_EXIT_OK;
-}
-
-void wr_feed_failed(enum wr_err err, const struct wr_buf *error)
-{
-    if (error->len)
-        wr_cli_error("%.*s", (int)error->len, error->data);
-    else
-        wr_cli_error("cannot work through the input: %s", wr_strerror(err));
 }
