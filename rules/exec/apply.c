@@ -20,6 +20,14 @@ struct wr_applier {
     enum wr_err err;
 };
 
+static bool is_key(const struct wr_op *expand, uint16_t col)
+{
+    bool is = false;
+    for (uint32_t k = 0; k < expand->nkeys; k++)
+        is |= expand->cols[k]->col == col;
+    return is;
+}
+
 struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *tables, size_t memory_bytes,
                                   uint64_t work_rows)
 {
@@ -32,6 +40,10 @@ struct wr_applier *wr_applier_new(const struct wr_op *op, const struct wr_rows *
     a->arena = wr_arena_new(16384);
     a->run = wr_run_new(op->inputs[0], &opts);
     wr_rows_init(&a->given, a->spec->given, ROWS);
+    const struct wr_op *expand = a->spec->expand;
+    for (uint16_t c = 0; expand && c < expand->schema->ncols; c++) /* what the piece does not read */
+        if (wr_colset_has(&expand->expanded, c) && !is_key(expand, c))
+            a->given.wanted.bits[c / 64] &= ~(UINT64_C(1) << c % 64);
     if (a->arena && a->run)
         return a;
     wr_applier_free(a);

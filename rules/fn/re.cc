@@ -132,21 +132,31 @@ int wr_re_group(const struct wr_re *re, const char *name, size_t len)
     return -1;
 }
 
-int wr_re_find(const struct wr_re *re, const char *text, size_t len, size_t at, struct wr_re_span *spans, int n)
+static int match(const struct wr_re *re, re2::StringPiece text, size_t at, RE2::Anchor anchor, struct wr_re_span *spans, int n)
 {
     re2::StringPiece groups[WR_RE_MAX_GROUPS + 1];
-    if (at > len)
+    if (at > text.size())
         return 0;
     try {
-        if (!re->re.Match(re2::StringPiece(text, len), at, len, RE2::UNANCHORED, groups, n))
+        if (!re->re.Match(text, at, text.size(), anchor, groups, n))
             return 0;
     } catch (const std::bad_alloc &) {
         return -1;
     }
     for (int i = 0; i < n; i++) {
         bool there = groups[i].data() != nullptr;
-        spans[i].from = there ? (size_t)(groups[i].data() - text) : 1;
+        spans[i].from = there ? (size_t)(groups[i].data() - text.data()) : 1;
         spans[i].to = there ? spans[i].from + groups[i].size() : 0;
     }
     return 1;
+}
+
+int wr_re_find(const struct wr_re *re, const char *text, size_t len, size_t at, struct wr_re_span *spans, int n)
+{
+    return match(re, re2::StringPiece(text, len), at, RE2::UNANCHORED, spans, n);
+}
+
+int wr_re_match_at(const struct wr_re *re, const char *text, size_t len, size_t at, struct wr_re_span *spans, int n)
+{
+    return match(re, re2::StringPiece(text, len), at, RE2::ANCHOR_START, spans, n);
 }

@@ -114,6 +114,18 @@ static bool find(struct wr_eval *ev, const struct wr_re *re, struct wr_slice tex
     return found > 0;
 }
 
+/* The next match of many, `*close`: the last one began where it was looked for, as one does that takes a text apart. */
+static bool find_next(struct wr_eval *ev, const struct wr_re *re, struct wr_slice text, size_t at, struct wr_re_span *spans,
+                      bool *close)
+{
+    int n = wr_re_groups(re) + 1;
+    if (*close && wr_re_match_at(re, text.p, text.len, at, spans, n) > 0)
+        return true;
+    bool found = find(ev, re, text, at, spans, n);
+    *close = found && spans[0].from == at;
+    return found;
+}
+
 /* Where to look on: behind the match, and one code point further when it was empty. */
 static size_t behind(struct wr_slice text, struct wr_re_span span)
 {
@@ -203,10 +215,11 @@ static void extract_all(struct wr_eval *ev, const struct wr_ex *call, const stru
         const struct wr_re *re = pattern_at(&use, &args[0], row, AS_IS);
         int n = re ? wanted(re, list, row, want) : 0;
         uint32_t hits = 0;
+        bool close = false;
         wr_buf_reset(&json);
         wr_buf_char(&json, '[');
         for (size_t at = 0; n && json.len <= TEXT_MAX && hits < MATCHES_MAX; at = behind(text, spans[0])) {
-            if (!find(ev, re, text, at, spans, wr_re_groups(re) + 1))
+            if (!find_next(ev, re, text, at, spans, &close))
                 break;
             if (hits++)
                 wr_buf_char(&json, ',');

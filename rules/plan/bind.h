@@ -61,6 +61,7 @@ struct wr_binder {
     struct wr_serial_list *serial; /* calls of prev() and its kin in the operator at hand; NULL: none may stand there */
     struct wr_scan_binding *scan;  /* in a scan's steps: `step.column` */
     const struct wr_schema *given; /* of WR_KQL_GIVEN */
+    struct wr_given_rows *given_rows; /* of the piece at hand (prune.c) */
     struct wr_part *part; /* in a partition's piece: what toscalar(Column) stands for; NULL: elsewhere */
     bool lenient; /* search, find: a column that this table has not is null */
 };

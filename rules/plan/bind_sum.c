@@ -65,7 +65,8 @@ static bool is_percentile(struct wr_binder *b, const struct wr_agg *agg, const s
                           struct wr_span span)
 {
     if (strcmp(agg->name, "percentile") != 0)
-        wr_bind_error(b, span, "'%s' gives several columns and cannot stand in an expression", agg->name);
+        wr_diag_hint(b->diags, wr_bind_error(b, span, "'%s' gives several columns and cannot stand in an expression", agg->name),
+                     "percentile(x, 95) is one of them, percentiles_array(x, 50, 95) all, as an array: [1] is its second");
     else if (p->kind != WR_EX_CONST || p->value.null || !(p->value.r >= 0 && p->value.r <= 100))
         wr_bind_error(b, span, "the percentile is a constant from 0 to 100");
     else

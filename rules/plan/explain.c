@@ -163,6 +163,13 @@ static void print_join(const struct wr_op *op, struct wr_buf *out)
     }
 }
 
+/* Of mv-expand: rows of one row at most, when the query says so. */
+static void print_limit(const struct wr_op *op, struct wr_buf *out)
+{
+    if (op->count != INT32_MAX)
+        wr_buf_fmt(out, " limit %" PRId64, op->count);
+}
+
 static void print_apply(const struct wr_op *op, struct wr_buf *out)
 {
     const struct wr_apply *spec = op->data;
@@ -173,7 +180,8 @@ static void print_apply(const struct wr_op *op, struct wr_buf *out)
             wr_buf_fmt(out, ", which is query %u", spec->key_sub + 1u);
         return;
     }
-    wr_buf_fmt(out, "mv-apply limit %" PRId64, spec->expand->count);
+    wr_buf_str(out, "mv-apply");
+    print_limit(spec->expand, out);
     for (uint32_t k = 0; k < spec->expand->nkeys; k++) {
         const struct wr_coldef *col = &spec->expand->schema->cols[spec->expand->cols[k]->col];
         wr_buf_fmt(out, " %s:%s", col->name, wr_type_name(col->type));
@@ -211,7 +219,9 @@ static void print_op(const struct wr_op *op, struct wr_buf *out)
         wr_buf_fmt(out, "take %" PRId64, op->count);
         break;
     case WR_OP_EXPAND:
-        wr_buf_fmt(out, "mv-expand%s limit %" PRId64 " ", op->expand_pairs ? " kind=array" : "", op->count);
+        wr_buf_fmt(out, "mv-expand%s", op->expand_pairs ? " kind=array" : "");
+        print_limit(op, out);
+        wr_buf_char(out, ' ');
         print_list(op->cols, op->nkeys, op->input->schema, out);
         for (uint32_t k = 0; k < op->nkeys; k++)
             wr_buf_fmt(out, " %s", wr_type_name(op->schema->cols[op->cols[k]->col].type));

@@ -118,7 +118,7 @@ struct wr_op {
     int64_t count;                   /* TAKE; EXPAND: rows of one row at most */
     struct wr_op **inputs;           /* UNION, JOIN */
     uint32_t ninputs;
-    struct wr_colset expanded;       /* EXPAND: the same columns */
+    struct wr_colset expanded;       /* EXPAND: the same columns, and of a mv-apply's those that its piece does not read: they are not filled */
     bool expand_pairs;               /* EXPAND: slots of a bag as [key, value] */
     const struct wr_whole *whole;    /* WHOLE */
     const void *data;                /* PARSE, APPLY, SERIAL; WHOLE: what its function made of the arguments; arena of the plan */

@@ -1,6 +1,7 @@
 /* Drops what nothing reads: columns of extend and project, aggregates, columns of tables. What is
  * left of a table's columns becomes scan->wanted (scans.c). Expressions are copied, never changed:
  * others may share them. */
+#include "rules/plan/apply.h"
 #include "rules/plan/bind.h"
 
 #include <string.h>
@@ -8,6 +9,13 @@
 /* Where an operator's columns went: new number of old column, or WR_NO_COL. */
 struct moved {
     uint16_t to[WR_MAX_COLS];
+};
+
+/* The rows that a piece is given. */
+struct wr_given_rows {
+    struct wr_colset read;         /* by the piece */
+    const struct moved *moved;     /* NULL: they are as they were */
+    const struct wr_schema *schema; /* as moved */
 };
 
 void wr_ex_columns(const struct wr_ex *ex, struct wr_colset *set)
@@ -174,17 +182,99 @@ static bool prune_serial(struct wr_binder *b, struct wr_op *op, const struct wr_
     return op->schema != NULL;
 }
 
-/* The piece sees all columns, and gives all of its own. */
-static bool prune_apply(struct wr_binder *b, struct wr_op *op, struct moved *ret)
+static struct wr_colset all_of(const struct wr_schema *schema)
 {
-    struct wr_colset all = {0}, own = {0};
-    struct moved in;
-    for (uint16_t i = 0; i < op->input->schema->ncols; i++)
+    struct wr_colset all = {0};
+    for (uint16_t i = 0; i < schema->ncols; i++)
         wr_colset_add(&all, i);
-    for (uint16_t i = 0; i < op->inputs[0]->schema->ncols; i++)
-        wr_colset_add(&own, i);
-    identity(op->schema, ret);
-    return prune(b, op->input, &all, &in) && prune(b, op->inputs[0], &own, &in);
+    return all;
+}
+
+/* Over a piece that was pruned, but for the rows that it is given: `read` of their columns. */
+static bool prune_piece(struct wr_binder *b, struct wr_op *piece, struct wr_given_rows *given, struct moved *ret)
+{
+    struct wr_given_rows *outer = b->given_rows;
+    struct wr_colset own = all_of(piece->schema);
+    b->given_rows = given;
+    bool ok = prune(b, piece, &own, ret);
+    b->given_rows = outer;
+    return ok;
+}
+
+/* The mv-expand whose rows the piece of a mv-apply is given, over what is left of its input; it leaves out what the piece does
+ * not read. */
+static struct wr_op *apply_expand(struct wr_binder *b, const struct wr_op *old, uint16_t nin, struct wr_op *input,
+                                  const struct wr_colset *read, const struct moved *in, struct moved *ret)
+{
+    struct wr_op *op = wr_arena_alloc(b->arena, sizeof *op);
+    struct wr_ex **keys = wr_arena_alloc(b->arena, (old->nkeys + 1) * sizeof *keys);
+    if (!op || !keys) {
+        wr_bind_nomem(b);
+        return NULL;
+    }
+    *op = *old;
+    op->input = input;
+    op->cols = keys;
+    op->expanded = (struct wr_colset){0};
+    for (uint32_t k = 0; k < old->nkeys; k++)
+        if (!(keys[k] = move_ex(b, old->cols[k], in)))
+            return NULL;
+    for (uint16_t i = 0; i < old->schema->ncols; i++) {
+        ret->to[i] = i < nin ? in->to[i] : input->schema->ncols;
+        if (i < nin && in->to[i] != WR_NO_COL && (wr_colset_has(&old->expanded, i) || !wr_colset_has(read, i)))
+            wr_colset_add(&op->expanded, in->to[i]);
+    }
+    op->schema = kept_schema(b, old->schema, ret);
+    return op->schema ? op : NULL;
+}
+
+/* mv-apply: of the outer row what the result or the piece reads. The piece gives all of its own columns, and partition sees
+ * and gives all. */
+static bool prune_apply(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need, struct moved *ret)
+{
+    const struct wr_apply *old = op->data;
+    struct wr_apply *spec = wr_arena_alloc(b->arena, sizeof *spec);
+    uint16_t *from = wr_arena_alloc(b->arena, (WR_MAX_COLS + 1) * sizeof *from);
+    struct moved in, own, given;
+    struct wr_colset below = all_of(op->input->schema);
+    struct wr_given_rows rows = {0};
+    if (!spec || !from)
+        return wr_bind_nomem(b);
+    if (!old->expand) {
+        identity(op->schema, ret);
+        return prune(b, op->input, &below, &in) && prune_piece(b, op->inputs[0], &rows, &own);
+    }
+    if (!prune_piece(b, op->inputs[0], &rows, &own))
+        return false;
+    const struct wr_op *expand = old->expand;
+    uint16_t nin = op->input->schema->ncols, n = 0;
+    below = (struct wr_colset){0};
+    for (uint16_t i = 0; i < nin; i++)
+        if (wr_colset_has(&rows.read, i) || wr_colset_has(&expand->expanded, i))
+            wr_colset_add(&below, i);
+    for (uint16_t c = 0; c < op->schema->ncols; c++)
+        if (old->from[c] < WR_MAX_COLS && wr_colset_has(need, c))
+            wr_colset_add(&below, old->from[c]);
+    struct wr_op *copy = NULL;
+    if (!prune(b, op->input, &below, &in) || !(copy = apply_expand(b, expand, nin, op->input, &rows.read, &in, &given)))
+        return false;
+    *spec = *old;
+    spec->expand = copy;
+    spec->given = copy->schema;
+    spec->from = from;
+    rows.moved = &given;
+    rows.schema = copy->schema;
+    if (!prune_piece(b, op->inputs[0], &rows, &own))
+        return false;
+    for (uint16_t c = 0; c < op->schema->ncols; c++) {
+        bool outer = old->from[c] < WR_MAX_COLS;
+        ret->to[c] = !outer || wr_colset_has(need, c) ? n++ : (uint16_t)WR_NO_COL;
+        if (ret->to[c] != WR_NO_COL)
+            from[ret->to[c]] = outer ? in.to[old->from[c]] : (uint16_t)(WR_MAX_COLS + own.to[old->from[c] - WR_MAX_COLS]);
+    }
+    op->data = spec;
+    op->schema = kept_schema(b, op->schema, ret);
+    return op->schema != NULL;
 }
 
 /* New columns stay, behind what is left of the input's. */
@@ -207,15 +297,51 @@ static bool prune_parse(struct wr_binder *b, struct wr_op *op, const struct wr_c
     return op->schema != NULL;
 }
 
-/* All columns stay: of mv-expand, and of what runs over whole rows. */
-static bool prune_expand(struct wr_binder *b, struct wr_op *op, struct moved *ret)
+/* All columns stay of what runs over whole rows. */
+static bool prune_whole(struct wr_binder *b, struct wr_op *op, struct moved *ret)
 {
-    struct wr_colset all = {0};
+    struct wr_colset all = all_of(op->input->schema);
     struct moved in;
-    for (uint16_t i = 0; i < op->input->schema->ncols; i++)
-        wr_colset_add(&all, i);
     identity(op->schema, ret);
     return prune(b, op->input, &all, &in);
+}
+
+/* What is taken apart stays, it makes the rows; the item's number stands behind what is left of the input's. */
+static bool prune_expand(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need, struct moved *ret)
+{
+    struct wr_colset below = {0}, expanded = {0};
+    struct wr_ex **keys = wr_arena_alloc(b->arena, (op->nkeys + 1) * sizeof *keys);
+    uint16_t nin = op->input->schema->ncols;
+    for (uint16_t i = 0; i < nin; i++)
+        if (wr_colset_has(need, i) || wr_colset_has(&op->expanded, i))
+            wr_colset_add(&below, i);
+    if (!keys || !prune(b, op->input, &below, ret))
+        return keys != NULL ? false : wr_bind_nomem(b);
+    for (uint32_t k = 0; k < op->nkeys; k++) {
+        if (!(keys[k] = move_ex(b, op->cols[k], ret)))
+            return false;
+        wr_colset_add(&expanded, keys[k]->col);
+    }
+    for (uint16_t i = nin; i < op->schema->ncols; i++)
+        ret->to[i] = (uint16_t)(op->input->schema->ncols + i - nin);
+    op->schema = kept_schema(b, op->schema, ret);
+    op->cols = keys;
+    op->expanded = expanded;
+    return op->schema != NULL;
+}
+
+/* The rows of a piece: which columns it reads; later where those went. */
+static bool prune_given(struct wr_binder *b, struct wr_op *op, const struct wr_colset *need, struct moved *ret)
+{
+    struct wr_given_rows *rows = b->given_rows;
+    identity(op->schema, ret);
+    if (!rows->moved) {
+        rows->read = *need;
+        return true;
+    }
+    *ret = *rows->moved;
+    op->schema = rows->schema;
+    return true;
 }
 
 /* A side's part of what is needed, and its keys. */
@@ -298,10 +424,11 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
     case WR_OP_SERIAL:
         return prune_serial(b, op, need, ret);
     case WR_OP_APPLY:
-        return prune_apply(b, op, ret);
+        return prune_apply(b, op, need, ret);
     case WR_OP_EXPAND:
+        return prune_expand(b, op, need, ret);
     case WR_OP_WHOLE:
-        return prune_expand(b, op, ret);
+        return prune_whole(b, op, ret);
     case WR_OP_JOIN:
         return prune_join(b, op, need, ret);
     case WR_OP_SCAN: {
@@ -311,9 +438,10 @@ static bool prune(struct wr_binder *b, struct wr_op *op, const struct wr_colset 
         identity(op->schema, ret);
         return true;
     }
+    case WR_OP_GIVEN:
+        return prune_given(b, op, need, ret);
     case WR_OP_ROWS:
     case WR_OP_RANGE:
-    case WR_OP_GIVEN:
     case WR_OP_EXTERNAL:
         identity(op->schema, ret);
         return true;

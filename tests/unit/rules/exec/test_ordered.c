@@ -45,6 +45,18 @@ Test(ordered, pieces_run_for_each_row)
     expect("datatable(a:int, d:dynamic)[1, dynamic([1, 2]), 2, dynamic([2])] | mv-apply x = d to typeof(int) on (where x == a)"
            "| project a, x",
            "a|x;1|1;2|2");
+    /* Columns that nothing reads stand before and between those that the piece and the result read. */
+    expect("datatable(u:int, a:int, v:string, d:dynamic, e:int)[9, 1, 'v', dynamic([3, 1]), 7, 8, 2, 'w', dynamic([2]), 6] "
+           "| extend f = e + 1, g = u | mv-apply with_itemindex=i x = d to typeof(long) on (summarize s = sum(x * a), m = max(i))"
+           " | project s, e, m, f",
+           "s|e|m|f;4|7|1|8;4|6|0|7");
+    expect("datatable(u:int, d:dynamic, v:string)[1, dynamic([[1, 2], [3]]), 'v'] | mv-apply x = d on (extend z = x | mv-apply "
+           "with_itemindex=k y = x to typeof(long) on (summarize s = sum(y + u), n = max(k)) | project s, n, z) | project n, s, z",
+           "n|s|z;1|5|[1,2];0|4|[3]");
+    expect("datatable(u:int, d:dynamic, v:string, w:int)[1, dynamic([5, 6]), 'v', 4] | mv-expand with_itemindex=i x = d to "
+           "typeof(long) | extend q = x + i + w | project v, q",
+           "v|q;v|9;v|11");
+    expect("datatable(u:int, d:dynamic)[1, dynamic([5, 6])] | mv-expand d to typeof(long) | summarize n = count()", "n;2");
     expect("print d = dynamic([1, 2, 3]) | mv-apply d limit 2 on (extend y = 1 | project y)", "y;1;1");
     expect("let L = datatable(v:long)[2, 3]; print d = dynamic([1, 2, 3]) | mv-apply d to typeof(long) on (where d in (L))",
            "d;2;3");

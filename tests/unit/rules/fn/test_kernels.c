@@ -339,6 +339,11 @@ Test(kernels, regular_expressions)
     CHECK("extract", "sls:s", "", S("a(b)?"), L(1), S("a"));
     CHECK("extract_all", "ss:y", "[\"a\",\"b\"]", S("([a-z])[0-9]"), S("a1 b2"));
     CHECK("extract_all", "ss:y", "null", S("([a-z])[0-9]"), S("--"));
+    /* Matches that follow each other at once, and those that do not; what stands before a match counts. */
+    CHECK("extract_all", "ss:y", "[\"a\",\"b\",\"\xc3\xa4\",\"a\",\"a\"]", S("(a|b|\xc3\xa4)"), S("ab\xc3\xa4--a-a"));
+    CHECK("extract_all", "ss:y", "[\"a\",\"c\"]", S("(\\b\\w)"), S("ab cd"));
+    CHECK("extract_all", "ss:y", "[\"a\"]", S("^(a)"), S("aaa"));
+    CHECK("extract_all", "ss:y", "[\"a\",\"\",\"a\",\"\"]", S("(a?)"), S("aba"));
     CHECK("extract_all", "sys:y", "[[\"a\",\"1\"],[\"b\",\"2\"]]", S("(?P<l>[a-z])([0-9])"), J("[\"l\",2]"),
           S("a1 b2"));
     CHECK("replace_regex", "sss:s", "<1>-<2>", S("1-2"), S("([0-9])"), S("<\\1>"));

@@ -428,6 +428,21 @@ static const struct {
     {"print 1", WR_MODE_BATCH, 0, "it reads no table"},
 };
 
+Test(plan, what_mv_expand_and_mv_apply_leave_out_is_not_read)
+{
+    static const char *const texts[] = {
+        "SmtpMessages | where Timestamp > ago(1h) | mv-expand H = Headers | summarize count() by MailFrom, tostring(H.name)",
+        "SmtpMessages | where Timestamp > ago(1h) | mv-apply H = Headers on (summarize n = count() by N = tostring(H.name)) | "
+        "project MailFrom, N, n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct wr_plan *plan = bind(texts[i]);
+        const struct wr_colset *wanted = &plan->scans[WR_TABLE_SMTP_MESSAGES].wanted;
+        cr_expect(wr_colset_has(wanted, WR_SMTP_Headers) && wr_colset_has(wanted, WR_SMTP_MailFrom));
+        cr_expect_not(wr_colset_has(wanted, WR_SMTP_Subject) || wr_colset_has(wanted, WR_SMTP_AttachmentName));
+        wr_plan_free(plan);
+    }
+}
+
 Test(plan, ways_to_run_and_what_stands_in_the_way)
 {
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
