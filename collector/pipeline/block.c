@@ -106,6 +106,7 @@ static uint32_t width_of(struct span s)
 }
 
 #define EACH(type)                                                                                           \
+    _Pragma("GCC unroll 4")                                                                                  \
     for (uint32_t i = 0; i < n; i++) {                                                                       \
         const type v = (type)(values[i] - least);                                                            \
         memcpy(at + (size_t)i * sizeof v, &v, sizeof v);                                                     \
@@ -190,6 +191,7 @@ bool wr_block_open(const void *bytes, size_t len, struct wr_block *ret_block)
 }
 
 #define EACH(type)                                                                                           \
+    _Pragma("GCC unroll 4")                                                                                  \
     for (uint32_t i = 0; i < n; i++) {                                                                       \
         type v;                                                                                              \
         memcpy(&v, at + (size_t)i * sizeof v, sizeof v);                                                     \

@@ -25,6 +25,7 @@ size_t wr_address_v4_text(uint32_t addr, char ret_text[16])
 {
     char *out = ret_text;
     memset(ret_text, 0, 16);
+#pragma GCC unroll 4
     for (int i = 24; i >= 0; i -= 8) {
         const uint32_t octet = addr >> i & 255;
         memcpy(out, octet_text[octet], 4);
