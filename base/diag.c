@@ -49,6 +49,7 @@ static struct wr_diag *diag_push(struct wr_diags *diags, enum wr_severity severi
     diags->nwarnings += severity == WR_WARNING;
     struct wr_diag *d = before < MAX_DIAGS ? wr_arena_alloc(diags->arena, sizeof *d) : NULL;
     if (!d) {
+        diags->ndropped++;
         spill = (struct wr_diag){.severity = severity};
         return &spill;
     }
@@ -58,17 +59,32 @@ static struct wr_diag *diag_push(struct wr_diags *diags, enum wr_severity severi
     return d;
 }
 
+static struct wr_diag *said_before(const struct wr_diags *diags, const struct wr_diag *say)
+{
+    for (struct wr_diag *d = diags->first; d; d = d->next)
+        if (d->severity == say->severity && d->span.at == say->span.at && d->span.len == say->span.len && d->source &&
+            d->source->line0 == say->source->line0 && strcmp(d->file, say->file) == 0 && strcmp(d->text, say->text) == 0)
+            return d;
+    return NULL;
+}
+
 struct wr_diag *wr_diag_add(struct wr_diags *diags, enum wr_severity severity,
                             const struct wr_source *source, struct wr_span span, const char *fmt, ...)
 {
-    struct wr_diag *d = diag_push(diags, severity);
-    d->source = source;
-    d->file = source->name;
-    d->span = span;
     va_list ap;
     va_start(ap, fmt);
-    d->text = arena_vfmt(diags->arena, fmt, ap);
+    const char *text = arena_vfmt(diags->arena, fmt, ap);
     va_end(ap);
+    struct wr_diag said = {.severity = severity, .source = source, .file = source->name, .span = span, .text = text};
+    struct wr_diag *d = said_before(diags, &said);
+    if (d) {
+        diags->nerrors += severity == WR_ERROR;
+        diags->nrepeated += severity == WR_ERROR;
+        return d;
+    }
+    d = diag_push(diags, severity);
+    said.next = d->next;
+    *d = said;
     return d;
 }
 
@@ -177,6 +193,8 @@ void wr_diags_print(const struct wr_diags *diags, struct wr_buf *out)
 {
     for (const struct wr_diag *d = diags->first; d; d = d->next)
         wr_diag_print(d, out);
+    if (diags->ndropped)
+        wr_buf_fmt(out, "%u more message%s left out: mend these first\n", diags->ndropped, diags->ndropped == 1 ? " is" : "s are");
 }
 
 void wr_diags_json(const struct wr_diags *diags, struct wr_buf *out)

@@ -43,6 +43,8 @@ struct wr_diags {
     struct wr_diag *first;
     struct wr_diag **end;
     uint32_t nerrors, nwarnings;
+    uint32_t nrepeated; /* of nerrors: said before at the same place in the same words, and listed once */
+    uint32_t ndropped;  /* not listed: there were too many */
 };
 
 /* The list is empty and owns an arena; false when out of memory. */
@@ -54,7 +56,8 @@ void wr_diags_fini(struct wr_diags *diags);
 const struct wr_source *wr_diags_source(struct wr_diags *diags, const struct wr_source *source);
 
 /* Adds a message; its text is formatted into the list's arena. Returns it, so that the caller can set
- * hint and page; never NULL (out of memory drops the message but counts it). Keeps at most 100. */
+ * hint and page; never NULL (out of memory drops the message but counts it). Keeps at most 100. What was said before
+ * at the same place (a let that stands at several) is listed and, unless it is an error, counted once. */
 struct wr_diag *wr_diag_add(struct wr_diags *diags, enum wr_severity severity,
                             const struct wr_source *source, struct wr_span span, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_BYTES = 1 << 20, MAX_NODES = 65536, MAX_DEPTH = 32, MAX_KEYS = 1024, MAX_DOCS = 256 };
+enum { MAX_BYTES = 4 << 20, MAX_NODES = 65536, MAX_DEPTH = 32, MAX_KEYS = 1024, MAX_DOCS = 256 };
 
 struct frame {
     struct wr_yaml_node *node;
@@ -311,7 +311,7 @@ struct wr_yaml *wr_yaml_new(const char *name, const char *text, size_t len, stru
         len -= 3;
     }
     if (len > MAX_BYTES) {
-        wr_diag_file(diags, WR_ERROR, name, 0, "the file is larger than 1 MiB");
+        wr_diag_file(diags, WR_ERROR, name, 0, "the file is larger than 4 MiB");
         return NULL;
     }
     struct wr_source src = {.name = name, .text = text, .len = len, .line0 = 1};

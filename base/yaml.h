@@ -1,7 +1,7 @@
 /* YAML files that people write: the configuration and Sentinel rule files. libyaml's events become
  * a small immutable tree whose nodes know their place, so that every message can point at the line.
  *
- * Bounds  1 MiB of text, 65,536 nodes, depth 32, 1,024 keys a mapping, 256 documents. Anchors,
+ * Bounds  4 MiB of text, 65,536 nodes, depth 32, 1,024 keys a mapping, 256 documents. Anchors,
  * aliases and tags other than the core ones are refused: rule files have none and they are how YAML
  * bombs are built. Source  YAML 1.1 as libyaml 0.2 reads it. */
 #ifndef WR_BASE_YAML_H
@@ -69,7 +69,7 @@ bool wr_yaml_int(const struct wr_yaml *file, const struct wr_yaml_node *map, con
  * 1024. */
 bool wr_yaml_bytes(const struct wr_yaml *file, const struct wr_yaml_node *map, const char *key,
                    uint64_t min, uint64_t max, uint64_t *ret);
-/* Ticks of 100 ns: `30s`, `5m`, `1h`, `14d`, `250ms`, or [d.]hh:mm:ss. A bare number is refused: it
+/* Ticks of 100 ns: `30s`, `5m`, `1h`, `14d`, `250ms`, [d.]hh:mm:ss, or ISO 8601 (`P1DT2H`). A bare number is refused: it
  * has no unit. */
 bool wr_yaml_ticks(const struct wr_yaml *file, const struct wr_yaml_node *map, const char *key,
                    int64_t min, int64_t max, int64_t *ret);

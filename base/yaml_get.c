@@ -166,6 +166,42 @@ static bool parse_clock(const char *p, const char *end, int64_t *ret)
     return true;
 }
 
+/* ISO 8601, what exports of Sentinel and Defender write: PT1H, P1DT2H, P2W. Whole numbers; months and years have no
+ * length. */
+static bool parse_iso(const char *p, const char *end, int64_t *ret)
+{
+    static const struct {
+        char unit;
+        bool time; /* behind the T */
+        int64_t ticks;
+    } units[] = {{'W', false, 7 * WR_TICKS_DAY},   {'D', false, WR_TICKS_DAY},   {'H', true, WR_TICKS_HOUR},
+                 {'M', true, WR_TICKS_MINUTE}, {'S', true, WR_TICKS_SECOND}};
+    int64_t sum = 0, n;
+    bool time = false, any = false;
+    size_t next = 0; /* each unit once, the large ones first */
+    if (p == end || *p++ != 'P')
+        return false;
+    while (p < end) {
+        if (*p == 'T' && !time) {
+            time = true;
+            any = false; /* something follows a T */
+            p++;
+            continue;
+        }
+        if (!digits(&p, end, &n) || p == end)
+            return false;
+        while (next < 5 && (units[next].unit != *p || units[next].time != time))
+            next++;
+        if (next == 5 || n > (WR_TICKS_MAX - sum) / units[next].ticks)
+            return false;
+        sum += n * units[next++].ticks;
+        any = true;
+        p++;
+    }
+    *ret = sum;
+    return any;
+}
+
 bool wr_ticks_parse_span(const char *text, size_t len, int64_t *ret_ticks)
 {
     static const struct {
@@ -178,7 +214,7 @@ bool wr_ticks_parse_span(const char *text, size_t len, int64_t *ret_ticks)
                  {"d", WR_TICKS_DAY}};
     const char *p = text, *end = text + len;
     int64_t n;
-    if (parse_clock(p, end, ret_ticks))
+    if (parse_clock(p, end, ret_ticks) || parse_iso(p, end, ret_ticks))
         return true;
     if (!digits(&p, end, &n))
         return false;

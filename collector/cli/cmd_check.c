@@ -222,7 +222,7 @@ static void check_file(void *arg, const char *path, const char *text, size_t len
     enum wr_err err = check_text(c, path, text, len, &diags);
     if (err && !diags.nerrors)
         wr_diag_file(&diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
-    c->errors += diags.nerrors;
+    c->errors += diags.nerrors - diags.nrepeated;
     c->warnings += diags.nwarnings;
     tell(c, &diags);
     wr_diags_fini(&diags);
@@ -234,10 +234,15 @@ static void summary(struct check *c)
         wr_buf_str(&c->out.buf, "]\n");
         return;
     }
-    uint32_t rules = wr_ruleset_count(c->rules);
-    wr_buf_fmt(&c->out.buf, "%u file%s, %u rule%s: %u error%s, %u warning%s\n", c->files,
-               c->files == 1 ? "" : "s", rules, rules == 1 ? "" : "s", c->errors, c->errors == 1 ? "" : "s",
-               c->warnings, c->warnings == 1 ? "" : "s");
+    uint32_t rules = wr_ruleset_count(c->rules), ntables, left_out = 0;
+    const struct wr_left_out *left = wr_ruleset_left_out(c->rules, &ntables);
+    for (uint32_t i = 0; i < ntables; i++)
+        left_out += left[i].rules;
+    wr_buf_fmt(&c->out.buf, "%u file%s, %u rule%s", c->files, c->files == 1 ? "" : "s", rules, rules == 1 ? "" : "s");
+    if (left_out)
+        wr_buf_fmt(&c->out.buf, " and %u left out for a table", left_out);
+    wr_buf_fmt(&c->out.buf, ": %u error%s, %u warning%s\n", c->errors, c->errors == 1 ? "" : "s", c->warnings,
+               c->warnings == 1 ? "" : "s");
 }
 
 int wr_cmd_check(int argc, char **argv)

@@ -11,7 +11,7 @@
 #include "rules/plan/plan.h"
 
 enum { WR_BIND_OP_NODES = 200, /* what an operator counts: executors walk down the chain, some 500 of them */
-       WR_BIND_MAX_NODES = 100000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
+       WR_BIND_MAX_NODES = 400000, WR_BIND_MAX_DEPTH = 300, WR_BIND_MAX_LETS = 64 };
 
 enum wr_let_kind { 
     WR_LET_BAD,
@@ -80,6 +80,7 @@ struct wr_cols {
     struct wr_ex **ex;
     bool *named; /* by the query's author, so that a second one is a mistake */
     uint32_t n, cap;
+    bool numbers; /* summarize: a name given after a made one that is the same gets a number, as in Kusto */
 };
 
 struct wr_diag *wr_bind_error(struct wr_binder *b, struct wr_span span, const char *fmt, ...)
@@ -169,6 +170,8 @@ struct wr_ex *wr_bind_agg(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* The name that Kusto gives to an unnamed expression; NULL when it is one of Column1, Column2, ...
  */
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast);
+/* The constant that stands there, or that a let's name there means; NULL: it is computed. */
+const struct wr_value *wr_bind_written(const struct wr_binder *b, const struct wr_kql_ex *ast);
 /* Of array `at` of array_sort_asc() or _desc(). */
 const char *wr_name_of_sorted(struct wr_binder *b, const struct wr_kql_ex *call, uint32_t at);
 /* What an aggregate over rows calls a column: any(x) any_x, the others x. */

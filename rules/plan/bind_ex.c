@@ -231,16 +231,16 @@ static struct wr_ex *bind_between(struct wr_binder *b, const struct wr_kql_ex *a
     return args[0] && args[1] && args[2] ? wr_ex_call(b, ast->name.text, args, 3, ast->span) : NULL;
 }
 
-/* column_ifexists("name", default): decided here. */
+/* column_ifexists("name", default): decided here. The name may come from a let or an argument of one. */
 static struct wr_ex *bind_ifexists(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
-    const struct wr_kql_ex *name = ast->nargs == 2 ? ast->args[0] : NULL;
-    if (!name || name->kind != WR_KQL_LITERAL || name->value.type != WR_STRING) {
+    const struct wr_value *name = ast->nargs == 2 ? wr_bind_written(b, ast->args[0]) : NULL;
+    if (!name || name->type != WR_STRING) {
         wr_bind_error(b, ast->span, "%s takes a column's name in quotes and a default",
                       ast->name.text);
         return NULL;
     }
-    const struct wr_str *s = &name->value.s;
+    const struct wr_str *s = &name->s;
     uint16_t col = b->row ? wr_schema_find(b->row, wr_str_data(s), s->len) : (uint16_t)WR_NO_COL;
     return col == WR_NO_COL ? wr_bind_ex(b, ast->args[1]) : wr_ex_col(b, b->row, col, ast->span);
 }

@@ -262,7 +262,8 @@ static bool leg_is_missing(struct wr_binder *b, const struct wr_kql_ex *ast)
     if (wr_is_table_call(b, ast) && !(ast = wr_table_call(b, ast)))
         return false; /* told */
     if (ast->kind == WR_KQL_CALL && !ast->is_op)
-        return ast->name.text[0] != '_' && strcmp(ast->name.text, "materialize") != 0 && !wr_let_find(b, ast->name.text);
+        return (ast->name.text[0] != '_' || wr_missing_why(ast->name.text)) && strcmp(ast->name.text, "materialize") != 0 &&
+               !wr_let_find(b, ast->name.text);
     if (ast->kind != WR_KQL_NAME || wr_table_find(ast->name.text, ast->name.len, &table) ||
         wr_is_list(b, &ast->name) || wr_saved_find(b, ast->name.text))
         return false;

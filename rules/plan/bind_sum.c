@@ -350,7 +350,7 @@ static bool open_results(struct wr_binder *b, struct summarize *s, struct wr_spa
 struct wr_op *wr_bind_summarize(struct wr_binder *b, const struct wr_kql_op *ast,
                                 struct wr_op *input)
 {
-    struct summarize s = {0};
+    struct summarize s = {.keys.numbers = true, .out.numbers = true};
     if (!add_keys(b, &s, ast->by, ast->nby) || !open_results(b, &s, ast->span))
         return NULL;
     bool ok = true;

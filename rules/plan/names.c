@@ -25,7 +25,7 @@ static bool grow(struct wr_binder *b, struct wr_cols *cols)
         memcpy(ex, cols->ex, cols->n * sizeof *ex);
         memcpy(named, cols->named, cols->n * sizeof *named);
     }
-    *cols = (struct wr_cols){def, ex, named, cols->n, cap};
+    *cols = (struct wr_cols){def, ex, named, cols->n, cap, cols->numbers};
     return true;
 }
 
@@ -56,7 +56,8 @@ bool wr_cols_add(struct wr_binder *b, struct wr_cols *cols, const char *name, bo
     }
     if (cols->n == cols->cap && !grow(b, cols))
         return false;
-    if (named && wr_cols_find(cols, name) != UINT32_MAX) {
+    uint32_t same = named ? wr_cols_find(cols, name) : UINT32_MAX;
+    if (same != UINT32_MAX && (cols->named[same] || !cols->numbers)) {
         struct wr_diag *d = wr_bind_error(b, span, "a second column '%s'", name);
         wr_diag_hint(b->diags, d, "give each result a name of its own");
         return false;
@@ -182,14 +183,24 @@ const char *wr_name_of_arg(struct wr_binder *b, const struct wr_kql_ex *call, ui
     return wr_arena_strndup(b->arena, name, strlen(name));
 }
 
-/* The constant that stands there, or that a let's name there means; NULL: it is computed. */
-static const struct wr_value *written(const struct wr_binder *b, const struct wr_kql_ex *ast)
+const struct wr_value *wr_bind_written(const struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     const struct wr_let *let = ast->kind == WR_KQL_NAME ? wr_let_find(b, ast->name.text) : NULL;
-    const struct wr_value *value = ast->kind == WR_KQL_LITERAL       ? &ast->value
-                                   : let && let->kind == WR_LET_CONST ? &let->value
-                                                                      : NULL;
+    if (ast->kind == WR_KQL_LITERAL)
+        return &ast->value;
+    return let && let->kind == WR_LET_CONST ? &let->value : NULL;
+}
+
+static const struct wr_value *written_number(const struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    const struct wr_value *value = wr_bind_written(b, ast);
     return value && (value->type == WR_LONG || value->type == WR_INT || value->type == WR_REAL) ? value : NULL;
+}
+
+static bool is_ifexists(const struct wr_kql_ex *ast)
+{
+    return ast->kind == WR_KQL_CALL && !ast->is_op && ast->nargs &&
+           (strcmp(ast->name.text, "column_ifexists") == 0 || strcmp(ast->name.text, "columnifexists") == 0);
 }
 
 static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
@@ -199,14 +210,15 @@ static const char *agg_name(struct wr_binder *b, const struct wr_kql_ex *ast)
         return wr_name_of_arg(b, ast, 0);
     if (!prefix)
         prefix = join(b, ast->name.text, "_");
-    const char *arg = ast->nargs ? wr_name_of(b, ast->args[0]) : NULL;
+    bool if_exists = ast->nargs && is_ifexists(ast->args[0]); /* names no aggregate: max_ */
+    const char *arg = ast->nargs && !if_exists ? wr_name_of(b, ast->args[0]) : NULL;
     const char *name = prefix ? join(b, prefix, arg ? arg : "") : NULL;
     uint32_t at = strcmp(ast->name.text, "percentile") == 0    ? 1
                   : strcmp(ast->name.text, "percentilew") == 0 ? 2
                                                                : 0;
     if (!name || !at || ast->nargs <= at)
         return name;
-    const struct wr_value *p = written(b, ast->args[at]); /* percentile_x_99_9 */
+    const struct wr_value *p = written_number(b, ast->args[at]); /* percentile_x_99_9 */
     char text[32] = "_";
     if (p)
         snprintf(text, sizeof text, "_%g", p->type == WR_REAL ? p->r : (double)p->i);
@@ -252,6 +264,16 @@ static const char *function_name(struct wr_binder *b, const struct wr_kql_ex *as
     return NULL;
 }
 
+/* The column's own name where it is there; a default has none. */
+static const char *name_if_exists(struct wr_binder *b, const struct wr_kql_ex *ast)
+{
+    const struct wr_value *name = wr_bind_written(b, ast);
+    uint16_t col = name && name->type == WR_STRING && b->row
+                       ? wr_schema_find(b->row, wr_str_data(&name->s), name->s.len)
+                       : (uint16_t)WR_NO_COL;
+    return col == WR_NO_COL ? NULL : b->row->cols[col].name;
+}
+
 const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
 {
     static const char takes_first[] =
@@ -278,9 +300,7 @@ const char *wr_name_of(struct wr_binder *b, const struct wr_kql_ex *ast)
         return NULL;
     if (one_of(name, takes_first))
         return wr_name_of(b, ast->args[0]);
-    if (strncmp(name, "column", 6) == 0 && ast->args[0]->kind == WR_KQL_LITERAL) {
-        const struct wr_str *s = &ast->args[0]->value.s;
-        return wr_arena_strndup(b->arena, wr_str_data(s), s->len);
-    }
+    if (is_ifexists(ast))
+        return name_if_exists(b, ast->args[0]);
     return function_name(b, ast);
 }

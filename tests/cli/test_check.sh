@@ -94,12 +94,12 @@ run 1 "$WEIR" check "$TMP/mine.yaml"
 has out "no column Timestamp: a row needs a time"
 {
     printf 'name: mine\nwhen: {product: mine}\ncolumns: {Timestamp: t, ActionType: a, RemoteIP: r}\n'
-    head -c 1100000 /dev/zero | tr '\0' '#'
+    head -c 4300000 /dev/zero | tr '\0' '#'
 } >"$TMP/mine.yaml"
 run 1 "$WEIR" check "$TMP/mine.yaml"
-has out "$TMP/mine.yaml: error: the file is larger than 1 MiB"
+has out "$TMP/mine.yaml: error: the file is larger than 4 MiB"
 run 1 "$WEIR" probe -m "$TMP/mine.yaml" "$MAIL/lab-endpoint.jsonl"
-has err "$TMP/mine.yaml: error: the file is larger than 1 MiB"
+has err "$TMP/mine.yaml: error: the file is larger than 4 MiB"
 {
     printf 'name: mine\nwhen: {product: mine}\ncolumns:\n  Timestamp: t\n  ActionType: a\n  RemoteIP: [r'
     for i in $(seq 1100); do printf ', r%d' "$i"; done

@@ -100,6 +100,8 @@ for (const query of ['T | summarize percentiles(l, 5, 50, 99.9)', 'T | summarize
     'T | make-series count(), avg(l) on d from datetime(2026-01-01) to datetime(2026-01-02) step 1h by s', 'T | summarize arg_max(l + 1, s, l * 2, strlen(s)), arg_min(s, strcat(s, "x"))', 'T | extend array_sort_asc(dynamic([1]))', 'T | summarize take_any(l + 1), any(l + 1)',
     'T | summarize take_any(l + 1, s, strcat(s, "x"))', 'T | summarize arg_max(strlen(s), y.k, y[0], l + 1), arg_min(l + 1, *)',
     'T | union withsource=W (T | project l = s, r = s, n = 1), (T | project l = d, n = 2)', 'union (T | project a = 1, b), (T | project b, a = "x")',
+    'T | summarize x = arg_max(l, *), s = make_set(s) by i', 'T | summarize s = make_set(s), x = arg_max(l, *) by i', 'T | summarize l = sum(i) by bin(l, 5)', 'T | summarize take_any(l), l = sum(i)',
+    'let f = (n:string) { T | summarize count(), max(column_ifexists(n, 0)) by column_ifexists(n, 0), column_ifexists("none", s) }; f("l")', 'let n = "l"; T | project column_ifexists(n, 0), column_ifexists("none", 1)',
     'T | project hash(s), hash_xxhash64(s)', 'T | extend array_sort_asc(y, y), array_sort_desc(y, y.k, true), x = array_sort_asc(y, y.k)',
     'T | extend (v, w) = array_sort_desc(y, y), array_sort_asc(y, false)', 'print array_sort_asc(dynamic([1]), dynamic([2]))', 'T | project array_sort_asc(y, y)[1]',
     'T | summarize any(s, l), any(*), x = any(l)', 'T | summarize any(*) by s', 'let p = 99.9; T | summarize percentile(l, p), percentiles(l, p, 50), percentile(l, 1 + 1)',

@@ -113,6 +113,24 @@ Test(yaml, typed_values)
     wr_yaml_free(f);
 }
 
+Test(yaml, spans_of_exports_are_iso_8601)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: none */
+    } spans[] = {{"PT1H", 3600},     {"P1DT2H", 93600}, {"P14D", 1209600}, {"PT20M", 1200},   {"PT1H30M10S", 5410},
+                 {"P1W", 604800},    {"PT0S", 0},       {"P", -1},         {"PT", -1},        {"P1DT", -1},
+                 {"P1M", -1},        {"P1Y", -1},       {"PT1H1H", -1},    {"PT1M1H", -1},    {"P1H", -1},
+                 {"PT1D", -1},       {"PT1.5H", -1},    {"PTT1H", -1},     {"PT1", -1},       {"1PTH", -1},
+                 {"P99999999D", -1}, {"pt1h", -1}};
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+        int64_t t = -1;
+        bool ok = wr_ticks_parse_span(spans[i].text, strlen(spans[i].text), &t);
+        cr_expect_eq(ok, spans[i].seconds >= 0, "%s", spans[i].text);
+        cr_expect(!ok || t == spans[i].seconds * WR_TICKS_SECOND, "%s", spans[i].text);
+    }
+}
+
 Test(yaml, wrong_values_are_named_with_their_place)
 {
     struct wr_yaml *f = read("i: many\nj: 9\nt: 5\nm: big\nb: perhaps\nl: x\n");

@@ -149,6 +149,17 @@ Test(load, a_bad_rule_is_refused_whole_with_file_key_and_line)
     cr_expect_eq(add("r.txt", "x"), WR_EINVAL);
 }
 
+Test(load, what_a_let_says_wherever_it_stands_is_said_once)
+{
+    cr_expect_eq(add("a.kql", "let S = union isfuzzy=true SigninLogs, Syslog; S | join kind=inner S on HostName | project Bad, HostName"),
+                 WR_EINVAL);
+    const char *text = messages(), *first = strstr(text, "this table is not here");
+    cr_expect(first && !strstr(first + 1, "this table is not here"), "%s", text);
+    cr_expect_eq(diags.nwarnings, 1);
+    cr_expect_eq(add("b.kql", "let f = () { Syslog | where Nope == 1 }; union f(), f()"), WR_EINVAL);
+    cr_expect_eq(diags.nerrors - diags.nrepeated, 2, "%s", messages());
+}
+
 Test(load, a_rule_over_a_table_that_weir_cannot_have_is_left_out_and_stops_no_other)
 {
     uint32_t n;
@@ -162,7 +173,8 @@ Test(load, a_rule_over_a_table_that_weir_cannot_have_is_left_out_and_stops_no_ot
     cr_expect_eq(add("c.kql", "union isfuzzy=true SigninLogs, (SecurityAlert | where 1 == 1), Syslog | project HostName"), WR_OK);
     cr_expect_eq(add("d.kql", "let S = materialize(SigninLogs); union isfuzzy=true S, Syslog | project HostName"), WR_OK);
     cr_expect_eq(add("e.kql", "_Im_WebSession(starttime=ago(1h)) | project Src"), WR_OK);
-    cr_expect_eq(wr_ruleset_count(set), 2, "%s", messages());
+    cr_expect_eq(add("h.kql", "union isfuzzy=true _Im_NetworkSession_NativeV03(starttime=ago(1h)), imNope(1), Syslog | project HostName"), WR_OK);
+    cr_expect_eq(wr_ruleset_count(set), 3, "%s", messages());
     const struct wr_left_out *left = wr_ruleset_left_out(set, &n);
     cr_assert_eq(n, 2);
     cr_expect_str_eq(left[0].table, "SigninLogs");
