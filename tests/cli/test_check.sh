@@ -97,9 +97,9 @@ has out "no column Timestamp: a row needs a time"
     head -c 4300000 /dev/zero | tr '\0' '#'
 } >"$TMP/mine.yaml"
 run 1 "$WEIR" check "$TMP/mine.yaml"
-has out "$TMP/mine.yaml: error: the file is larger than 4 MiB"
+has err "$TMP/mine.yaml has more than 4 MiB"
 run 1 "$WEIR" probe -m "$TMP/mine.yaml" "$MAIL/lab-endpoint.jsonl"
-has err "$TMP/mine.yaml: error: the file is larger than 4 MiB"
+has err "$TMP/mine.yaml has more than 4 MiB"
 {
     printf 'name: mine\nwhen: {product: mine}\ncolumns:\n  Timestamp: t\n  ActionType: a\n  RemoteIP: [r'
     for i in $(seq 1100); do printf ', r%d' "$i"; done
