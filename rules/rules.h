@@ -14,7 +14,8 @@
 /* Compiled rules; immutable, counted. */
 struct wr_ruleset;
 struct wr_ruleset *wr_ruleset_new(void);
-/* Adds the rule(s) in one file's text: Sentinel analytics-rule YAML (.yaml, .yml) or KQL (.kql; header comments
+/* Adds the rule(s) in one file's text: Sentinel analytics-rule YAML (.yaml, .yml), exports of Sentinel and Defender
+ * (.json, .yaml) or KQL (.kql; header comments
  * `// key: value` may give id, name, severity, confidence, tactics, techniques). A bad rule adds errors to `diags` and
  * nothing to the set. `name` decides the format by its suffix and is copied. */
 enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char *text, size_t len,
@@ -34,6 +35,8 @@ struct wr_left_out {
 /* Borrowed until the set goes; *ret_n of them. */
 const struct wr_left_out *wr_ruleset_left_out(const struct wr_ruleset *set, uint32_t *ret_n);
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);
+/* Rules that came from the file of this name. */
+uint32_t wr_ruleset_from(const struct wr_ruleset *set, const char *name);
 /* What all rules together want from a table; borrowed until the set goes. nbranches 0: nobody reads it. */
 const struct wr_scan *wr_ruleset_scan(const struct wr_ruleset *set, enum wr_table table);
 /* `weir explain`: plan, pushdown, window and where it came from, memory bound, exactness of every rule. */

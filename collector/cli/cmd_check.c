@@ -25,7 +25,7 @@ static const struct wr_opt options[] = {
 static const struct wr_args_spec spec = {
     "check",
     "[OPTION]... FILE...",
-    "Says what is wrong in rules (.kql, Sentinel .yaml), mappings, element files (.xml) and\n"
+    "Says what is wrong in rules (.kql, .yaml, .json), mappings, element files (.xml) and\n"
     "configuration files, with place and remedy. A directory stands for all rules in it and\n"
     "below; - is standard input, read as KQL. Rules are checked together, as `weir run` loads\n"
     "them. Exit code 1 when there is an error; warnings alone are none.",

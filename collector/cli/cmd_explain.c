@@ -18,7 +18,7 @@ static const struct wr_args_spec spec = {
     "[OPTION]... RULE...",
     "Shows how rules run: the plan, what the decoders can test before they decode the rest\n"
     "(pushdown), the window and where it comes from, the most memory it may take, and whether\n"
-    "each result is exact. RULE is a .kql or Sentinel .yaml file, a directory of them, or -\n"
+    "each result is exact. RULE is a .kql, .yaml or .json file, a directory of them, or -\n"
     "for KQL on standard input.",
     options,
     "  weir explain rules/library/T1071.003-mail-protocols.yaml",

@@ -20,7 +20,7 @@ struct walk {
 static bool rule_suffix(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot && (!strcmp(dot, ".kql") || !strcmp(dot, ".yaml") || !strcmp(dot, ".yml"));
+    return dot && (!strcmp(dot, ".kql") || !strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
 }
 
 static void one_file(struct walk *w, const char *path)

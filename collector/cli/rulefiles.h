@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Calls `each` for the file `path`, or, when it is a directory, for every .kql, .yaml and .yml file in it and
- * below, in the order of their names; hidden files and folders
+/* Calls `each` for the file `path`, or, when it is a directory, for every .kql, .yaml, .yml and .json file in it
+ * and below, in the order of their names; hidden files and folders
  * named `functions` and `tuning` are left out. `text` is the file's content, borrowed for
  * the call. A file or directory that cannot be read is told on standard error. Returns how many could not be
  * read. */

@@ -8,6 +8,7 @@
 #include "collector/cli/rulefiles.h"
 #include "collector/ops/notify.h"
 #include "collector/ops/oplog.h"
+#include "collector/pipeline/core.h"
 #include "collector/pipeline/owner.h"
 
 #include <fcntl.h>
@@ -36,7 +37,7 @@ static const struct wr_opt options[] = {
     {"config", "FILE",
      "configuration (YAML); without one the defaults run, see\ndeploy/weir.yaml for all settings", 'c'},
     {"rules", "PATH",
-     "rule file or directory (.kql, .yaml); may be given again;\nelse the library that came with weir",
+     "rule file or directory (.kql, .yaml, .json); may be given again;\nelse the library that came with weir",
      OPT_RULES},
     {"state", "DIR", "state directory; else $STATE_DIRECTORY, /var/lib/weir as\nroot, ~/.local/state/weir",
      OPT_STATE},
@@ -215,46 +216,73 @@ static int read_settings(struct settings *set, int argc, char **argv)
 
 struct loading {
     struct wr_ruleset *rules;
-    struct wr_diags diags;
+    const struct wr_ruleset *running; /* NULL: at the start */
+    uint32_t errors, files;           /* in rules; files with any */
+    bool lost;                        /* a rule that runs stands in a file that is now wrong */
 };
 
+/* A rule that is wrong stops no other: public collections have some that no collector can run. */
 static void add_rule_file(void *arg, const char *path, const char *text, size_t len)
 {
     struct loading *l = arg;
-    enum wr_err err = wr_ruleset_add(l->rules, path, text, len, &l->diags);
-    if (err && err != WR_EINVAL) /* what is wrong in the file is in the messages */
-        wr_diag_file(&l->diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
+    struct wr_diags diags;
+    if (!wr_diags_init(&diags)) {
+        l->lost = true;
+        return;
+    }
+    enum wr_err err = wr_ruleset_add(l->rules, path, text, len, &diags);
+    if (err && !diags.nerrors)
+        wr_diag_file(&diags, WR_ERROR, path, 0, "%s", wr_strerror(err));
+    wr_cli_diags(&diags);
+    l->errors += diags.nerrors - diags.nrepeated;
+    l->files += diags.nerrors > 0;
+    if (diags.nerrors && l->running && wr_ruleset_from(l->rules, path) < wr_ruleset_from(l->running, path)) {
+        wr_cli_error("%s: a rule of this file runs and is wrong now: nothing is reloaded before it is mended", path);
+        l->lost = true;
+    }
+    wr_diags_fini(&diags);
 }
 
-/* Owned, as is *ret_lists, which they read; NULL after the messages were printed. */
-static struct wr_ruleset *load_rules(const struct wr_config *config, struct wr_listfiles **ret_lists)
+static void tell_left_out(const struct loading *l)
 {
-    struct loading l = {.rules = wr_ruleset_new()};
-    if (!wr_diags_init(&l.diags) || !l.rules) {
+    uint32_t nleft;
+    const struct wr_left_out *left = wr_ruleset_left_out(l->rules, &nleft);
+    for (uint32_t i = 0; i < nleft; i++)
+        wr_oplog(WR_OPLOG_WARN, "rules are left out: a table is not here", "table", left[i].table, "why", left[i].why, "rules",
+                 WR_FMT("%u", left[i].rules), NULL);
+    if (l->files)
+        wr_oplog(WR_OPLOG_ERROR, "rules are refused, the others run: `weir check` says what is wrong", "files",
+                 WR_FMT("%u", l->files), "errors", WR_FMT("%u", l->errors), NULL);
+}
+
+/* Owned, as is *ret_lists, which they read; NULL after the messages were printed. `running`: the rules that these shall
+ * replace, or NULL. */
+static struct wr_ruleset *load_rules(const struct wr_config *config, const struct wr_ruleset *running,
+                                     struct wr_listfiles **ret_lists)
+{
+    struct loading l = {.rules = wr_ruleset_new(), .running = running};
+    struct wr_diags diags;
+    if (!wr_diags_init(&diags) || !l.rules) {
         wr_cli_error("out of memory");
         wr_ruleset_unref(l.rules);
         return NULL;
     }
     unsigned unread = 0;
-    struct wr_listfiles *lists = wr_listfiles_new(config, config->rules, config->nrules, &l.diags);
+    struct wr_listfiles *lists = wr_listfiles_new(config, config->rules, config->nrules, &diags);
+    wr_cli_diags(&diags);
     if (lists)
         wr_ruleset_refdata(l.rules, wr_listfiles_refdata(lists));
     for (uint32_t i = 0; lists && i < config->nrules; i++)
         unread += wr_rulefiles(config->rules[i], add_rule_file, &l);
-    wr_cli_diags(&l.diags);
-    uint32_t nleft;
-    const struct wr_left_out *left = wr_ruleset_left_out(l.rules, &nleft);
-    for (uint32_t i = 0; i < nleft; i++)
-        wr_oplog(WR_OPLOG_WARN, "rules are left out: a table is not here", "table", left[i].table, "why", left[i].why, "rules",
-                 WR_FMT("%u", left[i].rules), NULL);
-    bool bad = l.diags.nerrors > 0 || unread > 0 || !lists;
+    bool bad = diags.nerrors > 0 || unread > 0 || !lists || l.lost;
     if (!bad && wr_ruleset_count(l.rules) == 0) {
-        wr_cli_error("no rule in %s: give a directory with .kql or .yaml files with --rules",
+        wr_cli_error("no rule in %s that can run: give a directory with .kql, .yaml or .json files with --rules",
                      config->rules[0]);
         bad = true;
     }
-    wr_diags_fini(&l.diags);
+    wr_diags_fini(&diags);
     if (!bad) {
+        tell_left_out(&l);
         *ret_lists = lists;
         return l.rules;
     }
@@ -316,7 +344,7 @@ static enum wr_err read_again(struct run *run, struct settings *next, struct wr_
     if (read_settings(next, run->argc, run->argv) >= 0)
         return WR_EINVAL;
     struct wr_listfiles *lists = NULL;
-    *ret_rules = load_rules(&next->config, &lists);
+    *ret_rules = load_rules(&next->config, wr_core_rules(run->owner.core), &lists);
     next->config.hostnames = *ret_rules ? wr_listfiles_names(lists) : NULL;
     enum wr_err err = *ret_rules ? wr_owner_reload(&run->owner, *ret_rules, &next->config) : WR_EINVAL;
     if (err) {
@@ -498,7 +526,7 @@ int wr_cmd_run(int argc, char **argv)
     struct wr_config *config = &run.start.config;
     struct wr_mappings *mappings = wr_mapfiles_load(config->mapping_paths, config->nmapping_paths);
     struct wr_model *model = mappings ? wr_elemfiles_load(config->element_paths, config->nelement_paths) : NULL;
-    struct wr_ruleset *rules = model ? load_rules(config, &run.lists) : NULL;
+    struct wr_ruleset *rules = model ? load_rules(config, NULL, &run.lists) : NULL;
     config->mappings = mappings;
     config->model = model;
     config->hostnames = rules ? wr_listfiles_names(run.lists) : NULL;

@@ -232,6 +232,25 @@ static bool parse_statement(struct wr_parser *p, struct wr_kql *kql, struct wr_k
     return kql->query != NULL;
 }
 
+/* A file of several queries with empty lines between them, of which the portals run the one under the cursor. */
+static bool at_second_query(const struct wr_parser *p, const struct wr_kql *kql)
+{
+    const struct wr_token *next = wr_parser_peek(p, 0);
+    bool begins = wr_parser_is(p, "let") || wr_parser_at_leading_op(p) ||
+                  (next->kind == WR_TOKEN_NAME && wr_token_is(p, wr_parser_peek(p, 1), "|"));
+    if (!kql->query || !p->at || !begins)
+        return false;
+    struct wr_span last = p->tokens.at[p->at - 1].span;
+    bool blank = false;
+    for (uint32_t i = last.at + last.len; i < next->span.at; i++) {
+        char c = p->source->text[i];
+        if (c == '\n' && blank)
+            return true;
+        blank = c == '\n' || (blank && (c == ' ' || c == '\t' || c == '\r'));
+    }
+    return false;
+}
+
 static bool parse_statements(struct wr_parser *p, struct wr_kql *kql)
 {
     uint32_t nlets = 0;
@@ -246,6 +265,12 @@ static bool parse_statements(struct wr_parser *p, struct wr_kql *kql)
             continue;
         if (!parse_statement(p, kql, lets))
             return false;
+        if (at_second_query(p, kql)) {
+            struct wr_diag *d = wr_diag_add(p->diags, WR_WARNING, p->source, wr_parser_peek(p, 0)->span,
+                                            "a second query begins here: only the one above is read");
+            wr_diag_hint(p->diags, d, "a file holds one query: put this one into its own");
+            return true;
+        }
         if (wr_parser_peek(p, 0)->kind != WR_TOKEN_END && !wr_parser_accept(p, ";")) {
             struct wr_diag *d = wr_parser_unexpected(p, "'|', ';' or the end of the query");
             if (wr_parser_is(p, "="))

@@ -13,28 +13,29 @@ struct reader {
     struct wr_rule *rule;
 };
 
-static bool column(struct reader *r, const struct wr_yaml_node *at, const char *name, size_t len, uint16_t *ret)
+uint16_t wr_load_column(const struct wr_yaml *file, const struct wr_rule *rule, const struct wr_yaml_node *at, const char *name,
+                        size_t len)
 {
-    const struct wr_schema *schema = r->rule->plan->root->schema;
-    *ret = wr_schema_find(schema, name, len);
-    if (*ret != WR_NO_COL)
-        return true;
-    struct wr_diag *d =
-        wr_yaml_diag(r->file, at, WR_ERROR, "the query's result has no column '%.*s'", (int)len, name);
+    const struct wr_schema *schema = rule->plan->root->schema;
+    uint16_t col = wr_schema_find(schema, name, len);
+    if (col != WR_NO_COL)
+        return col;
+    struct wr_diag *d = wr_yaml_diag(file, at, WR_WARNING, "the query's result has no column '%.*s': alerts go without it", (int)len, name);
     struct wr_nearest near = wr_nearest_to(name, len);
     for (uint16_t i = 0; i < schema->ncols; i++)
         wr_nearest_try(&near, schema->cols[i].name, strlen(schema->cols[i].name));
     if (near.best)
-        wr_diag_hint(r->file->diags, d, "did you mean '%s'?", near.best);
-    return false;
+        wr_diag_hint(file->diags, d, "did you mean '%s'?", near.best);
+    return WR_NO_COL;
 }
 
 static bool add_detail(struct reader *r, const char *key, const struct wr_yaml_node *at, const char *name)
 {
     bool ok = true;
     struct wr_rule_detail *d = &((struct wr_rule_detail *)r->rule->details)[r->rule->ndetails];
-    if (!column(r, at, name, strlen(name), &d->col))
-        return false;
+    d->col = wr_load_column(r->file, r->rule, at, name, strlen(name));
+    if (d->col == WR_NO_COL)
+        return true;
     d->key = wr_rule_text(r->rule, key, strlen(key), &ok);
     r->rule->ndetails += ok;
     return ok;
@@ -63,6 +64,7 @@ static bool format(struct reader *r, const struct wr_yaml_node *map, const char 
     if (!ok || !text || !*text)
         return ok;
     struct wr_rule_piece *pieces = wr_arena_alloc(r->rule->arena, (2 * MAX_PLACEHOLDERS + 1) * sizeof *pieces);
+    bool whole = true;
     ok = pieces != NULL;
     for (const char *p = text; ok && *p;) {
         const char *open = strstr(p, "{{"), *close = open ? strstr(open, "}}") : NULL;
@@ -81,11 +83,19 @@ static bool format(struct reader *r, const struct wr_yaml_node *map, const char 
         p = close + 2;
         while (close > open && close[-1] == ' ')
             close--;
-        ok = ok && column(r, at, open, (size_t)(close - open), &pieces[ret->n].col);
-        ret->n++;
+        pieces[ret->n].col = wr_load_column(r->file, r->rule, at, open, (size_t)(close - open));
+        whole &= pieces[ret->n++].col != WR_NO_COL;
     }
     ret->pieces = pieces;
+    if (!whole)
+        ret->n = 0; /* the rule's own stands, as where a value is empty */
     return ok;
+}
+
+bool wr_load_format(const struct wr_yaml *file, struct wr_rule *rule, const struct wr_yaml_node *map, const char *key,
+                    struct wr_rule_format *ret)
+{
+    return format(&(struct reader){file, rule}, map, key, ret);
 }
 
 static bool one_column(struct reader *r, const struct wr_yaml_node *map, const char *key, uint16_t *ret)
@@ -93,7 +103,9 @@ static bool one_column(struct reader *r, const struct wr_yaml_node *map, const c
     const char *name = NULL;
     if (!wr_yaml_str(r->file, map, key, &name))
         return false;
-    return !name || !*name || column(r, wr_yaml_get(map, key), name, strlen(name), ret);
+    if (name && *name)
+        *ret = wr_load_column(r->file, r->rule, wr_yaml_get(map, key), name, strlen(name));
+    return true;
 }
 
 static bool properties(struct reader *r, const struct wr_yaml_node *seq)

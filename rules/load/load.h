@@ -33,6 +33,36 @@ bool wr_rule_custom_entities(struct wr_rule *rule);
 /* customDetails and alertDetailsOverride; the plan is there. False with errors in the file's diags. */
 bool wr_load_details(const struct wr_yaml *file, const struct wr_yaml_node *map, struct wr_rule *rule);
 
+/* Where a file has a rule, and in which form. */
+struct wr_rule_form {
+    const struct wr_yaml_node *map;        /* what says how severe, how often, which entities */
+    const struct wr_yaml_node *provenance; /* a detection that was made from an analytics rule; or NULL */
+    const char *kind;                      /* "" : the map says it */
+    const char *id;                        /* exported: id_len bytes of it */
+    size_t id_len;
+    bool exported;    /* names as in Azure: displayName, templateVersion; expressions of ARM in texts */
+    bool is_template; /* of a solution: never switched on in its file */
+    bool detection;   /* of Defender XDR */
+};
+bool wr_load_form(struct wr_ruleset *set, const struct wr_yaml *file, const struct wr_rule_form *form);
+/* exported.c: a document that holds rules in exported form, and its rules. */
+bool wr_load_is_export(const struct wr_yaml_node *root);
+bool wr_load_export(struct wr_ruleset *set, const struct wr_yaml *file, const struct wr_yaml_node *root);
+/* detection.c: fields of a detection; false after an error. */
+const struct wr_yaml_node *wr_detection_query(const struct wr_rule_form *form);
+const struct wr_yaml_node *wr_detection_alert(const struct wr_rule_form *form);
+bool wr_detection_times(const struct wr_yaml *file, const struct wr_rule_form *form, int64_t *ret_every, int64_t *ret_period);
+bool wr_detection_tactics(const struct wr_rule_form *form, struct wr_rule *rule);
+bool wr_detection_entities(const struct wr_yaml *file, const struct wr_rule_form *form, struct wr_rule *rule);
+
+/* A column of the result by its name; WR_NO_COL with a warning at the node, for rules that ship with Sentinel name columns
+ * that their queries do not have. */
+uint16_t wr_load_column(const struct wr_yaml *file, const struct wr_rule *rule, const struct wr_yaml_node *at, const char *name,
+                        size_t len);
+/* Text with {{Column}} in it. */
+bool wr_load_format(const struct wr_yaml *file, struct wr_rule *rule, const struct wr_yaml_node *map, const char *key,
+                    struct wr_rule_format *ret);
+
 /* Readers: hand each rule of the file to wr_ruleset_push. */
 bool wr_load_sentinel(struct wr_ruleset *set, const char *name, const char *text, size_t len,
                       struct wr_diags *diags);

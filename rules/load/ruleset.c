@@ -53,6 +53,14 @@ uint32_t wr_ruleset_count(const struct wr_ruleset *set)
     return set->n;
 }
 
+uint32_t wr_ruleset_from(const struct wr_ruleset *set, const char *name)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < set->n; i++)
+        n += strcmp(set->rules[i]->file, name) == 0;
+    return n;
+}
+
 const struct wr_rule *wr_ruleset_rule(const struct wr_ruleset *set, uint32_t i)
 {
     return set->rules[i];
@@ -331,18 +339,59 @@ static bool ends_with(const char *name, const char *suffix)
     return n >= s && strcmp(name + n - s, suffix) == 0;
 }
 
+static bool is_utf16(const char *text, size_t len)
+{
+    return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
+static void add_utf8(struct wr_buf *out, uint32_t c)
+{
+    char utf8[4];
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char heads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = n; i-- > 1; c >>= 6)
+        utf8[i] = (char)(0x80 | (c & 0x3f));
+    utf8[0] = (char)(heads[n] | c);
+    wr_buf_add(out, utf8, n);
+}
+
+/* What Windows' tools write unless asked for another encoding. Half a pair becomes U+FFFD. */
+static void from_utf16(const char *text, size_t len, struct wr_buf *out)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    int low = p[0] == 0xff ? 0 : 1;
+    for (size_t i = 2; i + 1 < len; i += 2) {
+        uint32_t c = p[i + (size_t)low] | (uint32_t)p[i + 1 - (size_t)low] << 8;
+        if (c >= 0xd800 && c < 0xdc00 && i + 3 < len) {
+            uint32_t d = p[i + 2 + (size_t)low] | (uint32_t)p[i + 3 - (size_t)low] << 8;
+            if (d >= 0xdc00 && d < 0xe000) {
+                c = 0x10000 + ((c - 0xd800) << 10) + (d - 0xdc00);
+                i += 2;
+            }
+        }
+        add_utf8(out, c >= 0xd800 && c < 0xe000 ? 0xfffd : c);
+    }
+}
+
 enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char *text, size_t len,
                            struct wr_diags *diags)
 {
     uint32_t errors = diags->nerrors;
     bool ok;
-    if (ends_with(name, ".yaml") || ends_with(name, ".yml")) {
+    if (is_utf16(text, len)) {
+        struct wr_buf utf8 = {0};
+        from_utf16(text, len, &utf8);
+        enum wr_err err = utf8.err ? utf8.err : wr_ruleset_add(set, name, utf8.data ? utf8.data : "", utf8.len, diags);
+        wr_buf_fini(&utf8);
+        return err;
+    }
+    if (ends_with(name, ".yaml") || ends_with(name, ".yml") || ends_with(name, ".json")) {
         ok = wr_load_sentinel(set, name, text, len, diags);
     } else if (ends_with(name, ".kql")) {
         ok = wr_load_kql(set, name, text, len, diags);
     } else {
         wr_diag_file(diags, WR_ERROR, name, 0,
-                     "not a rule file: its name ends in none of .yaml .yml .kql");
+                     "not a rule file: its name ends in none of .yaml .yml .json .kql");
         return WR_EINVAL;
     }
     if (!ok && diags->nerrors == errors)

@@ -6,7 +6,7 @@
 #   kill       kill -9 in the middle of the events and again among the flows; the ids are those of an undisturbed run
 #   restart    SIGTERM in the middle; the same
 #   torn       kill -9, then the log's last bytes are cut off: a tick of the clock was being written
-#   reload     a bad rule and a good one over SIGHUP in the middle
+#   reload     a running rule made bad, then a new bad one, over SIGHUP in the middle
 #   snapshot   the process that writes a snapshot is stuck: kill -9 of weir then, and a restart at once; and once more, and
 #              it is given up and the next one is written
 #   settings   a bad configuration and good ones over SIGHUP: receivers come and go, what cannot change is said
@@ -50,7 +50,7 @@ finish() {
     live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
     live_stop
     tail -n 1 "$dir/weir.log" | grep -q "msg=stopped" || live_fail "$variant: no clean stop"
-    ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v -e "reload refused" -e "a snapshot" || live_fail "$variant: errors in the log"
+    ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v -e "reload refused" -e "rules are refused" -e "a snapshot" || live_fail "$variant: errors in the log"
     ids >"$dir/ids"
     [ "$(uniq "$dir/ids" | wc -l)" -eq 6 ] || live_fail "$variant: $(uniq "$dir/ids" | wc -l) alert ids, not 6"
     [ -z "$(uniq -d "$dir/ids")" ] || live_fail "$variant: raised twice: $(uniq -d "$dir/ids")"
@@ -89,15 +89,21 @@ reload)
     cp -r "$ROOT/rules/library" "$dir/rules"
     sed -i "s|^rules:.*|rules: [\"$dir/rules\"]|" "$dir/weir.yaml"
     begin; send_events 1 "$third"
-    echo 'DeviceNetworkEvents | wher true' >"$dir/rules/bad.kql"
+    rule=$(ls "$dir"/rules/*.yaml | head -n 1)
+    cp "$rule" "$dir/kept"
+    echo "severity: dreadful" >>"$rule"
     kill -HUP "$weir_pid"
     refused() { [ "$(live_metric weir_reload_errors_total)" -eq 1 ]; }
-    live_until 5 refused || live_fail "a bad rule was taken"
+    live_until 5 refused || live_fail "a rule that runs went away because its file is wrong now"
     send_events $((third + 1)) "$half"
-    rm "$dir/rules/bad.kql"
+    cp "$dir/kept" "$rule"
+    rules=$(live_metric weir_rules)
+    echo 'DeviceNetworkEvents | wher true' >"$dir/rules/bad.kql"
     kill -HUP "$weir_pid"
     taken() { [ "$(live_metric weir_reloads_total)" -eq 1 ]; }
-    live_until 5 taken || live_fail "good rules were refused"
+    live_until 5 taken || live_fail "a new rule that is wrong stopped the others"
+    [ "$(live_metric weir_rules)" -eq "$rules" ] || live_fail "$(live_metric weir_rules) rules, not $rules"
+    grep -q "bad.kql:1:23: error:" "$dir/weir.log" || live_fail "what is wrong is not said"
     send_events $((half + 1)) "$total"; send_flows ;;
 snapshot)
     echo "snapshot: 1s" >"$dir/more.yaml"

@@ -123,10 +123,6 @@ static const struct {
      "r.yaml:3:19: error: summary rules are not supported yet\n"},
     {RULE("tactics: CommandAndControl\n", DNE),
      "r.yaml:3:10: error: 'tactics' must be a list (- value)\n"},
-    {RULE("entityMappings:\n  - entityType: IP\n    fieldMappings:\n      - identifier: Address\n  "
-          "      columnName: RemoteIp\n",
-          DNE),
-     "r.yaml:7:21: error: the query's result has no column 'RemoteIp'\n"},
     {RULE("", "DeviceNetworkEvents | facet by DeviceName"),
      "r.yaml:4:25: error: operator 'facet' is refused: it gives several results, and an alert needs one\n"},
     {RULE("", "print 1"), "error: this rule cannot run on a stream: it reads no table"},
@@ -359,4 +355,167 @@ Test(load, explain_is_for_people)
         "memory: a group with a key of 64 bytes takes 100 bytes with one row, 3 KiB at most, when all that it keeps is full\n"
         "        groups of all rules share one bound, `memory` of the configuration; past it the oldest go, and are counted\n"
         "exact: yes, unless that bound or a sampling exporter touched the group; alerts say so\n");
+}
+
+/* ---- what people export ---- */
+
+#define ARM(kind, properties)                                                                                           \
+    "{\"$schema\": \"https://schema.management.example/deploymentTemplate.json#\", \"resources\": [{\n"                    \
+    "\t\"id\": \"[concat(resourceId('x'),'/alertRules/7c1f2c4e-6d0b-4c53-9a1c-5e0f71071003')]\",\n"                       \
+    "\t\"type\": \"Microsoft.OperationalInsights/workspaces/providers/alertRules\", \"kind\": \"" kind                     \
+    "\",\n\t\"properties\": {\"displayName\": \"Mail\", \"severity\": \"High\", \"enabled\": true, " properties "}}]}"
+#define QUERY "\"query\": \"DeviceNetworkEvents\\r\\n| where RemotePort == 25 // mail\\r\\n| project DeviceName, RemoteIP\""
+
+Test(load, a_rule_as_the_portal_exports_it)
+{
+    cr_assert_eq(add("a.json", ARM("Scheduled", QUERY ", \"queryFrequency\": \"PT1H\", \"queryPeriod\": \"P1DT2H\","
+                                   "\"triggerOperator\": \"GreaterThan\", \"triggerThreshold\": 3, \"suppressionDuration\": \"PT5H\","
+                                   "\"suppressionEnabled\": false, \"tactics\": [\"CommandAndControl\"], \"techniques\": [\"T1071\"],"
+                                   "\"subTechniques\": [\"T1071.003\"], \"alertDetailsOverride\": null, \"customDetails\": {\"Peer\": \"RemoteIP\"},"
+                                   "\"entityMappings\": [{\"entityType\": \"Host\", \"fieldMappings\": [{\"identifier\": \"HostName\","
+                                   "\"columnName\": \"DeviceName\"}]}], \"templateVersion\": \"1.2.3\"")),
+                 WR_OK, "%s", messages());
+    cr_expect_eq(diags.nwarnings, 0, "%s", messages());
+    const struct wr_rule *rule = wr_ruleset_rule(set, 0);
+    cr_expect_str_eq(rule->id, "7c1f2c4e-6d0b-4c53-9a1c-5e0f71071003");
+    cr_expect_str_eq(rule->name, "Mail");
+    cr_expect_str_eq(rule->version, "1.2.3");
+    cr_expect_eq(rule->frequency, WR_TICKS_HOUR);
+    cr_expect_eq(rule->plan->window, 26 * WR_TICKS_HOUR);
+    cr_expect_eq(rule->schedule.threshold, 3);
+    cr_expect_eq(rule->ntechniques, 2);
+    cr_expect_str_eq(rule->techniques[1], "T1071.003");
+    cr_expect_eq(rule->nentities, 1);
+    cr_expect_eq(rule->ndetails, 1);
+    cr_expect_eq(wr_ruleset_from(set, "a.json"), 1);
+}
+
+Test(load, places_in_an_exported_query_are_those_of_the_query)
+{
+    cr_expect_eq(add("a.json", ARM("NRT", "\"query\": \"Syslog\\n| where Nope == 1\"")), WR_EINVAL);
+    cr_expect(strstr(messages(), "a.json (Mail):2:9: error: no column 'Nope'"), "%s", messages());
+    cr_expect_eq(add("b.json", ARM("Scheduled", "\"query\": \"[variables('q')]\"")), WR_EINVAL);
+    cr_expect(strstr(messages(), "is an expression of ARM"), "%s", messages());
+    cr_expect_eq(add("c.json", ARM("NRT", "\"query\": \"[[\"")), WR_EINVAL, "two brackets stand for one");
+    cr_expect(strstr(messages(), "c.json (Mail):1:1: error:"), "%s", messages());
+}
+
+Test(load, an_export_has_other_things_beside_rules)
+{
+    cr_expect_eq(add("a.json", "{\"resources\": [{\"type\": \"x/savedSearches\", \"properties\": {\"displayName\": \"hunt\", " QUERY "}},"
+                               "{\"type\": \"x/alertRules\", \"kind\": \"Fusion\", \"properties\": {\"enabled\": true}},"
+                               "{\"type\": \"x/contentTemplates\", \"properties\": {\"mainTemplate\": {\"resources\": [{"
+                               "\"type\": \"Microsoft.SecurityInsights/AlertRuleTemplates\", \"kind\": \"Scheduled\", \"name\": \"[variables('x')]\","
+                               "\"properties\": {\"displayName\": \"T\", \"enabled\": false, \"severity\": \"Low\", " QUERY "}}]}}}]}"),
+                 WR_OK, "%s", messages());
+    cr_assert_eq(wr_ruleset_count(set), 1);
+    cr_expect_str_eq(wr_ruleset_rule(set, 0)->id, "T");
+    cr_expect(strstr(messages(), "note: a rule of kind 'Fusion' has no query"), "%s", messages());
+    cr_expect_eq(add("b.json", "{\"value\": [{\"name\": \"7c1f2c4e-6d0b-4c53-9a1c-5e0f71071004\", \"kind\": \"NRT\", \"properties\": {\"displayName\": \"L\", "
+                               QUERY "}}, {\"properties\": {\"displayName\": \"Off\", \"enabled\": false, " QUERY "}}]}"),
+                 WR_OK, "%s", messages());
+    cr_expect_eq(wr_ruleset_count(set), 2, "one is switched off");
+    cr_expect_eq(add("c.json", "{\"parameters\": {}, \"resources\": []}"), WR_OK);
+    cr_expect(strstr(messages(), "warning: no rule with a query in this file"), "%s", messages());
+    cr_expect_eq(add("d.json", "[1, {\"query\": 2, \"displayName\": \"x\"}]"), WR_EINVAL);
+    cr_expect_eq(add("e.json", "{\"resources\": [{\"type\": \"x/alertRules\", \"properties\": {\"displayName\": [], " QUERY "}}]}"), WR_EINVAL);
+}
+
+#define DETECTION(head, schedule, tail)                                                                                 \
+    "kind: CustomDetection\ncontentProvenance: {source: {schedule: {queryPeriod: 3h}}}\nproperties:\n  id: xdr-a\n"         \
+    "  displayName: Scan\n" head "  queryCondition:\n    queryText: |-\n"                                               \
+    "      DeviceNetworkEvents\n      | summarize n = dcount(RemotePort) by RemoteIP, DeviceName\n      | where n > 50\n"   \
+    "  schedule: {" schedule "}\n  detectionAction:\n    alertTemplate:\n      title: From {{RemoteIP}}\n"               \
+    "      severity: high\n      entityMappings:\n        ips: [{id: a, addressColumn: RemoteIP}]\n"                     \
+    "        hosts: [{id: b, nameColumn: DeviceName}]\n        teapots: [{nameColumn: n}]\n"                            \
+    "      tactics: [{tactic: Discovery, techniques: [{technique: T1046, subTechniques: [T1046.001]}]}]\n" tail
+
+Test(load, a_custom_detection_of_defender)
+{
+    cr_assert_eq(add("a.yaml", DETECTION("", "frequency: PT1H", "")), WR_OK, "%s", messages());
+    const struct wr_rule *rule = wr_ruleset_rule(set, 0);
+    cr_expect_str_eq(rule->id, "xdr-a");
+    cr_expect_str_eq(rule->severity, "High");
+    cr_expect_eq(rule->plan->window, 3 * WR_TICKS_HOUR, "of the rule that it was made from");
+    cr_expect_eq(rule->frequency, WR_TICKS_HOUR);
+    cr_assert_eq(rule->nentities, 2);
+    cr_expect_str_eq(rule->entities[0].identifier, "Address");
+    cr_expect_str_eq(rule->entities[1].identifier, "HostName");
+    cr_expect_eq(rule->ntechniques, 2);
+    cr_expect_eq(rule->title_format.n, 2);
+    cr_expect_eq(add("b.yaml", DETECTION("  status: disabled\n", "frequency: PT1H", "")), WR_OK);
+    cr_expect_eq(wr_ruleset_count(set), 1, "switched off");
+    cr_expect_eq(add("c.json", "{\"displayName\": \"G\", \"detectorId\": \"7c1f2c4e-6d0b-4c53-9a1c-5e0f71071005\", \"isEnabled\": true,"
+                               "\"queryCondition\": {\"queryText\": \"DeviceNetworkEvents | summarize n = count() by RemoteIP | where n > 9\"},"
+                               "\"schedule\": {\"period\": \"3H\"}, \"detectionAction\": {\"alertTemplate\": {\"severity\": \"low\","
+                               "\"category\": \"Execution\", \"mitreTechniques\": [\"T1059\"]}}}"),
+                 WR_OK, "%s", messages());
+    rule = wr_ruleset_rule(set, 1);
+    cr_expect_eq(rule->plan->window, 12 * WR_TICKS_HOUR, "what a detection of every 3 hours looks back");
+    cr_expect_str_eq(rule->techniques[0], "T1059");
+    cr_expect_eq(add("d.json", "{\"displayName\": \"N\", \"queryCondition\": {\"queryText\": \"Syslog | where HostName == 'a'\"}, \"schedule\": {\"period\": \"0\"}}"),
+                 WR_OK, "%s", messages());
+    cr_expect(wr_ruleset_rule(set, 2)->schedule.by_arrival);
+    cr_expect_eq(add("e.json", "{\"displayName\": \"N\", \"queryCondition\": 1}"), WR_EINVAL);
+}
+
+Test(load, a_file_that_windows_tools_wrote)
+{
+    static const char text[] = "// id: a\nSyslog | where HostName == '\xf0\x9f\x90\xa7\xc3\xa4'";
+    static const uint16_t units[] = {0xd83d, 0xdc27, 0xe4, '\'', 0};
+    char le[300] = "\xff\xfe", be[300] = "\xfe\xff";
+    size_t n = 2;
+    const char *quote = strchr(text, '\'');
+    for (const char *p = text; p <= quote; p++, n += 2)
+        le[n] = be[n + 1] = *p;
+    for (size_t i = 0; units[i]; i++, n += 2) {
+        le[n] = be[n + 1] = (char)(units[i] & 0xff);
+        le[n + 1] = be[n] = (char)(units[i] >> 8);
+    }
+    cr_expect_eq(wr_ruleset_add(set, "a.kql", le, n, &diags), WR_OK, "%s", messages());
+    cr_expect_eq(add("b.kql", strchr(text, '\n') + 1), WR_OK);
+    be[2 + 2 * 7 + 1] = 'c'; /* an id of its own */
+    cr_expect_eq(wr_ruleset_add(set, "c.kql", be, n, &diags), WR_OK, "%s", messages());
+    cr_assert_eq(wr_ruleset_count(set), 3);
+    cr_expect_str_eq(wr_ruleset_rule(set, 0)->id, "a");
+    wr_ruleset_explain(set, &out);
+    cr_expect(strstr(out.data, "\xf0\x9f\x90\xa7\xc3\xa4"), "%.*s", (int)out.len, out.data);
+    cr_expect_eq(wr_ruleset_add(set, "d.kql", "\xff\xfe\x00\xd8", 4, &diags), WR_EINVAL, "half a pair");
+    cr_expect_eq(wr_ruleset_add(set, "e.kql", "\xff\xfe", 2, &diags), WR_EINVAL);
+}
+
+Test(load, columns_that_a_rule_names_and_lacks_are_told_and_left_out)
+{
+    cr_expect_eq(add("a.yaml", RULE("customDetails: {Good: HostName, Bad: Hostname}\n"
+                                    "alertDetailsOverride: {alertDisplayNameFormat: 'x {{threshold}}', alertDescriptionFormat: 'on {{HostName}}'}\n"
+                                    "entityMappings:\n  - {entityType: Host, fieldMappings: [{identifier: A, columnName: Nope}, {identifier: B, columnName: HostName}]}\n",
+                                    "Syslog | project HostName")),
+                 WR_OK, "%s", messages());
+    const struct wr_rule *rule = wr_ruleset_rule(set, 0);
+    cr_expect_eq(diags.nwarnings, 3, "%s", messages());
+    cr_expect(strstr(messages(), "no column 'Hostname': alerts go without it") && strstr(messages(), "did you mean 'HostName'?"), "%s", messages());
+    cr_expect_eq(rule->ndetails, 1);
+    cr_assert_eq(rule->nentities, 1);
+    cr_expect_str_eq(rule->entities[0].identifier, "B");
+    cr_expect_eq(rule->title_format.n, 0);
+    cr_expect_eq(rule->description_format.n, 2);
+}
+
+Test(load, a_name_without_a_query_that_tells_where_it_went_is_no_mistake)
+{
+    cr_expect_eq(add("a.yaml", "id: a\nname: b\ndescription: |\n  'As part of content migration, this file is moved to a new location.'\n"), WR_OK);
+    cr_expect_eq(diags.nwarnings, 0);
+    cr_expect(strstr(messages(), "note: no rule is here: it was moved elsewhere"), "%s", messages());
+    cr_expect_eq(add("b.yaml", "id: a\nname: b\ndescription: c\n"), WR_EINVAL);
+    cr_expect_eq(wr_ruleset_count(set), 0);
+}
+
+Test(load, of_several_queries_in_a_file_the_first_is_read)
+{
+    cr_expect_eq(add("a.kql", "// Sentinel\nSyslog\n| project HostName\n\n// Advanced hunting\n \nSyslog\n| project Computer\n"), WR_OK, "%s", messages());
+    cr_expect(strstr(messages(), "a.kql:7:1: warning: a second query begins here: only the one above is read"), "%s", messages());
+    cr_expect_eq(add("b.kql", "Syslog\n| project HostName\n\nlet a = 1;\nSyslog | where 1 == a"), WR_OK, "%s", messages());
+    cr_expect_eq(add("c.kql", "Syslog\n| project HostName\nSyslog\n| project Computer"), WR_EINVAL, "no line between them");
+    cr_expect_eq(add("d.kql", "Syslog\n\nwhere HostName == 'a'"), WR_EINVAL, "a pipe was forgotten");
+    cr_expect_eq(add("e.kql", "let a = 1;\n\nlet b = 2;\n\nSyslog\n\n| where a == b"), WR_OK, "%s", messages());
 }
