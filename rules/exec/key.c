@@ -1,19 +1,10 @@
-#include "rules/exec/key.h"
+#include "rules/exec/key_form.h"
 
 #include "base/buf.h"
 #include "rules/exec/eval.h"
 #include "rules/fn/kernel.h"
 
 #include <stdlib.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-    __uint128_t r = (__uint128_t)a * b;
-    return (uint64_t)r ^ (uint64_t)(r >> 64);
-}
 
 uint64_t wr_key_hash_word(const struct wr_hash_key *secret, uint64_t word)
 {
@@ -105,11 +96,6 @@ static inline uint64_t get_varint(const uint8_t **p)
     }
 }
 
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
-}
-
 void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct wr_buf *out)
 {
     for (uint32_t k = 0; k < nkeys; k += 8) {
@@ -135,15 +121,7 @@ void wr_key_pack(const struct wr_vec *keys, uint32_t nkeys, uint32_t row, struct
 
 /* ---- a block of rows ---------------------------------------------------------------------------- */
 
-enum { ALIGN = 16, PAD = 32, ANY_MOST = 16 }; /* bytes of a number, or of a short text whose length is not looked at */
-
-static inline uint8_t *varint_at(uint8_t *p, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        *p++ = (uint8_t)(v | 0x80);
-    *p++ = (uint8_t)v;
-    return p;
-}
+enum { ALIGN = 16, PAD = WR_KEY_PAD, ANY_MOST = 16 }; /* bytes of a number, or of a short text whose length is not looked at */
 
 /* Room for `more` bytes from `at` on; false when out of memory. */
 static bool room_at(struct wr_packed_keys *keys, size_t at, size_t more)
@@ -159,19 +137,6 @@ static bool room_at(struct wr_packed_keys *keys, size_t at, size_t more)
     return true;
 }
 
-/* Ports, protocols and the like without a branch on their size: three bytes are written whatever it is. */
-static inline uint8_t *whole_at(uint8_t *p, int64_t i)
-{
-    uint64_t v = zigzag(i);
-    if (v >> 21)
-        return varint_at(p, v);
-    uint32_t two = v >= 1u << 7, three = v >= 1u << 14;
-    p[0] = (uint8_t)(v & 0x7f) | (uint8_t)(two << 7);
-    p[1] = (uint8_t)(v >> 7 & 0x7f) | (uint8_t)(three << 7);
-    p[2] = (uint8_t)(v >> 14);
-    return p + 1 + two + three;
-}
-
 static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t row)
 {
     if (!v->r)
@@ -179,26 +144,6 @@ static inline uint8_t *number_at(uint8_t *p, const struct wr_vec *v, uint32_t ro
     uint64_t bits = real_bits(v->r[row]);
     memcpy(p, &bits, 8);
     return p + 8;
-}
-
-/* 12 bytes and up to three zeros are written whatever the length is. */
-static inline uint8_t *short_text(uint8_t *p, const struct wr_str *s, uint32_t len)
-{
-#ifdef __SSE2__
-    /* The cell without three of its length's four bytes. */
-    _mm_storeu_si128((__m128i *)p, _mm_srli_si128(_mm_loadu_si128((const __m128i *)s), 3));
-    *p = (uint8_t)len;
-    return p + 1 + len;
-#else
-    uint64_t low;
-    uint32_t high;
-    memcpy(&low, s->inl, sizeof low);
-    memcpy(&high, s->inl + 8, sizeof high);
-    *p = (uint8_t)len;
-    memcpy(p + 1, &low, sizeof low);
-    memcpy(p + 9, &high, sizeof high);
-    return p + 1 + len;
-#endif
 }
 
 /* Of more than WR_STR_INLINE bytes: twice 8 from both ends when that is all of it. */
@@ -219,53 +164,6 @@ static inline uint8_t *long_text(uint8_t *p, const struct wr_str *s)
     return p + len;
 }
 
-/* Zeros stand behind `p` up to a multiple of 32. Two halves beside each other: one does not wait for the other. */
-static inline uint32_t hash_padded(const struct wr_hash_key *secret, const uint8_t *p, size_t len)
-{
-    const uint64_t c = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t x = secret->k1, y = secret->k1 ^ c, w[4];
-    for (size_t i = 0; i < len; i += PAD) {
-        memcpy(w, p + i, sizeof w);
-        x = fold(w[0] ^ secret->k0, w[1] ^ x);
-        y = fold(w[2] ^ secret->k0 ^ c, w[3] ^ y);
-    }
-    return (uint32_t)(fold(x ^ secret->k0, y ^ c) >> 32);
-}
-
-/* Texts without nulls of `ncols` columns, up to three; one copy of the loop for each number. */
-static inline __attribute__((always_inline)) uint32_t pack_some(const struct wr_vec *cols, uint32_t ncols, const struct wr_sel *sel,
-                                                                uint8_t **restrict end)
-{
-    const struct wr_str *a = cols[0].s, *b = ncols > 1 ? cols[1].s : NULL, *c = ncols > 2 ? cols[2].s : NULL;
-    const uint16_t *restrict row = sel->row;
-    uint32_t any = 0;
-    for (uint32_t k = 0, n = sel->n; k < n; k++) {
-        uint32_t r = row[k], x = a[r].len;
-        uint8_t *p = short_text(end[k], &a[r], x & 15);
-        any |= WR_STR_INLINE - x;
-        if (ncols > 1) {
-            x = b[r].len;
-            p = short_text(p, &b[r], x & 15);
-            any |= WR_STR_INLINE - x;
-        }
-        if (ncols > 2) {
-            x = c[r].len;
-            p = short_text(p, &c[r], x & 15);
-            any |= WR_STR_INLINE - x;
-        }
-        end[k] = p;
-    }
-    return any;
-}
-
-/* Texts that are to lie in their cells. The highest bit is set when some do not. */
-static uint32_t pack_short(const struct wr_vec *cols, uint32_t ncols, const struct wr_sel *sel, uint8_t **end)
-{
-    if (ncols == 3)
-        return pack_some(cols, 3, sel, end);
-    return ncols == 2 ? pack_some(cols, 2, sel, end) : pack_some(cols, 1, sel, end);
-}
-
 /* Texts of a column that has no nulls; some are long. */
 static void pack_texts(const struct wr_str *text, const struct wr_sel *sel, uint8_t **restrict end)
 {
@@ -282,15 +180,15 @@ static void pack_whole(const int64_t *restrict i, const struct wr_sel *sel, uint
         end[k] = whole_at(end[k], i[sel->row[k]]);
 }
 
-/* Any column: key `k`. `nulls`: where each row's null bits stand. */
-static uint32_t pack_any(const struct wr_vec *v, uint32_t most, const struct wr_sel *sel, uint32_t k,
-                         uint8_t *const *nulls, uint8_t **end)
+/* Any column: key `k`. `from`: where each row's null bits stand in `data`. */
+static uint32_t pack_any(const struct wr_vec *v, uint32_t most, const struct wr_sel *sel, uint32_t k, uint8_t *data,
+                         const size_t *from, uint8_t **end)
 {
     uint32_t any = 0;
     for (uint32_t i = 0; i < sel->n; i++) {
         uint32_t row = sel->row[i];
         if (v->valid && !(v->valid[row / 64] >> (row % 64) & 1)) {
-            nulls[i][k / 8] |= (uint8_t)(1u << (k % 8));
+            data[from[i] + k / 8] |= (uint8_t)(1u << (k % 8));
         } else if (!v->s) {
             end[i] = number_at(end[i], v, row);
         } else {
@@ -319,23 +217,12 @@ static size_t key_most(const struct wr_vec *v, const struct wr_sel *sel, bool te
 enum { SOME_KEYS = 16 };
 enum { LONG = 512 }; /* keys of a block that may be longer stand one behind the other, each as long as it is */
 
-/* Where each row's key begins: in `nulls`, its null bits zero; `end`: behind those. False when out of memory. */
-static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, size_t at, size_t each,
-                       struct wr_packed_keys *out, uint8_t **nulls, uint8_t **end)
+/* Where each row's key begins, in `from`, its null bits zero; `end`: behind those, unless the first column's loop is to begin the
+ * keys (to->begin). False when out of memory. */
+static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, size_t at, size_t each, bool texts,
+                       struct wr_packed_keys *out, size_t *from, struct wr_key_places *to)
 {
     uint32_t bytes = (nkeys + 7) / 8;
-    size_t from[WR_KEY_BLOCK];
-    if (each <= LONG && bytes == 1) {
-        if (!room_at(out, at, sel->n * each + ALIGN + PAD))
-            return false;
-        uint8_t *p = out->data + at;
-        for (uint32_t i = 0, n = sel->n; i < n; i++, p += each) {
-            nulls[i] = p;
-            end[i] = p + 1;
-            *p = 0;
-        }
-        return true;
-    }
     for (uint32_t i = 0; each <= LONG && i < sel->n; i++, at += each)
         from[i] = at;
     for (uint32_t i = 0; each > LONG && i < sel->n; i++) {
@@ -347,14 +234,22 @@ static bool place_keys(const struct wr_vec *keys, uint32_t nkeys, const struct w
     }
     if (!room_at(out, 0, at + ALIGN + PAD))
         return false;
-    for (uint32_t i = 0; i < sel->n; i++) {
-        nulls[i] = out->data + from[i];
-        nulls[i][0] = 0;
-        end[i] = nulls[i] + bytes;
+    to->each = each;
+    to->begin = texts && each <= LONG && bytes == 1 ? out->data + from[0] : NULL;
+    for (uint32_t i = 0; !to->begin && i < sel->n; i++) {
+        to->end[i] = out->data + from[i] + bytes;
+        memset(out->data + from[i], 0, bytes);
     }
-    for (uint32_t i = 0; bytes > 1 && i < sel->n; i++)
-        memset(nulls[i], 0, bytes);
     return true;
+}
+
+static const struct wr_key_kernels *kernels_now(void)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return &wr_key_avx2;
+#endif
+    return &wr_key_generic;
 }
 
 static bool is_short(const struct wr_vec *v, uint32_t most)
@@ -363,9 +258,10 @@ static bool is_short(const struct wr_vec *v, uint32_t most)
 }
 
 /* The columns, one after the other. False: a text that `most` does not tell of is long. */
-static bool pack_columns(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, const uint32_t *most,
-                         uint8_t *const *begin, uint8_t **end)
+static bool pack_columns(const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel, const uint32_t *most, uint8_t *data,
+                         const size_t *from, struct wr_key_places to)
 {
+    const struct wr_key_kernels *kernels = kernels_now();
     uint32_t any = 0;
     for (uint32_t k = 0, n = 1; k < nkeys; k += n, n = 1) {
         const struct wr_vec *v = &keys[k];
@@ -373,45 +269,55 @@ static bool pack_columns(const struct wr_vec *keys, uint32_t nkeys, const struct
         if (is_short(v, text)) {
             while (n < 3 && k + n < nkeys && is_short(v + n, most[k + n < SOME_KEYS ? k + n : SOME_KEYS]))
                 n++;
-            any |= pack_short(v, n, sel, end);
+            bool whole = k + n < nkeys && v[n].i && wr_vec_full(&v[n], sel);
+            if (!kernels->texts(v, n, whole ? v[n].i : NULL, sel, to))
+                return false;
+            n += whole;
+            to.begin = NULL;
         } else if (v->s && !v->valid) {
-            pack_texts(v->s, sel, end);
+            pack_texts(v->s, sel, to.end);
         } else if (v->i && wr_vec_full(v, sel)) {
-            pack_whole(v->i, sel, end);
+            pack_whole(v->i, sel, to.end);
         } else {
-            any |= pack_any(v, text, sel, k, begin, end);
+            any |= pack_any(v, text, sel, k, data, from, to.end);
         }
     }
     return any >> 31 == 0;
 }
 
+/* The secret of each word, from that of all: once. */
+static void seed(const struct wr_hash_key *secret, struct wr_packed_keys *keys)
+{
+    if (keys->seeded && keys->secret.k0 == secret->k0 && keys->secret.k1 == secret->k1)
+        return;
+    keys->seeded = true;
+    keys->secret = *secret;
+    for (uint32_t w = 0; w < WR_KEY_SECRETS; w++)
+        keys->word[w] = (uint32_t)(wr_key_hash_word(secret, w + 1) >> 32);
+}
+
 bool wr_keys_pack(const struct wr_hash_key *secret, const struct wr_vec *keys, uint32_t nkeys, const struct wr_sel *sel,
                   uint32_t first, struct wr_packed_keys *out)
 {
-    uint8_t *begin[WR_KEY_BLOCK], *end[WR_KEY_BLOCK];
+    uint8_t *end[WR_KEY_BLOCK];
     uint32_t most[SOME_KEYS + 1]; /* the longest text of each column; of later ones: whether to look */
     size_t at = 0;
     if (first)
         at = (out->at[first - 1] + out->len[first - 1] + ALIGN + PAD) & ~(size_t)(ALIGN - 1);
     for (bool packed = false; !packed;) {
+        struct wr_key_places to = {.end = end};
         size_t each = (nkeys + 7) / 8 + ALIGN + PAD;
         for (uint32_t k = 0; k < nkeys; k++)
             each += key_most(&keys[k], sel, out->long_texts, &most[k < SOME_KEYS ? k : SOME_KEYS]);
         most[SOME_KEYS] = out->long_texts ? UINT32_MAX : 0;
         each = (each + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-        if (!place_keys(keys, nkeys, sel, at, each, out, begin, end))
+        if (!place_keys(keys, nkeys, sel, at, each, nkeys && is_short(&keys[0], most[0]), out, out->at + first, &to))
             return false;
-        packed = pack_columns(keys, nkeys, sel, most, begin, end);
+        packed = pack_columns(keys, nkeys, sel, most, out->data, out->at + first, to);
         out->long_texts |= !packed;
     }
-    const struct wr_hash_key secret_now = *secret;
-    for (uint32_t i = 0, n = sel->n; i < n; i++) {
-        uint32_t len = (uint32_t)(end[i] - begin[i]);
-        memset(end[i], 0, PAD);
-        out->at[first + i] = (size_t)(begin[i] - out->data);
-        out->len[first + i] = len;
-        out->hash[first + i] = hash_padded(&secret_now, begin[i], len);
-    }
+    seed(secret, out);
+    kernels_now()->finish(out, first, sel->n, end);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* Keys of a block, packed a column at a time, against the form of one row: texts of every length,
  * nulls, many columns. */
-#include "rules/exec/key.h"
+#include "rules/exec/key_form.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -95,4 +95,55 @@ Test(key, blocks_are_packed_as_rows_are)
             block(seed * 100 + i, most[i], &keys);
         wr_keys_fini(&keys);
     }
+}
+
+/* What the processor has must not be seen in hashes: the loops for AVX2 and the others give the same. */
+Test(key, loops_agree)
+{
+#ifdef __x86_64__
+    enum { BYTES = 4096 };
+    if (!__builtin_cpu_supports("avx2"))
+        return;
+    struct wr_packed_keys keys = {0};
+    block(7, 12, &keys);
+    uint8_t *data = calloc(ROWS, BYTES + 64), *end[ROWS], text[16];
+    cr_assert_not_null(data);
+    struct wr_packed_keys one = keys, other = keys;
+    for (uint32_t r = 0; r < ROWS; r++) {
+        uint32_t len = roll(r % 2 ? 80 : BYTES);
+        one.at[r] = other.at[r] = (size_t)r * (BYTES + 64);
+        for (uint32_t i = 0; i < len; i++)
+            data[one.at[r] + i] = (uint8_t)roll(256);
+        end[r] = data + one.at[r] + len;
+    }
+    one.data = other.data = data;
+    wr_key_generic.finish(&one, 0, ROWS, end);
+    wr_key_avx2.finish(&other, 0, ROWS, end);
+    cr_assert(memcmp(one.hash, other.hash, sizeof one.hash) == 0);
+    cr_assert(memcmp(one.len, other.len, sizeof one.len) == 0);
+    struct wr_str cell[ROWS];
+    uint16_t row[ROWS];
+    for (uint32_t r = 0; r < ROWS; r++) {
+        uint32_t len = roll(WR_STR_INLINE + 1);
+        memset(text, 'a' + (int)(r % 26), sizeof text);
+        cell[r] = wr_str_borrow((const char *)text, len);
+        row[r] = (uint16_t)r;
+    }
+    struct wr_vec cols[3] = {{.type = WR_STRING, .s = cell}, {.type = WR_STRING, .s = cell}, {.type = WR_STRING, .s = cell}};
+    struct wr_sel sel = {row, ROWS};
+    for (uint32_t n = 1; n <= 3; n++) {
+        uint8_t *end_one[ROWS], *end_other[ROWS], *more = calloc(ROWS, 128);
+        cr_assert_not_null(more);
+        memset(data, 0, (size_t)ROWS * 128);
+        cr_assert(wr_key_generic.texts(cols, n, NULL, &sel, (struct wr_key_places){data, 128, end_one}));
+        cr_assert(wr_key_avx2.texts(cols, n, NULL, &sel, (struct wr_key_places){more, 128, end_other}));
+        for (uint32_t r = 0; r < ROWS; r++) {
+            cr_assert_eq(end_one[r] - data, end_other[r] - more);
+            cr_assert(memcmp(data + 128 * r, more + 128 * r, (size_t)(end_one[r] - data) - 128 * r) == 0);
+        }
+        free(more);
+    }
+    free(data);
+    wr_keys_fini(&keys);
+#endif
 }

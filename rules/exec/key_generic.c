@@ -1,0 +1,2 @@
+#define KERNELS wr_key_generic
+#include "rules/exec/key_kernels.inc.c"
