@@ -132,6 +132,8 @@ static bool index_room(struct wr_stream *s)
     return true;
 }
 
+enum { REACHED = 3 * 64 }; /* bytes of a group that are touched first */
+
 /* Where the group of the hash most likely stands; touches it. */
 static inline uint32_t *reach(const struct wr_stream *s, uint32_t hash)
 {
@@ -166,18 +168,23 @@ static inline uint32_t upto(int32_t at, uint32_t n)
 void wr_groups_ahead(const struct wr_stream *s, int32_t at, uint32_t n, uint32_t **place)
 {
     const uint32_t *hash = s->keys->hash;
-    uint32_t end = upto(at + 3 * WR_STEP, n);
-    for (uint32_t k = from(at + 2 * WR_STEP); k < end && s->nlines; k++)
+    uint32_t end = upto(at + 4 * WR_STEP, n);
+    for (uint32_t k = from(at + 3 * WR_STEP); k < end && s->nlines; k++)
         __builtin_prefetch(&s->index[home_of(s, hash[k])]);
-    end = upto(at + 2 * WR_STEP, n);
-    for (uint32_t k = from(at + WR_STEP); k < end; k++)
+    end = upto(at + 3 * WR_STEP, n);
+    for (uint32_t k = from(at + 2 * WR_STEP); k < end; k++)
         place[k] = s->nlines ? reach(s, hash[k]) : NULL;
-    end = upto(at + WR_STEP, n);
-    for (uint32_t k = from(at); k < end; k++) { /* the newest row: of many that may be lines away */
+    end = upto(at + 2 * WR_STEP, n);
+    for (uint32_t k = from(at + WR_STEP); k < end; k++) { /* the newest row: of many that may be lines away */
         const struct group *g = place[k] && *place[k] ? group_at(s, *place[k]) : NULL;
-        if (g && g->many)
-            __builtin_prefetch((const char *)g + many_from(g->key_len) +
-                               ((g->nraw - 1) * (ptrdiff_t)s->raw_words + MANY_WORDS) * 8);
+        if (!g || !g->nraw)
+            continue;
+        const char *last = is_many(g) ? (const char *)g + many_from(g->key_len) + ((g->nraw - 1u) * s->raw_words + MANY_WORDS) * 8
+                                      : (const char *)few_at(s, g, g->nraw - 1u);
+        if (last - (const char *)g >= REACHED - 32) {
+            __builtin_prefetch(last);
+            __builtin_prefetch(last + 31);
+        }
     }
 }
 
@@ -213,14 +220,6 @@ struct group *wr_group_find(struct wr_stream *s, uint32_t at, uint32_t *place)
 
 /* ---- groups --------------------------------------------------------------------------------------- */
 
-/* What a group with few knows of its cell. */
-static void set_room(const struct wr_stream *s, struct group *g, uint32_t ref)
-{
-    size_t words = wr_statepool_room(&s->groups, ref) / 8;
-    if (!g->many)
-        g->room = (uint8_t)(words < UINT8_MAX ? words : UINT8_MAX);
-}
-
 struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, enum wr_err *ret_err)
 {
     uint32_t len = s->keys->len[at];
@@ -232,7 +231,6 @@ struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, 
         return NULL;
     struct group *g = group_at(s, ref);
     *g = (struct group){.hash = s->keys->hash[at], .key_len = (uint16_t)len};
-    set_room(s, g, ref);
     memcpy(g->tail, s->keys->data + s->keys->at[at], len);
     s->bytes += wr_statepool_room(&s->groups, ref);
     s->found = index_put(s, g->hash, ref);
@@ -255,28 +253,40 @@ static void seen(struct wr_stream *s, struct group *g)
     s->round_oldest = oldest < s->round_oldest ? oldest : s->round_oldest;
 }
 
+/* A cell's content into one that is larger by 8 bytes at least; 8 bytes more than there are may be read and written. */
+static inline void copy_cell(void *to, const void *from, size_t size)
+{
+    enum { SHORT = 128 };
+    if (size > SHORT) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (size_t i = 0; i < size; i += 16)
+        memcpy((char *)to + i, (const char *)from + i, 16);
+}
+
 struct group *wr_group_resize(struct wr_stream *s, struct group *g, size_t size)
 {
     uint32_t line, *place = s->found;
     if (!place || group_at(s, *place) != g)
         place = index_find(s, g, &line);
     uint32_t old = *place;
-    bool known = !g->many && g->room < UINT8_MAX; /* what the chunk says is a cache miss away */
-    size_t room = known ? g->room * 8u : wr_statepool_room(&s->groups, old);
+    bool known = !is_many(g) && g->room < RAW_MIN; /* what the chunk says is a cache miss away */
+    size_t room = known ? (sizeof *g + g->key_len + (size_t)g->room * s->form_size[g->form] + 7) & ~(size_t)7
+                        : wr_statepool_room(&s->groups, old);
     if (size <= room)
         return g;
+    size = (size + 7) & ~(size_t)7;
     uint32_t ref = wr_statepool_alloc(&s->groups, size);
     if (!ref)
         return NULL;
-    g = group_at(s, old);
     struct group *new = group_at(s, ref);
-    memcpy(new, g, room);
+    copy_cell(new, g, room);
     *place = ref;
-    set_room(s, new, ref);
     if (new->ext && ext_of(s, new)->heap)
         s->heap[ext_of(s, new)->heap - 1].ref = ref;
-    s->bytes += wr_statepool_room(&s->groups, ref) - room;
-    wr_statepool_free_later(&s->groups, old);
+    s->bytes += size - room;
+    wr_statepool_free_later(&s->groups, old, room);
     seen(s, new); /* the hand may have passed where it lies now */
     return new;
 }

@@ -151,12 +151,12 @@ static enum wr_err fold_half(struct wr_stream *s, struct group *g)
 static bool folds_well(const struct wr_stream *s, struct group *g)
 {
     uint32_t n = g->nraw / 2u, panes = 0;
-    const uint64_t *raw = raw_at(s, g, 0);
     int64_t upto = INT64_MIN;
-    for (uint32_t i = 0; i < n && panes * s->pane_words <= n * s->raw_words; i++, raw += s->raw_words) {
-        if ((int64_t)raw[0] <= upto)
+    for (uint32_t i = 0; i < n && panes * s->pane_words <= n * s->raw_words; i++) {
+        int64_t ts = is_many(g) ? raw_ts(s, g, i) : few_time(s, few_at(s, g, i));
+        if (ts <= upto)
             continue;
-        upto = (pane_of(s, (int64_t)raw[0]) + 1) * s->pane;
+        upto = (pane_of(s, ts) + 1) * s->pane;
         panes++;
     }
     return panes * s->pane_words <= n * s->raw_words;
@@ -198,7 +198,7 @@ static enum wr_err insert_many(struct wr_stream *s, struct group **g, const uint
         m->stale = ts;
     for (uint32_t k = 0; k < each; k++)
         raw[k] = row[k];
-    to->nraw = (uint8_t)((n + 1) & 127);
+    to->nraw = (n + 1) & 127;
     return WR_OK;
 }
 
@@ -207,13 +207,54 @@ enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, const uint64_t
     struct group *to = *g;
     if (many_append(s, to, row))
         return WR_OK;
-    if (to->many)
+    if (is_many(to))
         return insert_many(s, g, row);
-    to = to->nraw < FEW ? wr_few_insert(s, to, row) : wr_few_to_many(s, to);
+    bool more = to->nraw < s->few_most && !(wr_few_full(s, to) && (to->nraw >= s->raw_most || folds_well(s, to)));
+    to = more ? wr_few_insert(s, to, row) : wr_few_to_many(s, to);
     if (!to)
         return WR_ENOMEM;
     *g = to;
-    return to->many ? insert_many(s, g, row) : WR_OK;
+    return is_many(to) ? insert_many(s, g, row) : WR_OK;
+}
+
+uint32_t wr_rows_quick(const struct wr_stream *s, const struct going *go, uint32_t k, uint32_t end,
+                       struct group **ret_group)
+{
+    uint64_t *const *base = s->groups.base;
+    const struct wr_packed_keys *keys = s->keys;
+    const uint8_t *data = keys->data, *narrow = s->narrow;
+    const uint64_t *block = s->block;
+    const uint32_t each = s->raw_words, narrow_each = s->narrow_each, form = s->form, size = s->form_size[form],
+                   shift = s->time_shift;
+    const int64_t epoch = s->epoch, bound = go->bound, coded_bound = s->window ? bound - epoch : INT64_MIN;
+    const uint64_t least = s->least_rows;
+    *ret_group = NULL;
+    for (; k < end; k++) {
+        uint32_t ref = go->place[k] ? *go->place[k] : 0;
+        if (!ref)
+            return k;
+        struct group *g = (struct group *)(base[ref >> WR_STATEPOOL_SHIFT] + (ref & (WR_STATEPOOL_UNITS - 1)));
+        const uint64_t *words = block + (size_t)k * each;
+        int64_t ts = (int64_t)words[0];
+        if (ts == WR_GONE || !group_is(g, keys->hash[k], data + keys->at[k], keys->len[k]))
+            return k;
+        uint32_t n = g->nraw;
+        if (g->form != form) {
+            if (!is_many(g) || group_oldest(s, g) <= bound || group_rows(g) + 1 >= least || !many_append(s, g, words))
+                return k;
+            continue;
+        }
+        uint8_t *first = g->tail + g->key_len, *p = first + n * size;
+        if (g->ext || !n || n + 1 >= least || few_coded(first, shift) <= coded_bound)
+            return k;
+        if (n >= g->room || !go->fit[k] || few_coded(p - size, shift) > ts - epoch) {
+            *ret_group = g;
+            return k;
+        }
+        few_copy(p, narrow + (size_t)k * narrow_each, size);
+        g->nraw = (n + 1) & 127;
+    }
+    return k;
 }
 
 static bool amend_pane(struct wr_stream *s, struct group *g, int64_t ts, const union wr_slot *old,
@@ -275,7 +316,7 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
         memcpy(raw + s->raw_slots, new, s->layout.nrow * sizeof *new);
     if (!new)
         memmove(raw, raw + s->raw_words, (size_t)(--n - i) * s->raw_words * 8);
-    if (in->many) {
+    if (is_many(in)) {
         wr_many_rows(s, in, n);
         return WR_OK;
     }
@@ -290,7 +331,7 @@ enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, co
 static int64_t oldest(const struct wr_stream *s, struct group *g)
 {
     const struct ext *x = ext_of(s, g);
-    int64_t t = !g->many ? wr_few_oldest(s, g) : g->nraw ? raw_ts(s, g, 0) : INT64_MAX;
+    int64_t t = !is_many(g) ? wr_few_oldest(s, g) : g->nraw ? raw_ts(s, g, 0) : INT64_MAX;
     if (x && x->npanes && (int64_t)pane_at(s, x, 0)[PANE_LAST] < t)
         t = (int64_t)pane_at(s, x, 0)[PANE_LAST];
     for (uint32_t d = 0; x && d < s->layout.ndsets; d++)
@@ -301,18 +342,20 @@ static int64_t oldest(const struct wr_stream *s, struct group *g)
 
 static void prune_raw(struct wr_stream *s, struct group *g, int64_t bound)
 {
-    uint64_t *rows = raw_rows(s, g);
+    bool many = is_many(g);
     uint32_t n = 0;
-    while (n < g->nraw && (int64_t)rows[(size_t)n * s->raw_words] <= bound)
+    while (n < g->nraw && (many ? raw_ts(s, g, n) : few_time(s, few_at(s, g, n))) <= bound)
         n++;
     if (!n)
         return;
     uint32_t left = g->nraw - n;
-    memmove(rows, rows + (size_t)n * s->raw_words, (size_t)left * s->raw_words * 8);
-    if (g->many)
+    if (many) {
+        memmove(raw_at(s, g, 0), raw_at(s, g, n), (size_t)left * s->raw_words * 8);
         wr_many_rows(s, g, left);
-    else
-        (void)wr_few_write(s, g, left); /* fewer: where they are */
+    } else {
+        memmove(few_at(s, g, 0), few_at(s, g, n), (size_t)left * s->form_size[g->form]);
+        wr_few_rows(s, g, left);
+    }
 }
 
 static void prune_sets(struct wr_stream *s, struct ext *x, int64_t bound)
@@ -417,7 +460,7 @@ int64_t wr_rows_next(struct wr_stream *s, struct group *g, int64_t t, bool firin
     if (!s->window)
         return next;
     if (g->nraw)
-        sooner(&next, (g->many ? raw_ts(s, g, 0) : wr_few_oldest(s, g)) + s->window, t);
+        sooner(&next, (is_many(g) ? raw_ts(s, g, 0) : wr_few_oldest(s, g)) + s->window, t);
     const struct ext *x = ext_of(s, g);
     for (uint32_t i = 0; x && i < x->npanes && i < 2; i++) {
         const uint64_t *p = pane_at(s, x, i);
@@ -431,7 +474,7 @@ int64_t wr_rows_next(struct wr_stream *s, struct group *g, int64_t t, bool firin
 
 int64_t wr_rows_newest(const struct wr_stream *s, struct group *g)
 {
-    if (!g->many)
+    if (!is_many(g))
         return wr_few_newest(s, g);
     return g->nraw ? raw_ts(s, g, g->nraw - 1u) : many_of(g)->floor;
 }

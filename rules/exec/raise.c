@@ -40,7 +40,7 @@ bool wr_group_count(struct wr_stream *s, struct group *g, const union wr_slot *s
 /* Of a group that is steady. */
 static bool sum_too_small(struct wr_stream *s, struct group *g)
 {
-    if (g->many)
+    if (is_many(g))
         return many_of(g)->left > 0;
     int64_t sum = 0;
     const uint64_t *row = raw_rows(s, g) + s->raw_slots + s->layout.agg[s->sum.agg].first;
@@ -262,7 +262,7 @@ enum wr_err wr_group_evaluate(struct wr_stream *s, struct group *g, int64_t t, i
     bool passes = wr_group_row(s, g, t, f != NULL, &chunk, &first, &last);
     if (s->row_ev.err)
         return s->row_ev.err;
-    if (g->many) {
+    if (is_many(g)) {
         int64_t sum = s->sum_slots[s->layout.agg[s->sum.agg].first].i;
         many_of(g)->left = passes || f || !s->sum.min || sum < 0 ? 0 : s->sum.min - sum;
     }

@@ -8,7 +8,7 @@
 #include "rules/exec/key.h"
 
 /* Pieces for which a user asks by size. */
-enum wr_scratch_piece { WR_SCRATCH_BLOCK, WR_SCRATCH_FEW, WR_SCRATCH_CODED, WR_SCRATCH_PIECES };
+enum wr_scratch_piece { WR_SCRATCH_BLOCK, WR_SCRATCH_FEW, WR_SCRATCH_CODED, WR_SCRATCH_NARROW, WR_SCRATCH_PIECES };
 
 struct wr_scratch {
     struct wr_arena *batch, *row; /* while a batch is at hand; while one group is */

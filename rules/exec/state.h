@@ -1,13 +1,13 @@
 /* State of one streaming rule, private to rules/exec/stream*.c.
  *
- *   index: 12 tags, 12 refs a cache line    group (12 bytes)    key       few rows: coded, oldest first
- *   [tags | overflow | refs] ─────────────► hash ext lengths    packed    [widths, time, row id, slots] ...
- *                                                │              (key.h)   many rows: as words
+ *   index: 12 tags, 12 refs a cache line    group (12 bytes)    key       few rows: coded (few.c), oldest first
+ *   [tags | overflow | refs] ─────────────► hash ext lengths    packed    [time, row id, slots] ...
+ *                                                │              (key.h)   panes: rows as words
  *                                                │                        [stale, floor, rows in panes] [time, row id, slots] ...
  *                                                └► panes [id, n, first, last, slots] ..., distinct sets, alert
  *
- * Groups and what hangs on them lie in cells of chunks (statepool.h), named by 32 bits. Of a group with few rows each number
- * takes as many bytes as it needs; times count from the stream's first row.
+ * Groups and what hangs on them lie in cells of chunks (statepool.h), named by 32 bits. Of a group without panes each number
+ * takes as many bytes as most of its kind need (few.c).
  *
  * A row is kept raw while it is among the group's newest few: every count up to the rule's threshold is exact
  * at every instant. When the raw block is full its older half folds into panes of `pane` ticks, if they take less than the
@@ -46,6 +46,7 @@ enum {
     DISTINCT_MAX = WR_GROUP_VALUES /* values a group's set keeps */
 };
 #define FUTURE_MAX (5 * WR_TICKS_MINUTE)
+#define EPOCH_MOST (INT64_C(1) << 45) /* 40 days: no coded time is as far as four times this from the epoch, which 48 bits hold */
 
 /* One alert that fires. */
 struct firing {
@@ -72,12 +73,19 @@ struct group {
     uint32_t hash;
     uint32_t ext; /* in s->exts; 0: none */
     uint16_t key_len;
-    uint8_t nraw : 7, many : 1; /* few: coded; many: as words */
-    uint8_t room;               /* many: rows before which to fold or to grow; few: words of the cell, UINT8_MAX: or more */
-    uint8_t tail[];             /* the key; few: coded rows; many: from a multiple of 8 on struct many, then rows */
+    uint16_t nraw : 7;
+    uint16_t room : 7; /* rows before which to grow, or to fold */
+    uint16_t form : 2; /* few: of its rows (few.c); FORM_MANY: as words */
+    uint8_t tail[];    /* the key; few: coded rows; many: from a multiple of 8 on struct many, then rows */
 };
+enum { FORMS = 3, FORM_MANY = FORMS };
 
-/* Of a group with rows as words: what keeps a row from touching more of it. */
+static inline bool is_many(const struct group *g)
+{
+    return g->form == FORM_MANY;
+}
+
+/* Of a group with rows as words, as all with panes are: what keeps a row from touching more of it. */
 struct many {
     int64_t stale; /* nothing that it holds is older: no row can leave while this is inside of the window */
     int64_t floor; /* newest time in panes; raw rows are newer */
@@ -146,17 +154,22 @@ struct wr_stream {
     uint64_t *block;             /* WR_KEY_BLOCK rows as words: time, row id, slots (row_at) */
     uint64_t *few;               /* rows of a group with few, as words */
     uint8_t *coded;              /* those of few, coded */
+    uint8_t *narrow;             /* rows of the block, coded in `form`, every narrow_each */
+    uint32_t narrow_each;
     uint32_t raw_words, pane_words, raw_slots; /* raw_slots 2: a row has its number, since rows change */
     uint32_t raw_max, raw_most; /* rows that stay as they are; ... where panes would take no less */
-    uint32_t few_head;          /* bytes of a coded row's widths */
-    uint64_t few_mask;          /* those of eight bytes */
+    uint32_t few_most;          /* rows of a group that are coded */
+    uint8_t form;               /* in which rows come now */
+    uint8_t time_shift;         /* bits of a coded time that are not there */
+    uint16_t form_size[FORMS];
+    uint8_t *width; /* bytes of each word of a coded row, form by form */
     uint64_t sums;       /* aggregates of whole numbers that the predicate wants to be large: a bit each */
     uint64_t least_rows; /* a group of fewer cannot fire */
     struct line *index;
     uint32_t nlines, ngroups, moved; /* moved: how often the index was made anew */
     uint32_t *found;                 /* where the group found last stands in the index; NULL: nowhere any more */
     size_t bytes;
-    int64_t epoch; /* coded times count from here: the first row's */
+    int64_t epoch; /* coded times count from here: the first row's, or one of EPOCH_MOST later */
     struct wr_statepool groups;
     struct wr_eval ev;
     struct wr_engine_stats stats;
@@ -236,7 +249,7 @@ static inline size_t many_from(uint32_t key_len)
 /* NULL: it has few rows and no panes. */
 static inline struct many *many_of(struct group *g)
 {
-    return g->many ? (struct many *)((char *)g + many_from(g->key_len)) : NULL;
+    return is_many(g) ? (struct many *)((char *)g + many_from(g->key_len)) : NULL;
 }
 
 /* Of many. */
@@ -257,7 +270,7 @@ static inline uint64_t *pane_at(const struct wr_stream *s, const struct ext *x, 
 
 static inline uint64_t group_rows(struct group *g)
 {
-    return g->nraw + (g->many ? many_of(g)->pane_rows : 0);
+    return g->nraw + (is_many(g) ? many_of(g)->pane_rows : 0);
 }
 
 /* First tick that is still outside of the window at `t`. */
@@ -269,8 +282,8 @@ static inline int64_t edge(const struct wr_stream *s, int64_t t)
 /* groups.c: where groups lie */
 
 /* Before rows `at` and on of a block of `n` are put into their groups, WR_STEP of them: touches what the next ones need, so
- * that misses overlap. Lines of the index two steps ahead; one step ahead the groups, with where each one's ref most likely
- * stands in `place` (good until s->moved changes; NULL: nowhere). Start at -2 * WR_STEP. */
+ * that misses overlap. Lines of the index three steps ahead; two steps ahead the groups, with where each one's ref most likely
+ * stands in `place` (good until s->moved changes; NULL: nowhere); one step ahead the groups' newest rows. Start at -3 * WR_STEP. */
 enum { WR_STEP = 16 };
 void wr_groups_ahead(const struct wr_stream *s, int32_t at, uint32_t n, uint32_t **place);
 /* The group of the key at place `at` of s->keys, or NULL. `place`: where to look first, or NULL. */
@@ -295,12 +308,26 @@ struct group *wr_group_next(struct wr_stream *s, uint64_t *cursor);
 void wr_groups_fini(struct wr_stream *s);
 
 /* few.c: rows of a group with few */
+/* Forms of the stream's rows: once s->width has room for FORMS * raw_words. */
+void wr_few_forms(struct wr_stream *s);
+/* The first `n` rows of s->block into s->narrow, in s->form, which becomes a wider one when most of them do not fit; fit[k]: row k does. */
+void wr_few_code(struct wr_stream *s, uint32_t n, uint8_t *fit);
+/* A time can be coded. */
+bool wr_few_time_fits(const struct wr_stream *s, int64_t ts);
+/* Times count from s->now on from here. Rows that left the window go. */
+void wr_few_rebase(struct wr_stream *s);
+/* No row more while it is few: at a number of rows at which to ask whether to fold, or at which there are many. */
+bool wr_few_full(const struct wr_stream *s, const struct group *g);
+/* So many of its rows are left, the first ones. */
+void wr_few_rows(const struct wr_stream *s, struct group *g, uint32_t n);
 /* As words, in s->few. */
 void wr_few_read(struct wr_stream *s, const struct group *g);
-/* The other way, `n` rows (at most FEW); the group may move. NULL when out of memory. */
+/* The other way, `n` rows (at most few_most); the group may move. NULL when out of memory. */
 struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n);
-/* One row more, in order of time; fewer than FEW are there. The group may move. NULL when out of memory. */
+/* One row more, in order of time; fewer than few_most are there. The group may move. NULL when out of memory. */
 struct group *wr_few_insert(struct wr_stream *s, struct group *g, const uint64_t *row);
+/* The same of a row that is coded in the group's form. */
+struct group *wr_few_put(struct wr_stream *s, struct group *g, const uint8_t *coded, int64_t ts);
 /* Time of the oldest row, INT64_MAX when there is none; of the newest, INT64_MIN. */
 int64_t wr_few_oldest(const struct wr_stream *s, const struct group *g);
 int64_t wr_few_newest(const struct wr_stream *s, const struct group *g);
@@ -316,18 +343,43 @@ size_t wr_few_size_most(const struct wr_stream *s);
 /* Bytes of a group with so many rows as words. */
 size_t wr_many_size(const struct wr_stream *s, uint32_t key_len, uint32_t rows);
 
-/* A coded number of `w` bytes. Eight bytes behind it may be read (statepool.h). */
-static inline uint64_t few_number(const uint8_t *p, uint32_t w)
+/* A coded number of which so many bits of the word are not there. */
+static inline uint64_t few_number(uint64_t v, uint32_t shift)
+{
+    return (uint64_t)((int64_t)(v << shift) >> shift);
+}
+
+/* Row n of a group with few. Eight bytes behind the last may be read (statepool.h). */
+static inline uint8_t *few_at(const struct wr_stream *s, const struct group *g, uint32_t n)
+{
+    return (uint8_t *)g + sizeof *g + g->key_len + n * (uint32_t)s->form_size[g->form];
+}
+
+/* Time of a coded row, since the epoch. */
+static inline int64_t few_coded(const uint8_t *p, uint32_t shift)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
-    return w ? (uint64_t)((int64_t)(v << (64 - 8 * w)) >> (64 - 8 * w)) : 0;
+    return (int64_t)few_number(v, shift);
 }
 
-/* Time of a coded row. */
 static inline int64_t few_time(const struct wr_stream *s, const uint8_t *p)
 {
-    return (int64_t)(few_number(p + s->few_head, p[0] & 15) + (uint64_t)s->epoch);
+    return (int64_t)((uint64_t)few_coded(p, s->time_shift) + (uint64_t)s->epoch);
+}
+
+/* memcpy without a call for what a row takes. */
+static inline void few_copy(uint8_t *restrict to, const uint8_t *restrict from, uint32_t len)
+{
+    if (len >= 8 && len <= 16) {
+        memcpy(to, from, 8);
+        memcpy(to + len - 8, from + len - 8, 8);
+    } else if (len > 16 && len <= 32) {
+        memcpy(to, from, 16);
+        memcpy(to + len - 16, from + len - 16, 16);
+    } else {
+        memcpy(to, from, len);
+    }
 }
 
 /* The group of that key? memcmp without a call: keys are short, and there is room to read behind both (statepool.h, key.h). */
@@ -358,15 +410,15 @@ static inline bool group_is(const struct group *g, uint32_t hash, const uint8_t 
 /* Nothing that the group holds is older: quickly, INT64_MIN where that is not known. */
 static inline int64_t group_oldest(const struct wr_stream *s, struct group *g)
 {
-    if (g->many)
+    if (is_many(g))
         return many_of(g)->stale;
-    return !g->ext && g->nraw ? few_time(s, g->tail + g->key_len) : INT64_MIN;
+    return !g->ext && g->nraw ? few_time(s, few_at(s, g, 0)) : INT64_MIN;
 }
 
 /* A row behind all others, where there is room; false: look closer (wr_rows_insert). */
 static inline bool many_append(const struct wr_stream *s, struct group *g, const uint64_t *row)
 {
-    if (!g->many || g->nraw >= g->room)
+    if (!is_many(g) || g->nraw >= g->room)
         return false;
     struct many *m = many_of(g);
     uint32_t each = s->raw_words;
@@ -378,14 +430,14 @@ static inline bool many_append(const struct wr_stream *s, struct group *g, const
         m->stale = ts;
     for (uint32_t k = 0; k < each; k++)
         raw[k] = row[k];
-    g->nraw = (uint8_t)((g->nraw + 1u) & 127);
+    g->nraw = (g->nraw + 1u) & 127;
     return true;
 }
 
 /* The group's raw rows as words: its own, or a copy until the next call. */
 static inline uint64_t *raw_rows(struct wr_stream *s, struct group *g)
 {
-    if (g->many)
+    if (is_many(g))
         return raw_at(s, g, 0);
     wr_few_read(s, g);
     return s->few;
@@ -394,6 +446,19 @@ static inline uint64_t *raw_rows(struct wr_stream *s, struct group *g)
 /* panes.c: rows of one group */
 /* Adds a row; *g may move. WR_ENOMEM. */
 enum wr_err wr_rows_insert(struct wr_stream *s, struct group **g, const uint64_t *row);
+/* A block's rows on their way into groups. */
+struct going {
+    uint32_t n;
+    int64_t bound;                 /* times that left the window */
+    uint32_t *place[WR_KEY_BLOCK]; /* where each row's group most likely stands */
+    uint8_t fit[WR_KEY_BLOCK];     /* rows that s->form holds */
+};
+
+/* Puts rows from `k` on, before `end`, into their groups as long as they are as most are: of a group that stands where
+ * it was looked for, from which nothing has to leave, which has too few rows to fire with one more, and with room
+ * behind its newest. Returns the first that is not; *ret_group: all but the room is as it should be. No calls: what the
+ * stream knows stays in registers. */
+uint32_t wr_rows_quick(const struct wr_stream *s, const struct going *go, uint32_t k, uint32_t end, struct group **ret_group);
 /* Changes the row of that time: from `old` to `new` (NULL: it goes). *ret_there: it was there. *g may move. WR_ENOMEM. */
 enum wr_err wr_rows_amend(struct wr_stream *s, struct group **g, uint32_t at, const union wr_slot *old,
                           const union wr_slot *new, bool *ret_there);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MIN_CELLS = 4, OWN_WORDS = 512, MAX_CHUNKS = 1 << 20 };
+enum { MIN_CELLS = 4, OWN_WORDS = 512, MAX_CHUNKS = 1 << 20, LATE_MOST = 256 };
 enum { HUGE_PAGE = 2 << 20, SLABS_FROM = 4 << 20 };
 /* A chunk of the largest size in a slab: its cells, a word behind them, a bit each; of whole cache lines. */
 enum { SLOT = (WR_STATEPOOL_UNITS * 8 + 8 + WR_STATEPOOL_UNITS / 8 + 63) / 64 * 64, SLOTS = HUGE_PAGE / SLOT };
@@ -172,6 +172,12 @@ uint32_t wr_statepool_alloc(struct wr_statepool *pool, size_t size)
 {
     uint32_t words = (uint32_t)((size + 7) / 8);
     bool own = words > OWN_WORDS;
+    if (words < pool->nsizes && pool->size[words].late) {
+        uint32_t ref = pool->size[words].late;
+        memcpy(&pool->size[words].late, wr_statepool_at(pool, ref), sizeof ref);
+        pool->nlate--;
+        return ref;
+    }
     if (size > UINT32_MAX / 2 || (!own && !sizes_room(pool, words)))
         return 0;
     uint32_t c = own ? 0 : pool->size[words].open;
@@ -227,23 +233,46 @@ void wr_statepool_free(struct wr_statepool *pool, uint32_t ref)
         drop(pool, before);
 }
 
+/* Frees the late cells of a size, some at a time, so that their misses overlap. */
+static void settle_size(struct wr_statepool *p, uint32_t words)
+{
+    enum { SOME = 16 };
+    uint32_t ref = p->size[words].late, some[SOME];
+    p->size[words].late = 0;
+    while (ref) {
+        uint32_t n = 0;
+        for (; ref && n < SOME; n++) {
+            some[n] = ref;
+            __builtin_prefetch(&p->chunk[ref >> WR_STATEPOOL_SHIFT]);
+            memcpy(&ref, wr_statepool_at(p, ref), sizeof ref);
+        }
+        for (uint32_t i = 0; i < n; i++)
+            __builtin_prefetch(p->chunk[some[i] >> WR_STATEPOOL_SHIFT].taken + (some[i] & (WR_STATEPOOL_UNITS - 1)) / words / 64);
+        for (uint32_t i = 0; i < n; i++)
+            wr_statepool_free(p, some[i]);
+    }
+}
+
 void wr_statepool_settle(struct wr_statepool *pool)
 {
-    for (uint32_t i = 0; i < pool->nlate; i++) {
-        const struct wr_statechunk *k = &pool->chunk[pool->late[i] >> WR_STATEPOOL_SHIFT];
-        __builtin_prefetch(k->taken + (pool->late[i] & (WR_STATEPOOL_UNITS - 1)) / k->words / 64);
-    }
-    for (uint32_t i = 0; i < pool->nlate; i++)
-        wr_statepool_free(pool, pool->late[i]);
+    for (uint32_t words = 0; pool->nlate && words < pool->nsizes; words++)
+        if (pool->size[words].late)
+            settle_size(pool, words);
     pool->nlate = 0;
 }
 
-void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref)
+void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref, size_t size)
 {
-    if (pool->nlate == sizeof pool->late / sizeof *pool->late)
+    uint32_t words = (uint32_t)(size / 8);
+    if (words > OWN_WORDS) {
+        wr_statepool_free(pool, ref);
+        return;
+    }
+    if (pool->nlate == LATE_MOST)
         wr_statepool_settle(pool);
-    __builtin_prefetch(&pool->chunk[ref >> WR_STATEPOOL_SHIFT]);
-    pool->late[pool->nlate++] = ref;
+    memcpy(wr_statepool_at(pool, ref), &pool->size[words].late, sizeof ref);
+    pool->size[words].late = ref;
+    pool->nlate++;
 }
 
 uint32_t wr_statepool_next(const struct wr_statepool *pool, uint64_t *cursor)

@@ -29,6 +29,7 @@ struct wr_statepool {
     uint32_t empty;                   /* one chunk without cells stays: sizes that come and go cost no allocation */
     struct wr_statesize {
         uint32_t open, ncells; /* first chunk with free cells; cells there are */
+        uint32_t late;         /* a cell to be freed or taken again; the next one's name stands in it */
     } *size;                   /* by words */
     uint32_t nsizes;
     struct wr_stateslab {
@@ -36,7 +37,7 @@ struct wr_statepool {
         uint64_t taken; /* a bit a chunk */
     } *slab;
     uint32_t nslabs, slab_hint; /* no slab before the hint has room */
-    uint32_t late[32], nlate;   /* cells to be freed */
+    uint32_t nlate; /* cells to be freed */
     size_t bytes;               /* of all chunks */
 };
 
@@ -59,8 +60,9 @@ void *wr_state_memory(size_t size);
 /* A cell of at least `size` bytes with any content; 0 when out of memory. */
 uint32_t wr_statepool_alloc(struct wr_statepool *pool, size_t size);
 void wr_statepool_free(struct wr_statepool *pool, uint32_t ref);
-/* The same some calls later, many at once: what says which cells are taken lies all over memory, and so the misses overlap. */
-void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref);
+/* The same some calls later, of a cell of `size` bytes (wr_statepool_room), unless one of its size is wanted before: what says which cells
+ * are taken lies all over memory, a cell that was just left is at hand. */
+void wr_statepool_free_later(struct wr_statepool *pool, uint32_t ref, size_t size);
 /* Frees what was to be freed later: before cells are gone through. */
 void wr_statepool_settle(struct wr_statepool *pool);
 /* The next cell from *cursor on, which it moves; 0 at the end. Start with 0. Cells that are taken meanwhile may come or

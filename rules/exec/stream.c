@@ -234,24 +234,33 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
     return g ? amend_group(s, g, b, new, row) : WR_OK;
 }
 
-/* A row as most are: of a group that stands where it was looked for, from which nothing has to leave, and which has too
- * few rows to fire with this one. False: nothing was done. */
-static inline bool insert_quickly(struct wr_stream *s, uint32_t at, uint32_t *place, int64_t bound)
+/* Some rows of a block, those that are as most are and others. */
+static enum wr_err insert_rows(struct wr_stream *s, const struct view *v, const struct wr_sel *sel,
+                               const struct going *go, uint32_t k, uint32_t end, bool plain)
 {
-    struct group *g = group_at(s, *place);
-    const uint64_t *words = row_at(s, at);
-    if (!*place || (int64_t)words[0] == WR_GONE)
-        return false;
-    if (!group_is(g, s->keys->hash[at], s->keys->data + s->keys->at[at], s->keys->len[at]) || group_oldest(s, g) <= bound ||
-        group_rows(g) + 1 >= s->least_rows)
-        return false;
-    if (!many_append(s, g, words)) {
-        if (g->many || g->nraw == FEW)
-            return false;
-        s->found = place;
-        return wr_few_insert(s, g, words) != NULL;
+    uint32_t moved = s->moved;
+    enum wr_err err = WR_OK;
+    while (k < end && !err) {
+        struct group *g = NULL;
+        uint32_t from = k;
+        bool known = s->moved == moved; /* where groups stand */
+        if (plain && known && s->bytes <= s->opts.memory_bytes)
+            k = wr_rows_quick(s, go, k, end, &g);
+        s->stats.rows_aggregated += k - from;
+        if (k == end)
+            return WR_OK;
+        if (g && !wr_few_full(s, g)) {
+            s->found = go->place[k];
+            g = go->fit[k] ? wr_few_put(s, g, s->narrow + (size_t)k * s->narrow_each, (int64_t)row_at(s, k)[0])
+                           : wr_few_insert(s, g, row_at(s, k));
+            err = g ? WR_OK : WR_ENOMEM;
+            s->stats.rows_aggregated++;
+        } else {
+            err = insert(s, v, k, sel->row[k], known ? go->place[k] : NULL);
+        }
+        k++;
     }
-    return true;
+    return err;
 }
 
 static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, const struct view *v,
@@ -260,26 +269,22 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
     enum wr_err err = read_rows(s, v, sel, 0) ? WR_OK : WR_ENOMEM;
     if (err)
         return err;
-    uint32_t *place[WR_KEY_BLOCK], n = sel->n, moved = s->moved, quick = 0;
+    struct going go; /* large: place and fit are written before they are read */
+    go.n = sel->n;
+    go.bound = edge(s, s->now);
+    uint32_t moved = s->moved;
     bool plain = !s->sets_by_row && !s->sums;
-    int64_t bound = edge(s, s->now);
     wr_read_times(s, b, sel);
-    for (int32_t from = -2 * WR_STEP; from < (int32_t)n && !err; from += WR_STEP) {
+    wr_few_code(s, go.n, go.fit);
+    for (int32_t from = -3 * WR_STEP; from < (int32_t)go.n && !err; from += WR_STEP) {
         if (s->moved != moved)
-            memset(place, 0, sizeof place);
+            memset(go.place, 0, sizeof go.place);
         moved = s->moved;
-        wr_groups_ahead(s, from, n, place);
-        uint32_t end = from + WR_STEP < (int32_t)n ? (uint32_t)(from + WR_STEP) : n;
-        for (uint32_t k = (uint32_t)from; from >= 0 && k < end && !err; k++) {
-            uint32_t *at = s->moved == moved ? place[k] : NULL;
-            if (plain && at && s->bytes <= s->opts.memory_bytes && insert_quickly(s, k, at, bound))
-                quick++;
-            else
-                err = insert(s, v, k, sel->row[k], at);
-        }
+        wr_groups_ahead(s, from, go.n, go.place);
+        uint32_t end = from + WR_STEP < (int32_t)go.n ? (uint32_t)(from + WR_STEP) : go.n;
+        if (from >= 0)
+            err = insert_rows(s, v, sel, &go, (uint32_t)from, end, plain);
     }
-    s->stats.rows_aggregated += quick;
-    wr_statepool_settle(&s->groups);
     return err;
 }
 
@@ -368,6 +373,8 @@ enum wr_err wr_stream_advance(struct wr_stream *stream, int64_t now)
             wr_group_free(s, g);
     }
     s->now = now;
+    if (s->time_shift && s->epoch && now - s->epoch > EPOCH_MOST)
+        wr_few_rebase(s);
     if (s->created || now >= s->sweep_at) { /* a cache line each: few, as rows may come one by one */
         bool due = now >= s->sweep_at;
         wr_groups_sweep(s, (due ? SWEEP : 0) + 2 * s->created);

@@ -294,15 +294,19 @@ static bool set_up(struct wr_stream *s)
     s->raw_words = s->raw_slots + s->layout.nrow;
     s->pane_words = PANE_SLOTS + s->layout.nslots;
     s->sum_slots = calloc(s->layout.nslots + 1, sizeof *s->sum_slots);
-    s->few_head = (s->raw_words + 1) / 2;
-    s->few_mask = UINT64_MAX >> (64 - 8 * (s->few_head < 8 ? s->few_head : 8));
     /* Values of distinct sets are told apart row by row as long as the rows are there: few rows, then. */
     s->raw_most = s->layout.nrow > s->layout.nslots || s->raw_max > RAW_MOST ? s->raw_max : RAW_MOST;
-    size_t row = s->raw_words * sizeof *s->block;
+    s->width = malloc((size_t)FORMS * s->raw_words);
+    if (!s->width)
+        return false;
+    wr_few_forms(s);
+    size_t row = s->raw_words * sizeof *s->block, most = s->few_most > FEW ? s->few_most : FEW;
+    s->narrow_each = (uint32_t)(row + 8 + 15) & ~15u;
     s->block = wr_scratch_take(s->scratch, WR_SCRATCH_BLOCK, WR_KEY_BLOCK * row);
-    s->few = wr_scratch_take(s->scratch, WR_SCRATCH_FEW, FEW * row);
-    s->coded = wr_scratch_take(s->scratch, WR_SCRATCH_CODED, FEW * wr_few_size_most(s) + 8);
-    return s->sum_slots && s->block && s->few && s->coded && make_key_row(s);
+    s->few = wr_scratch_take(s->scratch, WR_SCRATCH_FEW, most * row);
+    s->coded = wr_scratch_take(s->scratch, WR_SCRATCH_CODED, most * wr_few_size_most(s) + 8);
+    s->narrow = wr_scratch_take(s->scratch, WR_SCRATCH_NARROW, (size_t)WR_KEY_BLOCK * s->narrow_each);
+    return s->sum_slots && s->block && s->few && s->coded && s->narrow && make_key_row(s);
 }
 
 static void add_plain(struct leg *leg, uint32_t *n, const struct wr_ex *ex)
@@ -348,6 +352,7 @@ struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stre
     s->opts = *opts;
     s->alerts_end = &s->alerts;
     s->inexact_until = INT64_MIN;
+    s->calm = s->round_oldest = INT64_MAX; /* there is no group yet */
     s->own = opts->scratch ? NULL : wr_scratch_new();
     s->scratch = opts->scratch ? opts->scratch : s->own;
     bool ok = s->scratch && line_up(s);
@@ -382,6 +387,7 @@ void wr_stream_free(struct wr_stream *stream)
     }
     free(stream->legs);
     free(stream->sum_slots);
+    free(stream->width);
     wr_scratch_free(stream->own);
     free(stream->key_row);
     free(stream->key_cells);

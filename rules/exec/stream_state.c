@@ -255,29 +255,43 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
     return wr_rd_u8(rd) ? load_firing(s, rd, x) : rd->err ? WR_ECORRUPT : WR_OK;
 }
 
+/* Of rows as words: all have a time that can be, in order. *ret_gone: so many of the first cannot be coded, as they left the
+ * window long ago. */
+static bool check_rows(const struct wr_stream *s, const uint64_t *rows, uint32_t n, uint32_t *ret_gone)
+{
+    *ret_gone = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t t = (int64_t)rows[(size_t)i * s->raw_words];
+        if (!is_time(t) || (i && t < (int64_t)rows[(size_t)(i - 1) * s->raw_words]))
+            return false;
+        bool gone = !wr_few_time_fits(s, t);
+        if (gone && t > edge(s, s->now))
+            return false;
+        *ret_gone += gone;
+    }
+    return true;
+}
+
 /* The raw rows: few coded, more of them as words. *g may move. */
 static enum wr_err load_rows(struct wr_stream *s, struct wr_rd *rd, struct group **g, uint32_t n)
 {
     struct group *to = *g;
-    if (n > FEW)
+    uint32_t gone;
+    if (n > s->few_most)
         to = wr_few_to_many(s, to);
-    while (to && to->many && to->room < n)
+    while (to && is_many(to) && to->room < n)
         to = wr_many_grow(s, to);
     if (!to)
         return WR_ENOMEM;
-    uint64_t *rows = to->many ? raw_at(s, to, 0) : s->few;
+    uint64_t *rows = is_many(to) ? raw_at(s, to, 0) : s->few;
     *g = to;
-    if (!load_words(rd, rows, (size_t)n * s->raw_words))
+    if (!load_words(rd, rows, (size_t)n * s->raw_words) || !check_rows(s, rows, n, &gone))
         return WR_ECORRUPT;
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t t = (int64_t)rows[(size_t)i * s->raw_words];
-        if (!is_time(t) || (i && t < (int64_t)rows[(size_t)(i - 1) * s->raw_words]))
-            return WR_ECORRUPT;
-    }
-    if (to->many)
-        to->nraw = (uint8_t)(n & 127);
+    memmove(rows, rows + (size_t)gone * s->raw_words, (size_t)(n - gone) * s->raw_words * 8);
+    if (is_many(to))
+        wr_many_rows(s, to, n - gone);
     else
-        to = wr_few_write(s, to, n);
+        to = wr_few_write(s, to, n - gone);
     *g = to;
     return to ? WR_OK : WR_ENOMEM;
 }
@@ -332,7 +346,7 @@ static enum wr_err load_group(struct wr_stream *s, struct wr_rd *rd, const enum 
     struct wr_rd ahead = *rd;
     if (!wr_group_ext(s, g))
         return WR_ENOMEM;
-    if (wr_rd_u32(&ahead) > 0 && !g->many && !(g = wr_few_to_many(s, g))) /* panes stand with many rows only */
+    if (wr_rd_u32(&ahead) > 0 && !is_many(g) && !(g = wr_few_to_many(s, g))) /* panes stand with many rows only */
         return WR_ENOMEM;
     err = load_ext(s, rd, g);
     return err ? err : watch(s, g, falls);
@@ -354,6 +368,7 @@ enum wr_err wr_stream_load(struct wr_stream *stream, const void *bytes, size_t l
         return rd.at == rd.end ? WR_OK : WR_ECORRUPT;
     const struct wr_op *op = s->summarize;
     s->epoch = s->now;
+    s->calm = s->round_oldest = 0; /* what comes may have left the window */
     s->row_ev = (struct wr_eval){.arena = s->row_arena, .nrows = 1};
     wr_arena_reset(s->row_arena);
     enum wr_type *types = wr_arena_alloc(s->row_arena, (op->nkeys + 1) * sizeof *types);

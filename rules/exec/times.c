@@ -77,6 +77,6 @@ void wr_read_times(struct wr_stream *s, const struct wr_batch *b, const struct w
     else if (s->raw_slots > 1)
         for (uint32_t k = 0; k < n; k++, to += each)
             *to = rowid_of(s, b, sel->row[k]);
-    if (!s->epoch && n)
+    if (!s->epoch && n && !s->ngroups)
         s->epoch = s->now;
 }

@@ -83,7 +83,7 @@ static void churn(uint32_t cells, uint32_t steps, uint32_t size_most, uint32_t *
             if (roll(2))
                 wr_statepool_free(&pool, c->ref);
             else
-                wr_statepool_free_later(&pool, c->ref);
+                wr_statepool_free_later(&pool, c->ref, c->size);
             c->ref = 0;
         } else {
             write_cell(&pool, c, size_most);
