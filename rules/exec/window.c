@@ -53,6 +53,7 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
         if (w->nleaves == MAX_LEAVES)
             return false;
         leaf->table = op->table;
+        leaf->scan = op;
         w->leaf[w->nleaves++] = *leaf;
         return true;
     case WR_OP_WHERE:
@@ -110,12 +111,14 @@ static enum wr_err pass(struct wr_eval *ev, const struct leaf *leaf, const struc
     return ev->err;
 }
 
-/* keep[row] for the selected rows that pass over any scan of the table. */
+/* keep[row]: not 0 for the selected rows that pass over any scan of the table; of a table of which the newest rows are kept
+ * a bit for each scan that they pass over. */
 static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr_eval *ev, const struct wr_batch *b,
-                             bool *keep)
+                             uint8_t *keep)
 {
+    uint8_t bit = 1;
     for (uint32_t k = 0; k < b->sel.n && !w->nleaves; k++)
-        keep[b->sel.row[k]] = true;
+        keep[b->sel.row[k]] = bit;
     for (uint32_t i = 0; i < w->nleaves; i++) {
         struct wr_sel sel;
         if (w->leaf[i].table != table)
@@ -124,7 +127,8 @@ static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr
         if (err)
             return err;
         WR_EACH (&sel, row)
-            keep[row] = true;
+            keep[row] |= bit;
+        bit = w->only_newest[table] ? (uint8_t)(bit << 1) : bit;
     }
     return WR_OK;
 }
@@ -169,6 +173,7 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
         w->nleaves = 0;
     wr_window_keys(w);
     wr_parts_init(w);
+    wr_newest_init(w);
     w->own = opts->scratch ? NULL : wr_scratch_new();
     w->scratch = opts->scratch ? opts->scratch : w->own;
     if (!w->scratch) {
@@ -184,6 +189,7 @@ void wr_window_free(struct wr_window *window)
         return;
     wr_kept_fini(window);
     wr_parts_fini(window);
+    wr_newest_fini(window);
     for (uint32_t i = 0; i < window->nfires; i++)
         wr_fire_free(window, window->fire[i]);
     free(window->fire);
@@ -314,7 +320,7 @@ static uint64_t row_key(enum wr_table table, int64_t row_id)
 
 /* Row `row` of `b`; it is row `at` of `view`, which has the kept columns only. */
 static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
-                            const struct wr_batch *view, uint32_t at, bool keep)
+                            const struct wr_batch *view, uint32_t at, uint8_t keep)
 {
     const struct wr_amends *amends = wr_table_amends(table);
     uint64_t id = amends ? row_key(table, cell(b, amends->row_id, row)) : 0;
@@ -326,13 +332,18 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
         changed(w);
     if (!keep || !row_time(w, b, row, &ts))
         return WR_OK;
+    if (w->only_newest[table] && !(keep = wr_newest_claim(w, table, view->col, at, ts, keep)))
+        return WR_OK;
     wr_buf_reset(&w->pack);
     wr_row_pack(view, at, &w->pack);
     if (w->pack.err)
         return WR_ENOMEM;
+    uint64_t serial = w->serial;
     w->stats.rows_aggregated++;
     enum wr_err err = wr_kept_add(w, table, ts, id, w->pack.data, w->pack.len);
     changed(w);
+    if (!err && w->only_newest[table] && w->serial != serial && !wr_newest_put(w, w->serial, ts, keep))
+        return WR_ENOMEM;
     return err;
 }
 
@@ -350,7 +361,7 @@ enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table
     struct wr_vec **cols = &w->few_cols[table];
     if (!*cols)
         *cols = calloc(batch->schema->ncols + 1u, sizeof **cols);
-    bool *keep = wr_arena_alloc(w->scratch->batch, rows->n);
+    uint8_t *keep = wr_arena_alloc(w->scratch->batch, rows->n);
     if (!*cols || !keep || !wr_gather(&ev, batch, &w->scans[table].wanted, rows, *cols, &view))
         return WR_ENOMEM;
     err = survivors(w, table, &ev, &view, keep);
@@ -398,6 +409,11 @@ struct wr_alert *wr_window_firing(struct wr_window *window)
         end = &a->next;
     }
     return list;
+}
+
+bool wr_window_keeps_newest(const struct wr_window *window, enum wr_table table)
+{
+    return window->only_newest[table];
 }
 
 size_t wr_window_bytes(const struct wr_window *window)

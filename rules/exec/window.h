@@ -36,6 +36,8 @@ void wr_window_changed(struct wr_window *window);
 /* As wr_stream_incomplete. */
 void wr_window_incomplete(struct wr_window *window, int64_t now);
 bool wr_window_reads(const struct wr_window *window, enum wr_table table);
+/* Of the table's rows only the newest with each key are kept: no run can need the others. */
+bool wr_window_keeps_newest(const struct wr_window *window, enum wr_table table);
 enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
                               int64_t now) WR_MUST_CHECK;
 /* The same when only these rows of the batch can matter (dispatch.h). */

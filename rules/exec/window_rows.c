@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { ROW_COST = sizeof(struct kept) + 2 * sizeof(uint32_t), FEW = 64 };
+enum { ROW_COST = sizeof(struct kept) + 2 * sizeof(uint32_t), NEWEST_COST = 96 /* its keys' places */, FEW = 64 };
 
 static uint32_t place(const struct wr_window *w, uint64_t id)
 {
@@ -118,6 +118,24 @@ void wr_kept_drop(struct wr_window *w, uint64_t id)
         drop_at(w, at - 1);
 }
 
+struct kept *wr_kept_find(const struct wr_window *w, uint64_t serial)
+{
+    uint32_t lo = w->head, hi = w->nrows;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (w->row[mid].serial < serial)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < w->nrows && w->row[lo].serial == serial && w->row[lo].in ? &w->row[lo] : NULL;
+}
+
+void wr_kept_drop_row(struct wr_window *w, const struct kept *row)
+{
+    drop_at(w, (uint32_t)(row - w->row));
+}
+
 /* Closes the gaps; places in the index change. */
 static enum wr_err compact(struct wr_window *w)
 {
@@ -135,11 +153,11 @@ static enum wr_err compact(struct wr_window *w)
 
 enum wr_err wr_kept_prune(struct wr_window *w, int64_t t)
 {
-    uint32_t before = w->live;
     for (uint32_t i = w->head; w->span && i < w->nrows; i++)
         if (w->row[i].in && is_before(w, w->row[i].ts, t))
             drop_at(w, i);
-    return w->live != before || w->live < w->nrows / 2 ? compact(w) : WR_OK;
+    bool gaps = w->nrows - w->live > w->live / 4 + FEW;
+    return gaps || (w->nrows && !w->live) ? compact(w) : WR_OK;
 }
 
 /* Alerts are not exact for as long as the row would have been looked at. */
@@ -167,7 +185,7 @@ static size_t row_cost(const struct wr_window *w, enum wr_table table)
     size_t cost = ROW_COST;
     for (size_t i = 0; i < sizeof w->scans[table].wanted.bits / sizeof(uint64_t); i++)
         cost += 8 * (size_t)__builtin_popcountll(w->scans[table].wanted.bits[i]);
-    return cost;
+    return cost + (w->only_newest[table] ? NEWEST_COST : 0);
 }
 
 enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, uint64_t id, const void *bytes,
@@ -197,7 +215,7 @@ enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, ui
     }
     if (4 * (uint64_t)w->used >= 3 * (uint64_t)w->nindex && !index_build(w, w->nindex ? 2 * w->nindex : 64))
         return WR_ENOMEM;
-    struct kept k = {.ts = ts, .id = id, .cost = (uint32_t)cost, .table = (uint8_t)table};
+    struct kept k = {.ts = ts, .serial = w->serial + 1, .id = id, .cost = (uint32_t)cost, .table = (uint8_t)table};
     enum wr_err err = append(w, &k, bytes, len);
     if (err)
         return err;
@@ -208,6 +226,7 @@ enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, ui
         k.part = wr_part_of(w, b->col, w->parts->col[table], k.row);
         wr_part_change(w, k.part);
     }
+    w->serial++;
     w->row[w->nrows] = k;
     if (id) {
         uint32_t at = place(w, id);

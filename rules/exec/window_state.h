@@ -16,13 +16,15 @@ struct kept_batch {
 /* A kept row. */
 struct kept {
     int64_t ts;            /* what the window is about */
+    uint64_t serial;       /* ascending */
     uint64_t id;           /* _RowId; 0: none */
     struct kept_batch *in; /* NULL: gone */
     uint32_t cost;         /* bytes that it is reckoned with */
     uint32_t part;         /* of the result; 0: the rule has none */
     uint16_t row;
     uint8_t table;
-    bool elsewhen; /* its own time is not ts */
+    bool elsewhen;  /* its own time is not ts */
+    uint8_t leaves; /* for which it is the newest of its key, by their order among the table's; 0: it stays */
 };
 
 /* One alert that fires. */
@@ -35,10 +37,20 @@ struct fire {
     struct wr_buf key, sent, now; /* cells as last sent, and as of the last run */
 };
 
+enum { NEWEST_MAX = 8, NEWEST_COLS = 8 };
+/* A scan whose rows matter while they are the newest with these columns' values (window_newest.c). */
+struct newest {
+    const struct wr_op *scan;
+    uint32_t ncols;
+    uint16_t col[NEWEST_COLS];
+};
+
 enum { LEAF_STEPS = 32 };
 /* What stands right above one scan and does to a row the same at any time: filters, and the maps that they read. */
 struct leaf {
     enum wr_table table;
+    const struct wr_op *scan;
+    const struct newest *newest; /* NULL: all its rows matter */
     struct step {
         const struct wr_ex *pred; /* or NULL: op */
         const struct wr_op *op;
@@ -59,11 +71,22 @@ struct wr_window {
     uint32_t *part, nparts, cparts; /* hash set: what changed since the last run */
     struct wr_value watched[WR_PART_WATCH];
 
+    struct newest newest[NEWEST_MAX];
+    uint32_t nnewest;
+    bool only_newest[WR_NTABLES];  /* of this table only such rows are kept */
+    struct newest_at *newest_at;   /* hash table by key */
+    uint32_t nnewest_at, cnewest_at;
+    struct claim {
+        bool any;
+        uint64_t hash[NEWEST_MAX]; /* of a row's keys, for the leaves that it is the newest for; 0: it is not */
+    } claimed;
+
     int64_t now, next, last_run, quiet_until, inexact_until;
     struct kept *row; /* in order of arrival of each row's last version; of one table in order of batches, too */
     uint32_t nrows, crows, head, live;
     struct kept_batch *open[WR_NTABLES]; /* where the next row goes; NULL: into a new one */
     uint32_t slots;                      /* rows of all batches, gone or not */
+    uint64_t serial;                     /* of the row kept last */
     uint32_t *index; /* id -> place + 1 */
     uint32_t nindex, used;
     struct fire **fire; /* ascending by key */
@@ -100,11 +123,23 @@ enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, ui
                         size_t len);
 /* Takes back the version that is there. */
 void wr_kept_drop(struct wr_window *w, uint64_t id);
+/* NULL: it left. */
+struct kept *wr_kept_find(const struct wr_window *w, uint64_t serial);
+void wr_kept_drop_row(struct wr_window *w, const struct kept *row);
 /* Drops what left the window at `t`. */
 enum wr_err wr_kept_prune(struct wr_window *w, int64_t t);
 /* The oldest half leaves, counted. */
 void wr_kept_halve(struct wr_window *w);
 void wr_kept_fini(struct wr_window *w);
+
+/* window_newest.c */
+void wr_newest_init(struct wr_window *w);
+void wr_newest_fini(struct wr_window *w);
+/* Of the table's leaves that let row `row` of `cols` through, a bit each: those for which it is the newest. 0: no run needs it. */
+uint8_t wr_newest_claim(struct wr_window *w, enum wr_table table, const struct wr_vec *cols, uint32_t row, int64_t ts,
+                        uint8_t leaves);
+/* The row that was claimed last is kept: those that it stands for leave. False when out of memory. */
+bool wr_newest_put(struct wr_window *w, uint64_t serial, int64_t ts, uint8_t leaves);
 
 /* window_parts.c */
 void wr_parts_init(struct wr_window *w);

@@ -2,6 +2,7 @@
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
 #include "rules/exec/stream.h"
+#include "rules/exec/window.h"
 #include "rules/load/load.h"
 #include "rules/refdata/refdata.h"
 
@@ -414,6 +415,16 @@ static void explain_parts(const struct wr_rule *rule, struct wr_buf *out)
     wr_buf_str(out, " as one that came or left; over all of them after a list changed");
 }
 
+static void explain_newest(const struct wr_rule *rule, struct wr_buf *out)
+{
+    struct wr_window_opts opts = {.rule_id = rule->id, .rule_version = "", .memory_bytes = 1 << 20, .schedule = rule->schedule};
+    struct wr_window *w = wr_window_new(rule->plan, &opts);
+    for (int t = 0; w && t < WR_NTABLES; t++)
+        if (wr_window_keeps_newest(w, (enum wr_table)t))
+            wr_buf_fmt(out, "        of %s only the newest row with each key that the rule asks for\n", wr_schema_of((enum wr_table)t)->name);
+    wr_window_free(w);
+}
+
 static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
 {
     static const char *const ops[] = {"more than", "fewer than", "exactly", "other than"};
@@ -433,7 +444,9 @@ static void explain_windowed(const struct wr_rule *rule, struct wr_buf *out)
     }
     explain_parts(rule, out);
     wr_buf_str(out, "\nmemory: rows that pass the filters are kept for the window, within the rules' memory; "
-                    "past it the oldest go, and are counted\n"
+                    "past it the oldest go, and are counted\n");
+    explain_newest(rule, out);
+    wr_buf_str(out,
                     "exact: at each run, unless that bound was met; alerts say so\n");
 }
 

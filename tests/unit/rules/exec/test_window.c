@@ -65,6 +65,16 @@ static const char *const parted[] = {
     "DeviceName, RemotePort",
     "DeviceNetworkEvents | where SentBytes > 60 | project DeviceName, Timestamp, SentBytes"};
 
+/* Of the table only the newest row of each key is kept. */
+static const char *const newest[] = {
+    "DeviceNetworkEvents | where RemotePort == 587 | summarize l = max(Timestamp) by DeviceName | join kind=leftouter "
+    "(DeviceNetworkEvents | where Timestamp > ago(9s) | summarize k = max(Timestamp) by DeviceName, RemotePort) on DeviceName | "
+    "summarize n = count(), k = max(k), l = max(l) by DeviceName",
+    "DeviceNetworkEvents | distinct DeviceName, RemotePort | join kind=leftanti (DeviceNetworkEvents | where RemotePort == 25 and "
+    "Timestamp > ago(5s) | summarize by DeviceName) on DeviceName",
+    "DeviceNetworkEvents | extend T = Timestamp, D = DeviceName | summarize arg_max(T, SentBytes) by D | where SentBytes > 60 | "
+    "summarize n = count(), b = sum(SentBytes)"};
+
 static void check(uint64_t seed, const char *query, bool parts)
 {
     prng = seed;
@@ -111,6 +121,40 @@ Test(window, equals_batch_where_a_run_looks_at_what_changed)
     for (size_t q = 0; q < sizeof parted / sizeof *parted; q++)
         for (uint64_t seed = 1; seed <= 40; seed++)
             check(seed, parted[q], true);
+}
+
+Test(window, equals_batch_where_only_the_newest_rows_are_kept)
+{
+    for (size_t q = 0; q < sizeof newest / sizeof *newest; q++)
+        for (uint64_t seed = 1; seed <= 60; seed++)
+            check(seed, newest[q], false);
+}
+
+Test(window, keeps_a_row_a_key_where_only_the_newest_matters)
+{
+    for (size_t q = 0; q < sizeof newest / sizeof *newest; q++) {
+        struct wr_plan *plan = plan_of(newest[q]);
+        struct wr_window *w = window_new(plan, NULL, 1 << 20);
+        struct event e[MAX_ROWS];
+        prng = 7;
+        for (uint32_t i = 0; i < MAX_ROWS; i++) {
+            e[i] = (struct event){.now = START + i * GRID / 100, .ts = START + i * GRID / 100, .id = i + 1, .device = roll(3), .port = 25};
+            feed(w, &e[i], 1);
+        }
+        struct wr_engine_stats st = {0};
+        wr_window_stats(w, &st);
+        cr_expect_leq(st.rows_kept, 3, "%s: %llu", newest[q], (unsigned long long)st.rows_kept);
+        cr_expect(wr_window_keeps_newest(w, WR_TABLE_DEVICE_NETWORK_EVENTS));
+        wr_window_free(w);
+        wr_plan_free(plan);
+    }
+    for (size_t q = 0; q < sizeof queries / sizeof *queries; q++) { /* whose other rows matter, too */
+        struct wr_plan *plan = plan_of(queries[q]);
+        struct wr_window *w = window_new(plan, NULL, 1 << 20);
+        cr_expect_not(wr_window_keeps_newest(w, WR_TABLE_DEVICE_NETWORK_EVENTS), "%s", queries[q]);
+        wr_window_free(w);
+        wr_plan_free(plan);
+    }
 }
 
 Test(window, equals_the_incremental_engine_at_aligned_times)
