@@ -121,13 +121,17 @@ bool wr_owner_store_alerts(struct wr_owner *o)
 static void turn(struct wr_owner *o)
 {
     struct wr_input in = {.type = WR_INPUT_TURN, .arrival_ns = o->io->wall_ns(o->io->ctx)};
-    struct wr_core_counts before = wr_core_counts(o->core);
-    work_through(o, &in);
-    struct wr_core_counts after = wr_core_counts(o->core);
+    struct wr_core_counts before, after;
     o->stats.turns++;
-    if (!o->inputs_to_turn && memcmp(&before, &after, sizeof before) == 0) {
-        o->stats.idle_turns++;
-        return;
+    if (!o->inputs_to_turn) /* counting asks every rule */
+        before = wr_core_counts(o->core);
+    work_through(o, &in);
+    if (!o->inputs_to_turn) {
+        after = wr_core_counts(o->core);
+        if (memcmp(&before, &after, sizeof before) == 0) {
+            o->stats.idle_turns++;
+            return;
+        }
     }
     o->inputs_to_turn = false;
     wr_wal_append(&o->state.wal, &in);
