@@ -23,7 +23,6 @@ if(TARGET weir)
     add_test(NAME e2e.${name} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${name}.sh $<TARGET_FILE:weir> ${CMAKE_SOURCE_DIR})
     set_tests_properties(e2e.${name} PROPERTIES LABELS e2e COST 10 TIMEOUT 120 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}")
   endforeach()
-  set_tests_properties(e2e.names PROPERTIES COST 30)
   add_test(NAME e2e.tls COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tls.py $<TARGET_FILE:weir>)
   set_tests_properties(e2e.tls PROPERTIES LABELS "e2e;bench" COST 20 TIMEOUT 120 FAIL_REGULAR_EXPRESSION "${FAIL_TEXT}") # 40 s of waiting
   add_test(NAME e2e.idle COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/idle.py $<TARGET_FILE:weir>)

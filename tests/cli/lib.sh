@@ -49,6 +49,19 @@ same() {
     }
 }
 
+# wait_for PATTERN FILE: until the file has such a line, 20 s at most.
+wait_for() {
+    n=0
+    until grep -q "$1" "$2"; do
+        n=$((n + 1))
+        if [ "$n" -gt 200 ]; then
+            fail "no '$1' in $2 within 20 s: $(tail -n 3 "$2")"
+            return
+        fi
+        sleep 0.1
+    done
+}
+
 finish() {
     [ "$failures" -eq 0 ] || echo "$failures failed"
     exit "$((failures > 0))"

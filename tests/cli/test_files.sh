@@ -27,17 +27,6 @@ start() {
     "$WEIR" run -c "$TMP/weir.yaml" --state "$TMP/state" >>"$TMP/out" 2>"$TMP/err" &
     pid=$!
 }
-wait_for() { # pattern, file
-    n=0
-    until grep -q "$1" "$2"; do
-        n=$((n + 1))
-        if [ "$n" -gt 200 ]; then
-            fail "no '$1' in $2 within 20 s: $(tail -n 3 "$2")"
-            return
-        fi
-        sleep 0.1
-    done
-}
 metric() { # text: of a line of /metrics
     python3 -c 'import sys, urllib.request
 for line in urllib.request.urlopen("http://127.0.0.1:" + sys.argv[1] + "/metrics").read().decode().splitlines():

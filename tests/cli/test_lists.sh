@@ -80,17 +80,6 @@ Y
 : >"$TMP/log.run"
 "$WEIR" run -c "$TMP/run.yaml" >"$TMP/alerts" 2>"$TMP/log.run" &
 pid=$!
-wait_for() { # pattern, file
-    n=0
-    until grep -q "$1" "$2"; do
-        n=$((n + 1))
-        if [ "$n" -gt 200 ]; then
-            fail "no '$1' in $2 within 20 s: $(tail -n 3 "$2")"
-            return
-        fi
-        sleep 0.1
-    done
-}
 wait_for '"ready"\|msg=ready\|ready' "$TMP/log.run"
 lines() { # each host sends one
     python3 - "$port" "$@" <<'P'

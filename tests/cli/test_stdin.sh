@@ -18,17 +18,6 @@ daemon() {
     exec "$WEIR" run --stdin --rules "$TMP/rules" --state "$TMP/state.$state" --workers 2 --listen flow_udp=off --listen flow_tcp=off \
         --listen syslog_udp=off --listen syslog_tcp=off "$@" 2>"$TMP/err"
 }
-wait_for() { # pattern, file
-    n=0
-    until grep -q "$1" "$2"; do
-        n=$((n + 1))
-        if [ "$n" -gt 200 ]; then
-            fail "no '$1' in $2 within 20 s: $(tail -n 3 "$2")"
-            return
-        fi
-        sleep 0.1
-    done
-}
 metric() { # text: of a line of /metrics
     python3 -c 'import sys, urllib.request
 for line in urllib.request.urlopen("http://" + sys.argv[1] + "/metrics").read().decode().splitlines():

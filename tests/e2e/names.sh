@@ -7,7 +7,7 @@ cat >"$dir/rule.kql" <<'KQL'
 DeviceNetworkEvents | where Timestamp > ago(1h) | summarize N = count() by DeviceName, RemotePort | where N >= 1
 KQL
 echo '10.0.0.1 alpha.example' >"$dir/hosts"
-echo "names: $dir/hosts" >"$dir/more.yaml"
+printf 'names: %s\nlists: {check: 200ms}\n' "$dir/hosts" >"$dir/more.yaml"
 live_start --workers 2 --rules "$dir/rule.kql"
 
 # flow PORT: one NetFlow v5 record from a socket of its own, so that the workers take turns.

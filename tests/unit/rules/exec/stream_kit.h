@@ -3,6 +3,7 @@
 #define TESTS_RULES_EXEC_STREAM_KIT_H
 
 #include "build.h"
+#include "roll.h"
 
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
@@ -16,18 +17,8 @@
 enum { WINDOW = 1600, PANE = 100, DEVICES = 3, MAX_ROWS = 400 };
 static const int64_t start = 1000000;
 
-static uint64_t prng;
 /* Worlds of one group with some thirty rows in the window, rules without sets: some rows share panes, some do not. */
 static bool crowded;
-
-static inline uint32_t roll(uint32_t n)
-{
-    prng += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = prng;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
-}
 
 /* One event; `amend`: the row `of` has new bytes. */
 struct event {

@@ -1,5 +1,7 @@
 /* Rows of a maximum, first values, bags, percentiles: what a stream keeps of them against a batch
  * over all rows, in any order of arrival, at pane-aligned times, with restarts. */
+#include "roll.h"
+
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
 #include "rules/exec/stream.h"
@@ -12,17 +14,6 @@
 
 enum { WINDOW = 1600, PANE = 100, MOST = 600 };
 static const int64_t start = 1000000;
-
-static uint64_t prng;
-
-static uint32_t roll(uint32_t n)
-{
-    prng += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = prng;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
-}
 
 struct event {
     int64_t now, ts;

@@ -1,9 +1,10 @@
 /* Unions of tables on a stream: row by row, and counted over panes, they give what a batch run
  * gives, in any order of arrival, with amendments, restarts, and rows that stand in several legs.
  */
+#include "roll.h"
+#include "rows_text.h"
+
 #include "base/ticks.h"
-#include "rules/exec/cells.h"
-#include "rules/exec/rows.h"
 #include "rules/exec/run.h"
 #include "rules/exec/stream.h"
 #include "rules/exec/window.h"
@@ -20,17 +21,6 @@ enum { MAX_EVENTS = 120, NTABLES = 2 };
 
 static const enum wr_table tables[NTABLES] = {WR_TABLE_DEVICE_NETWORK_EVENTS,
                                               WR_TABLE_DEVICE_PROCESS_EVENTS};
-static uint64_t prng;
-
-static uint32_t roll(uint32_t n)
-{
-    prng += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = prng;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
-}
-
 /* A connection, its amendment, or a process. */
 struct event {
     int64_t now, ts, bytes, prev;
@@ -125,54 +115,6 @@ static struct wr_stream *stream_of(const struct wr_plan *plan)
     struct wr_stream *s = wr_stream_new(plan, &opts);
     cr_assert_not_null(s);
     return s;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Cells of alerts, sorted; frees the list. */
-static char *alerts_text(struct wr_alert *list)
-{
-    char *line[512];
-    uint32_t n = 0;
-    for (struct wr_alert *a = list; a; a = a->next) {
-        struct wr_buf text = {0};
-        for (uint32_t c = 0; c < a->ncells; c++) {
-            wr_cell_json(&a->cells[c], &text);
-            wr_buf_char(&text, '|');
-        }
-        wr_buf_char(&text, '\0');
-        cr_assert_lt(n, 512);
-        line[n++] = text.data;
-    }
-    wr_alerts_free(list);
-    qsort(line, n, sizeof *line, by_text);
-    struct wr_buf all = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        wr_buf_fmt(&all, "%s\n", line[i]);
-        free(line[i]);
-    }
-    wr_buf_char(&all, '\0');
-    return all.data;
-}
-
-static char *rows_text(const struct wr_rows *rows)
-{
-    struct wr_alert *list = NULL, **end = &list;
-    for (uint64_t n = 0; n < rows->nrows; n++) {
-        uint32_t row;
-        const struct wr_batch *b = wr_rows_at(rows, n, &row);
-        struct wr_buf cells = {0};
-        wr_cells_pack(rows->schema, b->col, row, &cells);
-        *end = wr_cells_alert(rows->schema, &cells, WR_ALERT_RAISED,
-                              "01234567890123456789012345678901", 0);
-        cr_assert_not_null(*end);
-        end = &(*end)->next;
-        wr_buf_fini(&cells);
-    }
-    return alerts_text(list);
 }
 
 /* The plan over the last versions of `e` at t. */
@@ -277,7 +219,7 @@ static void check_rows(uint64_t seed, const char *query)
         if (roll(8) == 0)
             s = restart(plan, s);
         feed(s, &e[i], 1);
-        char *have = alerts_text(wr_stream_alerts(s)),
+        char *have = cells_text(wr_stream_alerts(s)),
              *want = e[i].amend ? NULL : batch_text(plan, &e[i], 1, e[i].now);
         cr_assert_str_eq(have, want ? want : "", "seed %llu, %s: %s\nbatch:\n%s",
                          (unsigned long long)seed, query, have, want ? want : "");
@@ -407,7 +349,7 @@ static void check_alerts(uint64_t seed, size_t q)
             free(rows);
         }
         wr_alerts_free(list);
-        char *have = alerts_text(wr_stream_firing(s)), *want = batch_text(plan, e, i + 1, e[i].now);
+        char *have = cells_text(wr_stream_firing(s)), *want = batch_text(plan, e, i + 1, e[i].now);
         cr_assert(q > 0 || strcmp(have, want) == 0, "seed %llu: %s\nbatch:\n%s",
                   (unsigned long long)seed, have, want);
         free(have);
@@ -457,7 +399,7 @@ static void check_runs(uint64_t seed, const char *query)
         if (i + 1 < n && e[i + 1].now < t)
             continue;
         cr_assert_eq(wr_window_advance(w, t), WR_OK);
-        char *have = alerts_text(wr_window_firing(w)), *want = batch_text(plan, e, i + 1, t);
+        char *have = cells_text(wr_window_firing(w)), *want = batch_text(plan, e, i + 1, t);
         cr_assert_str_eq(have, want, "seed %llu, %s: %s\nbatch:\n%s", (unsigned long long)seed,
                          query, have, want);
         free(have);

@@ -2,9 +2,10 @@
 #ifndef TESTS_RULES_EXEC_WINDOW_KIT_H
 #define TESTS_RULES_EXEC_WINDOW_KIT_H
 
+#include "roll.h"
+#include "rows_text.h"
+
 #include "base/ticks.h"
-#include "rules/exec/cells.h"
-#include "rules/exec/rows.h"
 #include "rules/exec/run.h"
 #include "rules/exec/window.h"
 
@@ -15,17 +16,6 @@
 #define WINDOW (16 * GRID)
 enum { MAX_ROWS = 120 };
 #define START (1000 * WR_TICKS_DAY)
-
-static uint64_t prng;
-
-static inline uint32_t roll(uint32_t n)
-{
-    prng += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = prng;
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) % n);
-}
 
 struct event {
     int64_t now, ts, bytes, prev;
@@ -118,53 +108,6 @@ static inline void feed(struct wr_window *w, const struct event *e, uint32_t n)
     wr_batch_seal(b);
     cr_assert_eq(wr_window_consume(w, WR_TABLE_DEVICE_NETWORK_EVENTS, b, e[n - 1].now), WR_OK);
     wr_batch_free(b);
-}
-
-static inline int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Cells of alerts as one text, sorted; frees the list. */
-static inline char *cells_text(struct wr_alert *list)
-{
-    char *line[256];
-    uint32_t n = 0;
-    for (struct wr_alert *a = list; a; a = a->next) {
-        struct wr_buf text = {0};
-        for (uint32_t c = 0; c < a->ncells; c++) {
-            wr_cell_json(&a->cells[c], &text);
-            wr_buf_char(&text, '|');
-        }
-        wr_buf_char(&text, '\0');
-        cr_assert_lt(n, 256);
-        line[n++] = text.data;
-    }
-    wr_alerts_free(list);
-    qsort(line, n, sizeof *line, by_text);
-    struct wr_buf all = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        wr_buf_fmt(&all, "%s\n", line[i]);
-        free(line[i]);
-    }
-    wr_buf_char(&all, '\0');
-    return all.data;
-}
-
-static inline char *rows_text(const struct wr_rows *rows)
-{
-    struct wr_alert *list = NULL, **end = &list;
-    for (uint64_t n = 0; n < rows->nrows; n++) {
-        uint32_t row;
-        const struct wr_batch *b = wr_rows_at(rows, n, &row);
-        struct wr_buf cells = {0};
-        wr_cells_pack(rows->schema, b->col, row, &cells);
-        *end = wr_cells_alert(rows->schema, &cells, WR_ALERT_RAISED, "01234567890123456789012345678901", 0);
-        cr_assert_not_null(*end);
-        end = &(*end)->next;
-        wr_buf_fini(&cells);
-    }
-    return cells_text(list);
 }
 
 /* At t, over the last versions with from <= time < to; `arrival`: that is when they came. */
