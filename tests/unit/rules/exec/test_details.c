@@ -8,7 +8,7 @@
 
 static struct wr_buf json;
 
-/* The alert of one syslog row, as JSON; the diagnostics when the rule does not load. */
+/* What was said of the rule and, when it loads, the alert of one syslog row, as JSON. */
 static const char *alert_of(const char *extra, const char *host, const char *message)
 {
     struct wr_diags diags;
@@ -21,9 +21,9 @@ static const char *alert_of(const char *extra, const char *host, const char *mes
     wr_buf_fmt(&rule, "id: a\nname: plain\ndescription: said\nseverity: Low\ntactics: [Impact]\n%squery: |\n"
                       "  Syslog | project HostName, SyslogMessage, n = strlen(SyslogMessage)\n", extra);
     wr_buf_reset(&json);
-    if (wr_ruleset_add(set, "r.yaml", rule.data, rule.len, &diags) != WR_OK) {
-        wr_diags_print(&diags, &json);
-    } else {
+    enum wr_err err = wr_ruleset_add(set, "r.yaml", rule.data, rule.len, &diags);
+    wr_diags_print(&diags, &json);
+    if (err == WR_OK) {
         wr_batch_row(b);
         wr_batch_set_i64(b, WR_SYSLOG_TimeGenerated, 0, t);
         cr_assert(wr_batch_set_str(b, WR_SYSLOG_HostName, 0, host, strlen(host)));
