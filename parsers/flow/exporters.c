@@ -141,7 +141,7 @@ static void put_stream(const struct wr_stream *s, int64_t now_ns, struct wr_buf 
     put_number(out, "sequenceLost", past->seq_lost);
     put_number(out, "flowsNotSent", x->not_sent);
     put_number(out, "packetsIgnored", x->ignored_packets);
-    put_number(out, "samplingInterval", s->rate ? s->rate : 1);
+    put_number(out, "samplingInterval", wr_stream_rate(s));
     put_number(out, "samplers", x->nsamplers);
     put_number(out, "names", x->names.n);
     put_seconds(out, "clockOffsetSeconds", s->offset_ns);

@@ -65,6 +65,25 @@ void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t
         wr_exporter_mark(x);
 }
 
+/* Of the last row; of the header; where no rule wanted a row yet, what options say of the exporter, or of the first of its
+ * samplers or interfaces, in the stream's domain, then in any; of the configuration. */
+uint32_t wr_stream_rate(const struct wr_stream *s)
+{
+    const struct wr_exporter *x = s->exporter;
+    const uint64_t domains[] = {s->key.domain, ANY};
+    uint32_t rate = s->rate;
+    for (int d = 0; d < 2 && !rate; d++) {
+        rate = sampler_rate(x, sampler_key(domains[d], WR_SAMPLER_SYSTEM), 0);
+        for (int kind = WR_SAMPLER_ID; kind < WR_SAMPLER_SYSTEM && !rate; kind++) {
+            const uint64_t key = sampler_key(domains[d], (enum wr_sampler_kind)kind);
+            const uint32_t at = lower_bound(x, key, 0);
+            rate = at < x->nsamplers && x->samplers[at].key == key ? x->samplers[at].rate : 0;
+        }
+    }
+    rate = rate ? rate : x->default_rate;
+    return rate ? rate : 1;
+}
+
 /* The rate that a record's own elements give; 0 when they give none. */
 static uint64_t own_rate(const struct wr_plan *plan, const uint64_t *v)
 {

@@ -152,6 +152,7 @@ bool wr_message_quick(struct wr_msg *msg)
     s->seq.gap_unknown = false;
     s->offset_ns = now_ns - (m.secs * WR_SECOND_NS + m.nsecs);
     s->quick.records += n;
+    s->rate = m.rate ? m.rate : s->rate;
     if (__builtin_expect(++s->quick.messages >= UINT16_MAX, 0)) /* a message has fewer records than 2^15 */
         wr_stream_settle(s);
     dec->stats.messages++;

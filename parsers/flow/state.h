@@ -317,6 +317,7 @@ void wr_times_set(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t
 /* options.c */
 void wr_options_record(struct wr_msg *msg, const struct wr_tmpl *tmpl, const uint8_t *rec);
 void wr_sampler_set(struct wr_flow_decoder *dec, struct wr_exporter *x, uint64_t key, uint64_t id, uint32_t rate);
+uint32_t wr_stream_rate(const struct wr_stream *s); /* for the listing; 1: none is known */
 uint64_t wr_sampling_rate(struct wr_msg *msg, const struct wr_plan *plan, const uint64_t *v);
 void wr_scale(struct wr_flow *flow, uint64_t rate);
 
@@ -344,6 +345,8 @@ static inline void wr_life_note(struct wr_msg *msg)
     s->offset_ns = msg->now_ns - msg->export_ns;
     if (msg->rows && msg->rows->n > msg->rows_before)
         s->rate = msg->rows->at[msg->rows->n - 1].sampling;
+    else if (msg->header_rate)
+        s->rate = msg->header_rate;
     if (__builtin_expect(msg->now_ns - s->window_ns >= WR_RATE_WINDOW_NS, 0))
         wr_life_window(s, msg->now_ns);
 }

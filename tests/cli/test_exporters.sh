@@ -1,6 +1,7 @@
 # `weir exporters`: from the running daemon, and from what it stored.
 WEIR=$1 ROOT=$2
 . "$ROOT/tests/support/live.sh"
+echo 'sampling: {127.0.0.0/8: 77}' >"$dir/more.yaml"
 live_start
 cap=$ROOT/tests/data/flow/logstash-codec-netflow
 python3 - "$flow" "$cap" <<'PY'
@@ -20,8 +21,11 @@ live_until 10 three || live_fail "two streams were expected: $("$WEIR" exporters
 "$WEIR" exporters --http "127.0.0.1:$http" --format table >"$dir/table"
 head -n 1 "$dir/table" | grep -q "^EXPORTER .* SEEN .* TOLD .* CLOCK ERROR (LAST)" || live_fail "head of the table: $(head -n 1 "$dir/table")"
 grep -q "^127.0.0.1 .*NetFlow v9 sending" "$dir/table" || live_fail "no row in $(cat "$dir/table")"
+# The rate of the configuration where the exporter tells none; the NetFlow v5 router tells its own.
+"$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'map(.samplingInterval) | index(77) and index(1000)' >/dev/null ||
+    live_fail "sampling intervals: $("$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -c '[.protocol, .samplingInterval]')"
 # Ages and offsets in one unit, not in nanoseconds: the captures are years old, and came a moment ago.
-grep -Eq "^127.0.0.1 .*NetFlow v9 sending +[0-9]+s +2 +[01] +[0-9]+s +[0-9.]+ +[0-9.]+ +0 +1 +\+[0-9]+d +[0-9]+s truncated$" "$dir/table" ||
+grep -Eq "^127.0.0.1 .*NetFlow v9 sending +[0-9]+s +2 +[01] +[0-9]+s +[0-9.]+ +[0-9.]+ +0 +77 +\+[0-9]+d +[0-9]+s truncated$" "$dir/table" ||
     live_fail "ages: $(cat "$dir/table")"
 "$WEIR" exporters --http "127.0.0.1:$http" --format jsonl | jq -se 'all(.[]; .recordsPerSecond > 0 and .lastSeenSeconds < 60)' >/dev/null ||
     live_fail "no rate before the first ten seconds are over"

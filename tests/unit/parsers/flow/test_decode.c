@@ -40,6 +40,13 @@ Test(decode, v5_count_that_lies_gives_what_is_there)
     cr_expect(wr_flow_decode(b.dec, &b.peer, file.at, 24 + 2 * 48 + 7, b.now_ns, &b.vec));
     cr_expect_eq(b.vec.n, 2);
     cr_expect_eq(rejected(&b, WR_FLOW_REJECT_truncated), 1);
+    file.at[3] = 3; /* one more than there is, in a block of its own: a read behind it is seen */
+    uint8_t *copy = malloc(24 + 2 * 48);
+    memcpy(copy, file.at, 24 + 2 * 48);
+    cr_expect(wr_flow_decode(b.dec, &b.peer, copy, 24 + 2 * 48, b.now_ns, &b.vec));
+    cr_expect_eq(b.vec.n, 4);
+    cr_expect_eq(rejected(&b, WR_FLOW_REJECT_truncated), 2);
+    free(copy);
     free(file.at);
     bench_end(&b);
 }

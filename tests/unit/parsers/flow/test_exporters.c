@@ -140,6 +140,42 @@ Test(exporters, a_line_for_each_port_and_domain)
     bench_end(&after);
 }
 
+/* What a rate will be, before any rule wanted a row of the exporter: rows alone would say 1. */
+Test(exporters, the_listing_tells_the_rate_that_options_tell)
+{
+    const struct wr_flow_rate configured = {{.addr = {[10] = 0xff, [11] = 0xff}, .bits = 96}, 7};
+    const struct wr_flow_decoder_opts opts = {.rates = &configured, .nrates = 1};
+    static const struct {
+        uint32_t scope, rate;
+        const char *text;
+    } told[] = {{0, 0, "\"samplingInterval\":1,"},
+                {144, 1000, "\"samplingInterval\":1000,"},
+                {48, 64, "\"samplingInterval\":64,"},
+                {10, 32, "\"samplingInterval\":32,"}};
+    for (unsigned i = 0; i < 8; i++) {
+        struct bench b = bench_new();
+        struct wr_buf out = {0};
+        if (i >= 4) {
+            wr_flow_decoder_free(b.dec);
+            b.dec = wr_flow_decoder_new(&opts);
+        }
+        begin(&m, 10, 0, 1);
+        TEMPLATE(&m, 256, FLOW_FIELDS);
+        if (told[i % 4].rate) {
+            OPTIONS(&m, 512, told[i % 4].scope, 4, 34, 4);
+            set(&m, 512);
+            put(&m, 5, 4), put(&m, told[i % 4].rate, 4);
+            set_end(&m);
+        }
+        cr_assert(bench_send(&b, &m));
+        wr_flow_decoder_exporters(b.dec, b.now_ns, &out);
+        wr_buf_char(&out, 0);
+        cr_expect(strstr(out.data, i == 4 ? "\"samplingInterval\":7," : told[i % 4].text), "%u: %s", i, out.data);
+        wr_buf_fini(&out);
+        bench_end(&b);
+    }
+}
+
 /* Endpoints that do not exist, applications without end: templates still find room, and the newest names count. */
 Test(exporters, floods_of_names_leave_room_for_templates)
 {

@@ -87,11 +87,11 @@ static void send_v9(struct bench *b, uint32_t domain, const struct flow *f, unsi
 Test(paths, v1_v5_and_v7_give_the_rows_of_v9)
 {
     static const uint16_t versions[] = {1, 5, 7};
+    struct bench b = bench_new(), general = bench_new();
     state = 20261127;
-    for (unsigned trial = 0; trial < 300; trial++) {
+    for (unsigned trial = 0; trial < 600; trial++) {
         const uint16_t version = versions[trial % 3],
                        interval = version == 5 && draw(2) ? (uint16_t)draw(16384) : 0;
-        struct bench b = bench_new(), general = bench_new();
         struct flow f[30];
         unsigned n = 1 + draw(version == 5 ? 30 : 27);
         for (unsigned i = 0; i < n; i++)
@@ -103,9 +103,11 @@ Test(paths, v1_v5_and_v7_give_the_rows_of_v9)
         for (uint32_t i = 0; i < b.vec.n; i++)
             cr_assert_eq(memcmp(&b.vec.at[i], &general.vec.at[i], sizeof *b.vec.at), 0,
                          "trial %u: v%u record %u of %u", trial, version, i, n);
-        bench_end(&b);
-        bench_end(&general);
+        wr_flow_vec_reset(&b.vec);
+        wr_flow_vec_reset(&general.vec);
     }
+    bench_end(&b);
+    bench_end(&general);
 }
 
 /* ---- sFlow ---- */
@@ -245,9 +247,9 @@ static void same(unsigned trial, const char *what, const struct wr_flow *a, cons
 
 Test(paths, sflow_gives_the_rows_of_ipfix_by_header_and_by_addresses)
 {
+    struct bench b = bench_new();
     state = 20261128;
-    for (unsigned trial = 0; trial < 1500; trial++) {
-        struct bench b = bench_new();
+    for (unsigned trial = 0; trial < 2000; trial++) {
         const struct packet p = draw_packet();
         send_ipfix(&b, &p);
         for (int k = 0; k < 4; k++)
@@ -255,6 +257,7 @@ Test(paths, sflow_gives_the_rows_of_ipfix_by_header_and_by_addresses)
         cr_assert_eq(b.vec.n, 5, "trial %u: %u rows", trial, b.vec.n);
         for (int k = 1; k < 5; k++)
             same(trial, (k - 1) & 1 ? "header" : "addresses", &b.vec.at[k], &b.vec.at[0]);
-        bench_end(&b);
+        wr_flow_vec_reset(&b.vec);
     }
+    bench_end(&b);
 }
