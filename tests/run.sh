@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need, builds, runs every test: `sh tests/run.sh [PRESET...]` (default: debug asan). A preset is built while
 # the tests of the one before run, with the processor time that they leave. tests/README.md says what runs in which preset.
+#   WEIR_ALSO_BUILD="PRESET..."   is built after those, for who comes next
 set -eu
 cd "$(dirname "$0")/.."
 began=$(date +%s)
@@ -44,7 +45,7 @@ fi
 say "building $1"
 rm -f build/built
 mkfifo build/built
-setsid sh tests/run.sh --build "$@" &
+setsid sh tests/run.sh --build "$@" ${WEIR_ALSO_BUILD:-} &
 builder=$!
 trap 'kill -- -$builder 2>/dev/null || true; rm -f build/built' EXIT
 trap 'exit 130' INT TERM
@@ -54,4 +55,5 @@ for preset in "$@"; do
     say "testing $built"
     ctest --preset "$built" -j "$(($(nproc) * 2))"
 done
+wait $builder || { say "not everything was built"; exit 1; }
 say "all passed: $*"
