@@ -4,6 +4,7 @@
  *     src=10.1.2.3 msg=a b\=c act=Blocked     ->  src "10.1.2.3", msg "a b=c", act "Blocked"
  *
  * that is at the last blank before the next `=` that has no backslash, when what stands between is a name. */
+#include "parsers/conn/address.h"
 #include "parsers/log/cef.h"
 
 #include "base/buf.h"
@@ -426,13 +427,38 @@ enum wr_map wr_map_cef(const struct wr_cef_names *names, const struct wr_header 
 
 /* ---- sessions ---- */
 
-static bool was_refused(const struct wr_event *ev)
+/* What ASIM calls the action of an event that was refused; NULL: it was not. */
+static const char *refusal(const struct wr_event *ev)
 {
-    static const char *const words[] = {"deny", "denied", "drop", "dropped", "block", "blocked", "reject", "rejected", "reset"};
+    static const char *const words[][2] = {
+        {"deny", "Deny"},         {"denied", "Deny"},       {"drop", "Drop"},
+        {"dropped", "Drop"},      {"block", "Deny"},        {"blocked", "Deny"},
+        {"reject", "Deny"},       {"rejected", "Deny"},     {"reset", "Reset"},
+        {"drop-icmp", "Drop ICMP"}, {"reset-both", "Reset"}, {"reset-client", "Reset Source"},
+        {"reset-server", "Reset Destination"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (wr_event_has(ev, WR_CSL_DeviceAction) && wr_val_is(&ev->val[WR_CSL_DeviceAction], words[i]))
-            return true;
-    return false;
+        if (wr_event_has(ev, WR_CSL_DeviceAction) && wr_val_is(&ev->val[WR_CSL_DeviceAction], words[i][0]))
+            return words[i][1];
+    return NULL;
+}
+
+static bool is_public(const struct wr_json_val *v)
+{
+    uint8_t addr[16];
+    bool v6;
+    return v->type == WR_JSON_STR && wr_address_parse(v->s, v->len, addr, &v6) &&
+           strcmp(wr_address_type(addr, v6), "Public") == 0;
+}
+
+/* As the firewall says, else by the ends: private addresses are inside. */
+static const char *session_direction(struct wr_json_val told, const struct wr_json_val *src, const struct wr_json_val *dst)
+{
+    if (wr_val_is(&told, "0") || wr_val_is(&told, "inbound"))
+        return "Inbound";
+    if (wr_val_is(&told, "1") || wr_val_is(&told, "outbound"))
+        return "Outbound";
+    bool from = !is_public(src), to = !is_public(dst);
+    return from ? (to ? "Local" : "Outbound") : to ? "Inbound" : "External";
 }
 
 static struct wr_json_val of(const struct wr_event *ev, uint16_t col)
@@ -515,10 +541,11 @@ bool wr_cef_session(struct wr_event *ev)
     int64_t sent = 0, received = 0;
     bool bytes = wr_event_has(ev, WR_CSL_SentBytes) && wr_val_i64(&ev->val[WR_CSL_SentBytes], &sent);
     bytes |= wr_event_has(ev, WR_CSL_ReceivedBytes) && wr_val_i64(&ev->val[WR_CSL_ReceivedBytes], &received);
-    if (!bytes || sent < 0 || received < 0 || was_refused(ev) || !wr_event_has(ev, WR_CSL_SourceIP) ||
+    const char *refused = refusal(ev); /* has no bytes to tell; one that was not refused has them at its end */
+    if ((!bytes && !refused) || sent < 0 || received < 0 || !wr_event_has(ev, WR_CSL_SourceIP) ||
         !wr_event_has(ev, WR_CSL_DestinationIP) || !wr_event_has(ev, WR_CSL_Protocol))
         return false;
-    struct wr_json_val proto = ev->val[WR_CSL_Protocol];
+    struct wr_json_val proto = ev->val[WR_CSL_Protocol], told = of(ev, WR_CSL_CommunicationDirection);
     const struct wr_json_val icmp[] = {labelled(ev, "ICMP Type"), labelled(ev, "ICMP Code")};
     const struct nat nat[] = {{of(ev, WR_CSL_SourceTranslatedAddress), of(ev, WR_CSL_SourceTranslatedPort)},
                               {of(ev, WR_CSL_DestinationTranslatedAddress), of(ev, WR_CSL_DestinationTranslatedPort)}};
@@ -546,12 +573,15 @@ bool wr_cef_session(struct wr_event *ev)
             wr_event_set(ev, WR_NETSESSION_NetworkIcmpCode, &icmp[1]);
     }
     struct wr_json_val sum = {.type = WR_JSON_INT, .i = sent + received};
-    if (sent <= INT64_MAX - received)
+    if (bytes && sent <= INT64_MAX - received)
         wr_event_set(ev, WR_NETSESSION_NetworkBytes, &sum);
     struct wr_json_val one = {.type = WR_JSON_INT, .i = 1};
     wr_event_set(ev, WR_NETSESSION_EventCount, &one);
     wr_event_set_text(ev, WR_NETSESSION_EventType, "NetworkSession", 14);
-    wr_event_set_text(ev, WR_NETSESSION_EventResult, "Success", 7);
-    wr_event_set_text(ev, WR_NETSESSION_DvcAction, "Allow", 5);
+    const char *result = refused ? "Failure" : "Success", *action = refused ? refused : "Allow";
+    const char *direction = session_direction(told, &src, &dst);
+    wr_event_set_text(ev, WR_NETSESSION_EventResult, result, strlen(result));
+    wr_event_set_text(ev, WR_NETSESSION_DvcAction, action, strlen(action));
+    wr_event_set_text(ev, WR_NETSESSION_NetworkDirection, direction, strlen(direction));
     return true;
 }

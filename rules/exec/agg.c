@@ -55,11 +55,12 @@ void wr_agg_layout_place(struct wr_agg_layout *layout)
     layout->has_valid = false;
     for (uint32_t a = 0; a < layout->naggs; a++)
         layout->has_valid |= needs_valid(layout->agg[a].kind) && slots_of(&layout->agg[a]);
-    layout->nslots = layout->has_valid;
+    layout->nslots = layout->has_valid ? (layout->naggs + 63) / 64 : 0;
     layout->nkept = 0;
     for (uint32_t a = 0; a < layout->naggs; a++) {
         uint16_t n = slots_of(&layout->agg[a]);
         layout->agg[a].first = (uint16_t)layout->nslots;
+        layout->agg[a].word = (uint8_t)(a / 64);
         layout->nslots += n;
         if (n)
             layout->kept[layout->nkept++] = (uint8_t)a;
@@ -82,6 +83,8 @@ bool wr_agg_layout_init(struct wr_agg_layout *layout, const struct wr_op *summar
         p->in = call->nargs ? call->args[0]->type : WR_LONG;
         if (p->kind == WR_AGG_DCOUNT || p->kind == WR_AGG_DCOUNTIF || wr_agg_keeps(p->kind))
             p->dset = (uint8_t)layout->ndsets++;
+        if (layout->ndsets >= WR_NO_DSET)
+            return false;
     }
     wr_agg_layout_place(layout);
     return true;
@@ -161,10 +164,10 @@ static bool add_extreme(const struct wr_agg_place *p, union wr_slot *slots, uint
     int want = p->kind == WR_AGG_MIN || p->kind == WR_AGG_ARG_MIN ? -1 : 1;
     bool arg = p->kind == WR_AGG_ARG_MAX || p->kind == WR_AGG_ARG_MIN;
     bool valid = wr_vec_valid(&args[0], row);
-    if (slots[0].u & bit ? !valid || compare(s, &args[0], row) != want : !valid && (!arg || s[4].u))
+    if (slots[p->word].u & bit ? !valid || compare(s, &args[0], row) != want : !valid && (!arg || s[4].u))
         return true;
     if (valid) {
-        slots[0].u |= bit;
+        slots[p->word].u |= bit;
         if (!store(s, &args[0], row, arena))
             return false;
     }
@@ -189,7 +192,7 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
                     uint32_t row, struct wr_arena *arena)
 {
     union wr_slot *s = slots + p->first;
-    uint64_t bit = UINT64_C(1) << a;
+    uint64_t bit = UINT64_C(1) << (a & 63);
     switch (p->kind) {
     case WR_AGG_COUNTIF:
         s->i += is_true(&args[0], row);
@@ -230,7 +233,7 @@ static bool add_one(const struct wr_agg_place *p, uint32_t a, union wr_slot *slo
             merge_deviation(s, 1, wr_num_at(&args[0], row), 0);
         return true;
     case WR_AGG_TAKE_ANY:
-        return add_any(s, &slots[0].u, bit, &args[0], row, arena);
+        return add_any(s, &slots[p->word].u, bit, &args[0], row, arena);
     case WR_AGG_MIN:
     case WR_AGG_MAX:
     case WR_AGG_ARG_MAX:
@@ -256,13 +259,13 @@ bool wr_agg_add(const struct wr_agg_layout *layout, union wr_slot *slots, const 
 static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union wr_slot *slots, uint32_t stride,
                           const struct wr_vec *v, const struct wr_sel *sel)
 {
-    uint32_t first = layout->agg[a].first;
+    uint32_t first = layout->agg[a].first, word = layout->agg[a].word;
     bool extreme = layout->agg[a].kind == WR_AGG_MIN || layout->agg[a].kind == WR_AGG_MAX;
     if (wr_vec_full(v, sel)) {
         for (uint32_t k = 0; k < sel->n; k++)
             slots[(size_t)k * stride + first].i = v->i[sel->row[k]];
         for (uint32_t k = 0; extreme && k < sel->n; k++)
-            slots[(size_t)k * stride].u |= UINT64_C(1) << a;
+            slots[(size_t)k * stride + word].u |= UINT64_C(1) << (a & 63);
         return;
     }
     for (uint32_t k = 0; k < sel->n; k++, slots += stride) {
@@ -270,7 +273,7 @@ static void rows_of_whole(const struct wr_agg_layout *layout, uint32_t a, union 
         bool valid = wr_vec_valid(v, row);
         slots[first].i = valid ? v->i[row] : 0;
         if (extreme)
-            slots[0].u |= (uint64_t)valid << a;
+            slots[word].u |= (uint64_t)valid << (a & 63);
     }
 }
 
@@ -351,12 +354,12 @@ static void merge_one(const struct wr_agg_place *p, uint64_t bit, union wr_slot 
         break;
     case WR_AGG_MIN:
     case WR_AGG_MAX: {
-        if (!(src[0].u & bit))
+        if (!(src[p->word].u & bit))
             break;
         int cmp = p->in == WR_REAL ? (s->r > d->r) - (s->r < d->r) : (s->i > d->i) - (s->i < d->i);
-        if (!(dst[0].u & bit) || (p->kind == WR_AGG_MIN ? cmp < 0 : cmp > 0))
+        if (!(dst[p->word].u & bit) || (p->kind == WR_AGG_MIN ? cmp < 0 : cmp > 0))
             *d = *s;
-        dst[0].u |= bit;
+        dst[p->word].u |= bit;
         break;
     }
     default:
@@ -371,7 +374,7 @@ void wr_agg_merge(const struct wr_agg_layout *layout, union wr_slot *dst, const 
         if (p->kind == WR_AGG_SUM && p->in != WR_REAL && p->in != WR_DECIMAL)
             dst[p->first].u += src[p->first].u; /* the most common */
         else
-            merge_one(p, UINT64_C(1) << layout->kept[i], dst, src);
+            merge_one(p, UINT64_C(1) << (layout->kept[i] & 63), dst, src);
     }
 }
 
@@ -385,9 +388,9 @@ static int compare_slots(const struct wr_agg_place *p, const union wr_slot *x, c
 static bool extreme_stands(const struct wr_agg_place *p, uint64_t bit, const union wr_slot *dst,
                            const union wr_slot *old, const union wr_slot *new)
 {
-    if (!(old[0].u & bit) || compare_slots(p, dst + p->first, old + p->first) != 0)
+    if (!(old[p->word].u & bit) || compare_slots(p, dst + p->first, old + p->first) != 0)
         return true;
-    if (!new || !(new[0].u &bit))
+    if (!new || !(new[p->word].u & bit))
         return false;
     int cmp = compare_slots(p, new + p->first, old + p->first);
     return p->kind == WR_AGG_MIN ? cmp <= 0 : cmp >= 0;
@@ -440,7 +443,7 @@ bool wr_agg_amend(const struct wr_agg_layout *layout, union wr_slot *dst, const 
 {
     bool exact = true;
     for (uint32_t i = 0; i < layout->nkept; i++)
-        exact &= amend_one(&layout->agg[layout->kept[i]], UINT64_C(1) << layout->kept[i], dst, old, new);
+        exact &= amend_one(&layout->agg[layout->kept[i]], UINT64_C(1) << (layout->kept[i] & 63), dst, old, new);
     return exact;
 }
 
@@ -561,7 +564,7 @@ void wr_agg_final(struct wr_eval *ev, const struct wr_agg_layout *layout, uint32
     case WR_AGG_MIN:
     case WR_AGG_MAX:
     case WR_AGG_TAKE_ANY:
-        if (slots[0].u >> a & 1)
+        if (slots[p->word].u >> (a & 63) & 1)
             put_slot(out, row, s);
         break;
     case WR_AGG_ARG_MAX:

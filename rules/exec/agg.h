@@ -25,27 +25,29 @@ union wr_slot {
     double r;
 };
 
-enum { WR_AGGS_MAX = 64, WR_NO_DSET = 255 };
+enum { WR_AGGS_MAX = 256, WR_NO_DSET = 255 };
 
 struct wr_agg_place {
     const struct wr_agg_call *call;
     enum wr_agg_kind kind;
     enum wr_type in; /* of the first argument; count: long */
     uint16_t first;  /* slot */
+    uint8_t word;    /* slot, of those before the first, that has the bit for `it has a value` */
     uint8_t dset;    /* number of its distinct set, or WR_NO_DSET */
     uint8_t by_key;  /* engine: dcount over the group's own key is 0 or 1: its number + 1, else 0 */
     uint8_t of_time; /* engine: min or max of the window's own time: taken from the rows' times */
     bool hashed;     /* engine: dcount; `first` is the slot of a row's hash */
     uint32_t keeps;  /* engine: of a dcount, hashes until they become a sample */
     bool best;       /* engine: candidates are kept (best.h) */
-    uint8_t follows; /* engine: they are those of this aggregate + 1; 0: its own */
+    uint16_t follows; /* engine: they are those of this aggregate + 1; 0: its own */
 };
 
 struct wr_agg_layout {
     uint32_t naggs, nslots, ndsets;
     uint32_t nrow; /* slots of a row: nslots and the hashes */
     bool has_valid;
-    uint8_t nkept, kept[WR_AGGS_MAX]; /* aggregates that have slots */
+    uint16_t nkept;
+    uint8_t kept[WR_AGGS_MAX]; /* aggregates that have slots */
     struct wr_agg_place agg[WR_AGGS_MAX];
 };
 

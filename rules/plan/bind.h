@@ -126,6 +126,8 @@ struct wr_ex *wr_bind_toscalar(struct wr_binder *b, const struct wr_kql_ex *ast)
 /* A table as an array of its first column's different values. */
 struct wr_ex *wr_bind_list_value(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* in, has_any and their kin whose list is a table. */
+/* The first column; where it is dynamic, as `want`, and each value of its arrays a row: what `in` looks through. */
+struct wr_op *wr_op_spread(struct wr_binder *b, struct wr_op *op, enum wr_type want, struct wr_span span);
 struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *ast);
 /* True for some expression of the operator itself, not of those below it: `test` is asked about whole expressions. */
 bool wr_op_any_ex(const struct wr_op *op, bool (*test)(const struct wr_ex *ex, void *arg), void *arg);

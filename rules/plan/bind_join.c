@@ -165,15 +165,17 @@ static bool split_where(struct wr_binder *b, struct wr_kql_ex *ast, const struct
     return true;
 }
 
-static bool where_fits(struct wr_binder *b, const struct wr_kql_op *ast, enum wr_join_kind kind, bool swap, const struct on *on)
+static bool where_fits(struct wr_binder *b, const struct wr_kql_op *ast, enum wr_join_kind kind, bool swap)
 {
-    const char *why = kind != WR_JOIN_INNER || swap ? "needs kind=inner" : !on->n ? "needs a pair of columns" : NULL;
+    const char *why = kind != WR_JOIN_INNER || swap ? "needs kind=inner" : NULL;
     if (!why)
         return true;
     struct wr_diag *d = wr_bind_error(b, ast->by[0]->span, "'where' in a join %s here", why);
     wr_diag_hint(b->diags, d, "write: join kind=inner (T) where $left.A == $right.B and ...");
     return false;
 }
+
+static struct wr_op *keyed(struct wr_binder *b, struct wr_op *input, struct wr_ex *key, bool nocase, struct wr_span span);
 
 /* $left.a and $right.a as the columns of the result. NOLINTNEXTLINE(misc-no-recursion): as above */
 static struct wr_kql_ex *of_result(struct wr_binder *b, struct wr_kql_ex *ast, const struct wr_op *join)
@@ -296,6 +298,32 @@ static struct wr_op *drop_keys(struct wr_binder *b, struct wr_op *op, const stru
     return wr_op_map(b, &cols, op, op->span);
 }
 
+/* `where` without a pair of columns: a key that all rows share makes every pair, which the conditions then judge. */
+static struct wr_op *every_pair(struct wr_binder *b, struct wr_op *left, struct wr_op *right, struct wr_kql_ex *rest,
+                                struct wr_span span)
+{
+    struct on *on = wr_arena_alloc(b->arena, sizeof *on);
+    const struct wr_value one = {.type = WR_LONG, .i = 1};
+    uint16_t l = left->schema->ncols;
+    struct wr_ex *first = wr_ex_const(b, &one, span), *second = wr_ex_const(b, &one, span);
+    if (!on || !first || !second || !(left = keyed(b, left, first, false, span)) ||
+        !(right = keyed(b, right, second, false, span)))
+        return NULL;
+    uint16_t last = (uint16_t)(l + right->schema->ncols);
+    if (!add_key(b, on, wr_ex_col(b, left->schema, l, span), wr_ex_col(b, right->schema, (uint16_t)(last - l - 1), span), span))
+        return NULL;
+    struct wr_op *op = join_op(b, WR_JOIN_INNER, left, right, on, false, span);
+    if (op && rest)
+        op = filter_pairs(b, rest, op);
+    struct wr_cols cols = {0};
+    for (uint16_t i = 0; op && i < last; i++) {
+        struct wr_ex *ex = i == l ? NULL : wr_ex_col(b, op->schema, i, span);
+        if (i != l && (!ex || !wr_cols_add(b, &cols, op->schema->cols[i].name, true, ex, span)))
+            return NULL;
+    }
+    return op ? wr_op_map(b, &cols, op, span) : NULL;
+}
+
 struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, struct wr_op *input)
 {
     enum wr_join_kind kind;
@@ -314,8 +342,10 @@ struct wr_op *wr_bind_join(struct wr_binder *b, const struct wr_kql_op *ast, str
         if (!(ast->where ? split_where(b, ast->by[i], left->schema, right->schema, on, &rest)
                          : bind_on(b, ast->by[i], left->schema, right->schema, on)))
             return NULL;
-    if (ast->where && !where_fits(b, ast, kind, swap, on))
+    if (ast->where && !where_fits(b, ast, kind, swap))
         return NULL;
+    if (ast->where && !on->n)
+        return every_pair(b, left, right, rest, ast->span);
     if (swap) {
         struct wr_op *first = left;
         left = right;
@@ -389,6 +419,9 @@ struct wr_op *wr_bind_in_table(struct wr_binder *b, const struct wr_kql_ex *ast,
     b->row = left->schema;
     struct wr_ex *value = wr_bind_ex(b, ast->args[0]);
     struct wr_op *list = value ? wr_bind_source(b, ast->args[1]) : NULL;
+    if (value && nocase && value->type == WR_DYNAMIC)
+        value = wr_ex_convert(b, value, WR_STRING);
+    list = list && value ? wr_op_spread(b, list, value->type, ast->span) : NULL;
     struct wr_op *right = list ? side(b, list, ast->span) : NULL;
     struct wr_ex *item = right ? wr_ex_col(b, right->schema, 0, ast->span) : NULL;
     if (!item || !(left = keyed(b, left, value, nocase, ast->span)) ||

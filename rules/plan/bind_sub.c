@@ -155,6 +155,24 @@ static struct wr_op *converted(struct wr_binder *b, struct wr_op *op, enum wr_ty
     return ex && wr_cols_add(b, &cols, "item", true, ex, span) ? wr_op_map(b, &cols, op, span) : NULL;
 }
 
+struct wr_op *wr_op_spread(struct wr_binder *b, struct wr_op *op, enum wr_type want, struct wr_span span)
+{
+    struct wr_op *list = first_column(b, op, span);
+    if (!list || list->schema->cols[0].type != WR_DYNAMIC)
+        return list;
+    struct wr_op *each = wr_op_new(b, WR_OP_EXPAND, list, span);
+    struct wr_ex **keys = each ? wr_arena_alloc(b->arena, sizeof *keys) : NULL;
+    if (!keys || !(keys[0] = wr_ex_new(b, WR_EX_COL, WR_DYNAMIC, span)))
+        return NULL;
+    keys[0]->col = 0;
+    each->cols = keys;
+    each->nkeys = 1;
+    each->count = INT32_MAX;
+    each->schema = list->schema;
+    wr_colset_add(&each->expanded, 0);
+    return converted(b, each, want, span);
+}
+
 /* All values as one array. */
 static struct wr_ex *array_of(struct wr_binder *b, struct wr_op *list, struct wr_span span)
 {
@@ -294,7 +312,7 @@ struct wr_ex *wr_bind_list_member(struct wr_binder *b, const struct wr_kql_ex *a
     const char *name = ast->name.text, *plain = name + (*name == '!');
     bool nocase = strcmp(plain, "in~") == 0, terms = strncmp(plain, "has", 3) == 0;
     struct wr_ex *value = wr_bind_ex(b, ast->args[0]);
-    struct wr_op *list = value ? first_column(b, source_of(b, ast->args[1]), ast->args[1]->span) : NULL;
+    struct wr_op *list = value ? wr_op_spread(b, source_of(b, ast->args[1]), WR_DYNAMIC, ast->args[1]->span) : NULL;
     if (!list)
         return NULL;
     enum wr_type have = value->type, item = list->schema->cols[0].type, want = item;

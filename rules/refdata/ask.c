@@ -76,7 +76,7 @@ static bool properties(const struct wr_external_request *req, struct wr_content_
                        "externaldata does not read the format", name);
                 return false;
             }
-        } else {
+        } else if (strcasecmp(p->name, "zipPattern") != 0) { /* which file of an archive: here it is a file already */
             refuse(arena, ret_why, ret_hint, "format and ignoreFirstRecord are read", "externaldata has no property", p->name);
             return false;
         }
@@ -92,9 +92,13 @@ static bool same_table(const struct table *t, const struct wr_external_request *
     return same;
 }
 
-/* The list of an address: exact, or without what follows `?` (keys that expire). */
-static struct list *find_address(const struct wr_refdata *ref, const char *address)
+/* The list of an address: exact, or without what follows `?` (keys that expire). Blanks at its ends are not of it. */
+static struct list *find_address(const struct wr_refdata *ref, char *address)
 {
+    size_t n = strlen(address);
+    while (n && address[n - 1] == ' ')
+        address[--n] = '\0';
+    address += strspn(address, " ");
     struct list *l = wr_ref_list(ref, WR_LIST_ADDRESS, address, strlen(address));
     return l ? l : wr_ref_list(ref, WR_LIST_ADDRESS, address, strcspn(address, "?;"));
 }

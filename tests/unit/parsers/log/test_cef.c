@@ -133,11 +133,37 @@ Test(cef, a_session_with_both_ends_and_bytes_is_a_network_session_too)
     EXPECT_CELL(b, WR_NETSESSION_DstBytes, 0, "5120");
     EXPECT_CELL(b, WR_NETSESSION_NetworkBytes, 0, "23552");
     EXPECT_CELL(b, WR_NETSESSION_SrcUsername, 0, "rkim");
-    static const char *const none[] = {"CEF:0|A|F|1|1|c|3|" CONN " act=Deny", "CEF:0|A|F|1|1|c|3|src=10.1.2.3 dst=10.1.2.4 proto=TCP",
+    EXPECT_CELL(b, WR_NETSESSION_NetworkDirection, 0, "Outbound");
+    static const char *const none[] = {"CEF:0|A|F|1|1|c|3|src=10.1.2.3 dst=10.1.2.4 proto=TCP",
                                        "CEF:0|A|F|1|1|c|3|src=x dst=10.1.2.4 proto=TCP out=1", "CEF:0|A|F|1|1|c|3|src=10.1.2.3 out=1"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         feed_alone(&f, none[i]);
         cr_expect_eq(b->nrows, 0, "%s", none[i]);
+    }
+    close_rows(&f);
+}
+
+Test(cef, what_a_firewall_refused_is_a_session_that_failed)
+{
+    static const struct {
+        const char *line, *action, *direction;
+    } refused[] = {{CONN " act=Deny", "Deny", "Outbound"},
+                   {"src=203.0.113.9 dst=10.1.2.4 dpt=23 proto=6 act=blocked", "Deny", "Inbound"},
+                   {"src=203.0.113.9 dst=10.1.2.4 proto=6 act=drop deviceDirection=1", "Drop", "Outbound"},
+                   {"src=10.1.2.4 dst=10.9.2.4 proto=6 act=reset-both", "Reset", "Local"},
+                   {"src=203.0.113.9 dst=203.0.113.4 proto=6 act=reset-server deviceDirection=0", "Reset Destination", "Inbound"},
+                   {"src=203.0.113.9 dst=203.0.113.4 proto=6 act=reset-client", "Reset Source", "External"}};
+    struct fixture f = open_rows(false, 2);
+    const struct wr_batch *b = f.rows.of[WR_TABLE_ASIM_NETWORK_SESSION_LOGS];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "CEF:0|A|F|1|1|c|3|%s", refused[i].line);
+        feed_alone(&f, line);
+        cr_assert_eq(b->nrows, 1, "%s", line);
+        EXPECT_CELL(b, WR_NETSESSION_EventResult, 0, "Failure");
+        EXPECT_CELL(b, WR_NETSESSION_DvcAction, 0, refused[i].action);
+        EXPECT_CELL(b, WR_NETSESSION_NetworkDirection, 0, refused[i].direction);
+        EXPECT_CELL(b, WR_NETSESSION_NetworkBytes, 0, i ? "null" : "23552");
     }
     close_rows(&f);
 }

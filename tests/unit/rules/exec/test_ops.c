@@ -27,10 +27,42 @@ Test(ops, join_columns_get_free_names_and_filters_go_below_innerunique)
     expect(L R "L | join R on k | summarize n = count(), s = sum(b)", "n|s;3|60");
 }
 
+/* arg_max(t, *) over a table of Microsoft's has an aggregate for each of 160 columns. */
+Test(ops, aggregates_for_every_column_of_a_wide_table)
+{
+    struct wr_buf query = {0}, want = {0};
+    wr_buf_str(&query, "range x from 1 to 9 step 1 | extend k = x % 2 | summarize ");
+    for (int i = 0; i < 200; i++)
+        wr_buf_fmt(&query, "%sa%d = %s(x + %d%s)", i ? ", " : "", i, i % 4 == 0 ? "min" : i % 4 == 1 ? "max" : i % 4 == 2 ? "sum" : "arg_max",
+                   i, i % 4 == 3 ? ", x" : "");
+    wr_buf_str(&query, " by k | sort by k asc | project k");
+    wr_buf_str(&want, "k");
+    for (int i = 0; i < 200; i += 7) {
+        wr_buf_fmt(&query, ", a%d", i);
+        wr_buf_fmt(&want, "|a%d", i);
+    }
+    for (int k = 0; k < 2; k++) {
+        int n = k ? 5 : 4, least = k ? 1 : 2, most = k ? 9 : 8, sum = k ? 25 : 20;
+        wr_buf_fmt(&want, ";%d", k);
+        for (int i = 0; i < 200; i += 7)
+            wr_buf_fmt(&want, "|%d", i % 4 == 0 ? least + i : i % 4 == 1 ? most + i : i % 4 == 2 ? sum + n * i : most + i);
+    }
+    wr_buf_char(&query, '\0');
+    wr_buf_char(&want, '\0');
+    cr_assert(!query.err && !want.err);
+    expect(query.data, want.data);
+    wr_buf_fini(&query);
+    wr_buf_fini(&want);
+}
+
 Test(ops, a_join_can_have_conditions_beside_its_keys)
 {
     expect(L R "L | join kind=inner R where $left.k == $right.k and $right.b > 10 * $left.a", "k|a|k1|b;x|1|x|30");
     expect(L R "L | join kind=inner (R) where $right.k == $left.k and ($left.a == 2 or $right.b < 20) and a > 1", "k|a|k1|b;y|2|y|20;x|3|x|10");
+    expect("datatable(a:long)[1, 2] | join kind=inner (datatable(b:long, a:long)[7, 1, 8, 2]) where $left.a < $right.a", "a|b|a1;1|8|2");
+    expect("datatable(p:string)['1,23', '5'] | join kind=inner (datatable(n:int)[23, 5]) where p has tostring(n) | sort by n asc",
+           "p|n;5|5;1,23|23");
+    expect("datatable(a:long)[1, 2] | join kind=inner (datatable(b:long)[3]) where a + b > 4", "a|b;2|3");
     expect(L "L | join kind=inner (L) where $left.k == $right.k and $left.a < $right.a | project a, a1", "a|a1;1|3");
 }
 
@@ -64,6 +96,14 @@ Test(ops, lookup_drops_the_right_keys)
 
 Test(ops, in_over_a_table)
 {
+    expect("let M = print l = dynamic(['a', 'B']); datatable(x:string)['a', 'b', 'c'] | where x in (M)", "x;a");
+    expect("let M = print l = dynamic(['a', 'B']); datatable(x:string)['a', 'b', 'c'] | where x in~ (M)", "x;a;b");
+    expect("let M = print l = dynamic(['a', 'B']); datatable(x:string)['a', 'b', 'c'] | where x !in (M)", "x;b;c");
+    expect(L "let M = L | where a > 0 | summarize make_list(k); datatable(x:string)['x', 'q'] | where x in (M)", "x;x");
+    expect("let M = print l = dynamic([1, 3]); datatable(x:long)[1, 2, 3] | where x in (M)", "x;1;3");
+    expect("let M = print l = dynamic(['com']); datatable(h:string)['a.COM', 'a.org'] | extend p = split(h, '.') | extend t = p[1] "
+           "| where t in~ (M) | project h", "h;a.COM");
+    expect("let M = print l = dynamic([]); datatable(x:string)['a'] | where x in (M) | count", "Count;0");
     expect(L R "L | where k in (R)", "k|a;x|1;y|2;x|3");
     expect(L R "L | where k !in ((R | project k)) and a > 1", "k|a;z|4");
     expect(L "L | where toupper(k) in~ (datatable(v:string)['X']) | project a", "a;1;3");

@@ -91,6 +91,8 @@ Test(refdata, externaldata_reads_every_format_of_a_mapped_address)
     }
     ASK("externaldata(k: string)['https://lists.test/0?sig=1'] with (ignoreFirstRecord=true) | take 1", "b \"x\",y\n");
     ASK("externaldata(k: dynamic, n: real)['https://lists.test/0'] | where n > 1", "b \"x\",y|2.0\n");
+    ASK("externaldata(k: string)[' https://lists.test/0 '] with (ignoreFirstRecord=true, zipPattern='*.csv') | take 1", "b \"x\",y\n");
+    ASK("_Im_Dns | project Query, QueryType, QueryTypeName, ResponseName, ResponseCode, ResponseCodeName | count", "0\n");
 }
 
 Test(refdata, what_externaldata_cannot_do_is_refused_with_a_remedy)
