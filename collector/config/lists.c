@@ -76,6 +76,8 @@ static void take_list(struct reader *r, const struct wr_yaml_pair *pair, enum wr
         struct wr_diag *d = wr_yaml_diag(r->file, pair->key, WR_ERROR, "the list '%s' has no file", pair->key->text);
         wr_diag_hint(r->file->diags, d, "name one, or write missing: empty");
     }
+    if (kind == WR_LIST_TABLE && !l->def.ncols)
+        l->def.cols = wr_refdata_known(pair->key->text, &l->def.ncols);
     if (!l->file && kind == WR_LIST_TABLE && !l->def.ncols)
         wr_yaml_diag(r->file, pair->key, WR_ERROR, "a table without a file needs `columns`");
     if (!r->config->lists_end)

@@ -62,6 +62,9 @@ enum {
     WR_LIST_MAX_LISTS = 1024
 };
 
+/* Columns of a table of Microsoft's that users have files for (threat intelligence); static. NULL and 0: not one of those. */
+const struct wr_list_col *wr_refdata_known(const char *table, uint32_t *ret_n);
+
 /* Makes a list known; the first definition of a kind and name counts, later ones change nothing. All is copied.
  * WR_ELIMIT, WR_ENOMEM. */
 enum wr_err wr_refdata_define(struct wr_refdata *ref, const struct wr_list_def *def) WR_MUST_CHECK;

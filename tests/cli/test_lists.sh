@@ -67,6 +67,15 @@ has err "cannot open the geo database"
 run 0 "$WEIR" query -f jsonl "print x = geo_info_from_ip_address('192.0.2.9')"
 is out '{"x":null}'
 
+# tables of indicators have Microsoft's columns where none are given
+printf 'Active,NetworkIP,IndicatorId,ExpirationDateTime\ntrue,203.0.113.66,i1,2027-01-01T00:00:00Z\nfalse,203.0.113.67,i2,2027-01-01T00:00:00Z\n' >"$TMP/ti.csv"
+printf 'lists: {tables: {ThreatIntelligenceIndicator: %s, ThreatIntelIndicators: {missing: empty}}}\n' "$TMP/ti.csv" >"$TMP/ti.yaml"
+run 0 "$WEIR" query -f jsonl -c "$TMP/ti.yaml" "ThreatIntelligenceIndicator | where Active == true and ExpirationDateTime > datetime(2026-11-01) and TimeGenerated > ago(1h)
+| project IndicatorId, NetworkIP, Url, ConfidenceScore"
+is out '{"IndicatorId":"i1","NetworkIP":"203.0.113.66","Url":"","ConfidenceScore":null}'
+run 0 "$WEIR" query -f jsonl -c "$TMP/ti.yaml" "ThreatIntelIndicators | where IsActive and tostring(Data.x) == ObservableValue and ValidUntil > now() | count"
+is out '{"Count":0}'
+
 # a running weir: the list changes, and with it the result
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 cat >"$TMP/run.yaml" <<Y

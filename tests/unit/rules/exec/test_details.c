@@ -89,11 +89,18 @@ Test(details, a_value_that_is_none_leaves_the_rules_own)
 
 Test(details, mistakes_are_told)
 {
-    alert_of("customDetails:\n  Length: m\n", "", "");
-    has("the query's result has no column 'm'");
     alert_of("alertDetailsOverride:\n  alertDisplayNameFormat: '{{n}}{{n}}{{n}}{{n}}'\n", "", "");
     has("takes three columns at most");
-    alert_of("alertDetailsOverride:\n  alertSeverityColumnName: Severity\n", "", "");
-    has("the query's result has no column 'Severity'");
+    wr_buf_fini(&json);
+}
+
+Test(details, a_column_that_the_result_lacks_is_left_out)
+{
+    alert_of("customDetails:\n  Length: m\n  Long: n\nalertDetailsOverride:\n  alertSeverityColumnName: Severity\n"
+             "  alertDisplayNameFormat: 'of {{threshold}}'\n",
+             "ws-1", "high");
+    has("\"details\":{\"Long\":4}");
+    has("\"message\":\"plain\"");
+    has("\"severity\":\"Low\"");
     wr_buf_fini(&json);
 }
