@@ -8,7 +8,8 @@
 enum { MAX_LEAVES = 64, MAX_MISSED = 1024, MORE_MAX = 3600 };
 #define AHEAD_MAX (5 * WR_TICKS_MINUTE)
 
-/* ---- which rows are kept ------------------------------------------------------------------------ */
+/* ---- which rows are kept ------------------------------------------------------------------------
+ */
 
 static bool names_now(const struct wr_ex *ex)
 {
@@ -94,7 +95,8 @@ static bool find_leaves(struct wr_window *w, const struct wr_op *op, struct leaf
 }
 
 /* Rows of `b` that pass over the leaf. */
-static enum wr_err pass(struct wr_eval *ev, const struct leaf *leaf, const struct wr_batch *b, struct wr_sel *ret)
+static enum wr_err pass(struct wr_eval *ev, const struct leaf *leaf, const struct wr_batch *b,
+                        struct wr_sel *ret)
 {
     struct wr_chunk chunk = {.schema = b->schema, .col = b->col, .nrows = b->nrows};
     chunk.sel.row = wr_arena_alloc(ev->arena, (b->sel.n + 1) * sizeof *chunk.sel.row);
@@ -111,10 +113,10 @@ static enum wr_err pass(struct wr_eval *ev, const struct leaf *leaf, const struc
     return ev->err;
 }
 
-/* keep[row]: not 0 for the selected rows that pass over any scan of the table; of a table of which the newest rows are kept
- * a bit for each scan that they pass over. */
-static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr_eval *ev, const struct wr_batch *b,
-                             uint8_t *keep)
+/* keep[row]: not 0 for the selected rows that pass over any scan of the table; of a table of which
+ * the newest rows are kept a bit for each scan that they pass over. */
+static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr_eval *ev,
+                             const struct wr_batch *b, uint8_t *keep)
 {
     uint8_t bit = 1;
     for (uint32_t k = 0; k < b->sel.n && !w->nleaves; k++)
@@ -126,14 +128,15 @@ static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr
         enum wr_err err = pass(ev, &w->leaf[i], b, &sel);
         if (err)
             return err;
-        WR_EACH (&sel, row)
-            keep[row] |= bit;
+        WR_EACH(&sel, row)
+        keep[row] |= bit;
         bit = w->only_newest[table] ? (uint8_t)(bit << 1) : bit;
     }
     return WR_OK;
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------
+ */
 
 /* Kept columns: what the plan reads, without the bookkeeping of amendments. */
 static void narrow(struct wr_window *w)
@@ -159,7 +162,9 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
     w->inexact_until = INT64_MIN;
     w->next = INT64_MAX;
     w->span = plan->window > 0 && plan->window < WR_TICKS_MAX ? plan->window : 0;
-    w->grid = opts->schedule.frequency ? opts->schedule.frequency : opts->grid ? opts->grid : WR_TICKS_SECOND;
+    w->grid = opts->schedule.frequency ? opts->schedule.frequency
+              : opts->grid             ? opts->grid
+                                       : WR_TICKS_SECOND;
     w->leave_grid = w->span / 1024 / w->grid * w->grid;
     if (w->leave_grid < w->grid)
         w->leave_grid = w->grid;
@@ -216,7 +221,8 @@ bool wr_window_reads(const struct wr_window *window, enum wr_table table)
     return window->plan->scans[table].nbranches != 0;
 }
 
-/* ---- when it runs ------------------------------------------------------------------------------- */
+/* ---- when it runs -------------------------------------------------------------------------------
+ */
 
 static int64_t after(int64_t t, int64_t grid)
 {
@@ -229,7 +235,8 @@ static int64_t soonest(const struct wr_window *w)
     uint64_t share = w->opts.work ? w->opts.work : WR_WINDOW_WORK, more = w->work / share;
     if (w->opts.schedule.frequency)
         return 0;
-    int64_t slot = after(w->last_run, w->grid) / w->grid, apart = (int64_t)(more < MORE_MAX ? more : MORE_MAX) + 1;
+    int64_t slot = after(w->last_run, w->grid) / w->grid,
+            apart = (int64_t)(more < MORE_MAX ? more : MORE_MAX) + 1;
     int64_t past = (slot + w->opts.phase) % apart;
     return (past ? slot + apart - past : slot) * w->grid;
 }
@@ -259,7 +266,8 @@ enum wr_err wr_window_advance(struct wr_window *window, int64_t now)
     bool scheduled = w->opts.schedule.frequency != 0;
     if (!w->now) /* once over nothing: a summarize without `by` has a row even then */
         w->next = after(scheduled ? now - 1 : now, w->grid);
-    if (w->next <= now && (now - w->next) / w->grid > MAX_MISSED) /* after a long silence: the last ones */
+    if (w->next <= now &&
+        (now - w->next) / w->grid > MAX_MISSED) /* after a long silence: the last ones */
         w->next = now / w->grid * w->grid - MAX_MISSED * w->grid;
     while (w->next <= now) {
         int64_t t = w->next;
@@ -286,7 +294,8 @@ int64_t wr_window_due(const struct wr_window *window)
     return window->now ? window->next : INT64_MIN; /* the first instant tells it when to begin */
 }
 
-/* ---- rows --------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------
+ */
 
 /* The row's place in time; false when it is in no window any more. */
 static bool row_time(struct wr_window *w, const struct wr_batch *b, uint32_t row, int64_t *ret_ts)
@@ -319,8 +328,8 @@ static uint64_t row_key(enum wr_table table, int64_t row_id)
 }
 
 /* Row `row` of `b`; it is row `at` of `view`, which has the kept columns only. */
-static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b, uint32_t row,
-                            const struct wr_batch *view, uint32_t at, uint8_t keep)
+static enum wr_err take_row(struct wr_window *w, enum wr_table table, const struct wr_batch *b,
+                            uint32_t row, const struct wr_batch *view, uint32_t at, uint8_t keep)
 {
     const struct wr_amends *amends = wr_table_amends(table);
     uint64_t id = amends ? row_key(table, cell(b, amends->row_id, row)) : 0;
@@ -335,20 +344,35 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
     if (w->only_newest[table] && !(keep = wr_newest_claim(w, table, view->col, at, ts, keep)))
         return WR_OK;
     wr_buf_reset(&w->pack);
-    wr_row_pack(view, at, &w->pack);
+    wr_row_pack_some(view, at, &w->scans[table].wanted, &w->pack);
     if (w->pack.err)
         return WR_ENOMEM;
     uint64_t serial = w->serial;
     w->stats.rows_aggregated++;
     enum wr_err err = wr_kept_add(w, table, ts, id, w->pack.data, w->pack.len);
     changed(w);
-    if (!err && w->only_newest[table] && w->serial != serial && !wr_newest_put(w, w->serial, ts, keep))
+    if (!err && w->only_newest[table] && w->serial != serial &&
+        !wr_newest_put(w, w->serial, ts, keep))
         return WR_ENOMEM;
     return err;
 }
 
-enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
-                                   const struct wr_sel *rows, int64_t now)
+/* These rows of the batch with the kept columns, side by side. */
+static bool gather(struct wr_window *w, enum wr_table table, struct wr_eval *ev,
+                   const struct wr_batch *b, const struct wr_sel *rows, struct wr_batch *ret)
+{
+    struct wr_vec **cols = &w->few_cols[table];
+    if (!*cols)
+        *cols = calloc(b->schema->ncols + 1u, sizeof **cols);
+    if (!*cols || !wr_gather(ev, b, &w->scans[table].wanted, rows, *cols, ret))
+        return false;
+    ret->wanted = w->scans[table].wanted;
+    return true;
+}
+
+enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table,
+                                   const struct wr_batch *batch, const struct wr_sel *rows,
+                                   int64_t now)
 {
     struct wr_window *w = window;
     enum wr_err err = wr_window_advance(w, now);
@@ -356,28 +380,28 @@ enum wr_err wr_window_consume_rows(struct wr_window *window, enum wr_table table
     if (err || !rows->n)
         return err;
     wr_arena_reset(w->scratch->batch);
-    struct wr_eval ev = {.arena = w->scratch->batch, .now = w->now};
-    struct wr_batch view;
-    struct wr_vec **cols = &w->few_cols[table];
-    if (!*cols)
-        *cols = calloc(batch->schema->ncols + 1u, sizeof **cols);
-    uint8_t *keep = wr_arena_alloc(w->scratch->batch, rows->n);
-    if (!*cols || !keep || !wr_gather(&ev, batch, &w->scans[table].wanted, rows, *cols, &view))
+    struct wr_eval ev = {.arena = w->scratch->batch, .now = w->now, .nrows = batch->nrows};
+    struct wr_batch view = *batch;
+    bool many = rows->n >= batch->nrows / 4; /* whole columns are cheaper then */
+    view.sel = *rows;
+    if (!many && !gather(w, table, &ev, batch, rows, &view))
         return WR_ENOMEM;
-    err = survivors(w, table, &ev, &view, keep);
-    view.wanted = w->scans[table].wanted;
+    uint8_t *keep = wr_arena_alloc(w->scratch->batch, view.nrows + 1u);
+    err = keep ? survivors(w, table, &ev, &view, keep) : WR_ENOMEM;
     for (uint32_t k = 0; k < rows->n && !err; k++)
-        err = take_row(w, table, batch, rows->row[k], &view, k, keep[k]);
+        err =
+            take_row(w, table, batch, rows->row[k], &view, view.sel.row[k], keep[view.sel.row[k]]);
     return err;
 }
 
-enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table, const struct wr_batch *batch,
-                              int64_t now)
+enum wr_err wr_window_consume(struct wr_window *window, enum wr_table table,
+                              const struct wr_batch *batch, int64_t now)
 {
     return wr_window_consume_rows(window, table, batch, &batch->sel, now);
 }
 
-/* ---- what is said ------------------------------------------------------------------------------- */
+/* ---- what is said -------------------------------------------------------------------------------
+ */
 
 struct wr_alert *wr_window_alerts(struct wr_window *window)
 {
@@ -390,7 +414,8 @@ struct wr_alert *wr_window_alerts(struct wr_window *window)
 struct wr_alert *wr_window_firing(struct wr_window *window)
 {
     struct wr_alert *list = NULL, **end = &list;
-    if (window->dirty && wr_window_run(window, window->now + 1) == WR_OK) { /* rows that no run has seen */
+    if (window->dirty &&
+        wr_window_run(window, window->now + 1) == WR_OK) { /* rows that no run has seen */
         window->last_run = window->now + 1;
         window->dirty = false;
     }
