@@ -205,6 +205,19 @@ static size_t few_size(const struct wr_stream *s, const struct group *g, uint32_
     return sizeof *g + g->key_len + (size_t)rows * s->form_size[form];
 }
 
+int64_t wr_few_sum(const struct wr_stream *s, const struct group *g, uint32_t word)
+{
+    const uint8_t *w = widths(s, g->form), *p = few_at(s, g, 0);
+    uint64_t v, sum = 0;
+    for (uint32_t i = 0; i < word; i++)
+        p += w[i];
+    for (uint32_t i = 0; i < g->nraw; i++, p += s->form_size[g->form]) {
+        memcpy(&v, p, sizeof v);
+        sum += few_number(v, 64u - 8u * w[word]);
+    }
+    return (int64_t)sum;
+}
+
 struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n)
 {
     uint32_t form = g->form;
@@ -228,18 +241,22 @@ struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n)
     return g;
 }
 
-struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, enum wr_err *ret_err)
+struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, const uint8_t *coded,
+                           enum wr_err *ret_err)
 {
     uint32_t form = s->form;
-    while (form < WIDE && !fits(s, row, form))
+    while (!coded && form < WIDE && !fits(s, row, form))
         form++;
     struct group *g = wr_group_new(s, at, s->form_size[form], ret_err);
     if (!g)
         return NULL;
-    (void)code(s, row, form, s->coded);
+    if (!coded) {
+        (void)code(s, row, form, s->coded);
+        coded = s->coded;
+    }
     g->form = form & 3;
     g->room = g->nraw = 1;
-    few_copy(few_at(s, g, 0), s->coded, s->form_size[form]);
+    few_copy(few_at(s, g, 0), coded, s->form_size[form]);
     int64_t ts = (int64_t)row[0];
     s->round_oldest = ts < s->round_oldest ? ts : s->round_oldest;
     s->calm = ts < s->calm - s->window ? ts + s->window : s->calm;

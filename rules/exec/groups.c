@@ -226,13 +226,14 @@ struct group *wr_group_new(struct wr_stream *s, uint32_t at, size_t rows_bytes, 
     *ret_err = len > UINT16_MAX ? WR_ELIMIT : WR_ENOMEM;
     if (*ret_err == WR_ELIMIT || !index_room(s))
         return NULL;
-    uint32_t ref = wr_statepool_alloc(&s->groups, sizeof(struct group) + len + rows_bytes);
+    size_t size = (sizeof(struct group) + len + rows_bytes + 7) & ~(size_t)7;
+    uint32_t ref = wr_statepool_alloc(&s->groups, size);
     if (!ref)
         return NULL;
     struct group *g = group_at(s, ref);
     *g = (struct group){.hash = s->keys->hash[at], .key_len = (uint16_t)len};
     memcpy(g->tail, s->keys->data + s->keys->at[at], len);
-    s->bytes += wr_statepool_room(&s->groups, ref);
+    s->bytes += size;
     s->found = index_put(s, g->hash, ref);
     s->ngroups++;
     s->created++;

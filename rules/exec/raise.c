@@ -42,11 +42,7 @@ static bool sum_too_small(struct wr_stream *s, struct group *g)
 {
     if (is_many(g))
         return many_of(g)->left > 0;
-    int64_t sum = 0;
-    const uint64_t *row = raw_rows(s, g) + s->raw_slots + s->layout.agg[s->sum.agg].first;
-    for (uint32_t i = 0; i < g->nraw; i++, row += s->raw_words)
-        sum += (int64_t)*row;
-    return sum < s->sum.min;
+    return wr_few_sum(s, g, s->raw_slots + s->layout.agg[s->sum.agg].first) < s->sum.min;
 }
 
 bool wr_group_cannot_fire(struct wr_stream *s, struct group *g)

@@ -322,6 +322,8 @@ bool wr_few_full(const struct wr_stream *s, const struct group *g);
 void wr_few_rows(const struct wr_stream *s, struct group *g, uint32_t n);
 /* As words, in s->few. */
 void wr_few_read(struct wr_stream *s, const struct group *g);
+/* Word `word` of all its rows, added up: no time. */
+int64_t wr_few_sum(const struct wr_stream *s, const struct group *g, uint32_t word);
 /* The other way, `n` rows (at most few_most); the group may move. NULL when out of memory. */
 struct group *wr_few_write(struct wr_stream *s, struct group *g, uint32_t n);
 /* One row more, in order of time; fewer than few_most are there. The group may move. NULL when out of memory. */
@@ -331,8 +333,8 @@ struct group *wr_few_put(struct wr_stream *s, struct group *g, const uint8_t *co
 /* Time of the oldest row, INT64_MAX when there is none; of the newest, INT64_MIN. */
 int64_t wr_few_oldest(const struct wr_stream *s, const struct group *g);
 int64_t wr_few_newest(const struct wr_stream *s, const struct group *g);
-/* The first row of the key at place `at`, in a group of its own; NULL as wr_group_new. */
-struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, enum wr_err *ret_err);
+/* The first row of the key at place `at`, in a group of its own; NULL as wr_group_new. `coded`: the row in s->form, or NULL. */
+struct group *wr_few_begin(struct wr_stream *s, uint32_t at, const uint64_t *row, const uint8_t *coded, enum wr_err *ret_err);
 /* From few to many; room for more rows of many. The group may move. NULL when out of memory. */
 struct group *wr_few_to_many(struct wr_stream *s, struct group *g);
 struct group *wr_many_grow(struct wr_stream *s, struct group *g);

@@ -151,8 +151,9 @@ static enum wr_err add_distinct(struct wr_stream *s, struct group *g, const stru
     return WR_OK;
 }
 
-/* A row that was read to place `at`. */
-static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, uint32_t *place)
+/* A row that was read to place `at`. `coded`: in s->form, or NULL. */
+static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at, uint32_t row, uint32_t *place,
+                          const uint8_t *coded)
 {
     const uint64_t *words = row_at(s, at);
     int64_t ts = (int64_t)words[0];
@@ -163,7 +164,7 @@ static enum wr_err insert(struct wr_stream *s, const struct view *v, uint32_t at
         return err;
     struct group *g = wr_group_find(s, at, place);
     if (!g) {
-        g = wr_few_begin(s, at, words, &err);
+        g = wr_few_begin(s, at, words, coded, &err);
         if (!g && err != WR_ELIMIT)
             return err;
         if (!g) {
@@ -227,7 +228,7 @@ static enum wr_err amend(struct wr_stream *s, const struct wr_batch *b, const st
         return WR_ENOMEM;
     wr_read_times(s, b, &one);
     if (!old->in[row])
-        return insert(s, new, 0, row, NULL);
+        return insert(s, new, 0, row, NULL, NULL);
     if (!read_rows(s, old, &one, 1))
         return WR_ENOMEM;
     struct group *g = (int64_t)row_at(s, 0)[0] == WR_GONE ? NULL : wr_group_find(s, 1, NULL);
@@ -249,14 +250,14 @@ static enum wr_err insert_rows(struct wr_stream *s, const struct view *v, const 
         s->stats.rows_aggregated += k - from;
         if (k == end)
             return WR_OK;
+        const uint8_t *coded = go->fit[k] ? s->narrow + (size_t)k * s->narrow_each : NULL;
         if (g && !wr_few_full(s, g)) {
             s->found = go->place[k];
-            g = go->fit[k] ? wr_few_put(s, g, s->narrow + (size_t)k * s->narrow_each, (int64_t)row_at(s, k)[0])
-                           : wr_few_insert(s, g, row_at(s, k));
+            g = coded ? wr_few_put(s, g, coded, (int64_t)row_at(s, k)[0]) : wr_few_insert(s, g, row_at(s, k));
             err = g ? WR_OK : WR_ENOMEM;
             s->stats.rows_aggregated++;
         } else {
-            err = insert(s, v, k, sel->row[k], known ? go->place[k] : NULL);
+            err = insert(s, v, k, sel->row[k], known ? go->place[k] : NULL, coded);
         }
         k++;
     }

@@ -126,7 +126,8 @@ static int64_t value(uint32_t wide)
     return roll(2) ? v : -v;
 }
 
-static void check(uint64_t seed, uint32_t wide, bool jumps)
+/* `leap`: seconds that pass once, after the first rows; `jumps`: many days do, again and again. */
+static void check(uint64_t seed, uint32_t wide, bool jumps, int64_t leap)
 {
     prng = seed;
     struct wr_plan *plan = plan_of();
@@ -151,7 +152,8 @@ static void check(uint64_t seed, uint32_t wide, bool jumps)
         int64_t step = PANE * WR_TICKS_SECOND, t = (now + step - 1) / step * step;
         cr_assert_eq(wr_stream_advance(s, t), WR_OK);
         check_firing(s, rows, n, t, seed);
-        now = t;
+        now = t + leap / PANE * PANE * WR_TICKS_SECOND;
+        leap = 0;
     }
     wr_stream_free(s);
     wr_plan_free(plan);
@@ -160,11 +162,18 @@ static void check(uint64_t seed, uint32_t wide, bool jumps)
 Test(forms, hold_any_number)
 {
     for (uint64_t seed = 1; seed <= 60; seed++)
-        check(seed, 1u << seed % 6, false);
+        check(seed, 1u << seed % 6, false, 0);
 }
 
 Test(forms, hold_times_after_any_jump)
 {
     for (uint64_t seed = 1; seed <= 60; seed++)
-        check(seed, 1u << seed % 6, true);
+        check(seed, 1u << seed % 6, true, 0);
+}
+
+/* Times count from another epoch after 2^45 ticks; there are rows in the window then. */
+Test(forms, hold_times_over_a_new_epoch)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        check(seed, 1u << seed % 6, false, (INT64_C(1) << 45) / WR_TICKS_SECOND - 1800);
 }
