@@ -406,8 +406,10 @@ static bool is_on(struct reader *r)
         on = false;
         at = status;
     }
-    if (r->ok && !on)
-        wr_yaml_diag(r->file, at, WR_NOTE, "this rule is switched off in its file");
+    if (r->ok && !on) {
+        struct wr_diag *d = wr_yaml_diag(r->file, at, WR_NOTE, "this rule is switched off in its file");
+        wr_diag_hint(r->file->diags, d, at == status ? "`status: enabled` switches it on" : "`%s: true` switches it on", key);
+    }
     return r->ok && on;
 }
 

@@ -352,7 +352,7 @@ Test(load, explain_is_for_people)
         "pushed into the decoders of DeviceNetworkEvents:\n"
         "  RemotePort in (25, 587)\n"
         "columns read: Timestamp RemoteIP RemotePort\n"
-        "memory: a group with a key of 64 bytes takes 100 bytes with one row, 3 KiB at most, when all that it keeps is full\n"
+        "memory: a group with a key of 64 bytes takes 97 bytes with one row, 3 KiB at most, when all that it keeps is full\n"
         "        groups of all rules share one bound, `memory` of the configuration; past it the oldest go, and are counted\n"
         "exact: yes, unless that bound or a sampling exporter touched the group; alerts say so\n");
 }
