@@ -130,7 +130,7 @@ static enum wr_err survivors(struct wr_window *w, enum wr_table table, struct wr
             return err;
         WR_EACH(&sel, row)
         keep[row] |= bit;
-        bit = w->only_newest[table] ? (uint8_t)(bit << 1) : bit;
+        bit = (uint8_t)(w->only_newest[table] ? bit << 1 : bit);
     }
     return WR_OK;
 }
