@@ -49,48 +49,40 @@ size_t wr_address_text(const uint8_t addr[16], bool v6, char ret_text[WR_ADDRESS
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 /* 1 to 3 digits, at most 255, no 0 before others; NULL: none such. */
-static const uint8_t *parse_octet(const uint8_t *p, uint32_t *ret_octet)
+static inline const uint8_t *parse_octet(const uint8_t *p, const uint8_t *end, uint32_t *ret_octet)
 {
-    uint32_t v = p[0] - (uint32_t)'0', d = p[1] - (uint32_t)'0';
-    if (v > 9)
+    uint32_t v, d;
+    if (p == end || (v = *p++ - (uint32_t)'0') > 9)
         return NULL;
     *ret_octet = v;
-    if (d > 9)
-        return p + 1;
+    if (p == end || (d = *p - (uint32_t)'0') > 9)
+        return p;
     if (v == 0)
         return NULL;
     *ret_octet = v = v * 10 + d;
-    d = p[2] - (uint32_t)'0';
-    if (d > 9)
-        return p + 2;
+    if (++p == end || (d = *p - (uint32_t)'0') > 9)
+        return p;
     *ret_octet = v = v * 10 + d;
-    return v > 255 ? NULL : p + 3;
+    return v > 255 ? NULL : p + 1;
 }
 
 /* Dotted quad, as inet_pton takes it: no octet begins with 0 but 0 itself. Most addresses are that. */
 static bool parse_v4(const char *text, size_t len, uint8_t ret_addr[16])
 {
-    uint8_t copy[24] = {0}; /* so that nothing is read behind the text */
+    const uint8_t *p = (const uint8_t *)text, *end = len ? p + len : p;
     uint32_t octet[4];
-    if (len < 7 || len > 15)
-        return false;
-    memcpy(copy, text, 4);
-    if (len >= 8) {
-        memcpy(copy + 4, text + 4, 4);
-        memcpy(copy + len - 8, text + len - 8, 8);
-    } else {
-        memcpy(copy + len - 4, text + len - 4, 4);
-    }
-    const uint8_t *p = copy;
     for (int i = 0; i < 4; i++) {
-        if (!(p = parse_octet(p, &octet[i])) || *p != (i < 3 ? '.' : '\0'))
+        if (!(p = parse_octet(p, end, &octet[i])))
             return false;
-        p++;
+        if (i < 3 && (p == end || *p++ != '.'))
+            return false;
     }
+    if (p != end)
+        return false;
     memset(ret_addr, 0, 16);
     for (int i = 0; i < 4; i++)
         ret_addr[i] = (uint8_t)octet[i];
-    return (size_t)(p - 1 - copy) == len; /* no NUL within */
+    return true;
 }
 
 bool wr_address_parse(const char *text, size_t len, uint8_t ret_addr[16], bool *ret_v6)

@@ -52,7 +52,12 @@ static uint32_t find(const struct wr_conn *c, const uint8_t addr[16], bool v6)
 void wr_agent_foresee(const struct wr_conn *c, uint32_t i)
 {
     wr_who_foresee(c, agent_at(c, i)->called[0].name);
-    wr_index_foresee(&c->by_device, agent_at(c, i)->device);
+    wr_clock_foresee_at(c, agent_at(c, i)->clock);
+}
+
+void wr_agent_foresee_name(const struct wr_conn *c, uint32_t i)
+{
+    wr_who_foresee_text(c, agent_at(c, i)->called[0].name);
 }
 
 uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash)
@@ -234,7 +239,7 @@ static bool is_called(const struct wr_conn *c, const struct wr_agent *a, struct 
     return name.len && top.len == name.len && memcmp(top.at, name.at, name.len) == 0;
 }
 
-enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device)
+enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device, int64_t *ret_skew)
 {
     struct wr_who name = t->text[WR_TOLD_DEVICE];
     int64_t when = t->when;
@@ -247,6 +252,7 @@ enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t 
     *ret_device = known && a->device ? a->device : name.len ? name_hash(name) : 0;
     if (known)
         a->device = *ret_device;
+    *ret_skew = wr_clock_skew(c, *ret_device, &a->clock);
     if (c->first_heard < 0 || when < c->first_heard)
         c->first_heard = when;
     if (when < a->heard)
@@ -344,8 +350,9 @@ static enum wr_err emit(struct wr_conn *c, const struct wr_entry *e, uint8_t sid
     if (err)
         return err;
     wr_crow_at(c, r)->table = table;
-    wr_row_due(c, r, WR_ROW_IMAGE);
-    return WR_OK;
+    if ((err = wr_row_due(c, r, WR_ROW_IMAGE)))
+        wr_row_free(c, r);
+    return err;
 }
 
 enum wr_err wr_agent_unexplained(struct wr_conn *c, const struct wr_entry *e)

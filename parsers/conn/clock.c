@@ -31,6 +31,12 @@ static uint32_t find(const struct wr_conn *c, uint32_t device)
     return i;
 }
 
+void wr_clock_foresee_at(const struct wr_conn *c, uint32_t i)
+{
+    if (i < c->clocks.n)
+        __builtin_prefetch(clock_at(c, i));
+}
+
 static int32_t median(const struct wr_clock *clock)
 {
     int32_t v[WR_CLOCK_SAMPLES];
@@ -45,12 +51,15 @@ static int32_t median(const struct wr_clock *clock)
     return v[(n - 1) / 2];
 }
 
-int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device)
+int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device, uint32_t *i)
 {
-    uint32_t i = device ? find(c, device) : WR_NONE;
-    if (i == WR_NONE || clock_at(c, i)->n < WR_CLOCK_ENOUGH)
+    if (!device)
         return 0;
-    return clock_at(c, i)->skew_ms * INT64_C(1000000);
+    if (*i >= c->clocks.n || clock_at(c, *i)->device != device)
+        *i = find(c, device);
+    if (*i == WR_NONE || clock_at(c, *i)->n < WR_CLOCK_ENOUGH)
+        return 0;
+    return clock_at(c, *i)->skew_ms * INT64_C(1000000);
 }
 
 static bool is_off(const struct wr_clock *clock)

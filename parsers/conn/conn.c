@@ -1,7 +1,7 @@
 /* The calls: time moves, a record or an event comes, rows become due. */
 #include "parsers/conn/conn.h"
 
-#include "parsers/conn/table.h"
+#include "parsers/conn/foresee.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +69,10 @@ static bool make_scratch(struct wr_conn *c)
         if (events->cols[i].hidden)
             c->kept_seen.bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
     wr_told_init(c);
+    bool estimated = wr_colset_has(&c->opts.wanted, WR_DNE_BytesEstimated);
+    c->tells_bytes[0] = estimated || wr_colset_has(&c->opts.wanted, WR_DNE_SentBytes);
+    c->tells_bytes[1] = estimated || wr_colset_has(&c->opts.wanted, WR_DNE_ReceivedBytes);
+    c->tells_quality = wr_colset_has(&c->opts.wanted, WR_DNE_MatchQuality);
     c->scratch = wr_batch_new(events, &c->kept, 1);
     struct wr_colset rows = c->opts.sessions;
     add_hidden(&rows, WR_TABLE_ASIM_NETWORK_SESSION_LOGS);
@@ -99,8 +103,6 @@ struct wr_conn *wr_conn_new(const struct wr_conn_opts *opts)
         c->wait[i] = (struct wr_list){WR_NONE, WR_NONE};
     for (int i = 0; i < WR_NLRU; i++)
         c->lru[i] = (struct wr_list){WR_NONE, WR_NONE};
-    for (int i = 0; i < WR_NDUE; i++)
-        c->due[i] = (struct wr_list){WR_NONE, WR_NONE};
     c->clocks = (struct wr_pool){.size = sizeof(struct wr_clock), .free = WR_NONE};
     c->recents = (struct wr_pool){.size = sizeof(struct wr_recent), .free = WR_NONE};
     c->agents = (struct wr_pool){.size = sizeof(struct wr_agent), .free = WR_NONE};
@@ -123,6 +125,8 @@ void wr_conn_free(struct wr_conn *conn)
     if (!conn)
         return;
     wr_whos_fini(&conn->whos);
+    for (int i = 0; i < WR_NDUE; i++)
+        free(conn->due[i].at);
     wr_pool_fini(&conn->entries);
     wr_pool_fini(&conn->links);
     wr_pool_fini(&conn->waits);
@@ -146,7 +150,8 @@ void wr_conn_free(struct wr_conn *conn)
     wr_batch_free(conn->session);
     wr_batch_free(conn->view);
     wr_buf_fini(&conn->buf);
-    wr_buf_fini(&conn->event);
+    for (int i = 0; i < 2; i++)
+        wr_buf_fini(&conn->event[i]);
     free(conn);
 }
 
@@ -258,7 +263,7 @@ static enum wr_err take_record(struct wr_conn *conn, struct wr_record *rec, cons
     }
     uint32_t second, i = wr_match_record(conn, rec, flow, &second);
     if (i == WR_NONE) {
-        err = wr_table_add(conn, &rec->key, rec->hash, rec->start, &i);
+        err = wr_table_add(conn, &rec->key, rec->hash, rec->start, false, &i);
         if (!err && conn->sessions)
             err = wr_observer_note(conn, flow->point, flow->exporter);
         if (err)
@@ -311,7 +316,7 @@ enum wr_err wr_conn_flows(struct wr_conn *conn, const struct wr_flow *flows, uin
         uint32_t some = n < WR_FORESEEN ? n : WR_FORESEEN;
         for (uint32_t k = 0; k < some; k++)
             wr_record_of(conn, &flows[k], &rec[k]);
-        wr_table_foresee(conn, rec, some);
+        wr_foresee_records(conn, rec, some);
         for (uint32_t k = 0; k < some && !err; k++) {
             err = now_ns == conn->advanced ? WR_OK : wr_conn_advance(conn, now_ns);
             if (!err && !(flows[k].flags & (WR_FLOW_NAT_EVENT | WR_FLOW_ASIDE)))

@@ -174,7 +174,8 @@ enum { WR_CONN_TABLES = 6 };
 extern const enum wr_table wr_conn_tables[WR_CONN_TABLES];
 
 /* Fills `out` (empty, schema of `table`, wanted at least opts.wanted or opts.sessions + hidden) with rows
- * that are due for `table`; call until it returns 0. Not sealed. */
+ * that are due for `table`; call until it returns 0. Not sealed. Texts of rows may be borrowed from the table: they are
+ * good until the next call that gives it something. Rows are amended when a column in opts.wanted changes. */
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out);
 
 /* A connection by _RowId as one JSON object for an alert's samples: 5-tuple, times, bytes,

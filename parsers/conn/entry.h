@@ -94,9 +94,10 @@ struct wr_entry {
     struct wr_conn_key key; /* the connection's own ends, behind translations that are known */
     uint32_t hash;          /* of the key */
     uint32_t older, rows;
-    uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src,
-        bytes_known /* bit per side */, nat /* WR_NAT_* */;
-    uint8_t lru, wait, unchained, who_side /* index of the end it is about */;
+    uint8_t flags, tcp[2], lone_syn /* bit per side */, initiator, first_src, nat /* WR_NAT_* */;
+    uint8_t lru, wait;
+    uint8_t unchained : 1, head : 1; /* in no chain; the newest of its own, which the index knows */
+    uint8_t who_side;                /* index of the end it is about */
     int64_t start, last; /* of its records; of the opening while there is none */
     int64_t touched;
     int64_t
@@ -104,6 +105,7 @@ struct wr_entry {
     uint64_t bytes[2]; /* chosen over points; never falls */
     uint32_t who;  /* WR_NONE: nothing is known */
     uint16_t label;
+    uint8_t bytes_known; /* bit per side; in a line with them */
     struct wr_point point;
     uint64_t born;
 };
@@ -154,7 +156,7 @@ struct wr_crow {
             uint8_t denied; /* and that it was */
         };
     };
-    uint32_t entry, next, due_next;
+    uint32_t entry, next;
     uint8_t state, table, side /* index of the local end, a session's initiator */, action;
     uint8_t why, told_quality; /* who says who began; the quality that rules know */
     union {
@@ -174,6 +176,12 @@ struct wr_ids {
 
 struct wr_list {
     uint32_t head, tail;
+};
+
+/* Numbers of rows in the order in which they became due, head to n: so that who drains them can ask for some ahead. */
+struct wr_queue {
+    uint32_t *at;
+    uint32_t head, n, cap;
 };
 
 #endif

@@ -1,7 +1,7 @@
 /* An endpoint's event: which connection it tells of, and its row. */
 #include "parsers/conn/conn.h"
 
-#include "parsers/conn/table.h"
+#include "parsers/conn/foresee.h"
 
 #include <string.h>
 
@@ -11,15 +11,14 @@ struct kept {
     size_t len;
 };
 
-static struct kept kept_of(const struct wr_conn *c, const struct wr_told *t)
+static struct kept kept_of(const struct wr_buf *read, const struct wr_told *t)
 {
-    return (struct kept){.at = t->len ? c->event.data + t->at : "", .len = t->len};
+    return (struct kept){.at = t->len ? read->data + t->at : "", .len = t->len};
 }
 
 /* Whose event it is, and how far that device's clock is off. */
 static enum wr_err opening_clock(struct wr_conn *c, const struct wr_told *t, struct wr_opening *o)
 {
-    o->skew = wr_clock_skew(c, o->device);
     o->opened = t->when - o->skew;
     return wr_clock_name(c, o->device, t->text[WR_TOLD_DEVICE]);
 }
@@ -94,6 +93,47 @@ static void drop_request(struct wr_conn *c, struct wr_entry *e, uint8_t side)
     }
 }
 
+/* The event's row, as its connection's; held for now. */
+static enum wr_err opening_row(struct wr_conn *c, uint32_t i, const struct wr_told *t, struct kept kept, uint32_t *ret_r)
+{
+    const struct wr_opening *open = &t->open;
+    enum wr_err err = event_row(c, i, open->side, t, kept, ret_r);
+    if (err)
+        return err;
+    struct wr_crow *crow = wr_crow_at(c, *ret_r);
+    crow->opened = open->opened + open->skew;
+    crow->skew = open->skew;
+    crow->device = open->device;
+    crow->told_len = open->len;
+    crow->via = open->moved ? WR_VIA_NAT : WR_VIA_TUPLE;
+    crow->state = WR_ROW_HELD;
+    return WR_OK;
+}
+
+/* The row goes to rules, and the connection's session with it unless it is out. */
+static enum wr_err release(struct wr_conn *c, uint32_t i, uint32_t r, bool session)
+{
+    enum wr_err err = WR_OK;
+    if (c->opts.sessions_only)
+        wr_crow_at(c, r)->state = WR_ROW_OUT; /* for its session alone */
+    else
+        err = wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return err || session ? err : wr_session_add(c, i);
+}
+
+/* What bind_event() does for an entry that this event has made. */
+static enum wr_err bind_fresh(struct wr_conn *c, uint32_t i, const struct wr_told *t, struct kept kept)
+{
+    uint32_t r;
+    enum wr_err err = opening_row(c, i, t, kept, &r);
+    if (err || c->opts.final_only)
+        return err;
+    if (t->action != WR_ACTION_REQUEST)
+        return release(c, i, r, false);
+    wr_table_wait(c, i, WR_WAIT_HOLD, c->now + c->opts.hold_ns);
+    return WR_OK;
+}
+
 static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_told *t, struct kept kept)
 {
     const struct wr_opening *open = &t->open;
@@ -105,17 +145,11 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_tol
         return WR_OK; /* that row is this connection already; its keys cannot change any more */
     uint32_t r;
     drop_request(c, e, open->side);
-    enum wr_err err = event_row(c, i, open->side, t, kept, &r);
+    enum wr_err err = opening_row(c, i, t, kept, &r);
     if (err)
         return err;
-    struct wr_crow *crow = wr_crow_at(c, r);
-    crow->opened = open->opened + open->skew;
-    crow->skew = open->skew;
-    crow->device = open->device;
-    crow->told_len = open->len;
-    crow->via = open->moved ? WR_VIA_NAT : WR_VIA_TUPLE;
+    const struct wr_crow *crow = wr_crow_at(c, r);
     wr_table_unwait(c, i);
-    crow->state = WR_ROW_HELD;
     if (e->flags & WR_CONN_FLOW)
         wr_table_touch(c, i);
     if (c->opts.final_only)
@@ -126,30 +160,30 @@ static enum wr_err bind_event(struct wr_conn *c, uint32_t i, const struct wr_tol
     }
     if (crow->action == WR_ACTION_REQUEST)
         return wr_row_settle(c, i);
-    if (c->opts.sessions_only)
-        crow->state = WR_ROW_OUT; /* for its session alone */
-    else
-        wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return has.session ? WR_OK : wr_session_add(c, i);
+    return release(c, i, r, has.session);
 }
 
 /* Of something else than a connection's begin: a row of its own. */
-static enum wr_err aside(struct wr_conn *c, const struct wr_told *t)
+static enum wr_err aside(struct wr_conn *c, const struct wr_told *t, struct kept kept)
 {
     uint32_t r;
     if (c->opts.sessions_only)
         return WR_OK;
-    enum wr_err err = event_row(c, WR_NONE, 0, t, kept_of(c, t), &r);
-    if (!err)
-        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    enum wr_err err = event_row(c, WR_NONE, 0, t, kept, &r);
+    if (err)
+        return err;
+    if ((err = wr_row_due(c, r, WR_ROW_DUE_INSERT)))
+        wr_row_free(c, r);
     return err;
 }
 
-/* The connection that the event opens; made when there is none. WR_NONE: the event was told before. */
-static enum wr_err entry_of(struct wr_conn *c, struct wr_told *t, uint32_t *ret_i, bool *ret_ambiguous)
+/* The connection that the event opens; made when there is none (*ret_fresh). WR_NONE: the event was told before. */
+static enum wr_err entry_of(struct wr_conn *c, struct wr_told *t, uint32_t *ret_i, bool *ret_ambiguous, bool *ret_fresh)
 {
     struct wr_opening *open = &t->open;
-    switch (wr_match_opening(c, open, ret_i, ret_ambiguous)) {
+    bool alone;
+    *ret_fresh = false;
+    switch (wr_match_opening(c, open, ret_i, ret_ambiguous, &alone)) {
     case WR_OPEN_AGAIN:
         c->stats.dup_record++;
         *ret_i = WR_NONE;
@@ -159,29 +193,31 @@ static enum wr_err entry_of(struct wr_conn *c, struct wr_told *t, uint32_t *ret_
     default:
         break;
     }
-    enum wr_err err = c->nat.wild ? wr_nat_claim(c, open, ret_i) : WR_OK;
+    *ret_fresh = !c->nat.wild;
+    if (!c->nat.wild)
+        return wr_table_add(c, &open->key, open->hash, open->opened, alone, ret_i);
+    enum wr_err err = wr_nat_claim(c, open, ret_i);
     if (err || *ret_i != WR_NONE)
         return err;
-    err = wr_table_add(c, &open->key, open->hash, open->opened, ret_i);
-    return !err && c->nat.wild ? wr_wild_add(c, *ret_i, open->side) : err;
+    err = wr_table_add(c, &open->key, open->hash, open->opened, false, ret_i);
+    return err ? err : wr_wild_add(c, *ret_i, open->side);
 }
 
-static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_ns)
+static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, struct kept kept, int64_t now_ns)
 {
     struct wr_opening *open = &t->open;
-    struct kept kept = kept_of(c, t);
     uint32_t i;
-    bool ambiguous = false;
+    bool ambiguous = false, fresh;
     enum wr_err err = now_ns == c->advanced ? WR_OK : wr_conn_advance(c, now_ns);
     if (err)
         return err;
     t->when = wr_told_when(c, t);
     c->stats.events++;
     c->seen_event = true;
-    if (t->local && (err = wr_agent_heard(c, t, &open->device)))
+    if (t->local && (err = wr_agent_heard(c, t, &open->device, &open->skew)))
         return err;
     if (!t->opens)
-        return t->host ? wr_host_event(c, t) : aside(c, t);
+        return t->host ? wr_host_event(c, t, kept.at, kept.len) : aside(c, t, kept);
     if ((err = opening_clock(c, t, open)))
         return err;
     open->packed = kept.at;
@@ -189,7 +225,7 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
     c->stats.openings++;
     if (c->nat.naliases || c->nat.nblocks)
         wr_nat_opening(c, open);
-    if ((err = entry_of(c, t, &i, &ambiguous)) || i == WR_NONE)
+    if ((err = entry_of(c, t, &i, &ambiguous, &fresh)) || i == WR_NONE)
         return err;
     if ((err = add_asked(c, t, &kept)) || (err = add_label(c, wr_entry_at(c, i), &t->text[WR_TOLD_APPLICATION])))
         return err;
@@ -202,41 +238,73 @@ static enum wr_err take_event(struct wr_conn *c, struct wr_told *t, int64_t now_
     c->stats.ambiguous += ambiguous;
     if (ambiguous)
         wr_entry_at(c, i)->flags |= WR_CONN_AMBIGUOUS;
-    return bind_event(c, i, t, kept);
+    return fresh ? bind_fresh(c, i, t, kept) : bind_event(c, i, t, kept);
 }
 
 enum wr_err wr_conn_event(struct wr_conn *conn, const struct wr_batch *batch, uint32_t row, int64_t now_ns)
 {
     struct wr_told told;
-    wr_buf_reset(&conn->event);
-    enum wr_err err = wr_told_of_row(conn, batch, row, &told);
+    struct wr_buf *kept = &conn->event[0];
+    wr_buf_reset(kept);
+    enum wr_err err = wr_told_of_row(conn, batch, row, kept, &told);
     if (err)
         return err;
-    wr_table_foresee_told(conn, &told, 1);
-    return take_event(conn, &told, now_ns);
+    wr_foresee_told(conn, &told, 1);
+    return take_event(conn, &told, kept_of(kept, &told), now_ns);
+}
+
+/* Some that are read and foreseen together. */
+struct group {
+    struct wr_told told[WR_FORESEEN];
+    int64_t now[WR_FORESEEN];
+    struct wr_foreseen foreseen;
+    struct wr_buf *kept;
+};
+
+/* The next ones; what is no packed row is left out. */
+static enum wr_err read_group(struct wr_conn *c, struct group *g, const struct wr_packed *rows, uint32_t n)
+{
+    enum wr_err first = WR_OK;
+    uint32_t good = 0;
+    wr_buf_reset(g->kept);
+    for (uint32_t k = 0; k < n && k < WR_FORESEEN; k++) {
+        enum wr_err err = wr_told_of_packed(c, &rows[k], g->kept, &g->told[good]);
+        g->now[good] = rows[k].now_ns;
+        good += !err;
+        first = first ? first : err;
+    }
+    g->foreseen.n = good;
+    g->foreseen.step = 0;
+    wr_foresee_told(c, g->told, good);
+    return first;
+}
+
+static enum wr_err take_group(struct wr_conn *c, struct group *g, struct group *next)
+{
+    enum wr_err first = WR_OK;
+    for (uint32_t k = 0, n = g->foreseen.n; k < n; k++) {
+        if (k % (WR_FORESEEN / (WR_TOLD_STEPS + 1)) == 0 && k)
+            wr_foresee_told_step(c, next->told, &next->foreseen);
+        enum wr_err err = take_event(c, &g->told[k], kept_of(g->kept, &g->told[k]), g->now[k]);
+        first = first ? first : err;
+    }
+    return first;
 }
 
 enum wr_err wr_conn_events(struct wr_conn *conn, const struct wr_packed *rows, uint32_t n)
 {
-    struct wr_told told[WR_FORESEEN];
-    enum wr_err first = WR_OK;
-    while (n) {
-        uint32_t some = n < WR_FORESEEN ? n : WR_FORESEEN, good = 0;
-        int64_t now[WR_FORESEEN];
-        wr_buf_reset(&conn->event);
-        for (uint32_t k = 0; k < some; k++) {
-            enum wr_err err = wr_told_of_packed(conn, &rows[k], &told[good]);
-            now[good] = rows[k].now_ns;
-            good += !err;
-            first = first ? first : err;
-        }
-        wr_table_foresee_told(conn, told, good);
-        for (uint32_t k = 0; k < good; k++) {
-            enum wr_err err = take_event(conn, &told[k], now[k]);
-            first = first ? first : err;
-        }
-        rows += some;
-        n -= some;
+    struct group group[2], *at = &group[0], *next = &group[1], *swap;
+    at->kept = &conn->event[0];
+    next->kept = &conn->event[1];
+    enum wr_err first = read_group(conn, at, rows, n), err;
+    for (int k = 0; k < WR_TOLD_STEPS && n > 1; k++)
+        wr_foresee_told_step(conn, at->told, &at->foreseen);
+    for (uint32_t done = 0; done < n; done += WR_FORESEEN, swap = at, at = next, next = swap) {
+        uint32_t some = n - done < WR_FORESEEN ? n - done : WR_FORESEEN;
+        err = read_group(conn, next, rows + done + some, n - done - some);
+        first = first ? first : err;
+        err = take_group(conn, at, next);
+        first = first ? first : err;
     }
     return first;
 }

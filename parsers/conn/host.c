@@ -126,64 +126,66 @@ static bool same_process(const struct wr_conn *c, const struct wr_crow *a, const
  */
 
 /* The row that a flow took may be another process'. */
-static void doubt(struct wr_conn *c, const struct wr_entry *taken)
+static enum wr_err doubt(struct wr_conn *c, const struct wr_entry *taken)
 {
     const struct wr_crow *row = row_of(c, taken);
     if (!row)
-        return;
+        return WR_OK;
     struct wr_entry *e = wr_entry_at(c, row->entry);
     if (e->flags & WR_CONN_AMBIGUOUS)
-        return;
+        return WR_OK;
     e->flags |= WR_CONN_AMBIGUOUS;
     c->stats.host_ambiguous++;
-    wr_rows_changed(c, e);
+    return wr_rows_changed(c, e);
 }
 
 /* Compares the new event with those of this host and remote end that are there. */
-static void look_back(struct wr_conn *c, const struct place *p, uint32_t i)
+static enum wr_err look_back(struct wr_conn *c, const struct place *p, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     const struct wr_crow *row = row_of(c, e);
+    enum wr_err err = WR_OK;
     uint8_t side;
-    for (int64_t piece = e->start / PIECE - 2 * REACH; piece <= e->start / PIECE + 2 * REACH; piece++) {
+    for (int64_t piece = e->start / PIECE - 2 * REACH; !err && piece <= e->start / PIECE + 2 * REACH; piece++) {
         struct wr_conn_key key = key_of(p, piece, &side);
         bool same = wr_key_same(&key, &e->key);
-        for (uint32_t k = wr_table_newest(c, &key); k != WR_NONE; k = wr_entry_at(c, k)->older) {
+        for (uint32_t k = wr_table_newest(c, &key); !err && k != WR_NONE; k = wr_entry_at(c, k)->older) {
             const struct wr_entry *other = wr_entry_at(c, k);
             const struct wr_crow *was = k == i ? NULL : row_of(c, other);
             bool differ = was && !same_process(c, row, was);
             if (same && k != i && (differ || other->initiator))
                 e->initiator = 1;
             if (differ && is_taken(other) && apart(e->start, wr_entry_at(c, was->entry)->start) <= WR_OPEN_SLACK)
-                doubt(c, other);
+                err = doubt(c, other);
         }
     }
+    return err;
 }
 
-static bool is_again(const struct wr_conn *c, const struct wr_entry *e, const struct wr_told *t)
+static bool is_again(const struct wr_conn *c, const struct wr_entry *e, const struct wr_told *t, const char *kept)
 {
     const struct wr_crow *row = row_of(c, e);
     return row && row->opened == t->when && row->told_len == t->len &&
-           memcmp(row->packed, c->event.data + t->at, t->len) == 0;
+           memcmp(row->packed, kept, t->len) == 0;
 }
 
-enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t)
+enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t, const char *kept, size_t len)
 {
     struct wr_who name = t->text[WR_TOLD_DEVICE];
     struct place place = {host_of(name), t->addr[1], t->v6, (uint16_t)t->number[WR_TOLD_REMOTE_PORT]};
     uint32_t i, r, device = wr_clock_device((const char *)name.at, name.len);
-    int64_t skew = wr_clock_skew(c, device);
+    int64_t skew = wr_clock_skew(c, device, &(uint32_t){WR_NONE});
     uint8_t side;
     struct wr_conn_key key = key_of(&place, (t->when - skew) / PIECE, &side);
     uint32_t hash = wr_table_hash(c, &key);
     for (i = wr_table_newest_of(c, &key, hash); i != WR_NONE; i = wr_entry_at(c, i)->older)
-        if (is_again(c, wr_entry_at(c, i), t)) {
+        if (is_again(c, wr_entry_at(c, i), t, kept)) {
             c->stats.dup_record++;
             return WR_OK;
         }
-    enum wr_err err = wr_table_add(c, &key, hash, t->when - skew, &i);
+    enum wr_err err = wr_table_add(c, &key, hash, t->when - skew, false, &i);
     if (!err)
-        err = wr_row_event(c, i, side, t->len ? c->event.data + t->at : "", t->len, &r);
+        err = wr_row_event(c, i, side, kept, len, &r);
     if (err)
         return err;
     struct wr_entry *e = wr_entry_at(c, i);
@@ -200,15 +202,15 @@ enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t)
     row->via = WR_VIA_HOST;
     row->state = WR_ROW_HELD;
     c->hosts = true;
-    look_back(c, &place, i);
-    if (c->opts.final_only)
-        return WR_OK;
+    err = look_back(c, &place, i);
+    if (err || c->opts.final_only)
+        return err;
     if (row->action == WR_ACTION_REQUEST)
         wr_table_wait(c, i, WR_WAIT_HOLD, c->now + c->opts.hold_ns);
     else if (c->opts.sessions_only)
         row->state = WR_ROW_OUT;
     else
-        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+        return wr_row_due(c, r, WR_ROW_DUE_INSERT);
     return WR_OK;
 }
 
@@ -341,7 +343,7 @@ enum wr_err wr_host_join(struct wr_conn *c, uint32_t i, bool *ret_joined, bool *
             err = take(c, i, side, f.best);
             *ret_joined |= !err;
         } else if (f.taken != WR_NONE) {
-            doubt(c, wr_entry_at(c, f.taken));
+            err = doubt(c, wr_entry_at(c, f.taken));
         }
     }
     if (err || !*ret_joined)
@@ -351,7 +353,5 @@ enum wr_err wr_host_join(struct wr_conn *c, uint32_t i, bool *ret_joined, bool *
     err = wr_rows_release(c, i);
     if (!err && c->next_id == before)
         err = wr_session_add(c, i);
-    if (!err)
-        wr_rows_changed(c, e);
-    return err;
+    return err ? err : wr_rows_changed(c, e);
 }

@@ -19,12 +19,13 @@ static uint32_t *place_of(const struct wr_ids *ids, uint64_t id)
     return &ids->ring[id & (ids->size - 1)];
 }
 
-/* At least as many places as there ever were rows. Two rows that had places of their own still do. */
+/* At least twice as many places as there ever were rows, so that few rows outlive a turn of the ring. Two rows that had places
+ * of their own still do. */
 static bool grow(struct wr_conn *c)
 {
     struct wr_ids old = c->ids, *ids = &c->ids;
     uint32_t size = old.size ? old.size : WR_INDEX_FIRST;
-    while (size < c->rows.n && size <= UINT32_MAX / 2)
+    while (size / 2 < c->rows.n && size <= UINT32_MAX / 2)
         size *= 2;
     if (size == old.size)
         return true;
@@ -44,7 +45,7 @@ static bool grow(struct wr_conn *c)
 bool wr_id_put_slow(struct wr_conn *c, uint32_t r)
 {
     struct wr_ids *ids = &c->ids;
-    if (ids->size < c->rows.n && !grow(c))
+    if (ids->size / 2 < c->rows.n && !grow(c))
         return false;
     uint32_t *place = place_of(ids, id_of(c, r)), aside = *place;
     if (aside != WR_NONE) {

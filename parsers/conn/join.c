@@ -20,8 +20,7 @@ enum wr_err wr_join_react(struct wr_conn *c, uint32_t i)
     if (e->rows != WR_NONE) {
         if (!c->opts.final_only && wr_join_is_answered(c, e))
             return wr_row_settle(c, i);
-        wr_rows_changed(c, e);
-        return WR_OK;
+        return wr_rows_changed(c, e);
     }
     if (c->opts.final_only)
         return WR_OK;

@@ -56,18 +56,22 @@ struct wr_answer {
     int64_t when;
 };
 
-/* An address, and the agent that speaks for it. Times are -1 for never. */
+/* An address, and the agent that speaks for it. Times are -1 for never. An event of one that is known touches the first line
+ * of memory alone. */
 struct wr_agent {
-    uint32_t next, prev; /* in order of use */
     uint8_t addr[16];
     bool v6, capped, sure;
-    struct wr_called called[WR_CALLED]; /* newest first; name WR_NONE: no more */
-    uint32_t other;  /* hash of a name that another source has for the device that an agent names; 0 none */
-    uint32_t unseen; /* connections without an event since it was heard */
     uint32_t device; /* wr_clock_device() of its newest name; 0: not worked out */
+    uint32_t clock;  /* where that was found last, or any other number: to be looked at first */
+    uint32_t unseen; /* connections without an event since it was heard */
     int64_t listed;  /* when it was last put at the end of the list */
-    int64_t heard, unmanaged, silent; /* newest event; when it was told to be unmanaged; `heard` of the silence that was told */
+    int64_t heard;   /* newest event */
+    struct wr_called called[WR_CALLED]; /* newest first; name WR_NONE: no more */
+    uint32_t next, prev; /* in order of use */
+    uint32_t other;  /* hash of a name that another source has for the device that an agent names; 0 none */
+    int64_t unmanaged, silent; /* when it was told to be unmanaged; `heard` of the silence that was told */
 };
+_Static_assert(sizeof(struct wr_agent) == 128 && offsetof(struct wr_agent, called) + sizeof(struct wr_called) == 64, "lines of memory");
 
 /* Who an observation point is: a session's Dvc. The first WR_OBSERVERS_MAX points; of later ones nothing is known. */
 enum { WR_OBSERVERS_MAX = 4096 };
@@ -91,7 +95,10 @@ struct wr_labels {
 
 /* clock.c */
 uint32_t wr_clock_device(const char *name, size_t len); /* never 0, which is no device */
-int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device);
+/* Asks for the clock of this number, if there is one. */
+void wr_clock_foresee_at(const struct wr_conn *c, uint32_t i);
+/* Of this device, which perhaps was found at *i; *i is where it is, if it is anywhere. */
+int64_t wr_clock_skew(const struct wr_conn *c, uint32_t device, uint32_t *i);
 enum wr_err wr_clock_learn(struct wr_conn *c, uint32_t device, int64_t ahead_ns);
 /* What the device is called, kept while its clock is off. */
 enum wr_err wr_clock_name(struct wr_conn *c, uint32_t device, struct wr_who name);
@@ -100,13 +107,14 @@ enum wr_err wr_clocks_load(struct wr_conn *c, struct wr_rd *rd);
 
 /* agent.c */
 uint32_t wr_agent_hash(const struct wr_conn *c, const uint8_t addr[16], bool v6);
-/* The agent at t->addr[0] spoke. Returns its device's number, 0 where the event names none. */
-enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device);
+/* The agent at t->addr[0] spoke. Returns its device's number, 0 where the event names none, and how far its clock is ahead. */
+enum wr_err wr_agent_heard(struct wr_conn *c, const struct wr_told *t, uint32_t *ret_device, int64_t *ret_skew);
 /* The first that may have this hash, or WR_NONE; and what hearing it will touch is asked for. */
 uint32_t wr_agent_first(const struct wr_conn *c, uint32_t hash);
 void wr_agent_foresee(const struct wr_conn *c, uint32_t i);
 /* An event that does not tell its address was of the agent there. */
 enum wr_err wr_agent_spoke(struct wr_conn *c, const uint8_t addr[16], bool v6, int64_t when);
+void wr_agent_foresee_name(const struct wr_conn *c, uint32_t i);
 /* Somebody calls the device at an address so, from `when` on. */
 enum wr_err wr_agent_called(struct wr_conn *c, const uint8_t addr[16], bool v6, struct wr_who name, int64_t when,
                             enum wr_caller rank);
@@ -140,7 +148,9 @@ enum wr_err wr_recents_load(struct wr_conn *c, struct wr_rd *rd);
 enum wr_err wr_who_take(struct wr_conn *c, struct wr_who who, uint32_t *ret_i);
 void wr_who_give(struct wr_conn *c, uint32_t i);
 struct wr_who wr_who_at(const struct wr_conn *c, uint32_t i);
+/* Asks for where it stands, and then for what it says. */
 void wr_who_foresee(const struct wr_conn *c, uint32_t i);
+void wr_who_foresee_text(const struct wr_conn *c, uint32_t i);
 enum wr_err wr_who_learn(struct wr_conn *c, struct wr_entry *e, uint8_t side, struct wr_who who);
 bool wr_who_tells_process(const struct wr_conn *c, const struct wr_entry *e, uint8_t side);
 /* The columns of a flow-only row whose local end is `side`. */

@@ -46,16 +46,25 @@ static uint32_t fingerprint(const struct wr_flow *flow)
     return hash ? hash : 1;
 }
 
+/* Numbers that compare as the four octets do. */
+static uint32_t in_order(const uint8_t addr[4])
+{
+    return (uint32_t)addr[0] << 24 | (uint32_t)addr[1] << 16 | (uint32_t)addr[2] << 8 | addr[3];
+}
+
 uint8_t wr_key_make(struct wr_conn_key *ret_key, const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport,
                     uint8_t proto, bool v6)
 {
     *ret_key = (struct wr_conn_key){.proto = proto, .v6 = v6};
-    int cmp = v6 ? memcmp(a, b, 16) : memcmp(a, b, 4);
-    uint8_t end = cmp > 0 || (cmp == 0 && aport > bport);
+    uint8_t end;
     if (v6) {
+        int cmp = memcmp(a, b, 16);
+        end = cmp > 0 || (cmp == 0 && aport > bport);
         memcpy(ret_key->addr[end], a, 16);
         memcpy(ret_key->addr[!end], b, 16);
     } else {
+        uint64_t x = (uint64_t)in_order(a) << 16 | aport, y = (uint64_t)in_order(b) << 16 | bport;
+        end = x > y;
         memcpy(ret_key->addr[end], a, 4);
         memcpy(ret_key->addr[!end], b, 4);
     }
@@ -193,7 +202,7 @@ uint32_t wr_match_record(const struct wr_conn *c, const struct wr_record *rec,
 bool wr_match_is_alone(const struct wr_conn *c, uint32_t i)
 {
     const struct wr_entry *e = wr_entry_at(c, i);
-    return e->older == WR_NONE && !e->unchained && wr_index_has(&c->by_key, e->hash, i);
+    return e->older == WR_NONE && e->head;
 }
 
 /* The event that `e` already has on this side, or NULL. */
@@ -213,13 +222,15 @@ static int64_t outside(const struct wr_entry *e, int64_t opened)
 }
 
 enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
-                                    uint32_t *ret_i, bool *ret_ambiguous)
+                                    uint32_t *ret_i, bool *ret_ambiguous, bool *ret_alone)
 {
     int64_t best = INT64_MAX;
     bool near = false;
     *ret_i = WR_NONE;
     *ret_ambiguous = false;
-    for (uint32_t i = wr_table_newest_of(c, &open->key, open->hash); i != WR_NONE; i = wr_entry_at(c, i)->older) {
+    uint32_t newest = wr_table_newest_of(c, &open->key, open->hash);
+    *ret_alone = newest == WR_NONE;
+    for (uint32_t i = newest; i != WR_NONE; i = wr_entry_at(c, i)->older) {
         const struct wr_entry *e = wr_entry_at(c, i);
         if (outside(e, open->opened) > WR_OPEN_FAR)
             continue;

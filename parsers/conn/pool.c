@@ -6,16 +6,37 @@
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20, REGION = 2 * HUGE_PAGE, SMALL_BLOCKS = 8192 >> WR_POOL_SHIFT };
 /* From this size on a table's next region is of huge pages: what is never used of them is little beside it. */
-enum { HUGE_FROM = 8 * REGION };
+enum { HUGE_FROM = 8 * REGION, HUGE_FROM_ELEMENTS = 192 << 10 };
+
+static void *whole(size_t unit, size_t size)
+{
+    return aligned_alloc(unit, (size + unit - 1) / unit * unit);
+}
 
 void *wr_big_alloc(size_t size, bool huge)
 {
     size_t unit = !huge || size < HUGE_PAGE ? LINE : HUGE_PAGE;
-    size = (size + unit - 1) / unit * unit;
-    void *p = aligned_alloc(unit, size);
+    void *p = whole(unit, size);
     if (p && unit == HUGE_PAGE)
         (void)madvise(p, size, MADV_HUGEPAGE); /* where there are none it is as before */
     return p;
+}
+
+/* It begins a huge page, whether it is to be of huge pages yet or not. */
+static void *region_alloc(size_t size, bool huge)
+{
+    return huge ? wr_big_alloc(size, true) : whole(HUGE_PAGE, size);
+}
+
+/* A region that was filled before its table was large: of huge pages now, a region at a time as the table grows. Where that is
+ * not to be had (before Linux 6.1) it stays as it is. */
+static void make_huge(void *region)
+{
+#ifdef MADV_COLLAPSE
+    (void)madvise(region, REGION, MADV_COLLAPSE);
+#else
+    (void)madvise(region, REGION, MADV_HUGEPAGE);
+#endif
 }
 
 /* ---- pools ---- */
@@ -31,6 +52,22 @@ static uint32_t blocks_together(const struct wr_pool *pool, uint32_t nblocks)
     return nblocks < SMALL_BLOCKS || block_size(pool) > REGION ? 1 : (uint32_t)(REGION / block_size(pool));
 }
 
+/* So large that its regions are of huge pages. */
+static bool is_large(const struct wr_pool *pool)
+{
+    return pool->nblocks << WR_POOL_SHIFT >= HUGE_FROM_ELEMENTS;
+}
+
+/* The oldest region that was made before that. */
+static void catch_up(struct wr_pool *pool)
+{
+    uint32_t n = blocks_together(pool, SMALL_BLOCKS), at = SMALL_BLOCKS + pool->nhuge * n;
+    if (n == 1 || at >= HUGE_FROM_ELEMENTS >> WR_POOL_SHIFT || at >= pool->nblocks)
+        return;
+    make_huge(pool->block[at]);
+    pool->nhuge++;
+}
+
 bool wr_pool_grow(struct wr_pool *pool)
 {
     uint32_t n = blocks_together(pool, pool->nblocks);
@@ -40,7 +77,9 @@ bool wr_pool_grow(struct wr_pool *pool)
     if (!block)
         return false;
     pool->block = block;
-    char *memory = wr_big_alloc(n * block_size(pool), pool->nblocks * block_size(pool) >= HUGE_FROM);
+    if (is_large(pool))
+        catch_up(pool);
+    char *memory = n == 1 ? wr_big_alloc(block_size(pool), false) : region_alloc(n * block_size(pool), is_large(pool));
     if (!memory)
         return false;
     for (uint32_t k = 0; k < n; k++)
@@ -151,7 +190,7 @@ struct wr_slab_large {
 
 static void *take_large(struct wr_slab *s, size_t len)
 {
-    struct wr_slab_large *large = malloc(sizeof *large + len);
+    struct wr_slab_large *large = malloc(sizeof *large + len + WR_SLAB_SLACK);
     if (!large)
         return NULL;
     large->prev = NULL;
@@ -175,13 +214,23 @@ void wr_slab_give_large(struct wr_slab *slab, void *piece)
 static bool slab_grow(struct wr_slab *s)
 {
     size_t size = s->grown < BLOCK_FIRST ? BLOCK_FIRST : s->grown > REGION ? REGION : s->grown;
-    char *block = wr_big_alloc(size, s->grown >= HUGE_FROM);
+    bool huge = s->grown >= HUGE_FROM;
+    if (huge && s->nsmall) { /* the newest that was made before */
+        make_huge(s->small);
+        memcpy(&s->small, s->small, sizeof s->small);
+        s->nsmall--;
+    }
+    char *block = size == REGION ? region_alloc(size, huge) : wr_big_alloc(size, false);
     if (!block)
         return false;
     memcpy(block, &s->blocks, sizeof s->blocks);
     s->blocks = block;
+    if (size == REGION && !huge) {
+        s->small = block;
+        s->nsmall++;
+    }
     s->at = block + LINE;
-    s->left = size - LINE;
+    s->left = size - LINE - WR_SLAB_SLACK;
     s->grown += size;
     return true;
 }

@@ -21,6 +21,7 @@ void *wr_big_alloc(size_t size, bool huge);
 struct wr_pool {
     char **block;
     uint32_t nblocks, size, n, free;
+    uint32_t nhuge; /* regions that became of huge pages later */
 };
 uint32_t wr_pool_take(struct wr_pool *pool); /* zeroed; WR_NONE when out of memory */
 bool wr_pool_grow(struct wr_pool *pool) WR_MUST_CHECK;
@@ -101,7 +102,7 @@ static inline void wr_index_foresee(const struct wr_index *index, uint32_t hash)
 
 /* Pieces of memory by size, in steps of 8 bytes, cut from large blocks; a piece that is given back is used again for its size
  * only. Those over WR_SLAB_MAX are malloc's. */
-enum { WR_SLAB_STEP = 8, WR_SLAB_MAX = 1024 };
+enum { WR_SLAB_STEP = 8, WR_SLAB_MAX = 1024, WR_SLAB_SLACK = 16 /* bytes behind any piece that may be read */ };
 struct wr_slab_large;
 struct wr_slab {
     void *free[WR_SLAB_MAX / WR_SLAB_STEP + 1];
@@ -109,6 +110,8 @@ struct wr_slab {
     char *at;
     size_t left, grown;
     struct wr_slab_large *large;
+    void *small; /* the newest region that is not of huge pages, one of nsmall */
+    uint32_t nsmall;
 };
 void *wr_slab_cut(struct wr_slab *slab, size_t len);
 void wr_slab_give_large(struct wr_slab *slab, void *piece);

@@ -5,6 +5,7 @@
 #include "base/ticks.h"
 #include "parsers/conn/address.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const action_names[] = {"ConnectionSuccess", "ConnectionFailed", "ConnectionAttempt"};
@@ -62,77 +63,77 @@ static bool fill_marks(const struct wr_conn *c, const struct wr_crow *row, struc
            (!b->col[WR_DNE_DirectionSource].s || set_text(b, WR_DNE_DirectionSource, r, wr_why_text(row->why)));
 }
 
-/* A copy of `n` bytes that lives as long as the batch; NULL when out of memory. */
-static const char *copy_of(struct wr_batch *b, const char *bytes, size_t n)
+/* Where a batch has the columns that events tell: looked up once a batch, not once a row. */
+struct place {
+    char *at;        /* values of 8 bytes, or struct wr_str; NULL: the batch does not have it */
+    uint64_t *valid; /* NULL: never null */
+    bool text;
+};
+struct places {
+    struct place col[WR_DNE_NCOLS]; /* set for those of c->kept */
+};
+
+static void find_places(const struct wr_conn *c, const struct wr_batch *out, struct places *ret)
 {
-    char *copy = wr_arena_bytes_alloc(b->arena, n);
-    if (copy)
-        memcpy(copy, bytes, n);
-    return copy;
+    for (size_t w = 0; w < sizeof c->kept.bits / sizeof *c->kept.bits; w++)
+        for (uint64_t todo = c->kept.bits[w]; todo; todo &= todo - 1) {
+            size_t col = w * 64 + (unsigned)__builtin_ctzll(todo);
+            const struct wr_vec *v = &out->col[col];
+            ret->col[col] = (struct place){.at = v->s ? (char *)v->s : v->i ? (char *)v->i : (char *)v->r,
+                                           .valid = v->valid,
+                                           .text = wr_told_is_text(c, (uint16_t)col)};
+        }
 }
 
-/* What wr_row_unpack() does, for bytes that were checked when they came to stand here: columns of DeviceNetworkEvents. */
-static bool unpack(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out, uint32_t r)
+/* What wr_row_unpack() does, for bytes that were checked when they came to stand here: columns of DeviceNetworkEvents. Texts are
+ * borrowed from `packed`, of which WR_STR_INLINE bytes behind the end may be read. */
+static void unpack(const struct places *places, const char *packed, size_t len, uint32_t r)
 {
-    const uint8_t *at = (const uint8_t *)row->packed, *end = at + row->len;
-    ptrdiff_t moved = 0; /* from there to the copy */
-    bool copied = false;
+    const uint8_t *at = (const uint8_t *)packed, *end = at + len;
     while (at < end) {
-        uint16_t col = (uint16_t)(at[0] | at[1] << 8);
-        struct wr_vec *v = &out->col[col];
-        if (!wr_told_is_text(c, col)) {
+        const struct place *p = &places->col[at[0] | at[1] << 8];
+        if (p->text) {
+            uint32_t n = wr_le32(at + 2);
+            const char *text = (const char *)at + 6;
+            at += 6 + n;
+            if (!p->at)
+                continue;
+            struct wr_str *s = (struct wr_str *)p->at + r;
+            *s = n <= WR_STR_INLINE ? wr_str_short(text, n) : wr_str_borrow(text, n);
+        } else {
             uint64_t bits = wr_le64(at + 2);
             at += 10;
-            if (v->i) {
-                memcpy(&v->i[r], &bits, sizeof bits);
-                wr_vec_set_valid(v, r);
-            } else if (v->r) {
-                memcpy(&v->r[r], &bits, sizeof bits);
-                wr_vec_set_valid(v, r);
-            }
-            continue;
+            if (!p->at)
+                continue;
+            memcpy(p->at + r * sizeof bits, &bits, sizeof bits);
         }
-        uint32_t len = wr_le32(at + 2);
-        const uint8_t *text = at + 6;
-        at = text + len;
-        if (!v->s)
-            continue;
-        wr_vec_set_valid(v, r);
-        if (len <= WR_STR_INLINE) {
-            v->s[r] = end - text >= WR_STR_INLINE ? wr_str_short((const char *)text, len) : wr_str_borrow((const char *)text, len);
-            continue;
-        }
-        if (!copied) {
-            const char *copy = copy_of(out, (const char *)text, (size_t)(end - text));
-            if (!copy)
-                return false;
-            moved = copy - (const char *)text;
-            copied = true;
-        }
-        v->s[r] = wr_str_borrow((const char *)text + moved, len);
+        if (p->valid)
+            p->valid[r / 64] |= UINT64_C(1) << (r % 64);
     }
-    return true;
 }
 
-/* The columns that an event told, or an image has. */
-static enum wr_err render_packed(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
+/* The columns that an event told, or an image has. A row that is gone when the batch is read leaves a copy of its texts. */
+static enum wr_err render_packed(const struct wr_crow *row, struct wr_batch *out, const struct places *places)
 {
     if (row->table > WR_DUE_ORPHANS)
         return wr_row_unpack(out, row->packed, row->len);
-    if (unpack(c, row, out, wr_batch_row(out)))
-        return WR_OK;
-    wr_batch_unrow(out);
-    return WR_ENOMEM;
+    const char *packed = row->packed;
+    if (row->entry == WR_NONE && row->len) {
+        char *copy = wr_arena_bytes_alloc(out->arena, row->len + WR_STR_INLINE);
+        if (!copy)
+            return WR_ENOMEM;
+        packed = memcpy(copy, row->packed, row->len);
+    }
+    unpack(places, packed, row->len, wr_batch_row(out));
+    return WR_OK;
 }
 
 /* What moves. */
-static bool fill_now(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out, uint32_t r)
+static bool fill_now(const struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out, uint32_t r, const int64_t bytes[2])
 {
     static const uint16_t now_col[2] = {WR_DNE_SentBytes, WR_DNE_ReceivedBytes};
     static const uint16_t prev_col[2] = {WR_DNE__PrevSentBytes, WR_DNE__PrevReceivedBytes};
     bool amend = row->state == WR_ROW_DUE_AMEND;
-    int64_t bytes[2];
-    wr_row_bytes(c, row, bytes);
     put_i64(out, WR_DNE__RowId, r, (int64_t)row->id);
     put_i64(out, WR_DNE__Amend, r, amend);
     for (int d = 0; d < 2; d++) {
@@ -144,14 +145,15 @@ static bool fill_now(const struct wr_conn *c, const struct wr_crow *row, struct 
     return row->entry == WR_NONE || fill_marks(c, row, out, r);
 }
 
-/* Appends the row as rules are to see it now. WR_ROW_IMAGE is complete as packed. */
-enum wr_err wr_row_render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
+/* Appends the row, which has sent and received `bytes`. WR_ROW_IMAGE is complete as packed. */
+static enum wr_err render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out, const struct places *places,
+                          const int64_t bytes[2])
 {
     bool ok = true;
     if (row->table == WR_DUE_SESSIONS && !row->packed)
         return wr_session_render(c, row, out);
     if (row->packed) {
-        enum wr_err err = render_packed(c, row, out);
+        enum wr_err err = render_packed(row, out, places);
         if (err || row->state == WR_ROW_IMAGE)
             return err;
         if (row->action == WR_ACTION_RAISED)
@@ -159,14 +161,24 @@ enum wr_err wr_row_render(struct wr_conn *c, const struct wr_crow *row, struct w
     } else {
         ok = fill_flow_row(c, row, out, wr_batch_row(out));
     }
-    if (ok && fill_now(c, row, out, out->nrows - 1))
+    if (ok && fill_now(c, row, out, out->nrows - 1, bytes))
         return WR_OK;
     wr_batch_unrow(out);
     return WR_ENOMEM;
 }
 
+enum wr_err wr_row_render(struct wr_conn *c, const struct wr_crow *row, struct wr_batch *out)
+{
+    struct places places;
+    int64_t bytes[2];
+    if (row->table <= WR_DUE_ORPHANS)
+        find_places(c, out, &places);
+    wr_row_bytes(c, row, bytes);
+    return render(c, row, out, &places, bytes);
+}
+
 /* After rules have taken a row: what they know from now on. */
-static void settle(struct wr_conn *c, uint32_t r)
+static void settle(struct wr_conn *c, uint32_t r, const int64_t bytes[2])
 {
     struct wr_crow *row = wr_crow_at(c, r);
     if (row->state == WR_ROW_IMAGE) {
@@ -178,8 +190,9 @@ static void settle(struct wr_conn *c, uint32_t r)
     if (row->table == WR_DUE_SESSIONS)
         wr_session_told(c, row);
     else
-        wr_row_bytes(c, row, row->emitted);
-    row->told_quality = row->entry == WR_NONE ? WR_MATCH_NONE : wr_row_quality(c, row);
+        memcpy(row->emitted, bytes, sizeof row->emitted);
+    if (c->tells_quality && row->entry != WR_NONE)
+        row->told_quality = wr_row_quality(c, row);
     row->state = WR_ROW_OUT;
     if (row->entry == WR_NONE)
         wr_row_free(c, r);
@@ -189,20 +202,40 @@ const enum wr_table wr_conn_tables[WR_CONN_TABLES] = {
     WR_TABLE_DEVICE_NETWORK_EVENTS, WR_TABLE_FLOW_ORPHANS,     WR_TABLE_ASIM_NETWORK_SESSION_LOGS,
     WR_TABLE_UNMANAGED_DEVICE,      WR_TABLE_HIDDEN_CONNECTION, WR_TABLE_AGENT_SILENT};
 
-/* Asks for what rendering this row will read. Returns the one after it. */
-static inline uint32_t foresee(const struct wr_conn *c, uint32_t r)
+/* Rows are in no cache by the time rules get them: each is asked for in time, and what it tells once it is there. */
+enum { ROW_AHEAD = 24, REST_AHEAD = 12 };
+
+static inline void foresee_row(const struct wr_conn *c, const struct wr_queue *q, uint32_t k)
 {
-    if (r == WR_NONE)
-        return WR_NONE;
-    const struct wr_crow *row = wr_crow_at(c, r);
-    for (uint32_t at = 0; row->packed && at < row->len; at += 64)
-        __builtin_prefetch(row->packed + at);
-    if (row->entry != WR_NONE)
-        wr_foresee_bytes(wr_entry_at(c, row->entry), 128);
-    return row->due_next;
+    if (k < q->n)
+        wr_foresee_crow(c, q->at[k]);
 }
 
-enum { AHEAD = 8 };
+static inline void foresee_rest(const struct wr_conn *c, const struct wr_queue *q, uint32_t k)
+{
+    if (k >= q->n)
+        return;
+    const struct wr_crow *row = wr_crow_at(c, q->at[k]);
+    for (uint32_t at = 0; row->packed && at < row->len; at += 64)
+        __builtin_prefetch(row->packed + at);
+    if (row->entry == WR_NONE)
+        return;
+    const struct wr_entry *e = wr_entry_at(c, row->entry);
+    __builtin_prefetch(&e->start);
+    if (!row->packed || c->tells_quality)
+        __builtin_prefetch(e);
+}
+
+/* A queue that was long once need not keep its memory. */
+static void empty(struct wr_queue *q)
+{
+    enum { SMALL = 16384 };
+    if (q->cap > SMALL) {
+        free(q->at);
+        *q = (struct wr_queue){0};
+    }
+    q->head = q->n = 0;
+}
 
 uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batch *out)
 {
@@ -211,20 +244,30 @@ uint32_t wr_conn_drain(struct wr_conn *conn, enum wr_table table, struct wr_batc
                                             [WR_TABLE_UNMANAGED_DEVICE] = WR_DUE_UNMANAGED,
                                             [WR_TABLE_HIDDEN_CONNECTION] = WR_DUE_HIDDEN,
                                             [WR_TABLE_AGENT_SILENT] = WR_DUE_SILENT};
-    struct wr_list *l = &conn->due[due[table]]; /* 0 of all others is DeviceNetworkEvents */
-    uint32_t n = 0, ahead = l->head;
-    for (int k = 0; k < AHEAD; k++)
-        ahead = foresee(conn, ahead);
-    while (out->nrows < out->cap && l->head != WR_NONE) {
-        uint32_t r = l->head, next = wr_crow_at(conn, r)->due_next;
-        ahead = foresee(conn, ahead);
-        if (wr_row_render(conn, wr_crow_at(conn, r), out))
+    struct wr_queue *q = &conn->due[due[table]]; /* 0 of all others is DeviceNetworkEvents */
+    struct places places;
+    uint32_t first = q->head;
+    if (first == q->n)
+        return 0;
+    if (due[table] <= WR_DUE_ORPHANS)
+        find_places(conn, out, &places);
+    for (uint32_t k = 0; k < ROW_AHEAD; k++)
+        foresee_row(conn, q, first + k);
+    for (uint32_t k = 0; k < REST_AHEAD; k++)
+        foresee_rest(conn, q, first + k);
+    for (; out->nrows < out->cap && q->head < q->n; q->head++) {
+        const uint32_t r = q->at[q->head];
+        const struct wr_crow *row = wr_crow_at(conn, r);
+        int64_t bytes[2];
+        foresee_row(conn, q, q->head + ROW_AHEAD);
+        foresee_rest(conn, q, q->head + REST_AHEAD);
+        wr_row_bytes(conn, row, bytes);
+        if (render(conn, row, out, &places, bytes))
             break;
-        l->head = next;
-        if (next == WR_NONE)
-            l->tail = WR_NONE;
-        settle(conn, r);
-        n++;
+        settle(conn, r, bytes);
     }
+    uint32_t n = q->head - first;
+    if (q->head == q->n)
+        empty(q);
     return n;
 }

@@ -4,6 +4,7 @@
 #include "base/ticks.h"
 #include "parsers/conn/address.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { PORT_WELL_KNOWN = 1024 };
@@ -100,6 +101,17 @@ uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t
     return both || sent > 2 ? WR_ACTION_SUCCESS : WR_ACTION_ATTEMPT;
 }
 
+bool wr_queue_grow(struct wr_queue *queue)
+{
+    uint32_t cap = queue->cap ? queue->cap * 2 : 64;
+    uint32_t *at = cap > queue->cap ? realloc(queue->at, cap * sizeof *at) : NULL;
+    if (!at)
+        return false;
+    queue->at = at;
+    queue->cap = cap;
+    return true;
+}
+
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
 {
     uint32_t r = wr_pool_take_raw(&c->rows);
@@ -111,8 +123,7 @@ enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r)
                             .reported = {-1, -1},
                             .emitted = {-1, -1},
                             .entry = WR_NONE,
-                            .next = WR_NONE,
-                            .due_next = WR_NONE};
+                            .next = WR_NONE};
     if (!wr_id_put(c, r)) {
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
@@ -143,7 +154,7 @@ enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row)
 
 static void unname(struct wr_conn *c, struct wr_crow *row)
 {
-    for (int d = 0; d < 2 && !row->packed; d++)
+    for (int d = 0; d < 2; d++)
         wr_who_give(c, row->name[d]);
 }
 
@@ -155,9 +166,11 @@ struct wr_batch *wr_row_scratch(const struct wr_conn *c, uint8_t table)
 void wr_row_free(struct wr_conn *c, uint32_t r)
 {
     struct wr_crow *row = wr_crow_at(c, r);
-    unname(c, row);
+    if (!row->packed)
+        unname(c, row);
+    else
+        wr_slab_give(&c->pieces, row->packed, row->len);
     wr_id_del(c, r);
-    wr_slab_give(&c->pieces, row->packed, row->len);
     wr_pool_give(&c->rows, r);
 }
 
@@ -179,8 +192,8 @@ static enum wr_err add_flow_row(struct wr_conn *c, uint32_t i)
     row->entry = i;
     row->next = e->rows;
     e->rows = r;
-    wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return wr_row_name(c, row);
+    err = wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return err ? err : wr_row_name(c, row);
 }
 
 enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r)
@@ -227,10 +240,9 @@ static enum wr_err add_remote_row(struct wr_conn *c, uint32_t i, bool *ret_found
     row->via = WR_VIA_REMOTE;
     row->opened = e->start;
     c->stats.remote++;
-    if (c->opts.sessions_only)
-        row->state = WR_ROW_OUT;
-    else
-        wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    if (!c->opts.sessions_only)
+        return wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    row->state = WR_ROW_OUT;
     return WR_OK;
 }
 
@@ -293,16 +305,6 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i)
     return WR_OK;
 }
 
-void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2])
-{
-    const struct wr_entry *e = row->entry == WR_NONE ? NULL : wr_entry_at(c, row->entry);
-    for (int d = 0; d < 2; d++) {
-        int dir = d ? !row->side : row->side;
-        int64_t v = e && (e->bytes_known >> dir & 1) ? (int64_t)e->bytes[dir] : -1;
-        ret_bytes[d] = v > row->reported[d] ? v : row->reported[d];
-    }
-}
-
 /* A request that its flow shows to have been answered was a success. */
 static void raise_request(struct wr_conn *c, struct wr_crow *row)
 {
@@ -317,6 +319,7 @@ static void raise_request(struct wr_conn *c, struct wr_crow *row)
 enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
 {
     bool held = false, session = false;
+    enum wr_err err = WR_OK;
     for (uint32_t r = wr_entry_at(c, i)->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
         struct wr_crow *row = wr_crow_at(c, r);
         session |= row->table == WR_DUE_SESSIONS; /* of the other end's event */
@@ -326,8 +329,8 @@ enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i)
         raise_request(c, row);
         if (c->opts.sessions_only)
             row->state = WR_ROW_OUT;
-        else
-            wr_row_due(c, r, WR_ROW_DUE_INSERT);
+        else if ((err = wr_row_due(c, r, WR_ROW_DUE_INSERT)))
+            return err;
     }
     return held && !session ? wr_session_add(c, i) : WR_OK;
 }
@@ -340,16 +343,19 @@ static bool is_changed(const struct wr_conn *c, const struct wr_crow *row)
     if (c->opts.sessions_only)
         return false;
     wr_row_bytes(c, row, bytes);
-    return bytes[0] != row->emitted[0] || bytes[1] != row->emitted[1] || wr_row_quality(c, row) != row->told_quality;
+    return (c->tells_bytes[0] && bytes[0] != row->emitted[0]) || (c->tells_bytes[1] && bytes[1] != row->emitted[1]) ||
+           (c->tells_quality && wr_row_quality(c, row) != row->told_quality);
 }
 
-void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
+enum wr_err wr_rows_changed(struct wr_conn *c, const struct wr_entry *e)
 {
-    for (uint32_t r = e->rows; r != WR_NONE; r = wr_crow_at(c, r)->next) {
+    enum wr_err err = WR_OK;
+    for (uint32_t r = e->rows; !err && r != WR_NONE; r = wr_crow_at(c, r)->next) {
         const struct wr_crow *row = wr_crow_at(c, r);
         if (row->state == WR_ROW_OUT && is_changed(c, row))
-            wr_row_due(c, r, WR_ROW_DUE_AMEND);
+            err = wr_row_due(c, r, WR_ROW_DUE_AMEND);
     }
+    return err;
 }
 
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
@@ -369,7 +375,8 @@ enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r)
     memcpy(image, c->buf.data, c->buf.len);
     c->stats.inserts += row->state == WR_ROW_DUE_INSERT;
     c->stats.amends += row->state == WR_ROW_DUE_AMEND;
-    unname(c, row);
+    if (!row->packed)
+        unname(c, row);
     row->opened = 0;
     wr_slab_give(&c->pieces, row->packed, row->len);
     row->packed = image;

@@ -165,7 +165,7 @@ static enum wr_err load_fields(struct wr_conn *c, struct wr_rd *rd, struct wr_en
     e->initiator = wr_rd_u8_max(rd, 1);
     e->first_src = wr_rd_u8_max(rd, 1);
     e->bytes_known = wr_rd_u8_max(rd, 3);
-    e->unchained = wr_rd_u8_max(rd, 1);
+    e->unchained = wr_rd_u8_max(rd, 1) != 0;
     e->nat = wr_rd_u8_max(rd, WR_NAT_SAVED);
     e->label = (uint16_t)wr_rd_below(rd, wr_rd_u16(rd), c->labels.n);
     e->who_side = wr_rd_u8_max(rd, 1);
@@ -278,11 +278,10 @@ static void put_lists(struct wr_buf *out, const struct wr_conn *c, const uint32_
             wr_buf_u32(out, number[i]);
     }
     for (int list = 0; list < WR_NDUE; list++) {
-        uint32_t n = 0;
-        for (uint32_t r = c->due[list].head; r != WR_NONE; r = wr_crow_at(c, r)->due_next)
-            n++;
-        wr_buf_u32(out, n);
-        for (uint32_t r = c->due[list].head; r != WR_NONE; r = wr_crow_at(c, r)->due_next) {
+        const struct wr_queue *q = &c->due[list];
+        wr_buf_u32(out, q->n - q->head);
+        for (uint32_t k = q->head; k < q->n; k++) {
+            const uint32_t r = q->at[k];
             const struct wr_crow *row = wr_crow_at(c, r);
             wr_buf_u32(out, row->entry == WR_NONE ? IMAGE : number[row->entry]);
             if (row->entry == WR_NONE)
@@ -432,8 +431,7 @@ static enum wr_err load_due(struct wr_conn *c, struct wr_rd *rd, uint8_t table)
     }
     if (wr_crow_at(c, r)->table != table)
         return WR_ECORRUPT;
-    wr_row_due(c, r, state);
-    return WR_OK;
+    return wr_row_due(c, r, state);
 }
 
 static enum wr_err load_body(struct wr_conn *c, struct wr_rd *rd)

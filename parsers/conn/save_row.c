@@ -109,7 +109,7 @@ enum wr_err wr_row_load(struct wr_conn *c, struct wr_rd *rd, uint32_t *ret_r)
         wr_pool_give(&c->rows, r);
         return WR_ENOMEM;
     }
-    row->entry = row->next = row->due_next = row->name[0] = row->name[1] = WR_NONE;
+    row->entry = row->next = row->name[0] = row->name[1] = WR_NONE;
     row->ticks = (int64_t)wr_rd_u64(rd);
     row->table = wr_rd_u8_max(rd, WR_NDUE - 1);
     if (row->table == WR_DUE_SESSIONS) {

@@ -460,10 +460,10 @@ static const struct wr_crow *first_event(const struct wr_conn *c, const struct w
 enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
-    const struct wr_crow *event = first_event(c, e);
     uint32_t r;
     if (!c->sessions || wr_key_is_host(&e->key))
         return WR_OK;
+    const struct wr_crow *event = first_event(c, e);
     enum wr_err err = wr_row_add(c, &r);
     if (err)
         return err;
@@ -483,6 +483,6 @@ enum wr_err wr_session_add(struct wr_conn *c, uint32_t i)
     row->entry = i;
     row->next = e->rows;
     e->rows = r;
-    wr_row_due(c, r, WR_ROW_DUE_INSERT);
-    return wr_row_name(c, row);
+    err = wr_row_due(c, r, WR_ROW_DUE_INSERT);
+    return err ? err : wr_row_name(c, row);
 }

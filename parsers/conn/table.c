@@ -19,61 +19,12 @@ uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key)
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e)
 {
     if (e->rows != WR_NONE)
-        wr_foresee_bytes(wr_crow_at(c, e->rows), sizeof(struct wr_crow));
+        wr_foresee_crow(c, e->rows);
 }
 
 uint32_t wr_table_newest(const struct wr_conn *c, const struct wr_conn_key *key)
 {
     return wr_table_newest_of(c, key, wr_table_hash(c, key));
-}
-
-void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, uint32_t n)
-{
-    uint32_t item[WR_FORESEEN], agent[WR_FORESEEN];
-    for (uint32_t k = 0; k < n; k++) {
-        if (told[k].opens)
-            wr_index_foresee(&c->by_key, told[k].open.hash);
-        if (told[k].local)
-            wr_index_foresee(&c->by_addr, told[k].agent_hash);
-    }
-    if (n == 1)
-        return; /* nothing to do meanwhile */
-    for (uint32_t k = 0; k < n; k++) {
-        uint32_t pos = told[k].open.hash;
-        item[k] = told[k].opens ? wr_index_next(&c->by_key, told[k].open.hash, &pos) : WR_NONE;
-        agent[k] = told[k].local ? wr_agent_first(c, told[k].agent_hash) : WR_NONE;
-        if (item[k] != WR_NONE)
-            wr_foresee_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
-        if (agent[k] != WR_NONE)
-            wr_foresee_bytes(wr_pool_at(&c->agents, agent[k]), sizeof(struct wr_agent));
-    }
-    for (uint32_t k = 0; k < n; k++) {
-        if (item[k] != WR_NONE)
-            wr_table_prefetch(c, wr_entry_at(c, item[k]));
-        if (agent[k] != WR_NONE)
-            wr_agent_foresee(c, agent[k]);
-    }
-}
-
-void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n)
-{
-    uint32_t item[WR_FORESEEN];
-    if (!c->by_key.slot)
-        return;
-    for (uint32_t k = 0; k < n; k++)
-        __builtin_prefetch(&c->by_key.slot[rec[k].hash & c->by_key.mask]);
-    for (uint32_t k = 0; k < n; k++) {
-        uint32_t pos = rec[k].hash;
-        item[k] = wr_index_next(&c->by_key, rec[k].hash, &pos);
-        if (item[k] != WR_NONE)
-            wr_foresee_bytes(wr_entry_at(c, item[k]), sizeof(struct wr_entry));
-    }
-    for (uint32_t k = 0; k < n; k++)
-        if (item[k] != WR_NONE)
-            wr_table_prefetch(c, wr_entry_at(c, item[k]));
-    for (uint32_t k = 0; k < n; k++)
-        if (item[k] != WR_NONE && wr_entry_at(c, item[k])->rows != WR_NONE)
-            wr_index_foresee(&c->by_device, wr_crow_at(c, wr_entry_at(c, item[k])->rows)->device);
 }
 
 void wr_table_enlist_lru(struct wr_conn *c, uint32_t i, uint8_t list)
@@ -149,10 +100,11 @@ static void unchain(struct wr_conn *c, uint32_t i)
     if (e->unchained)
         return;
     uint32_t hash = e->hash;
-    if (e->older == WR_NONE && wr_index_del(&c->by_key, hash, i)) { /* all of its chain, as nearly every entry is */
-        ;
-    } else if (wr_index_has(&c->by_key, hash, i)) { /* the chain's head */
+    if (e->head && e->older == WR_NONE) { /* all of its chain, as nearly every entry is */
+        (void)wr_index_del(&c->by_key, hash, i);
+    } else if (e->head) {
         wr_index_set(&c->by_key, hash, i, e->older);
+        wr_entry_at(c, e->older)->head = 1;
     } else {
         uint32_t at = wr_table_newest_of(c, &e->key, hash);
         while (wr_entry_at(c, at)->older != i)
@@ -161,6 +113,7 @@ static void unchain(struct wr_conn *c, uint32_t i)
     }
     e->older = WR_NONE;
     e->unchained = 1;
+    e->head = 0;
 }
 
 /* Is `a` newer than `b`? Equal starts: by birth, so that the order does not hang on the order of
@@ -170,21 +123,29 @@ static bool newer(const struct wr_entry *a, const struct wr_entry *b)
     return a->start != b->start ? a->start > b->start : a->born > b->born;
 }
 
+/* Nothing else has its key. */
+static bool link_alone(struct wr_conn *c, struct wr_entry *e, uint32_t i)
+{
+    if (!wr_index_put(&c->by_key, e->hash, i))
+        return false;
+    e->older = WR_NONE;
+    e->unchained = 0;
+    e->head = 1;
+    return true;
+}
+
 /* Puts an unchained entry into its key's chain, newest start first; the oldest of a full chain
  * falls out. */
 bool wr_table_link(struct wr_conn *c, uint32_t i)
 {
     struct wr_entry *e = wr_entry_at(c, i);
     uint32_t hash = e->hash, head = wr_table_newest_of(c, &e->key, hash);
-    if (head == WR_NONE) {
-        if (!wr_index_put(&c->by_key, hash, i))
-            return false;
-        e->older = WR_NONE;
-        e->unchained = 0;
-        return true;
-    }
+    if (head == WR_NONE)
+        return link_alone(c, e, i);
     if (newer(e, wr_entry_at(c, head))) {
         wr_index_set(&c->by_key, hash, head, i);
+        wr_entry_at(c, head)->head = 0;
+        e->head = 1;
         e->older = head;
         head = i;
     } else {
@@ -212,8 +173,7 @@ void wr_table_rechain(struct wr_conn *c, uint32_t i)
     uint32_t older = e->older;
     if (e->unchained)
         return;
-    bool first = wr_index_has(&c->by_key, e->hash, i);
-    if (first && (older == WR_NONE || newer(e, wr_entry_at(c, older))))
+    if (e->head && (older == WR_NONE || newer(e, wr_entry_at(c, older))))
         return;
     unchain(c, i);
     WR_ASSERT(wr_table_link(c, i)); /* its slot has just become free */
@@ -309,9 +269,9 @@ enum wr_err wr_table_rekey(struct wr_conn *c, uint32_t i, const struct wr_conn_k
 }
 
 _Static_assert(sizeof(struct wr_entry) + sizeof(struct wr_link) + sizeof(struct wr_wait) + sizeof(struct wr_crow) +
-                       sizeof(struct wr_slot) * 8 / 3 + 2 * sizeof *((struct wr_ids *)0)->ring <=
+                       sizeof(struct wr_slot) * 8 / 3 + 4 * sizeof *((struct wr_ids *)0)->ring <=
                    WR_CONN_BYTES,
-               "an index is at least 3/8 full once it has grown, the ring of ids half");
+               "an index is at least 3/8 full once it has grown, the ring of ids a quarter");
 _Static_assert(sizeof(struct wr_point) <= 64 && sizeof(struct wr_total) <= 48, "as conn.h says");
 
 static enum wr_err evict(struct wr_conn *c)
@@ -337,6 +297,12 @@ static enum wr_err evict(struct wr_conn *c)
 }
 
 /* Links and waits grow with the entries. Few entries wait: nothing of theirs is touched before. */
+static bool grow_with_entries(struct wr_conn *c)
+{
+    return (c->links.n >= c->entries.n || wr_pool_take(&c->links) != WR_NONE) &&
+           (c->waits.n >= c->entries.n || wr_pool_take_raw(&c->waits) != WR_NONE);
+}
+
 uint32_t wr_table_take(struct wr_conn *c)
 {
     uint32_t i = wr_pool_take_raw(&c->entries);
@@ -348,14 +314,13 @@ uint32_t wr_table_take(struct wr_conn *c)
                                            .lru = WR_LRU_NOT,
                                            .wait = WR_WAIT_NOT,
                                            .point = {.next = WR_NONE, .total = WR_NONE}};
-    bool ok = c->links.n >= c->entries.n || wr_pool_take(&c->links) != WR_NONE;
-    if (ok && (c->waits.n >= c->entries.n || wr_pool_take_raw(&c->waits) != WR_NONE))
+    if ((c->links.n >= c->entries.n && c->waits.n >= c->entries.n) || grow_with_entries(c))
         return i;
     wr_pool_give(&c->entries, i);
     return WR_NONE;
 }
 
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start, bool alone,
                          uint32_t *ret_i)
 {
     while (c->stats.live >= c->opts.max_connections) {
@@ -373,11 +338,11 @@ enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint3
     e->syn_start[0] = e->syn_start[1] = WR_TIME_MAX;
     e->unchained = 1;
     e->born = c->next_born++;
-    if (!wr_table_link(c, i)) {
+    e->touched = c->now;
+    if (!(alone ? link_alone(c, e, i) : wr_table_link(c, i))) {
         wr_pool_give(&c->entries, i);
         return WR_ENOMEM;
     }
-    e->touched = c->now;
     wr_table_enlist_lru(c, i, lru_of(c, e));
     c->stats.live++;
     c->stats.connections++;
@@ -415,18 +380,18 @@ static void foresee_oldest(const struct wr_conn *c, uint8_t list)
         return;
     wr_index_foresee(&c->by_key, wr_entry_at(c, i)->hash);
     if (wr_entry_at(c, i)->rows != WR_NONE)
-        wr_foresee_bytes(wr_crow_at(c, wr_entry_at(c, i)->rows), sizeof(struct wr_crow));
+        wr_foresee_crow(c, wr_entry_at(c, i)->rows);
     if ((i = wr_link_at(c, i)->next) != WR_NONE)
-        wr_foresee_bytes(wr_entry_at(c, i), sizeof(struct wr_entry));
+        wr_foresee_entry(c, i);
 }
 
-enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
+/* Its rows go, but for those that rules have yet to see. */
+static enum wr_err drop_rows(struct wr_conn *c, uint32_t i, struct wr_entry *e)
 {
-    struct wr_entry *e = wr_entry_at(c, i);
     enum wr_err err = WR_OK;
     if (e->rows == WR_NONE && (e->flags & WR_CONN_FLOW))
         err = wr_row_orphan(c, i);
-    else
+    else if (e->rows != WR_NONE && (wr_crow_at(c, e->rows)->state != WR_ROW_OUT || wr_crow_at(c, e->rows)->next != WR_NONE))
         err = wr_rows_release(c, i);
     c->stats.unseen += e->rows != WR_NONE && !(e->flags & WR_CONN_FLOW);
     while (!err && e->rows != WR_NONE) { /* a session stands before the events that it is made of */
@@ -440,10 +405,18 @@ enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
         if (!err)
             e->rows = next;
     }
+    return err;
+}
+
+enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i)
+{
+    struct wr_entry *e = wr_entry_at(c, i);
+    enum wr_err err = drop_rows(c, i, e);
     if (err)
         return err;
     wr_table_unwait(c, i);
-    wr_wild_del(c, i);
+    if (e->nat & WR_NAT_WILD * 3)
+        wr_wild_del(c, i);
     uint8_t list = e->lru;
     unlist_lru(c, i);
     e->lru = WR_LRU_NOT;

@@ -34,18 +34,20 @@ struct wr_conn {
     struct wr_observers observers;
     struct wr_labels labels;
     struct wr_nats nat;
-    struct wr_list lru[WR_NLRU], wait[2], due[WR_NDUE];
+    struct wr_list lru[WR_NLRU], wait[2];
+    struct wr_queue due[WR_NDUE];
     struct wr_colset kept;          /* columns of an event that stay with its row */
     struct wr_colset kept_seen;     /* the same without hidden ones */
     uint8_t column[WR_DNE_NCOLS];   /* what an event's column is for (told.c) */
     struct wr_batch *scratch;       /* one row of DeviceNetworkEvents */
     struct wr_batch *one_sided;     /* one row of UnmanagedDevice or its like */
     struct wr_batch *session, *view; /* one row of ASimNetworkSessionLogs, and the event behind it */
-    struct wr_buf buf, event; /* event: those at hand, packed */
+    struct wr_buf buf, event[2]; /* event: those at hand and those after them, packed */
     uint64_t next_id, next_born;
     int64_t now, advanced; /* advanced: to where wr_conn_advance went */
     bool seen_event, sessions, flushing;
     bool hosts; /* some entry is a host's (host.c) */
+    bool tells_bytes[2], tells_quality; /* a row that is out is amended when that changes: some rule reads it */
 };
 
 /* Has a type and a code where others have ports: its keys have none. */
@@ -88,11 +90,18 @@ static inline struct wr_block *wr_block_at(const struct wr_conn *c, uint32_t i)
 }
 
 /* An update at a million connections is all cache misses: what is read later is asked for at once. */
-static inline void wr_foresee_bytes(const void *at, size_t n)
+static inline void wr_foresee_entry(const struct wr_conn *c, uint32_t i)
 {
-    for (size_t i = 0; i < n; i += 64)
-        __builtin_prefetch((const char *)at + i);
-    __builtin_prefetch((const char *)at + n - 1);
+    const char *at = (const char *)wr_entry_at(c, i); /* begins a line */
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+    __builtin_prefetch(at + 128);
+}
+static inline void wr_foresee_crow(const struct wr_conn *c, uint32_t r)
+{
+    const char *at = (const char *)wr_crow_at(c, r); /* two lines, wherever it begins */
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + sizeof(struct wr_crow) - 1);
 }
 
 /* The newest connection of this key, which has this hash; WR_NONE: there is none. */
@@ -112,14 +121,11 @@ struct wr_told;
 uint32_t wr_table_hash(const struct wr_conn *c, const struct wr_conn_key *key);
 uint32_t wr_table_newest(const struct wr_conn *c,
                          const struct wr_conn_key *key); /* newest, or WR_NONE */
-/* A new entry in its chain and lru list; evicts the oldest when full. */
-enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start,
+/* A new entry in its chain and lru list; evicts the oldest when full. `alone`: nothing has this key. */
+enum wr_err wr_table_add(struct wr_conn *c, const struct wr_conn_key *key, uint32_t hash, int64_t start, bool alone,
                          uint32_t *ret_i);
 /* Forgets an entry; rows that are due live on as images, an undecided one becomes due first. */
 enum wr_err wr_table_drop(struct wr_conn *c, uint32_t i);
-/* Asks for the memory that these records will touch, in three moves; each needs what the one before asked for. */
-void wr_table_foresee(const struct wr_conn *c, const struct wr_record *rec, uint32_t n);
-void wr_table_foresee_told(const struct wr_conn *c, const struct wr_told *told, uint32_t n);
 /* Asks for the memory that counting a record of this entry will touch. */
 void wr_table_prefetch(const struct wr_conn *c, const struct wr_entry *e);
 void wr_table_touch(struct wr_conn *c, uint32_t i);
@@ -164,8 +170,9 @@ struct wr_opening {
     bool moved; /* its tuple was translated */
 };
 enum wr_open_match { WR_OPEN_NEW, WR_OPEN_BIND, WR_OPEN_AGAIN };
+/* *ret_alone: nothing has this key. */
 enum wr_open_match wr_match_opening(const struct wr_conn *c, const struct wr_opening *open,
-                                    uint32_t *ret_i, bool *ret_ambiguous);
+                                    uint32_t *ret_i, bool *ret_ambiguous, bool *ret_alone);
 /* Nothing else has this key: a match leaves no choice. */
 bool wr_match_is_alone(const struct wr_conn *c, uint32_t i);
 
@@ -228,7 +235,7 @@ struct wr_told {
     uint16_t local_port;    /* a host's: 0 not told */
     uint32_t agent_hash;    /* of addr[0] */
     int64_t when;           /* its time, by its device's clock; set when its turn has come */
-    size_t at;              /* in c->event: the columns that stay, packed */
+    size_t at; /* in the buffer it was read to: the columns that stay, packed */
     uint32_t len;
     struct wr_opening open;
 };
@@ -238,8 +245,9 @@ static inline bool wr_told_is_text(const struct wr_conn *c, uint16_t col)
 {
     return c->column[col] & WR_COL_TEXT;
 }
-enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_told *ret_t);
-enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed, struct wr_told *ret_t);
+/* What stays of it is added to `kept`. */
+enum wr_err wr_told_of_row(const struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_buf *kept, struct wr_told *ret_t);
+enum wr_err wr_told_of_packed(const struct wr_conn *c, const struct wr_packed *packed, struct wr_buf *kept, struct wr_told *ret_t);
 /* The event's time, by its device's clock; now where it has none. */
 int64_t wr_told_when(const struct wr_conn *c, const struct wr_told *t);
 int64_t wr_told_bytes(const struct wr_told *t, int number); /* -1: it does not say */
@@ -264,14 +272,16 @@ const char *wr_quality_text(uint8_t quality);
 const char *wr_why_text(uint8_t why);
 bool wr_entry_decided(const struct wr_conn *c, const struct wr_entry *e);
 enum wr_err wr_row_add(struct wr_conn *c, uint32_t *ret_r);
-static inline void wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
+bool wr_queue_grow(struct wr_queue *queue) WR_MUST_CHECK;
+WR_MUST_CHECK static inline enum wr_err wr_row_due(struct wr_conn *c, uint32_t r, uint8_t state)
 {
     struct wr_crow *row = wr_crow_at(c, r);
-    struct wr_list *l = &c->due[row->table];
+    struct wr_queue *q = &c->due[row->table];
+    if (q->n == q->cap && !wr_queue_grow(q))
+        return WR_ENOMEM;
     row->state = state;
-    row->due_next = WR_NONE;
-    *(l->tail == WR_NONE ? &l->head : &wr_crow_at(c, l->tail)->due_next) = r;
-    l->tail = r;
+    q->at[q->n++] = r;
+    return WR_OK;
 }
 /* The row of a packed event, at the head of the entry's list; of none for WR_NONE. Copies `bytes`. */
 enum wr_err wr_row_event(struct wr_conn *c, uint32_t i, uint8_t side, const char *bytes, size_t len, uint32_t *ret_r);
@@ -284,7 +294,7 @@ enum wr_err wr_row_orphan(struct wr_conn *c, uint32_t i);
 /* Held rows of an entry become due, and with them its session. */
 enum wr_err wr_rows_release(struct wr_conn *c, uint32_t i);
 /* Marks the rows whose bytes are no longer what rules know. */
-void wr_rows_changed(struct wr_conn *c, const struct wr_entry *e);
+enum wr_err wr_rows_changed(struct wr_conn *c, const struct wr_entry *e);
 /* Makes a row independent of its entry. */
 enum wr_err wr_row_detach(struct wr_conn *c, uint32_t r);
 void wr_row_free(struct wr_conn *c, uint32_t r);
@@ -292,11 +302,20 @@ void wr_row_free(struct wr_conn *c, uint32_t r);
 enum wr_err wr_row_name(struct wr_conn *c, struct wr_crow *row);
 /* The batch of one row that rows of this kind (WR_DUE_*) are rendered in. */
 struct wr_batch *wr_row_scratch(const struct wr_conn *c, uint8_t table);
-void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2]);
+/* Sent and received by its side, as far as that is known; -1 not. */
+static inline void wr_row_bytes(const struct wr_conn *c, const struct wr_crow *row, int64_t ret_bytes[2])
+{
+    const struct wr_entry *e = row->entry == WR_NONE ? NULL : wr_entry_at(c, row->entry);
+    for (int d = 0; d < 2; d++) {
+        int dir = d ? !row->side : row->side;
+        int64_t v = e && (e->bytes_known >> dir & 1) ? (int64_t)e->bytes[dir] : -1;
+        ret_bytes[d] = v > row->reported[d] ? v : row->reported[d];
+    }
+}
 uint8_t wr_row_action(const struct wr_conn *c, const struct wr_entry *e, uint8_t initiator);
 
 /* host.c: events without their own end */
-enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t);
+enum wr_err wr_host_event(struct wr_conn *c, const struct wr_told *t, const char *kept, size_t len);
 /* There is such an event that may be this flow's. */
 bool wr_host_tells(const struct wr_conn *c, const struct wr_entry *e);
 /* A flow without rows takes that event's; *ret_several: of several processes, so that none was taken. */
@@ -309,7 +328,7 @@ static inline bool wr_id_put(struct wr_conn *c, uint32_t r)
 {
     struct wr_ids *ids = &c->ids;
     uint64_t at = wr_crow_at(c, r)->id & (ids->size - 1);
-    if (ids->size < c->rows.n || ids->ring[at] != WR_NONE)
+    if (ids->size / 2 < c->rows.n || ids->ring[at] != WR_NONE)
         return wr_id_put_slow(c, r);
     ids->ring[at] = r;
     return true;

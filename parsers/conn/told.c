@@ -21,8 +21,8 @@ void wr_told_init(struct wr_conn *c)
     const struct wr_schema *schema = wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS);
     for (uint16_t col = 0; col < WR_DNE_NCOLS; col++) {
         c->column[col] = wr_colset_has(&c->kept_seen, col) ? KEEP : 0;
-        c->column[col] |= wr_type_is_str(schema->cols[col].type) ? STRING : 0;
-        c->column[col] |= schema->cols[col].store == col ? STORED : 0;
+        if (schema->cols[col].store == col) /* of others no packed row has any */
+            c->column[col] |= STORED | (wr_type_is_str(schema->cols[col].type) ? STRING : 0);
     }
     for (uint8_t k = 0; k < WR_TOLD_TEXTS; k++)
         c->column[texts[k]] |= TEXT | k;
@@ -154,7 +154,7 @@ static void understand(const struct wr_conn *c, struct wr_told *t)
     t->open.hash = wr_table_hash(c, &t->open.key);
 }
 
-enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t row,
+enum wr_err wr_told_of_row(const struct wr_conn *c, const struct wr_batch *b, uint32_t row, struct wr_buf *kept,
                            struct wr_told *ret_t)
 {
     struct wr_told *t = ret_t;
@@ -171,69 +171,75 @@ enum wr_err wr_told_of_row(struct wr_conn *c, const struct wr_batch *b, uint32_t
         t->number[k] = v->i[row];
         t->numbers |= (uint8_t)(1 << k);
     }
-    t->at = c->event.len;
-    wr_row_pack_some(b, row, &c->kept_seen, &c->event);
-    t->len = (uint32_t)(c->event.len - t->at);
+    t->at = kept->len;
+    wr_row_pack_some(b, row, &c->kept_seen, kept);
+    t->len = (uint32_t)(kept->len - t->at);
     understand(c, t);
-    return c->event.err ? WR_ENOMEM : WR_OK;
+    return kept->err ? WR_ENOMEM : WR_OK;
 }
 
-/* As wr_row_col() reads a column, by what this table knows of it. */
-static inline bool next_col(const struct wr_conn *c, const uint8_t **at, const uint8_t *end, struct wr_who *ret_value,
-                            uint8_t *ret_use)
+/* Columns that stay, as they are; there is room for them. */
+static inline char *keep(char *to, const uint8_t *from, const uint8_t *end)
 {
-    struct wr_packed_col f;
-    const int col = wr_row_col_number(*at, end);
-    if (col < 0 || col >= WR_DNE_NCOLS || !(c->column[col] & STORED) ||
-        !wr_row_col_value(at, end, c->column[col] & STRING, &f))
-        return false;
-    *ret_value = (struct wr_who){f.at, f.len};
-    *ret_use = c->column[col];
-    return true;
+    if (from == end)
+        return to;
+    memcpy(to, from, (size_t)(end - from));
+    return to + (end - from);
 }
 
-/* Columns that stay, as they are: `n` bytes that there is room for. */
-static inline void keep(struct wr_buf *kept, const uint8_t *from, size_t n)
+/* Reads the columns and keeps those that stay; *kept moves behind them. False: it is no packed row. */
+static bool read_packed(const uint8_t *column, const uint8_t *at, const uint8_t *end, struct wr_told *t, char **kept)
 {
-    memcpy(kept->data + kept->len, from, n);
-    kept->len += n;
+    const uint8_t *run = at; /* columns that stay, from there on */
+    unsigned told = 0;
+    char *to = *kept;
+    while (end - at >= 6) {
+        const unsigned col = at[0] | (unsigned)at[1] << 8;
+        if (col >= WR_DNE_NCOLS)
+            return false;
+        const unsigned use = column[col];
+        const uint8_t *from = at;
+        if (use & STRING) {
+            const uint32_t len = wr_le32(at + 2);
+            if (len > (size_t)(end - at) - 6)
+                return false;
+            if (use & TEXT)
+                t->text[use & WHICH] = (struct wr_who){at + 6, len};
+            at += 6 + len;
+        } else {
+            if (!(use & STORED) || end - at < 10)
+                return false;
+            if (use & NUMBER) {
+                t->number[use & WHICH] = (int64_t)wr_le64(at + 2);
+                told |= 1u << (use & WHICH);
+            }
+            at += 10;
+        }
+        if (use & KEEP)
+            continue;
+        to = keep(to, run, from);
+        run = at;
+    }
+    t->numbers = (uint8_t)told;
+    *kept = keep(to, run, end);
+    return at == end;
 }
 
-enum wr_err wr_told_of_packed(struct wr_conn *c, const struct wr_packed *packed,
+enum wr_err wr_told_of_packed(const struct wr_conn *c, const struct wr_packed *packed, struct wr_buf *kept,
                               struct wr_told *ret_t)
 {
-    const uint8_t *at = packed->bytes, *end = packed->len ? at + packed->len : at, *run = NULL;
     struct wr_told *t = ret_t;
-    struct wr_who value;
-    uint8_t use;
-    if (!wr_buf_room(&c->event, packed->len))
+    const uint8_t *at = packed->len ? packed->bytes : (const uint8_t *)"";
+    char *to = wr_buf_room(kept, packed->len + 1);
+    if (!to)
         return WR_ENOMEM;
     for (int k = 0; k < WR_TOLD_TEXTS; k++)
         t->text[k] = nothing;
-    t->numbers = 0;
-    t->at = c->event.len;
-    while (at < end) {
-        const uint8_t *from = at;
-        if (!next_col(c, &at, end, &value, &use)) {
-            c->event.len = t->at;
-            return WR_ECORRUPT;
-        }
-        if (use & TEXT) {
-            t->text[use & WHICH] = value;
-        } else if (use & NUMBER) {
-            t->number[use & WHICH] = (int64_t)wr_le64(value.at);
-            t->numbers |= (uint8_t)(1 << (use & WHICH));
-        }
-        if (use & KEEP) {
-            run = run ? run : from;
-        } else if (run) {
-            keep(&c->event, run, (size_t)(from - run));
-            run = NULL;
-        }
-    }
-    if (run)
-        keep(&c->event, run, (size_t)(end - run));
-    t->len = (uint32_t)(c->event.len - t->at);
+    t->at = kept->len;
+    if (!read_packed(c->column, at, at + packed->len, t, &to))
+        return WR_ECORRUPT;
+    kept->len = (size_t)(to - kept->data);
+    t->len = (uint32_t)(kept->len - t->at);
     understand(c, t);
     return WR_OK;
 }

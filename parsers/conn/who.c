@@ -66,6 +66,12 @@ struct wr_who wr_who_at(const struct wr_conn *c, uint32_t i)
 void wr_who_foresee(const struct wr_conn *c, uint32_t i)
 {
     if (i != WR_NONE)
+        __builtin_prefetch(&c->whos.at[i]);
+}
+
+void wr_who_foresee_text(const struct wr_conn *c, uint32_t i)
+{
+    if (i != WR_NONE)
         __builtin_prefetch(item_at(c, i));
 }
 

@@ -406,3 +406,25 @@ Test(conn, flows_that_arrive_together_are_the_same_as_one_by_one)
     wr_buf_fini(&saved[0]);
     wr_buf_fini(&saved[1]);
 }
+
+/* Rows that change in nothing that a rule reads are not told again. */
+Test(conn, amended_for_what_rules_read_only)
+{
+    static const uint16_t reads[] = {WR_DNE_DeviceName, WR_DNE_SentBytes, WR_DNE_ReceivedBytes, WR_DNE_BytesEstimated};
+    static const uint32_t amended[] = {0, 1, 0, 1}; /* by more that is sent */
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        struct wr_conn_opts opts = {.orphans = WR_ORPHANS_EVENTS};
+        wr_colset_add(&opts.wanted, reads[i]);
+        struct wr_conn *c = wr_conn_new(&opts);
+        struct wr_batch *b = wr_batch_new(wr_schema_of(WR_TABLE_DEVICE_NETWORK_EVENTS), &opts.wanted, 4);
+        struct wr_flow first = biflow(0, 10, ALL, 100, 200), second = biflow(20, 30, ACK, 50, 0);
+        cr_assert(c && b);
+        cr_assert_eq(wr_conn_flow(c, &first, T0), WR_OK);
+        cr_assert_eq(wr_conn_drain(c, WR_TABLE_DEVICE_NETWORK_EVENTS, b), 1);
+        cr_assert(wr_batch_reset(b));
+        cr_assert_eq(wr_conn_flow(c, &second, T0), WR_OK);
+        cr_expect_eq(wr_conn_drain(c, WR_TABLE_DEVICE_NETWORK_EVENTS, b), amended[i], "column %u", reads[i]);
+        wr_batch_free(b);
+        wr_conn_free(c);
+    }
+}
