@@ -1,7 +1,7 @@
 /* An event of the audit daemon by laurel's paths. Values are plain (`exit=-115`), quoted
  * (`exe="/usr/bin/curl"`), or in hexadecimal where a quoted one would not hold its bytes
- * (`exe=2F746D702F6120`). An ENRICHED record has names behind a 0x1d, which rsyslog writes as #035.
- */
+ * (`exe=2F746D702F6120`). An ENRICHED record has names behind a 0x1d, which rsyslog writes as #035 and others leave out:
+ * then the first name stands at the end of the last value (`saddr=0200..00SADDR={`, `key=(null)ARCH=`). */
 #include "parsers/log/audit.h"
 
 #include "base/str.h"
@@ -294,6 +294,10 @@ static void one_record(const struct out *o, const struct wr_audit_record *r, str
         call_fields(o, &r->fields);
     } else if (is(&r->type, "SOCKADDR")) {
         saddr = value_of(&r->fields, "saddr");
+        size_t digits = 0;
+        while (digits < saddr.len && digit(saddr.p[digits]) >= 0)
+            digits++;
+        saddr.len = digits; /* of hexadecimal; what follows is a name */
         address(o, &(struct field){.value = saddr});
     } else if (is(&r->type, "EXECVE")) {
         arguments(o, &r->fields, line);

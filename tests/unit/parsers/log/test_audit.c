@@ -128,6 +128,21 @@ Test(audit, syslog_in_front_names_the_host)
     }
 }
 
+/* Shippers that strip control characters take the separator of the names away. */
+Test(audit, names_without_a_separator_before_them_are_read)
+{
+    struct fixture f = open_rows(false, 8);
+    lines(&f, (const char *const[]){CALL("", "200", "5",
+                                         "arch=c000003e syscall=43 success=yes exit=5 pid=77 uid=33 exe=\"/n\" "
+                                         "key=(null)ARCH=x86_64 SYSCALL=accept UID=\"www-data\""),
+                                    PART("", "SOCKADDR", "200", "5", SADDR "SADDR={ saddr_fam=inet }"), PART("", "EOE", "200", "5", ""), NULL});
+    cr_assert_eq(f.events->nrows, 1);
+    EXPECT_CELL(f.events, WR_DNE_RemoteIP, 0, "203.0.113.25");
+    EXPECT_CELL(f.events, WR_DNE_ActionType, 0, "InboundConnectionAccepted");
+    EXPECT_CELL(f.events, WR_DNE_InitiatingProcessAccountName, 0, "www-data");
+    close_rows(&f);
+}
+
 Test(audit, an_event_without_an_end_goes_when_a_younger_one_of_its_host_comes)
 {
     struct fixture f = open_rows(false, 16);
