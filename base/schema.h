@@ -78,6 +78,9 @@ uint16_t wr_ingestion_col(enum wr_table table);
 
 /* Columns of rows that change after their insert: an amendment is a row with the same id, `amend` true, and in `prev` what
  * `col` held before. */
+/* What the column `amend` says of a row, added up: it is the new version of one; its connection was given up before it had
+ * ended, so that what would have come later is not in it. */
+enum { WR_ROW_AMENDS = 1, WR_ROW_GIVEN_UP = 2 };
 struct wr_amends {
     uint16_t row_id, amend, ncols;
     struct {

@@ -56,8 +56,6 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
                               int64_t now) WR_MUST_CHECK;
 /* Reference data changed: rules that read it run again. */
 void wr_engine_refdata_changed(struct wr_engine *engine);
-/* Rows of `table` lack figures that a memory bound took: for as long as windows look back alerts of its rules are not exact. */
-void wr_engine_incomplete(struct wr_engine *engine, enum wr_table table, int64_t now);
 /* Time passes: groups leave their windows, alerts resolve. */
 enum wr_err wr_engine_advance(struct wr_engine *engine, int64_t now) WR_MUST_CHECK;
 /* Alerts raised, updated or resolved since the last call, in order; caller owns the list (NULL = none). */

@@ -22,7 +22,6 @@ struct wr_core {
     uint32_t nevents;
     struct wr_batch *gather[WR_NTABLES]; /* rows until the turn; NULL: nobody reads them, or by way of connections */
     struct wr_fileposs files;
-    uint64_t lost; /* connections that were given up too early, so far */
     int64_t now_ns;
 };
 
@@ -255,19 +254,8 @@ static enum wr_err apply_row(struct wr_core *core, enum wr_table table, const st
     return err;
 }
 
-/* Connections given up at the bound before they had ended: the numbers of rules that read them are not exact for a while. */
-static void mark_lost(struct wr_core *core)
-{
-    const struct wr_conn_stats *s = wr_conn_stats(core->conn);
-    uint64_t lost = s->evicted_undecided + s->evicted_open;
-    for (int i = 0; lost != core->lost && i < WR_CONN_TABLES; i++)
-        wr_engine_incomplete(core->engine, wr_conn_tables[i], ticks(core));
-    core->lost = lost;
-}
-
 static enum wr_err drain(struct wr_core *core)
 {
-    mark_lost(core);
     enum wr_err err = WR_OK;
     for (int i = 0; i < WR_CONN_TABLES && !err; i++)
         while (!err && wr_conn_drain(core->conn, wr_conn_tables[i], core->made[i]))
@@ -497,7 +485,6 @@ enum wr_err wr_core_load(struct wr_core *core, int64_t now_ns, const void *conn,
     enum wr_err err = wr_conn_load(core->conn, conn, conn_len);
     if (!err)
         err = wr_engine_load(core->engine, engine, engine_len);
-    core->lost = wr_conn_stats(core->conn)->evicted_undecided + wr_conn_stats(core->conn)->evicted_open;
     if (!err && now_ns > core->now_ns)
         core->now_ns = now_ns;
     return err;

@@ -135,7 +135,7 @@ static bool fill_now(const struct wr_conn *c, const struct wr_crow *row, struct 
     static const uint16_t prev_col[2] = {WR_DNE__PrevSentBytes, WR_DNE__PrevReceivedBytes};
     bool amend = row->state == WR_ROW_DUE_AMEND;
     put_i64(out, WR_DNE__RowId, r, (int64_t)row->id);
-    put_i64(out, WR_DNE__Amend, r, amend);
+    put_i64(out, WR_DNE__Amend, r, (amend ? WR_ROW_AMENDS : 0) | (c->giving_up ? WR_ROW_GIVEN_UP : 0));
     for (int d = 0; d < 2; d++) {
         if (bytes[d] >= 0)
             put_i64(out, now_col[d], r, bytes[d]);

@@ -159,7 +159,7 @@ static void fill_figures(const struct wr_conn *c, const struct wr_crow *row, str
     put(b, COL(NetworkDuration), r, duration(row, f.end));
     int64_t end = f.end < 0 ? row->ticks : wr_ticks_of_unix_ns(f.end);
     wr_batch_set_i64(b, COL(EventEndTime), r, end > row->ticks ? end : row->ticks);
-    wr_batch_set_i64(b, COL(_Amend), r, row->state == WR_ROW_DUE_AMEND);
+    wr_batch_set_i64(b, COL(_Amend), r, (row->state == WR_ROW_DUE_AMEND ? WR_ROW_AMENDS : 0) | (c->giving_up ? WR_ROW_GIVEN_UP : 0));
     if (row->state != WR_ROW_DUE_AMEND)
         return;
     put(b, COL(_PrevSrcBytes), r, row->emitted[0]);

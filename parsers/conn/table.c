@@ -284,16 +284,16 @@ static enum wr_err evict(struct wr_conn *c)
             oldest = i;
     }
     const struct wr_entry *e = wr_entry_at(c, oldest);
+    bool undecided = e->rows == WR_NONE && e->flags & WR_CONN_FLOW;
+    bool open = e->rows != WR_NONE && (e->lru == WR_LRU_SLOW || !(e->flags & WR_CONN_FLOW));
     c->stats.evicted++;
-    if (e->rows == WR_NONE && (e->flags & WR_CONN_FLOW))
-        c->stats.evicted_undecided++;
-    else if (e->rows == WR_NONE) /* a flow has its row */
-        c->stats.evicted_ended++;
-    else if (e->lru == WR_LRU_SLOW || !(e->flags & WR_CONN_FLOW))
-        c->stats.evicted_open++;
-    else
-        c->stats.evicted_ended++;
-    return wr_table_drop(c, oldest);
+    c->stats.evicted_undecided += undecided;
+    c->stats.evicted_open += open;
+    c->stats.evicted_ended += !undecided && !open;
+    c->giving_up = undecided || open;
+    enum wr_err err = wr_table_drop(c, oldest);
+    c->giving_up = false;
+    return err;
 }
 
 /* Links and waits grow with the entries. Few entries wait: nothing of theirs is touched before. */
@@ -398,6 +398,10 @@ static enum wr_err drop_rows(struct wr_conn *c, uint32_t i, struct wr_entry *e)
         uint32_t r = e->rows;
         struct wr_crow *row = wr_crow_at(c, r);
         uint32_t next = row->next;
+        if (row->state == WR_ROW_OUT && c->giving_up && !(c->opts.sessions_only && row->table != WR_DUE_SESSIONS))
+            err = wr_row_due(c, r, WR_ROW_DUE_AMEND); /* rules are told that nothing more comes */
+        if (err)
+            break;
         if (row->state == WR_ROW_OUT)
             wr_row_free(c, r);
         else

@@ -45,7 +45,7 @@ struct wr_conn {
     struct wr_buf buf, event[2]; /* event: those at hand and those after them, packed */
     uint64_t next_id, next_born;
     int64_t now, advanced; /* advanced: to where wr_conn_advance went */
-    bool seen_event, sessions, flushing;
+    bool seen_event, sessions, flushing, giving_up;
     bool hosts; /* some entry is a host's (host.c) */
     bool tells_bytes[2], tells_quality; /* a row that is out is amended when that changes: some rule reads it */
 };

@@ -396,17 +396,6 @@ enum wr_err wr_engine_consume(struct wr_engine *engine, enum wr_table table, str
     return advance_due(e);
 }
 
-void wr_engine_incomplete(struct wr_engine *engine, enum wr_table table, int64_t now)
-{
-    for (uint32_t i = 0; i < engine->n; i++) {
-        const struct runner *r = &engine->runner[i];
-        if (r->window && wr_window_reads(r->window, table))
-            wr_window_incomplete(r->window, now);
-        else if (r->stream && wr_stream_reads(r->stream, table))
-            wr_stream_incomplete(r->stream, now);
-    }
-}
-
 void wr_engine_refdata_changed(struct wr_engine *engine)
 {
     for (uint32_t i = 0; i < engine->n; i++)

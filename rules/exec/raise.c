@@ -156,7 +156,8 @@ static void alert_times(struct wr_stream *s, struct group *g, const struct firin
     a->window_end = s->window ? t : 0;
     a->first_seen = first == INT64_MAX ? 0 : first;
     a->last_seen = last == INT64_MIN ? 0 : last;
-    a->exact = !ext_of(s, g)->approx && t >= s->inexact_until;
+    const struct ext *x = ext_of(s, g);
+    a->exact = !x->approx && t >= s->inexact_until && t >= x->inexact_until && t >= s->row_inexact_until;
     const uint64_t *rows = raw_rows(s, g);
     for (uint32_t i = g->nraw; s->raw_slots > 1 && i-- > 0 && a->nsamples < 5;)
         if (rows[(size_t)i * s->raw_words + 1] & ROW_ID_MASK)
@@ -292,7 +293,8 @@ enum wr_err wr_stateless_raise(struct wr_stream *s, const struct wr_chunk *chunk
         return WR_ENOMEM;
     a->raised_at = s->now;
     a->first_seen = a->last_seen = ts;
-    a->exact = a->final = true;
+    a->exact = s->row_inexact_until == INT64_MIN;
+    a->final = true;
     if (rowid)
         a->sample_rows[a->nsamples++] = rowid & ROW_ID_MASK;
     emit(s, a);

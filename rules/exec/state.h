@@ -64,6 +64,7 @@ struct ext {
     struct firing *firing;
     uint32_t npanes, cpanes;
     uint32_t heap; /* place in the heap + 1 */
+    int64_t inexact_until; /* some row of it has a connection that was given up; 0 none */
     bool approx;   /* something could not be undone, or values were given up */
     bool unsteady; /* it holds or held a row whose leaving may raise a sum */
 };
@@ -184,7 +185,7 @@ struct wr_stream {
     uint32_t nquick;
     struct quick sum; /* one of `sums` that must reach `min`; 0: none */
     int64_t need_rows, pane;
-    int64_t inexact_until;
+    int64_t inexact_until, row_inexact_until; /* row: of the row at hand */
     uint64_t stateless_rows;
     uint32_t cheap;
     uint64_t hand; /* where the sweep goes on */
@@ -521,6 +522,12 @@ enum wr_err wr_stream_apply(struct wr_stream *s, const struct wr_op *op, struct 
 /* times.c: times and numbers of the rows whose keys and states were read, to their places from 0 on. */
 #define WR_GONE INT64_MIN /* the time of a row that is in no window any more */
 void wr_read_times(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel);
+/* WR_ROW_AMENDS, WR_ROW_GIVEN_UP. */
+static inline int64_t wr_row_marks(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->amend] : NULL;
+    return v && v->i && wr_vec_valid(v, row) ? v->i[row] : 0;
+}
 /* The row's place in time; false when it is in no window any more. */
 bool wr_row_time(struct wr_stream *s, const struct wr_batch *b, uint32_t row, int64_t *ret_ts);
 /* Its number; 0: it has none. In two legs of a union the same row has two. */

@@ -88,6 +88,7 @@ static enum wr_err go_on(struct way *w, struct wr_chunk *chunk)
     for (uint32_t k = 0; k < chunk->sel.n && !err; k++) {
         uint32_t row = chunk->sel.row[k], origin = w->from ? w->from[row] : row;
         int64_t ts;
+        s->row_inexact_until = wr_row_marks(s, w->b, origin) & WR_ROW_GIVEN_UP ? INT64_MAX : INT64_MIN;
         if (wr_row_time(s, w->b, origin, &ts))
             err = wr_stateless_raise(s, chunk, row, ts, wr_row_id(s, w->b, origin));
     }

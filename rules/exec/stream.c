@@ -12,13 +12,6 @@
 enum { SWEEP = 64 };
 #define SWEEP_TICKS (WR_TICKS_SECOND / 10)
 
-void wr_stream_incomplete(struct wr_stream *stream, int64_t now)
-{
-    int64_t until = stream->window ? now + stream->window : INT64_MAX;
-    if (stream->summarize && until > stream->inexact_until)
-        stream->inexact_until = until;
-}
-
 /* What one look at a batch gives: the rows that passed, their keys and arguments. */
 struct view {
     struct wr_chunk chunk;
@@ -103,12 +96,6 @@ static const struct wr_vec *old_columns(struct wr_stream *s, const struct wr_bat
         if (s->leg->amends->cols[i].prev != WR_NO_COL)
             cols[s->leg->amends->cols[i].col] = b->col[s->leg->amends->cols[i].prev];
     return cols;
-}
-
-static inline bool is_amend(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
-{
-    const struct wr_vec *v = s->leg->amends ? &b->col[s->leg->amends->amend] : NULL;
-    return v && v->i && wr_vec_valid(v, row) && v->i[row];
 }
 
 /* The row into the set of aggregate `a`. */
@@ -289,6 +276,29 @@ static enum wr_err insert_block(struct wr_stream *s, const struct wr_batch *b, c
     return err;
 }
 
+/* The row's connection was given up: what its group says from here on is not exact until the row has left the window. */
+static enum wr_err doubt(struct wr_stream *s, const struct view *v, uint32_t row, int64_t until)
+{
+    uint16_t r = (uint16_t)row;
+    if (!s->summarize || !read_rows(s, v, &(struct wr_sel){&r, 1}, 0))
+        return s->summarize ? WR_ENOMEM : WR_OK;
+    struct group *g = wr_group_find(s, 0, NULL);
+    if (!g)
+        return WR_OK;
+    if (!wr_group_ext(s, g))
+        return WR_ENOMEM;
+    struct ext *x = ext_of(s, g);
+    x->inexact_until = until > x->inexact_until ? until : x->inexact_until;
+    return WR_OK;
+}
+
+static int64_t leaves_at(const struct wr_stream *s, const struct wr_batch *b, uint32_t row)
+{
+    const struct wr_vec *time = s->plan->time_col == WR_NO_COL ? NULL : &b->col[s->plan->time_col];
+    bool known = s->window && time && time->i && wr_vec_valid(time, row) && time->i[row] < WR_TICKS_MAX - s->window;
+    return known ? time->i[row] + s->window : INT64_MAX;
+}
+
 /* Rows in order of arrival, some of them amendments. */
 static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel,
                                 struct view *new, const struct wr_sel *amends)
@@ -301,19 +311,24 @@ static enum wr_err amended_rows(struct wr_stream *s, const struct wr_batch *b, c
     uint32_t fresh = 0;
     for (uint32_t k = 0; k < sel->n && !err; k++) {
         uint32_t row = sel->row[k];
-        bool amended = is_amend(s, b, row);
+        int64_t marks = wr_row_marks(s, b, row);
+        bool amended = marks & WR_ROW_AMENDS, given_up = marks & WR_ROW_GIVEN_UP && s->summarize && (new->in[row] || old.in[row]);
+        s->row_inexact_until = given_up ? leaves_at(s, b, row) : INT64_MIN;
         if (s->summarize && amended)
             err = amend(s, b, new, &old, row);
         else if (s->summarize && new->in[row])
             err = insert_block(s, b, new, &(struct wr_sel){&sel->row[k], 1});
         else if (!s->summarize && new->in[row] && !(amended && old.in[row]))
             new->chunk.sel.row[fresh++] = (uint16_t)row;
+        if (!err && given_up)
+            err = doubt(s, new->in[row] ? new : &old, row, s->row_inexact_until);
     }
+    s->row_inexact_until = INT64_MIN;
     new->chunk.sel.n = fresh;
     return err || s->summarize ? err : wr_stateless_rows(s, b, &new->chunk, new->at);
 }
 
-/* Rows of the batch that are amendments. */
+/* Rows of the batch that are amendments, or given up. */
 static bool amendments(struct wr_stream *s, const struct wr_batch *b, const struct wr_sel *sel,
                        struct wr_sel *ret_sel)
 {
@@ -331,7 +346,7 @@ static bool amendments(struct wr_stream *s, const struct wr_batch *b, const stru
         return false;
     WR_EACH (sel, row) {
         ret_sel->row[ret_sel->n] = (uint16_t)row;
-        ret_sel->n += is_amend(s, b, row);
+        ret_sel->n += wr_row_marks(s, b, row) != 0;
     }
     return true;
 }

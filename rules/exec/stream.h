@@ -22,8 +22,6 @@ struct wr_stream_opts {
  * aggregates. */
 struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stream_opts *opts);
 void wr_stream_free(struct wr_stream *stream);
-/* Until what was told by `now` has left the window, alerts are not exact. */
-void wr_stream_incomplete(struct wr_stream *stream, int64_t now);
 /* True when the plan reads `table`. */
 bool wr_stream_reads(const struct wr_stream *stream, enum wr_table table);
 /* Legs of its union, one without any: 1 to WR_STREAM_LEGS_MAX. */

@@ -351,7 +351,7 @@ struct wr_stream *wr_stream_new(const struct wr_plan *plan, const struct wr_stre
     s->plan = plan;
     s->opts = *opts;
     s->alerts_end = &s->alerts;
-    s->inexact_until = INT64_MIN;
+    s->inexact_until = s->row_inexact_until = INT64_MIN;
     s->calm = s->round_oldest = INT64_MAX; /* there is no group yet */
     s->own = opts->scratch ? NULL : wr_scratch_new();
     s->scratch = opts->scratch ? opts->scratch : s->own;

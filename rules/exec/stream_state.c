@@ -3,7 +3,7 @@
  *
  *   u64 now, inexact until, stateless rows, secret of hashes (2); u32 groups; each group:
  *     blob key; u32 raw rows, words; u8 ext; [u32 panes, words; u8 flags; sets; u8 firing, alert]
- * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is
+ * flags: 1 approximate, 2 unsteady, 4 (always; state of before 2026-11-27 lacks it) says whether it is, 8 u64 inexact until follows
  * A set: u32 values, u8 flags (1 values were given up, 2 weights, 4 a sample), of a sample u64 newest, u8 steps of u64 since,
  * u64 below; its values. */
 #include "rules/exec/agg_list.h"
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { SAYS_UNSTEADY = 4 };
+enum { SAYS_UNSTEADY = 4, SAYS_INEXACT = 8 };
 
 static void save_words(struct wr_buf *out, const uint64_t *words, size_t n)
 {
@@ -64,7 +64,9 @@ static void save_ext(const struct wr_stream *s, const struct ext *x, struct wr_b
 {
     wr_buf_u32(out, x->npanes);
     save_words(out, x->panes, (size_t)x->npanes * s->pane_words);
-    wr_buf_u8(out, (uint8_t)(SAYS_UNSTEADY | x->approx | x->unsteady << 1));
+    wr_buf_u8(out, (uint8_t)(SAYS_UNSTEADY | x->approx | x->unsteady << 1 | (x->inexact_until ? SAYS_INEXACT : 0)));
+    if (x->inexact_until)
+        wr_buf_u64(out, (uint64_t)x->inexact_until);
     for (uint32_t a = 0; a < s->layout.naggs; a++)
         if (s->layout.agg[a].dset != WR_NO_DSET && !s->layout.agg[a].follows)
             save_set(&x->dsets[s->layout.agg[a].dset], &s->layout.agg[a], out);
@@ -241,8 +243,10 @@ static enum wr_err load_ext(struct wr_stream *s, struct wr_rd *rd, struct group 
         many_of(g)->floor = (int64_t)p[PANE_LAST];
     }
     uint8_t flags = wr_rd_u8(rd);
-    if (flags > 7)
+    if (flags > 15)
         return WR_ECORRUPT;
+    if (flags & SAYS_INEXACT)
+        x->inexact_until = (int64_t)wr_rd_u64(rd);
     x->approx = flags & 1;
     x->unsteady = flags & SAYS_UNSTEADY ? flags >> 1 & 1 : n && s->sums; /* what lies in panes is not told by older state */
     for (uint32_t a = 0; a < s->layout.naggs; a++) {

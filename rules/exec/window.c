@@ -209,9 +209,9 @@ void wr_window_free(struct wr_window *window)
     free(window);
 }
 
-void wr_window_incomplete(struct wr_window *window, int64_t now)
+/* A row whose connection was given up is looked at until then. */
+static void inexact_until(struct wr_window *window, int64_t until)
 {
-    int64_t until = window->span ? now + window->span : INT64_MAX;
     if (until > window->inexact_until)
         window->inexact_until = until;
 }
@@ -335,7 +335,8 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
     uint64_t id = amends ? row_key(table, cell(b, amends->row_id, row)) : 0;
     uint32_t before = w->live;
     int64_t ts;
-    if (amends && cell(b, amends->amend, row))
+    int64_t marks = amends ? cell(b, amends->amend, row) : 0;
+    if (marks & WR_ROW_AMENDS)
         wr_kept_drop(w, id);
     if (w->live != before)
         changed(w);
@@ -349,6 +350,8 @@ static enum wr_err take_row(struct wr_window *w, enum wr_table table, const stru
         return WR_ENOMEM;
     uint64_t serial = w->serial;
     w->stats.rows_aggregated++;
+    if (marks & WR_ROW_GIVEN_UP)
+        inexact_until(w, w->span ? ts + w->span : INT64_MAX);
     enum wr_err err = wr_kept_add(w, table, ts, id, w->pack.data, w->pack.len);
     changed(w);
     if (!err && w->only_newest[table] && w->serial != serial &&

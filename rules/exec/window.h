@@ -33,8 +33,6 @@ struct wr_window *wr_window_new(const struct wr_plan *plan, const struct wr_wind
 void wr_window_free(struct wr_window *window);
 /* What it reads beside its rows is another: it runs again, as after a row. */
 void wr_window_changed(struct wr_window *window);
-/* As wr_stream_incomplete. */
-void wr_window_incomplete(struct wr_window *window, int64_t now);
 bool wr_window_reads(const struct wr_window *window, enum wr_table table);
 /* Of the table's rows only the newest with each key are kept: no run can need the others. */
 bool wr_window_keeps_newest(const struct wr_window *window, enum wr_table table);

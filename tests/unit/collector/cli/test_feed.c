@@ -26,7 +26,7 @@ static enum wr_err count(void *ctx, enum wr_table table, struct wr_batch *batch,
     const struct wr_amends *amends = wr_table_amends(table);
     if (table != WR_TABLE_DEVICE_NETWORK_EVENTS && table != WR_TABLE_FLOW_ORPHANS) {
         for (uint32_t r = 0; r < batch->nrows; r++)
-            seen->rows[table] += !amends || !batch->col[amends->amend].i[r];
+            seen->rows[table] += !amends || !(batch->col[amends->amend].i[r] & WR_ROW_AMENDS);
         return WR_OK;
     }
     const struct wr_vec *amend = &batch->col[WR_DNE__Amend], *sent = &batch->col[WR_DNE_SentBytes];

@@ -22,7 +22,7 @@ struct seen {
     int64_t id, time, sent, received, lport, rport;
     char device[32], action[32], local[46], remote[46], process[32], account[32], protocol[16],
         rtype[16], quality[12], why[8];
-    bool orphan, estimated;
+    bool orphan, estimated, given_up;
     int amends;
 };
 
@@ -127,11 +127,13 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
     copy_text(now.why, sizeof now.why, b, WR_DNE_DirectionSource, r);
     now.estimated = number(b, WR_DNE_BytesEstimated, r) == 1;
     copy_text(now.rtype, sizeof now.rtype, b, WR_DNE_RemoteIPType, r);
-    if (b->col[WR_DNE__Amend].i[r]) {
+    bool given_up = b->col[WR_DNE__Amend].i[r] & WR_ROW_GIVEN_UP;
+    now.given_up = given_up;
+    if (b->col[WR_DNE__Amend].i[r] & WR_ROW_AMENDS) {
         cr_assert_not_null(s, "amended before it was inserted");
         cr_assert_eq(number(b, WR_DNE__PrevSentBytes, r), s->sent);
         cr_assert_eq(number(b, WR_DNE__PrevReceivedBytes, r), s->received);
-        cr_assert(now.sent != s->sent || now.received != s->received || strcmp(now.quality, s->quality),
+        cr_assert(now.sent != s->sent || now.received != s->received || strcmp(now.quality, s->quality) || given_up,
                   "an amendment changes something");
         now.amends = s->amends + 1;
         int64_t sent = s->sent, received = s->received;
@@ -139,6 +141,7 @@ static inline void kit_take(struct kit *k, const struct wr_batch *b, uint32_t r,
         s->received = now.received;
         s->amends = now.amends;
         s->estimated = now.estimated;
+        s->given_up = now.given_up;
         memcpy(s->quality, now.quality, sizeof s->quality);
         cr_assert_arr_eq(s, &now, sizeof now, "keys and Timestamp never change");
         cr_assert(now.sent >= sent && now.received >= received);

@@ -23,7 +23,7 @@ static bool crowded;
 /* One event; `amend`: the row `of` has new bytes. */
 struct event {
     int64_t now, ts, bytes, prev;
-    bool null_bytes, null_prev, amend;
+    bool null_bytes, null_prev, amend, given_up;
     uint32_t id, device, port, ip;
 };
 
@@ -40,9 +40,10 @@ static inline void add_event(struct wr_batch *b, const struct event *e, bool as_
     if (!e->null_bytes)
         wr_batch_set_i64(b, WR_DNE_SentBytes, r, e->bytes);
     wr_batch_set_i64(b, WR_DNE__RowId, r, e->id);
+    if (!as_row && (e->amend || e->given_up))
+        wr_batch_set_i64(b, WR_DNE__Amend, r, (e->amend ? WR_ROW_AMENDS : 0) | (e->given_up ? WR_ROW_GIVEN_UP : 0));
     if (as_row || !e->amend)
         return;
-    wr_batch_set_i64(b, WR_DNE__Amend, r, 1);
     if (!e->null_prev)
         wr_batch_set_i64(b, WR_DNE__PrevSentBytes, r, e->prev);
 }

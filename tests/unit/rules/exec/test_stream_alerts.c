@@ -186,6 +186,71 @@ Test(stream_alerts, raises_updates_and_resolves_with_one_id)
     wr_arena_free(r.a);
 }
 
+static struct wr_stream *restarted(struct wr_stream *s, const struct rule *r)
+{
+    struct wr_buf state = {0};
+    wr_stream_save(s, &state);
+    wr_stream_free(s);
+    s = stream_new(r, (size_t)1 << 24);
+    cr_assert_eq(wr_stream_load(s, state.data, state.len), WR_OK);
+    wr_buf_fini(&state);
+    return s;
+}
+
+/* The newest alert of the group after four more rows that are at `ts`. */
+static void expect_exact(struct wr_stream *s, int64_t ts, uint32_t id, bool want, int variant)
+{
+    for (uint32_t k = 0; k < 4; k++) {
+        struct event later = row_at(ts, id + k, 1);
+        later.now = ts + 500 + k;
+        feed(s, &later, 1);
+    }
+    struct wr_alert *a = wr_stream_alerts(s), *newest = a;
+    cr_assert_not_null(a, "variant %d", variant);
+    while (newest->next)
+        newest = newest->next;
+    cr_expect_eq(newest->exact, want, "variant %d", variant);
+    wr_alerts_free(a);
+}
+
+/* A row whose connection was given up, or the last version of one, marks the alerts of its group from then on, and no others,
+ * however rows come together; once it has left the window they are exact again. */
+Test(stream_alerts, a_row_that_was_given_up_marks_its_group_while_it_is_in_the_window)
+{
+    struct rule r = rule_new(false, 2, false);
+    for (int variant = 0; variant < 8; variant++) {
+        bool one = variant & 1, last_version = variant & 2, restart = variant & 4;
+        struct wr_stream *s = stream_new(&r, (size_t)1 << 24);
+        struct event e[12];
+        uint32_t n = 0;
+        for (uint32_t k = 0; k < 9; k++) {
+            e[n] = row_at(start, 1 + k, k % 3);
+            e[n].given_up = k == 4 && !last_version;
+            n++;
+            if (k != 4 || !last_version)
+                continue;
+            e[n] = e[n - 1];
+            e[n].prev = e[n].bytes;
+            e[n].amend = e[n].given_up = true;
+            n++;
+        }
+        for (uint32_t k = 0; k < (one ? n : 1); k++)
+            feed(s, &e[k], one ? 1 : n);
+        struct wr_alert *a = wr_stream_alerts(s);
+        uint32_t seen = 0;
+        for (const struct wr_alert *at = a; at; at = at->next, seen++)
+            cr_expect_eq(at->exact, seen != 1, "variant %d, group %u", variant, seen);
+        cr_expect_eq(seen, 3);
+        wr_alerts_free(a);
+        if (restart)
+            s = restarted(s, &r);
+        expect_exact(s, start + WINDOW / 2, 100, false, variant);
+        expect_exact(s, start + WINDOW + 1, 200, true, variant);
+        wr_stream_free(s);
+    }
+    wr_arena_free(r.a);
+}
+
 Test(stream_alerts, memory_bound_evicts_and_marks_alerts)
 {
     prng = 7;
