@@ -9,5 +9,7 @@ refuse() { # folder, pattern of includes it may not have
 refuse base 'parsers/|rules/|collector/|uv\.h'
 refuse parsers 'rules/|collector/|uv\.h'
 refuse rules 'parsers/|collector/|uv\.h'
+refuse rules/exec 'rules/(share|stream)/'
+refuse rules/share 'rules/stream/'
 [ "$bad" -eq 0 ] && echo "layers hold"
 exit "$bad"

@@ -1,10 +1,10 @@
 #include "base/ticks.h"
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
-#include "rules/exec/stream.h"
-#include "rules/exec/window.h"
 #include "rules/load/load.h"
 #include "rules/refdata/refdata.h"
+#include "rules/stream/stream.h"
+#include "rules/stream/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -400,7 +400,7 @@ enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char 
     return ok ? WR_OK : WR_EINVAL;
 }
 
-/* Which of the kept rows a run goes over: as wr_parts_init (rules/exec/window_parts.c) has it. */
+/* Which of the kept rows a run goes over: as wr_parts_init (rules/stream/window_parts.c) has it. */
 static void explain_parts(const struct wr_rule *rule, struct wr_buf *out)
 {
     const struct wr_rule_schedule *s = &rule->schedule;

@@ -2,7 +2,7 @@
  * tables that it is made of, so that rows with other values there change nothing about it. A filter
  * and a map leave such a column be; a summarize does when it is one of its keys, a join when both
  * sides have it as a key. What runs again over kept rows then looks at the parts that changed only
- * (rules/exec/window_parts.c).
+ * (rules/stream/window_parts.c).
  *
  *   A | join kind=inner (B | summarize n = count() by Device) on Device | summarize max(n) by
  * Device, User     parts: Device

@@ -4,7 +4,7 @@
  * window: few rows a pane when it is long, many when it is short. Six keys; `seed` has the aggregates of the
  * seed's rule (distinct values of a key, times), `wide` keeps a distinct set and extremes of other columns. */
 #include "rows.h"
-#include "rules/exec/stream.h"
+#include "rules/stream/stream.h"
 
 #include <stdio.h>
 

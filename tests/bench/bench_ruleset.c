@@ -11,9 +11,9 @@
  * each of ports + program, program list + count, addresses + count, port 53 or 80 + part of a name, an account; their
  * values are mostly absent from the rows, as those of detections are. */
 #include "rows.h"
-#include "rules/exec/stream.h"
 #include "rules/load/rule.h"
 #include "rules/refdata/refdata.h"
+#include "rules/stream/stream.h"
 
 #include <stdio.h>
 

@@ -5,11 +5,11 @@
 #define WR_TESTS_SUPPORT_QUERY_DIFF_H
 
 #include "base/ticks.h"
-#include "rules/exec/cells.h"
 #include "rules/exec/rows.h"
 #include "rules/exec/run.h"
-#include "rules/exec/stream.h"
-#include "rules/exec/window.h"
+#include "rules/stream/cells.h"
+#include "rules/stream/stream.h"
+#include "rules/stream/window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
