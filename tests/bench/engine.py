@@ -32,7 +32,8 @@ MIXED = """create table t as select 'program' || (case when hash(i + 1) %% 4 = 0
   from range(%(rows)d) r(i)"""
 KEYS = "device, program, remote, port, protocol, account"
 SUMMARIZE = ("select %s, count(*) n, count(distinct remote), sum(sent), min(ts), max(ts) from t group by %s having n > 1000000000" % (KEYS, KEYS))
-FILTER = "select count(*) from t where port = 587 and program ilike 'Mailer.exe'"
+# No row has either name; DuckDB's is one that the least and the greatest of a row group do not rule out.
+FILTER = "select count(*) from t where port = 587 and program ilike 'Program1.exe'"
 
 
 def questions(quick):

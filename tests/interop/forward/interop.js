@@ -128,7 +128,7 @@ async function shared() {
     [['--key', 'secret', '--user', 'bob', '--password', 'no'], /handshake refused/],
     [[], /asks for a shared key/],
   ]) {
-    const { code, stats } = await run(['--port', r.port, '--limit', '700', ...wrong]);
+    const { code, stats } = await run(['--port', r.port, '--after-error', '500', ...wrong]);
     assert.strictEqual(code, 1);
     assert.match(stats.last_error, text);
     assert.strictEqual(r.entries.length, 0, 'alerts were told to a receiver that did not let us in');
@@ -147,7 +147,7 @@ async function secured() {
   expectAll('tls by address', byAddress, r.entries);
   r.entries.length = 0;
   for (const wrong of [['--ca', certFile, '--tls-name', 'other.test'], ['--ca', otherCertFile], []]) {
-    const { code, stats } = await run([...key, '--limit', '700', ...wrong]);
+    const { code, stats } = await run([...key, '--after-error', '500', ...wrong]);
     assert.strictEqual(code, 1);
     assert.match(stats.last_error, /certificate is refused/);
     assert.strictEqual(r.entries.length, 0);

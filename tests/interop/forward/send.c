@@ -1,5 +1,6 @@
 /* Stores COUNT alerts and forwards them until all are acknowledged: `send STORE COUNT --port N [...]`. Prints
- * the sink's counters as JSON. Exit 0: all acknowledged, 1: the limit (ms) passed first. */
+ * the sink's counters as JSON. Exit 0: all acknowledged, 1: 20 s passed first, or `--after-error` ms since
+ * the first error. */
 #include "base/ticks.h"
 #include "collector/sink/forward.h"
 #include "collector/sink/store.h"
@@ -19,7 +20,8 @@ static struct wr_forward_opts opts = {.name = "agg",
                                       .backoff_min_ms = 50,
                                       .backoff_max_ms = 400,
                                       .chunk_alerts = 20};
-static uint64_t limit_ms = 20000;
+enum { LIMIT_MS = 20000 };
+static uint64_t after_error_ms = LIMIT_MS, first_error_ms;
 static uint32_t stored, count;
 static struct wr_store *store;
 static struct wr_sink *sink;
@@ -87,7 +89,10 @@ static void on_tick(uv_timer_t *timer)
     struct wr_sink_stats stats;
     wr_sink_stats(sink, &stats);
     bool done = stored == count && stats.pending == 0;
-    if (!done && uv_now(timer->loop) - started_ms < limit_ms)
+    uint64_t now = uv_now(timer->loop);
+    if (stats.errors && !first_error_ms)
+        first_error_ms = now;
+    if (!done && now - started_ms < LIMIT_MS && !(first_error_ms && now - first_error_ms >= after_error_ms))
         return;
     code = done ? 0 : 1;
     struct wr_buf out = {0};
@@ -104,11 +109,11 @@ static void on_tick(uv_timer_t *timer)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option names[] = {{"port", 1, NULL, 'p'},     {"key", 1, NULL, 'k'},
-                                          {"user", 1, NULL, 'u'},     {"password", 1, NULL, 'w'},
-                                          {"tls", 0, NULL, 't'},      {"ca", 1, NULL, 'c'},
-                                          {"tls-name", 1, NULL, 'n'}, {"ack-timeout", 1, NULL, 'a'},
-                                          {"limit", 1, NULL, 'l'},    {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"port", 1, NULL, 'p'},        {"key", 1, NULL, 'k'},
+                                          {"user", 1, NULL, 'u'},        {"password", 1, NULL, 'w'},
+                                          {"tls", 0, NULL, 't'},         {"ca", 1, NULL, 'c'},
+                                          {"tls-name", 1, NULL, 'n'},    {"ack-timeout", 1, NULL, 'a'},
+                                          {"after-error", 1, NULL, 'l'}, {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (c) {
@@ -137,7 +142,7 @@ static void parse(int argc, char **argv)
             opts.ack_timeout_ms = (uint32_t)atoi(optarg);
             break;
         case 'l':
-            limit_ms = (uint64_t)atoi(optarg);
+            after_error_ms = (uint64_t)atoi(optarg);
             break;
         default:
             exit(2);
