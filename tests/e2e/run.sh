@@ -46,8 +46,8 @@ begin() { live_start --workers "$workers" --batch-rows "$batch"; }
 right() { python3 "$ROOT/tests/support/lab.py" rows "$alerts" "$lab" "$offset" >"$dir/diff"; }
 seed=$(sed -n 's/^id: //p' "$ROOT/rules/library/T1071.003-mail-protocols.yaml") # the others run on a schedule: tests/support/lab.py
 ids() { "$WEIR" alerts --all --state "$dir/state" | jq -r 'select(.kind == "raised" and .rule_id == "'"$seed"'") | .alert_id' | sort; }
-finish() {
-    live_until 15 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
+finish() { # an alert is told again after half its age: on a busy machine the flows come late in it
+    live_until 60 right || { cat "$dir/diff"; live_get /metrics | grep -E '^weir_(listener|conn|rule|alerts)'; live_fail "$variant: rows differ"; }
     live_stop
     tail -n 1 "$dir/weir.log" | grep -q "msg=stopped" || live_fail "$variant: no clean stop"
     ! grep -E "Sanitizer|runtime error:|level=error" "$dir/weir.log" | grep -v -e "reload refused" -e "rules are refused" -e "a snapshot" || live_fail "$variant: errors in the log"
@@ -73,7 +73,7 @@ kill)
     begin; send_events 1 "$half"; kill_9
     begin; send_events $((half + 1)) "$total"; kill_9
     begin; send_flows
-    live_until 15 right || true
+    live_until 60 right || true
     kill_9; begin ;;
 restart)
     begin; send_events 1 "$third"; live_stop
@@ -174,7 +174,7 @@ settings)
     hup weir_reloads_total 2
     [ "$(live_get /metrics | grep -c '^weir_sink_pending')" -eq 2 ] || live_fail "not two receivers"
     send_events $((half + 1)) "$total"; send_flows
-    live_until 15 right || true
+    live_until 60 right || true
     [ -s "$dir/copy.jsonl" ] || live_fail "the file got no alert"
     tail -n "$(wc -l <"$dir/copy.jsonl")" "$alerts" | cmp - "$dir/copy.jsonl" || live_fail "the file and standard output differ" ;;
 *) live_fail "no such variant: $variant" ;;

@@ -80,5 +80,5 @@ kill "$sender" && wait "$sender" 2>/dev/null || true
 softflowd -r "$dir/lab/lab.pcap" -n "127.0.0.1:$flow" -v 10 -A milli -p none -c none >/dev/null
 
 right() { python3 "$ROOT/tests/support/lab.py" rows "$alerts" "$lab" "$offset" >"$dir/diff"; }
-live_until 15 right || { cat "$dir/diff"; live_fail "$variant: rows differ from lab-seed-rows.json"; }
+live_until 60 right || { cat "$dir/diff"; live_fail "$variant: rows differ from lab-seed-rows.json"; }
 echo "$variant: six rows, $(wc -l <"$alerts") alert lines"
