@@ -105,29 +105,31 @@ static uint32_t width_of(struct span s)
     return far == 0 ? 0 : far <= UINT8_MAX ? 1 : far <= UINT16_MAX ? 2 : far <= UINT32_MAX ? 4 : 8;
 }
 
-#define EACH(type)                                                                                           \
+/* EACH(type) with the type of so many octets; none of 0. */
+#define BY_WIDTH(width, EACH)                                                                                \
+    switch (width) {                                                                                         \
+    case 1:                                                                                                  \
+        EACH(uint8_t) break;                                                                                 \
+    case 2:                                                                                                  \
+        EACH(uint16_t) break;                                                                                \
+    case 4:                                                                                                  \
+        EACH(uint32_t) break;                                                                                \
+    case 8:                                                                                                  \
+        EACH(uint64_t) break;                                                                                \
+    default:                                                                                                 \
+        break;                                                                                               \
+    }
+
+#define PUT_EACH(type)                                                                                       \
     _Pragma("GCC unroll 4")                                                                                  \
     for (uint32_t i = 0; i < n; i++) {                                                                       \
         const type v = (type)(values[i] - least);                                                            \
         memcpy(at + (size_t)i * sizeof v, &v, sizeof v);                                                     \
-    }                                                                                                        \
-    break
+    }
 static void put_values(uint8_t *at, const uint64_t *values, uint32_t n, uint64_t least, uint32_t width)
 {
-    switch (width) {
-    case 1:
-        EACH(uint8_t);
-    case 2:
-        EACH(uint16_t);
-    case 4:
-        EACH(uint32_t);
-    case 8:
-        EACH(uint64_t);
-    default:
-        break;
-    }
+    BY_WIDTH(width, PUT_EACH)
 }
-#undef EACH
 
 bool wr_block_pack(const struct wr_flow *flows, uint32_t n, uint32_t parts, struct wr_buf *out)
 {
@@ -190,32 +192,21 @@ bool wr_block_open(const void *bytes, size_t len, struct wr_block *ret_block)
     return at == end && ret_block->parts & BIT(WR_PART_FLAGS);
 }
 
-#define EACH(type)                                                                                           \
+#define READ_EACH(type)                                                                                      \
     _Pragma("GCC unroll 4")                                                                                  \
     for (uint32_t i = 0; i < n; i++) {                                                                       \
         type v;                                                                                              \
         memcpy(&v, at + (size_t)i * sizeof v, sizeof v);                                                     \
         ret_values[i] = least + v;                                                                           \
-    }                                                                                                        \
-    break
+    }
 void wr_block_values(const struct wr_block *block, enum wr_part part, uint32_t from, uint32_t n,
                      uint64_t *ret_values)
 {
     const uint64_t least = block->part[part].least;
     const uint32_t width = block->part[part].width;
     const uint8_t *at = block->part[part].at + (size_t)from * width;
-    switch (width) {
-    case 1:
-        EACH(uint8_t);
-    case 2:
-        EACH(uint16_t);
-    case 4:
-        EACH(uint32_t);
-    case 8:
-        EACH(uint64_t);
-    default:
+    if (!width)
         for (uint32_t i = 0; i < n; i++)
             ret_values[i] = least;
-    }
+    BY_WIDTH(width, READ_EACH)
 }
-#undef EACH
