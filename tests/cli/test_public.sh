@@ -67,4 +67,9 @@ alert "Many refused" '[.columns.SrcIpAddr, .columns.NetworkDirection, .columns.C
 alert "Last of each vendor" '[.message, .columns.SourcePort, .columns.DestinationIP, .columns.DeviceProduct]' \
     '["Last of Acme",2009,"10.1.2.9","FW"]'
 alert two '.columns.Bad' '"10.1.2.9"'
+# A filter that leaves nothing because nothing came in is told of; one that asks for no arrival is not.
+run 0 "$WEIR" query -i "$TMP/cef.log" 'CommonSecurityLog | where ingestion_time() > ago(1h) | count'
+has err "note: ingestion_time() is null here"
+run 0 "$WEIR" query -i "$TMP/cef.log" 'CommonSecurityLog | count'
+[ ! -s "$TMP/err" ] || fail "without ingestion_time(): $(cat "$TMP/err")"
 finish
