@@ -35,6 +35,8 @@ struct wr_left_out {
 /* Borrowed until the set goes; *ret_n of them. */
 const struct wr_left_out *wr_ruleset_left_out(const struct wr_ruleset *set, uint32_t *ret_n);
 uint32_t wr_ruleset_count(const struct wr_ruleset *set);
+/* Files in which something was wrong; their other rules are in the set. */
+uint32_t wr_ruleset_refused(const struct wr_ruleset *set);
 /* Rules that came from the file of this name. */
 uint32_t wr_ruleset_from(const struct wr_ruleset *set, const char *name);
 /* What all rules together want from a table; borrowed until the set goes. nbranches 0: nobody reads it. */

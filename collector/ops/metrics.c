@@ -311,6 +311,7 @@ static void state_metrics(const struct wr_owner *o, const struct sums *s, struct
             one(out, "weir_connections_live", "gauge", "connections in the table", c->live);
     one(out, "weir_device_clocks_off", "gauge", "devices whose clock is more than a minute off", c->clocks_off);
     one(out, "weir_rules", "gauge", "rules that run", wr_ruleset_count(wr_core_rules(o->core)));
+    one(out, "weir_rule_files_refused", "gauge", "files of rules in which something is wrong", wr_ruleset_refused(wr_core_rules(o->core)));
     one(out, "weir_rule_rows_total", "counter", "rows given to the rules", e.rows_in);
     one(out, "weir_rule_rows_aggregated_total", "counter", "rows that entered a window", e.rows_aggregated);
     one(out, "weir_rule_rows_late_total", "counter", "rows too old for their window", e.late);

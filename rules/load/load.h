@@ -10,6 +10,7 @@ struct wr_ruleset {
     struct wr_refdata *refdata; /* or NULL */
     struct wr_left_out left[WR_MAX_LEFT_OUT];
     uint32_t nleft;
+    uint32_t refused; /* files with an error */
     struct wr_rule **rules;
     uint32_t n, cap;
     struct wr_scan scans[WR_NTABLES]; /* branches on the heap */

@@ -54,6 +54,11 @@ uint32_t wr_ruleset_count(const struct wr_ruleset *set)
     return set->n;
 }
 
+uint32_t wr_ruleset_refused(const struct wr_ruleset *set)
+{
+    return set->refused;
+}
+
 uint32_t wr_ruleset_from(const struct wr_ruleset *set, const char *name)
 {
     uint32_t n = 0;
@@ -397,6 +402,7 @@ enum wr_err wr_ruleset_add(struct wr_ruleset *set, const char *name, const char 
     }
     if (!ok && diags->nerrors == errors)
         wr_diag_file(diags, WR_ERROR, name, 0, "%s", wr_strerror(WR_ENOMEM));
+    set->refused += diags->nerrors > errors;
     return ok ? WR_OK : WR_EINVAL;
 }
 

@@ -103,6 +103,7 @@ reload)
     taken() { [ "$(live_metric weir_reloads_total)" -eq 1 ]; }
     live_until 5 taken || live_fail "a new rule that is wrong stopped the others"
     [ "$(live_metric weir_rules)" -eq "$rules" ] || live_fail "$(live_metric weir_rules) rules, not $rules"
+    [ "$(live_metric weir_rule_files_refused)" -eq 1 ] || live_fail "the refused file is not counted"
     grep -q "bad.kql:1:23: error:" "$dir/weir.log" || live_fail "what is wrong is not said"
     send_events $((half + 1)) "$total"; send_flows ;;
 snapshot)
