@@ -63,22 +63,11 @@ static void give_id(struct wr_rule_form *form, const struct wr_yaml_node *outer,
     form->id_len = strlen(form->id);
 }
 
-static bool has_text(const char *text, const char *part)
-{
-    struct wr_str a = wr_str_borrow(text, strlen(text)), b = wr_str_borrow(part, strlen(part));
-    for (; a.len >= b.len; text++, a = wr_str_borrow(text, strlen(text))) {
-        struct wr_str head = wr_str_borrow(text, b.len);
-        if (wr_str_eq_nocase(&head, &b))
-            return true;
-    }
-    return false;
-}
-
 /* Kinds that Sentinel computes itself. */
 static bool has_no_query(struct walk *w, const struct wr_yaml_node *node, const char *type)
 {
     const char *kind = text_of(node, "kind");
-    if (!has_text(type, "alertRules") && !has_text(type, "AlertRuleTemplates"))
+    if (!strcasestr(type, "alertRules") && !strcasestr(type, "AlertRuleTemplates"))
         return false;
     wr_yaml_diag(w->file, node, WR_NOTE, "a rule of kind '%s' has no query: it is passed over",
                  *kind ? kind : "?");
@@ -89,9 +78,9 @@ static bool take(struct walk *w, const struct wr_yaml_node *outer, const struct 
 {
     const char *type = text_of(outer, "type");
     struct wr_rule_form form = {.map = inner, .kind = text_of(outer, "kind"), .exported = true};
-    if (*type && !has_text(type, "alertRule") && !wr_yaml_get(inner, "queryCondition"))
+    if (*type && !strcasestr(type, "alertRule") && !wr_yaml_get(inner, "queryCondition"))
         return false; /* a hunting query, a parser */
-    form.is_template = has_text(type, "AlertRuleTemplates");
+    form.is_template = strcasestr(type, "AlertRuleTemplates") != NULL;
     form.detection = wr_yaml_get(inner, "queryCondition") != NULL;
     form.provenance = wr_yaml_get(outer, "contentProvenance");
     give_id(&form, outer, inner);

@@ -197,21 +197,6 @@ void wr_newest_fini(struct wr_window *w)
     free(w->newest_at);
 }
 
-static uint64_t hash_of(const struct wr_window *w, uint32_t leaf, const struct newest *keys,
-                        const struct wr_vec *cols, uint32_t row)
-{
-    uint64_t h = leaf + 1;
-    for (uint32_t i = 0; i < keys->ncols; i++) {
-        const struct wr_vec *v = &cols[keys->col[i]];
-        struct wr_hash_key key = {w->opts.secret.k0 + h, w->opts.secret.k1 ^ i};
-        bool some = wr_vec_valid(v, row);
-        h = some && v->s   ? wr_hash(&key, wr_str_data(&v->s[row]), v->s[row].len)
-            : some && v->i ? wr_hash(&key, &v->i[row], sizeof v->i[row])
-                           : wr_hash(&key, "", 0);
-    }
-    return h | 1;
-}
-
 static uint32_t place(const struct newest_at *list, uint32_t cap, uint64_t hash)
 {
     uint32_t at = (uint32_t)(hash >> 8) & (cap - 1);
@@ -263,7 +248,8 @@ uint8_t wr_newest_claim(struct wr_window *w, enum wr_table table, const struct w
         w->claimed.hash[bit++] = 0;
         if (!(leaves & mask))
             continue;
-        uint64_t h = hash_of(w, l, w->leaf[l].newest, cols, row);
+        const struct newest *keys = w->leaf[l].newest;
+        uint64_t h = wr_window_hash(w, l + 1, cols, keys->col, keys->ncols, row) | 1;
         const struct newest_at *e =
             w->cnewest_at ? &w->newest_at[place(w->newest_at, w->cnewest_at, h)] : NULL;
         if (e && e->hash && e->ts >= ts && wr_kept_find(w, e->serial)) /* of equal ones the first */

@@ -33,18 +33,7 @@ void wr_parts_fini(struct wr_window *w)
 uint32_t wr_part_of(const struct wr_window *w, const struct wr_vec *cols, const uint16_t *col,
                     uint32_t row)
 {
-    uint64_t h = 0;
-    for (uint32_t i = 0; i < w->parts->ncols; i++) {
-        const struct wr_vec *v = &cols[col[i]];
-        struct wr_hash_key key = {w->opts.secret.k0 ^ h, w->opts.secret.k1 + i};
-        if (!wr_vec_valid(v, row) || (!v->s && !v->i))
-            h = wr_hash(&key, "", 0);
-        else if (v->s)
-            h = wr_hash(&key, wr_str_data(&v->s[row]), v->s[row].len);
-        else
-            h = wr_hash(&key, &v->i[row], sizeof v->i[row]);
-    }
-    return (uint32_t)h | 1; /* 0: none */
+    return (uint32_t)wr_window_hash(w, 0, cols, col, w->parts->ncols, row) | 1; /* 0: none */
 }
 
 static uint32_t part_at(const struct wr_window *w, uint32_t part)

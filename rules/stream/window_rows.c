@@ -118,6 +118,21 @@ void wr_kept_drop(struct wr_window *w, uint64_t id)
         drop_at(w, at - 1);
 }
 
+uint64_t wr_window_hash(const struct wr_window *w, uint64_t seed, const struct wr_vec *cols, const uint16_t *col, uint32_t n,
+                        uint32_t row)
+{
+    uint64_t h = seed;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_vec *v = &cols[col[i]];
+        struct wr_hash_key key = {w->opts.secret.k0 + h, w->opts.secret.k1 ^ i};
+        bool some = wr_vec_valid(v, row);
+        h = some && v->s   ? wr_hash(&key, wr_str_data(&v->s[row]), v->s[row].len)
+            : some && v->i ? wr_hash(&key, &v->i[row], sizeof v->i[row])
+                           : wr_hash(&key, "", 0);
+    }
+    return h;
+}
+
 struct kept *wr_kept_find(const struct wr_window *w, uint64_t serial)
 {
     uint32_t lo = w->head, hi = w->nrows;

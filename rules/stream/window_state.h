@@ -124,6 +124,8 @@ enum wr_err wr_kept_add(struct wr_window *w, enum wr_table table, int64_t ts, ui
 /* Takes back the version that is there. */
 void wr_kept_drop(struct wr_window *w, uint64_t id);
 /* NULL: it left. */
+/* Of the row's values in `n` columns, under the window's secret. */
+uint64_t wr_window_hash(const struct wr_window *w, uint64_t seed, const struct wr_vec *cols, const uint16_t *col, uint32_t n, uint32_t row);
 struct kept *wr_kept_find(const struct wr_window *w, uint64_t serial);
 void wr_kept_drop_row(struct wr_window *w, const struct kept *row);
 /* Drops what left the window at `t`. */
