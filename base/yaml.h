@@ -55,6 +55,8 @@ void wr_yaml_free(struct wr_yaml *file);
  * empty, `~` or `null` is a node for which wr_yaml_is_null holds. */
 const struct wr_yaml_node *wr_yaml_get(const struct wr_yaml_node *map, const char *key);
 bool wr_yaml_is_null(const struct wr_yaml_node *node);
+/* Text of a key's value where any is asked for; "" when it is missing, null or no scalar. */
+const char *wr_yaml_text(const struct wr_yaml_node *map, const char *key);
 
 /* Typed reading of one key. Each returns false after adding an error to file->diags; a missing or
  * null key is no error and leaves *ret as it was, so set the default before. Strings are borrowed

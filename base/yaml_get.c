@@ -40,6 +40,12 @@ static bool wants(const struct wr_yaml *file, const struct wr_yaml_node *v, cons
     return false;
 }
 
+const char *wr_yaml_text(const struct wr_yaml_node *map, const char *key)
+{
+    const struct wr_yaml_node *v = wr_yaml_get(map, key);
+    return v && v->kind == WR_YAML_SCALAR && !wr_yaml_is_null(v) ? v->text : "";
+}
+
 bool wr_yaml_str(const struct wr_yaml *file, const struct wr_yaml_node *map, const char *key,
                  const char **ret)
 {

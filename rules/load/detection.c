@@ -14,12 +14,6 @@ static const struct wr_yaml_node *at(const struct wr_yaml_node *map, const char 
     return wr_yaml_get(wr_yaml_get(map, a), b);
 }
 
-static const char *text_of(const struct wr_yaml_node *map, const char *key)
-{
-    const struct wr_yaml_node *v = wr_yaml_get(map, key);
-    return v && v->kind == WR_YAML_SCALAR && !wr_yaml_is_null(v) ? v->text : "";
-}
-
 /* ---- when ---- */
 
 /* How far a detection looks back, where its file does not say: by how often it runs. */
@@ -37,16 +31,15 @@ static int64_t look_back(int64_t every)
     return 30 * WR_TICKS_DAY;
 }
 
-bool wr_detection_times(const struct wr_yaml *file, const struct wr_rule_form *form,
-                        int64_t *ret_every, int64_t *ret_period)
+bool wr_detection_times(const struct wr_yaml *file, const struct wr_rule_form *form, int64_t *ret_every,
+                        int64_t *ret_period)
 {
     const struct wr_yaml_node *schedule = wr_yaml_get(form->map, "schedule");
     const struct wr_yaml_node *source = at(form->provenance, "source", "schedule");
-    const char *zero = text_of(schedule, "period");
+    const char *zero = wr_yaml_text(schedule, "period");
     bool ok = true;
     if (strcmp(zero, "0") != 0)
-        ok = wr_yaml_ticks(file, schedule,
-                           wr_yaml_get(schedule, "frequency") ? "frequency" : "period", 0,
+        ok = wr_yaml_ticks(file, schedule, wr_yaml_get(schedule, "frequency") ? "frequency" : "period", 0,
                            30 * WR_TICKS_DAY, ret_every);
     ok = wr_yaml_ticks(file, schedule, "lookback", 0, 30 * WR_TICKS_DAY, ret_period) && ok;
     if (!*ret_period)
@@ -68,15 +61,14 @@ const struct wr_yaml_node *wr_detection_alert(const struct wr_rule_form *form)
 
 /* ---- tactics and techniques ---- */
 
-static void add(struct wr_rule *rule, const char **list, uint32_t *n, const struct wr_yaml_node *v,
-                bool *ok)
+static void add(struct wr_rule *rule, const char **list, uint32_t *n, const struct wr_yaml_node *v, bool *ok)
 {
     if (v && v->kind == WR_YAML_SCALAR && v->len && *n < MAX_LIST)
         list[(*n)++] = wr_rule_text(rule, v->text, v->len, ok);
 }
 
-static void add_all(struct wr_rule *rule, const char **list, uint32_t *n,
-                    const struct wr_yaml_node *seq, bool *ok)
+static void add_all(struct wr_rule *rule, const char **list, uint32_t *n, const struct wr_yaml_node *seq,
+                    bool *ok)
 {
     for (uint32_t i = 0; seq && seq->kind == WR_YAML_SEQUENCE && i < seq->n; i++)
         add(rule, list, n, seq->items[i], ok);
@@ -84,8 +76,7 @@ static void add_all(struct wr_rule *rule, const char **list, uint32_t *n,
 
 bool wr_detection_tactics(const struct wr_rule_form *form, struct wr_rule *rule)
 {
-    const struct wr_yaml_node *alert = wr_detection_alert(form),
-                              *seq = wr_yaml_get(alert, "tactics");
+    const struct wr_yaml_node *alert = wr_detection_alert(form), *seq = wr_yaml_get(alert, "tactics");
     const char **tactics = wr_arena_alloc(rule->arena, MAX_LIST * sizeof *tactics);
     const char **techniques = wr_arena_alloc(rule->arena, MAX_LIST * sizeof *techniques);
     bool ok = tactics && techniques;
@@ -97,10 +88,8 @@ bool wr_detection_tactics(const struct wr_rule_form *form, struct wr_rule *rule)
         const struct wr_yaml_node *under = wr_yaml_get(seq->items[i], "techniques");
         add(rule, tactics, &rule->ntactics, wr_yaml_get(seq->items[i], "tactic"), &ok);
         for (uint32_t k = 0; under && under->kind == WR_YAML_SEQUENCE && k < under->n; k++) {
-            add(rule, techniques, &rule->ntechniques, wr_yaml_get(under->items[k], "technique"),
-                &ok);
-            add_all(rule, techniques, &rule->ntechniques,
-                    wr_yaml_get(under->items[k], "subTechniques"), &ok);
+            add(rule, techniques, &rule->ntechniques, wr_yaml_get(under->items[k], "technique"), &ok);
+            add_all(rule, techniques, &rule->ntechniques, wr_yaml_get(under->items[k], "subTechniques"), &ok);
         }
     }
     rule->tactics = tactics;
@@ -113,15 +102,10 @@ bool wr_detection_tactics(const struct wr_rule_form *form, struct wr_rule *rule)
 /* What Sentinel calls a kind of entity. */
 static const char *entity_type(const char *kind)
 {
-    static const char *const kinds[][2] = {{"ips", "IP"},
-                                           {"hosts", "Host"},
-                                           {"accounts", "Account"},
-                                           {"urls", "URL"},
-                                           {"dns", "DNS"},
-                                           {"files", "File"},
-                                           {"processes", "Process"},
-                                           {"fileHashes", "FileHash"},
-                                           {"malwares", "Malware"}};
+    static const char *const kinds[][2] = {
+        {"ips", "IP"},          {"hosts", "Host"}, {"accounts", "Account"},  {"urls", "URL"},
+        {"dns", "DNS"},         {"files", "File"}, {"processes", "Process"}, {"fileHashes", "FileHash"},
+        {"malwares", "Malware"}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i][0], kind) == 0)
             return kinds[i][1];
@@ -129,8 +113,7 @@ static const char *entity_type(const char *kind)
 }
 
 /* addressColumn is Address; a host's name is its HostName. */
-static const char *identifier(struct wr_rule *rule, const char *type, const char *key, size_t len,
-                              bool *ok)
+static const char *identifier(struct wr_rule *rule, const char *type, const char *key, size_t len, bool *ok)
 {
     char name[64];
     snprintf(name, sizeof name, "%s%.*s", strcmp(type, "Host") == 0 && len == 4 ? "Host" : "",
@@ -146,8 +129,8 @@ static bool one_entity(const struct wr_yaml *file, struct wr_rule *rule, const c
                        const struct wr_yaml_node *map, struct wr_rule_entity *list)
 {
     bool ok = true;
-    for (uint32_t i = 0;
-         ok && map->kind == WR_YAML_MAPPING && i < map->n && rule->nentities < MAX_LIST; i++) {
+    for (uint32_t i = 0; ok && map->kind == WR_YAML_MAPPING && i < map->n && rule->nentities < MAX_LIST;
+         i++) {
         const struct wr_yaml_node *key = map->pairs[i].key, *value = map->pairs[i].value;
         if (key->len <= 6 || strcmp(key->text + key->len - 6, "Column") != 0 ||
             value->kind != WR_YAML_SCALAR || wr_yaml_is_null(value) || !value->len)
@@ -161,8 +144,7 @@ static bool one_entity(const struct wr_yaml *file, struct wr_rule *rule, const c
     return ok;
 }
 
-bool wr_detection_entities(const struct wr_yaml *file, const struct wr_rule_form *form,
-                           struct wr_rule *rule)
+bool wr_detection_entities(const struct wr_yaml *file, const struct wr_rule_form *form, struct wr_rule *rule)
 {
     const struct wr_yaml_node *map = wr_yaml_get(wr_detection_alert(form), "entityMappings");
     struct wr_rule_entity *list = wr_arena_alloc(rule->arena, MAX_LIST * sizeof *list);

@@ -17,12 +17,6 @@ struct walk {
     bool ok;
 };
 
-static const char *text_of(const struct wr_yaml_node *map, const char *key)
-{
-    const struct wr_yaml_node *v = wr_yaml_get(map, key);
-    return v && v->kind == WR_YAML_SCALAR && !wr_yaml_is_null(v) ? v->text : "";
-}
-
 static bool is_guid(const char *p)
 {
     for (int i = 0; i < GUID; i++) {
@@ -48,8 +42,8 @@ static const char *last_guid(const char *text)
 static void give_id(struct wr_rule_form *form, const struct wr_yaml_node *outer,
                     const struct wr_yaml_node *inner)
 {
-    const char *texts[] = {text_of(inner, "id"), text_of(outer, "detectorId"),
-                           text_of(outer, "name"), text_of(outer, "id")};
+    const char *texts[] = {wr_yaml_text(inner, "id"), wr_yaml_text(outer, "detectorId"),
+                           wr_yaml_text(outer, "name"), wr_yaml_text(outer, "id")};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const char *guid = last_guid(texts[i]);
         bool plain = *texts[i] && *texts[i] != '[' && !strchr(texts[i], '/');
@@ -59,14 +53,14 @@ static void give_id(struct wr_rule_form *form, const struct wr_yaml_node *outer,
         form->id_len = guid ? GUID : strlen(texts[i]);
         return;
     }
-    form->id = text_of(inner, "displayName");
+    form->id = wr_yaml_text(inner, "displayName");
     form->id_len = strlen(form->id);
 }
 
 /* Kinds that Sentinel computes itself. */
 static bool has_no_query(struct walk *w, const struct wr_yaml_node *node, const char *type)
 {
-    const char *kind = text_of(node, "kind");
+    const char *kind = wr_yaml_text(node, "kind");
     if (!strcasestr(type, "alertRules") && !strcasestr(type, "AlertRuleTemplates"))
         return false;
     wr_yaml_diag(w->file, node, WR_NOTE, "a rule of kind '%s' has no query: it is passed over",
@@ -76,8 +70,8 @@ static bool has_no_query(struct walk *w, const struct wr_yaml_node *node, const 
 
 static bool take(struct walk *w, const struct wr_yaml_node *outer, const struct wr_yaml_node *inner)
 {
-    const char *type = text_of(outer, "type");
-    struct wr_rule_form form = {.map = inner, .kind = text_of(outer, "kind"), .exported = true};
+    const char *type = wr_yaml_text(outer, "type");
+    struct wr_rule_form form = {.map = inner, .kind = wr_yaml_text(outer, "kind"), .exported = true};
     if (*type && !strcasestr(type, "alertRule") && !wr_yaml_get(inner, "queryCondition"))
         return false; /* a hunting query, a parser */
     form.is_template = strcasestr(type, "AlertRuleTemplates") != NULL;
@@ -112,7 +106,7 @@ static void visit(struct walk *w, const struct wr_yaml_node *node, int depth)
         (void)take(w, node, is_rule(properties) ? properties : node);
         return;
     }
-    if (has_no_query(w, node, text_of(node, "type")))
+    if (has_no_query(w, node, wr_yaml_text(node, "type")))
         return;
     for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
         visit(w, wr_yaml_get(node, inside[i]), depth + 1);
@@ -128,17 +122,14 @@ bool wr_load_is_export(const struct wr_yaml_node *root)
     return any && !wr_yaml_get(root, "name") && !wr_yaml_get(root, "destinationTable");
 }
 
-bool wr_load_export(struct wr_ruleset *set, const struct wr_yaml *file,
-                    const struct wr_yaml_node *root)
+bool wr_load_export(struct wr_ruleset *set, const struct wr_yaml *file, const struct wr_yaml_node *root)
 {
     struct walk w = {.set = set, .file = file, .ok = true};
     visit(&w, root, 0);
     if (!w.found) {
-        struct wr_diag *d =
-            wr_yaml_diag(file, root, WR_WARNING, "no rule with a query in this file");
-        wr_diag_hint(
-            file->diags, d,
-            "exports of Sentinel's analytics rules and of Defender's custom detections are read");
+        struct wr_diag *d = wr_yaml_diag(file, root, WR_WARNING, "no rule with a query in this file");
+        wr_diag_hint(file->diags, d,
+                     "exports of Sentinel's analytics rules and of Defender's custom detections are read");
     }
     return w.ok;
 }
